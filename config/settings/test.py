@@ -1,0 +1,13 @@
+"""Settings of the test suite: the real thing, with quick passwords and mail kept in memory."""
+
+from __future__ import annotations
+
+import base64
+
+from config.settings.base import *  # noqa: F403
+
+PASSWORD_HASHERS = ["django.contrib.auth.hashers.MD5PasswordHasher"]
+EMAIL_BACKEND = "django.core.mail.backends.locmem.EmailBackend"
+FIELD_KEYS = ["1:" + base64.b64encode(b"0" * 32).decode()]
+ALLOWED_HOSTS = ["*"]
+STATIC_ROOT = BASE_DIR / ".dev" / "static"  # noqa: F405

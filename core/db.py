@@ -1,0 +1,132 @@
+"""Tenant-bound transactions: the one way a service opens a transaction.
+
+The login role has no grants of its own, so a statement outside `tenant_atomic` fails with
+`permission denied` instead of quietly returning nothing. Inside it, `SET LOCAL role` picks the
+policy set and `app.tenant` the rows (row-level security, the second wall of tenancy).
+"""
+
+from __future__ import annotations
+
+import contextlib
+import uuid
+from collections.abc import Callable, Iterator
+from contextvars import ContextVar
+from dataclasses import dataclass
+from typing import Any, Literal
+
+from django.db import connection, transaction
+
+Role = Literal["app_merchant", "app_reseller", "app_staff", "app_worker", "app_auth"]
+
+TENANT_ROLES: tuple[Role, ...] = (
+    "app_merchant",
+    "app_reseller",
+    "app_staff",
+    "app_worker",
+    "app_auth",
+)
+
+
+class ScopeError(RuntimeError):
+    """A programming error: a transaction was opened, or used, under the wrong scope."""
+
+
+@dataclass(frozen=True, slots=True)
+class Scope:
+    """Whose rows a transaction sees.
+
+    `tenant` is the merchant's or the reseller's id; the roles without a tenant (staff, worker,
+    auth) see what their own policies allow.
+    """
+
+    role: Role
+    tenant: uuid.UUID | None = None
+
+    @classmethod
+    def merchant(cls, merchant_id: uuid.UUID) -> Scope:
+        return cls("app_merchant", merchant_id)
+
+    @classmethod
+    def reseller(cls, reseller_id: uuid.UUID) -> Scope:
+        return cls("app_reseller", reseller_id)
+
+    @classmethod
+    def staff(cls) -> Scope:
+        return cls("app_staff")
+
+    @classmethod
+    def worker(cls) -> Scope:
+        return cls("app_worker")
+
+    @classmethod
+    def auth(cls) -> Scope:
+        return cls("app_auth")
+
+
+_scope: ContextVar[Scope | None] = ContextVar("merchantry_scope", default=None)
+
+_OPEN_SCOPE = "select set_config('role', %s, true), set_config('app.tenant', %s, true)"
+
+
+def current_scope() -> Scope | None:
+    """The scope of the transaction that is open here, or None."""
+    return _scope.get()
+
+
+@contextlib.contextmanager
+def tenant_atomic(scope: Scope) -> Iterator[None]:
+    """Run the block in one transaction that sees the rows of `scope` alone.
+
+    Nested under the same scope it joins the open transaction: an error then undoes the whole, for
+    there are no savepoints (a released savepoint would keep the inner scope's role).
+
+    Raises:
+        ScopeError: nested under another scope, or inside a transaction opened without one.
+    """
+    outer = _scope.get()
+    if outer is not None:
+        if outer != scope:
+            raise ScopeError(f"a transaction for {outer} is open; {scope} needs one of its own")
+        yield
+        return
+    if connection.in_atomic_block:
+        raise ScopeError("tenant_atomic() cannot begin inside transaction.atomic()")
+    with transaction.atomic():
+        # The token is reset before the commit hooks run: a hook opens its own scope.
+        token = _scope.set(scope)
+        try:
+            with connection.cursor() as cursor:
+                cursor.execute(_OPEN_SCOPE, [scope.role, str(scope.tenant or "")])
+            yield
+        finally:
+            _scope.reset(token)
+
+
+def assert_outside_transaction(what: str) -> None:
+    """Refuse `what` (a call to the outside) while a transaction holds locks and snapshots.
+
+    Raises:
+        ScopeError: a transaction is open.
+    """
+    if connection.in_atomic_block:
+        raise ScopeError(f"{what} must not happen inside a database transaction")
+
+
+def after_commit(callback: Callable[[], Any]) -> None:
+    """Run `callback` once the open transaction has committed (at once when none is open)."""
+    transaction.on_commit(callback)
+
+
+def fetch_all(sql: str, params: Any = None) -> list[tuple[Any, ...]]:
+    """Run one statement on the scoped connection and return its rows."""
+    with connection.cursor() as cursor:
+        cursor.execute(sql, params)
+        return list(cursor.fetchall())
+
+
+def fetch_one(sql: str, params: Any = None) -> tuple[Any, ...] | None:
+    """Run one statement on the scoped connection and return its first row, or None."""
+    with connection.cursor() as cursor:
+        cursor.execute(sql, params)
+        row: tuple[Any, ...] | None = cursor.fetchone()
+        return row

@@ -1,0 +1,229 @@
+"""Base classes of every table, and the kernel's own tables."""
+
+from __future__ import annotations
+
+from typing import ClassVar
+
+from django.db import models
+from django.utils import timezone
+
+from core import ids
+
+
+class Entity(models.Model):
+    """A row with a time-ordered id whose public form carries a prefix (`pay_01k…`)."""
+
+    PREFIX: ClassVar[str] = "obj"
+
+    id = models.UUIDField(primary_key=True, default=ids.new_id, editable=False)
+    created_at = models.DateTimeField(default=timezone.now, editable=False)
+
+    class Meta:
+        abstract = True
+
+    @property
+    def public_id(self) -> str:
+        return ids.encode(self.PREFIX, self.id)
+
+    def __str__(self) -> str:
+        return self.public_id
+
+
+class TenantOwned(Entity):
+    """A row of a merchant's. Both tenant ids stand on the row, so that a policy needs no join."""
+
+    reseller_id = models.UUIDField()
+    merchant_id = models.UUIDField()
+    livemode = models.BooleanField(default=False)
+
+    class Meta:
+        abstract = True
+
+
+class AuditRecord(models.Model):
+    """One thing that somebody did. Append-only; chained by hash per tenant once committed.
+
+    Actors and tenants are plain values, never foreign keys: a record outlives what it names.
+    `sequence`, `previous_hash` and `hash` are filled once by the sealer (ADR 0010).
+    """
+
+    id = models.UUIDField(primary_key=True, default=ids.new_id, editable=False)
+    created_at = models.DateTimeField(default=timezone.now, editable=False)
+    merchant_id = models.UUIDField(null=True)
+    reseller_id = models.UUIDField(null=True)
+    livemode = models.BooleanField(default=False)
+    actor_kind = models.CharField(max_length=16)
+    actor_id = models.CharField(max_length=64)
+    actor_label = models.CharField(max_length=200, blank=True)
+    ip = models.GenericIPAddressField(null=True)
+    request_id = models.CharField(max_length=64, blank=True)
+    action = models.CharField(max_length=64)
+    target = models.CharField(max_length=64)
+    before = models.JSONField(null=True)
+    after = models.JSONField(null=True)
+    sequence = models.BigIntegerField(null=True)
+    previous_hash = models.BinaryField(null=True)
+    hash = models.BinaryField(null=True)
+    sealed_at = models.DateTimeField(null=True)
+
+    class Meta:
+        indexes: ClassVar = [
+            models.Index(fields=["merchant_id", "-created_at"], name="audit_merchant_time"),
+            models.Index(fields=["target", "-created_at"], name="audit_target_time"),
+            models.Index(
+                fields=["id"], name="audit_unsealed", condition=models.Q(sealed_at__isnull=True)
+            ),
+        ]
+
+
+class OutboxEvent(models.Model):
+    """An event that commits with the state it speaks of; the relay delivers it afterwards.
+
+    `payload` is the public JSON of the object at that moment (ids and amounts, never PII).
+    """
+
+    PREFIX: ClassVar[str] = "evt"
+
+    id = models.UUIDField(primary_key=True, default=ids.new_id, editable=False)
+    created_at = models.DateTimeField(default=timezone.now, editable=False)
+    merchant_id = models.UUIDField(null=True)
+    reseller_id = models.UUIDField(null=True)
+    livemode = models.BooleanField(default=False)
+    type = models.CharField(max_length=64)
+    aggregate = models.CharField(max_length=64, help_text="Public id of the object it is about.")
+    request_id = models.CharField(max_length=64, blank=True)
+    payload = models.JSONField()
+    attempts = models.PositiveSmallIntegerField(default=0)
+    leased_until = models.DateTimeField(null=True)
+    delivered_at = models.DateTimeField(null=True)
+    quarantined_at = models.DateTimeField(null=True)
+    last_error = models.CharField(max_length=500, blank=True)
+
+    class Meta:
+        indexes: ClassVar = [
+            models.Index(
+                fields=["id"],
+                name="outbox_open",
+                condition=models.Q(delivered_at__isnull=True, quarantined_at__isnull=True),
+            ),
+            models.Index(
+                fields=["merchant_id", "livemode", "-id"], name="outbox_merchant_newest"
+            ),
+            models.Index(fields=["aggregate", "id"], name="outbox_aggregate"),
+        ]
+
+    @property
+    def public_id(self) -> str:
+        return ids.encode(self.PREFIX, self.id)
+
+
+class InboxMessage(models.Model):
+    """A provider's webhook, stored as it came before anybody trusts it."""
+
+    class State(models.TextChoices):
+        RECEIVED = "received"
+        PROCESSED = "processed"
+        PARKED = "parked"
+        FAILED = "failed"
+        QUARANTINED = "quarantined"
+
+    id = models.UUIDField(primary_key=True, default=ids.new_id, editable=False)
+    received_at = models.DateTimeField(default=timezone.now, editable=False)
+    provider = models.CharField(max_length=32)
+    account_id = models.UUIDField()
+    event_id = models.CharField(max_length=255)
+    event_type = models.CharField(max_length=100, blank=True)
+    reference = models.CharField(max_length=100, blank=True, help_text="Our reference in it.")
+    raw = models.BinaryField()
+    headers = models.JSONField(default=dict)
+    state = models.CharField(max_length=12, choices=State.choices, default=State.RECEIVED)
+    attempts = models.PositiveSmallIntegerField(default=0)
+    next_attempt_at = models.DateTimeField(null=True)
+    processed_at = models.DateTimeField(null=True)
+    last_error = models.CharField(max_length=500, blank=True)
+    request_id = models.CharField(max_length=64, blank=True)
+
+    class Meta:
+        constraints: ClassVar = [
+            models.UniqueConstraint(
+                fields=["provider", "account_id", "event_id"], name="inbox_once_per_event"
+            ),
+        ]
+        indexes: ClassVar = [
+            models.Index(
+                fields=["next_attempt_at"],
+                name="inbox_open",
+                condition=models.Q(state__in=["received", "failed", "parked"]),
+            ),
+            models.Index(
+                fields=["reference"], name="inbox_parked", condition=models.Q(state="parked")
+            ),
+        ]
+
+
+class IdempotencyRecord(models.Model):
+    """The one answer to an Idempotency-Key, kept for 30 days.
+
+    `owner` is whoever may use the key: a merchant and mode, or a service caller. A row without
+    `status` is in flight until `locked_until`; `resource_id` then says what it was making, so that
+    a retry after a crash finds the object instead of making another.
+    """
+
+    id = models.UUIDField(primary_key=True, default=ids.new_id, editable=False)
+    created_at = models.DateTimeField(default=timezone.now, editable=False)
+    owner = models.CharField(max_length=80)
+    key = models.CharField(max_length=255)
+    fingerprint = models.BinaryField()
+    merchant_id = models.UUIDField(null=True)
+    reseller_id = models.UUIDField(null=True)
+    resource_id = models.UUIDField(null=True)
+    locked_until = models.DateTimeField(null=True)
+    status = models.PositiveSmallIntegerField(null=True)
+    body = models.BinaryField(null=True)
+
+    class Meta:
+        constraints: ClassVar = [
+            models.UniqueConstraint(fields=["owner", "key"], name="idempotency_once"),
+        ]
+        indexes: ClassVar = [models.Index(fields=["created_at"], name="idempotency_age")]
+
+
+class UsedNonce(models.Model):
+    """A nonce of an HMAC-signed request; the primary key refuses its second use."""
+
+    id = models.BigAutoField(primary_key=True)
+    key_id = models.CharField(max_length=64)
+    nonce = models.CharField(max_length=64)
+    seen_at = models.DateTimeField(default=timezone.now)
+
+    class Meta:
+        constraints: ClassVar = [
+            models.UniqueConstraint(fields=["key_id", "nonce"], name="nonce_once"),
+        ]
+        indexes: ClassVar = [models.Index(fields=["seen_at"], name="nonce_age")]
+
+
+class RequestLog(models.Model):
+    """What an integrator sees of its own API calls: no bodies of cards, no secrets."""
+
+    id = models.UUIDField(primary_key=True, default=ids.new_id, editable=False)
+    created_at = models.DateTimeField(default=timezone.now, editable=False)
+    merchant_id = models.UUIDField(null=True)
+    reseller_id = models.UUIDField(null=True)
+    livemode = models.BooleanField(default=False)
+    request_id = models.CharField(max_length=64)
+    method = models.CharField(max_length=8)
+    path = models.CharField(max_length=300)
+    status = models.PositiveSmallIntegerField()
+    duration_ms = models.PositiveIntegerField()
+    actor_id = models.CharField(max_length=64, blank=True)
+    ip = models.GenericIPAddressField(null=True)
+    error_code = models.CharField(max_length=64, blank=True)
+    idempotency_key = models.CharField(max_length=255, blank=True)
+
+    class Meta:
+        indexes: ClassVar = [
+            models.Index(
+                fields=["merchant_id", "livemode", "-id"], name="requestlog_merchant_newest"
+            ),
+        ]

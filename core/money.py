@@ -1,0 +1,132 @@
+"""Money: integers in minor units beside an ISO 4217 code (or a crypto asset's own).
+
+The exponent says how many minor units make a major one: JPY 0, USD 2, KWD 3, USDT 6, BTC 8 and
+ETH 9 (gwei). ISO exponents come from Babel's CLDR data, never from a hand-written list.
+"""
+
+from __future__ import annotations
+
+import functools
+from dataclasses import dataclass
+from decimal import Decimal
+
+import pycountry
+from babel.numbers import format_currency, get_currency_precision
+
+from core.errors import InvalidRequest
+
+#: Assets outside ISO 4217. USDT as on Ethereum and Tron; ETH in gwei so that it fits 64 bits.
+_CRYPTO_EXPONENTS = {"USDT": 6, "BTC": 8, "ETH": 9}
+
+#: CLDR says how a currency is *shown* (ISK 0, HUF 2, UGX 0); where ISO 4217 counts otherwise, the
+#: minor unit of ISO is the one that the ledger keeps.
+_ISO_EXCEPTIONS = {
+    "IQD": 3, "LYD": 3, "AFN": 2, "ALL": 2, "IRR": 2, "KPW": 2, "LAK": 2, "LBP": 2, "MGA": 2,
+    "MMK": 2, "MRU": 2, "PKR": 2, "RSD": 2, "SLE": 2, "SOS": 2, "SYP": 2, "TZS": 2, "UYU": 2,
+    "YER": 2, "ZMW": 2, "COP": 2, "CRC": 2, "IDR": 2, "HUF": 2, "TWD": 2, "CZK": 2, "NOK": 2,
+    "SEK": 2, "DKK": 2, "GYD": 2, "MUR": 2, "MNT": 2, "UZS": 2, "AMD": 2, "CLP": 0,
+}  # fmt: skip
+
+#: Amounts are 64-bit; this ceiling leaves room to add a year of them up without overflow.
+MAX_AMOUNT_MINOR = 999_999_999_999
+
+
+@dataclass(frozen=True, slots=True)
+class Currency:
+    """A currency code with its exponent (`10 ** exponent` minor units are one major unit)."""
+
+    code: str
+    exponent: int
+
+
+@dataclass(frozen=True, slots=True)
+class Money:
+    """An amount in minor units of a currency."""
+
+    amount_minor: int
+    currency: str
+
+
+@functools.cache
+def _known(code: str) -> Currency | None:
+    if code in _CRYPTO_EXPONENTS:
+        return Currency(code, _CRYPTO_EXPONENTS[code])
+    if code.startswith("X") or pycountry.currencies.get(alpha_3=code) is None:
+        # Codes from XAF to XPF are money; the rest of X (metals, testing, no currency) is not.
+        if code not in {"XAF", "XOF", "XPF", "XCD", "XCG"}:
+            return None
+    return Currency(code, _ISO_EXCEPTIONS.get(code, get_currency_precision(code)))
+
+
+def currency(code: object, *, param: str = "currency") -> Currency:
+    """Look a currency up by its code, in any case.
+
+    Raises:
+        InvalidRequest: not a currency that we know.
+    """
+    if isinstance(code, str) and len(code) in (3, 4) and code.isascii():
+        known = _known(code.upper())
+        if known is not None:
+            return known
+    raise InvalidRequest(
+        "Unknown currency. Use a three-letter ISO 4217 code such as EUR.",
+        code="currency_unknown",
+        param=param,
+    )
+
+
+def parse_amount(value: object, *, param: str = "amount", minimum: int = 1) -> int:
+    """Accept an amount from the outside: a JSON integer in minor units, nothing else.
+
+    Raises:
+        InvalidRequest: a float, a string, a boolean, below `minimum`, or above the ceiling.
+    """
+    if isinstance(value, bool) or not isinstance(value, int):
+        raise InvalidRequest(
+            "Amounts are whole numbers in the currency's minor unit (1000 is 10.00 EUR), "
+            "sent as JSON integers.",
+            code="amount_not_integer",
+            param=param,
+        )
+    if value < minimum:
+        raise InvalidRequest(
+            f"The amount must be at least {minimum}.", code="amount_too_small", param=param
+        )
+    if value > MAX_AMOUNT_MINOR:
+        raise InvalidRequest(
+            f"The amount must not be above {MAX_AMOUNT_MINOR}.",
+            code="amount_too_large",
+            param=param,
+        )
+    return value
+
+
+def to_major(amount_minor: int, code: str) -> Decimal:
+    """The amount in major units, exactly: 4890 EUR is Decimal('48.90')."""
+    return Decimal(amount_minor).scaleb(-currency(code).exponent)
+
+
+def format_money(amount_minor: int, code: str, locale: str = "en_US") -> str:
+    """An amount for people's eyes: 4890, "EUR" gives "€48.90"."""
+    known = currency(code)
+    major = to_major(amount_minor, code)
+    if known.code in _CRYPTO_EXPONENTS:
+        return f"{major:,.{known.exponent}f} {known.code}"
+    return format_currency(
+        major,
+        known.code,
+        locale=locale,
+        currency_digits=False,
+        format=None,
+        decimal_quantization=False,
+    ) if known.exponent != get_currency_precision(known.code) else format_currency(
+        major, known.code, locale=locale
+    )
+
+
+def share_bps(amount_minor: int, bps: int) -> int:
+    """`bps` hundredths of a percent of an amount, rounded half up once.
+
+    Works on integers throughout: no intermediate value leaves exact arithmetic.
+    """
+    return (amount_minor * bps + 5_000) // 10_000

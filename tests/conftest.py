@@ -1,0 +1,132 @@
+"""The test database: real PostgreSQL, spoken to as the login role that row-level security binds.
+
+Tests commit for real and clean nothing up; each makes tenants of its own (`tests/factories.py`),
+and tenancy keeps them apart. A run migrates one template and gives every worker a copy of it.
+"""
+
+from __future__ import annotations
+
+import os
+import secrets
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import psycopg
+import pytest
+from psycopg import sql
+
+ROOT = Path(__file__).resolve().parent.parent
+_RUN = os.environ.get("TEST_RUN_ID") or secrets.token_hex(3)
+_WORKER = os.environ.get("PYTEST_XDIST_WORKER", "main")
+_TEMPLATE = f"test_{_RUN}_template"
+_DATABASE = f"test_{_RUN}_{_WORKER}"
+
+
+def _set_environment() -> None:
+    """Everything that settings read, set before Django is imported."""
+    os.environ["TEST_RUN_ID"] = _RUN
+    os.environ["DJANGO_SETTINGS_MODULE"] = "config.settings.test"
+    os.environ.setdefault("SECRET_KEY", "tests-only-0123456789-0123456789-0123456789")
+    admin = os.environ.get("DATABASE_OWNER_URL", "")
+    if not admin:
+        raise pytest.UsageError(
+            "The tests need a database: run ./dev test, or set DATABASE_OWNER_URL and REDIS_URL."
+        )
+    os.environ["DATABASE_ADMIN_URL"] = os.environ.setdefault("DATABASE_ADMIN_URL", admin)
+    from psycopg.conninfo import conninfo_to_dict
+
+    parts = conninfo_to_dict(os.environ["DATABASE_ADMIN_URL"])
+    host = f"{parts.get('host', '127.0.0.1')}:{parts.get('port', '5432')}"
+    os.environ["DATABASE_URL"] = f"postgresql://merchantry_app:app-test@{host}/{_DATABASE}"
+
+
+_set_environment()
+
+
+def _admin() -> psycopg.Connection[Any]:
+    return psycopg.connect(os.environ["DATABASE_ADMIN_URL"], autocommit=True)
+
+
+def _build_template() -> None:
+    """Make the roles, migrate one database; under xdist the first worker does it for all."""
+    from core.roles import ensure_roles
+
+    with _admin() as lock:
+        lock.execute("select pg_advisory_lock(hashtext(%s))", [_TEMPLATE])
+        if lock.execute("select 1 from pg_database where datname = %s", [_TEMPLATE]).fetchone():
+            return
+        building = f"{_TEMPLATE}_building"
+        urls = ensure_roles(
+            os.environ["DATABASE_ADMIN_URL"],
+            database=building,
+            login_password="app-test",
+            owner_password="owner-test",
+        )
+        done = subprocess.run(
+            [sys.executable, "manage.py", "migrate", "--verbosity", "0"],
+            cwd=ROOT,
+            env={**os.environ, "DATABASE_OWNER_URL": urls.owner_url},
+            capture_output=True,
+            text=True,
+        )
+        if done.returncode:
+            raise pytest.UsageError(f"The migrations failed:\n{done.stdout}\n{done.stderr}")
+        lock.execute(
+            sql.SQL("ALTER DATABASE {} RENAME TO {}").format(
+                sql.Identifier(building), sql.Identifier(_TEMPLATE)
+            )
+        )
+
+
+@pytest.fixture(scope="session", autouse=True)
+def database(django_db_blocker: Any) -> Iterator[str]:
+    """A database of this worker's own; database access is open in every test."""
+    _build_template()
+    with _admin() as conn:
+        conn.execute("select pg_advisory_lock(hashtext(%s))", [_TEMPLATE])
+        conn.execute(
+            sql.SQL("CREATE DATABASE {} TEMPLATE {} OWNER merchantry_owner").format(
+                sql.Identifier(_DATABASE), sql.Identifier(_TEMPLATE)
+            )
+        )
+    with django_db_blocker.unblock():
+        yield _DATABASE
+    from django.db import connections
+
+    connections.close_all()
+    with _admin() as conn:
+        conn.execute(
+            sql.SQL("DROP DATABASE IF EXISTS {} WITH (FORCE)").format(sql.Identifier(_DATABASE))
+        )
+
+
+def pytest_sessionfinish(session: pytest.Session) -> None:
+    """The controller drops what the workers shared."""
+    if hasattr(session.config, "workerinput"):
+        return
+    with _admin() as conn:
+        for name in (_TEMPLATE, f"{_TEMPLATE}_building"):
+            conn.execute(
+                sql.SQL("DROP DATABASE IF EXISTS {} WITH (FORCE)").format(sql.Identifier(name))
+            )
+
+
+@pytest.fixture(scope="session")
+def owner_dsn(database: str) -> str:
+    """The owner's address of this worker's database, for what only the owner may do."""
+    from psycopg.conninfo import conninfo_to_dict
+
+    parts = conninfo_to_dict(os.environ["DATABASE_ADMIN_URL"])
+    host = f"{parts.get('host', '127.0.0.1')}:{parts.get('port', '5432')}"
+    return f"postgresql://merchantry_owner:owner-test@{host}/{database}"
+
+
+@pytest.fixture(scope="session")
+def admin_dsn(database: str) -> str:
+    """The administrator's address of this worker's database (a superuser: sees every row)."""
+    from psycopg.conninfo import make_conninfo
+
+    return make_conninfo(os.environ["DATABASE_ADMIN_URL"], dbname=database)
