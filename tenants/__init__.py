@@ -1,0 +1,1 @@
+"""Who may do what: tenants, people, memberships, credentials and permission questions."""

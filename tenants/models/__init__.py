@@ -1,0 +1,42 @@
+"""Tables of the tenants room: the tree, the people in it, and the credentials they hold."""
+
+from __future__ import annotations
+
+from tenants.models.credentials import (
+    ApiKey,
+    LoginAttempt,
+    MachineClient,
+    RefreshToken,
+    ServiceCaller,
+)
+from tenants.models.people import (
+    Invitation,
+    Level,
+    Membership,
+    MerchantGrant,
+    RecoveryCode,
+    Role,
+    TotpDevice,
+    User,
+)
+from tenants.models.tree import Merchant, Platform, Reseller, TenantStatus
+
+__all__ = [
+    "ApiKey",
+    "Invitation",
+    "Level",
+    "LoginAttempt",
+    "MachineClient",
+    "Membership",
+    "Merchant",
+    "MerchantGrant",
+    "Platform",
+    "RecoveryCode",
+    "RefreshToken",
+    "Reseller",
+    "Role",
+    "ServiceCaller",
+    "TenantStatus",
+    "TotpDevice",
+    "User",
+]

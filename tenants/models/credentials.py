@@ -1,0 +1,142 @@
+"""What programs authenticate with, and the counters that slow down guessing."""
+
+from __future__ import annotations
+
+from typing import ClassVar
+
+from django.contrib.postgres.fields import ArrayField
+from django.db import models
+
+from core.models import Entity, TenantOwned
+from tenants.models.people import Membership, User
+
+
+class KeyKind(models.TextChoices):
+    """Secret keys act for the merchant, restricted ones within scopes, publishable ones tokenise."""
+
+    SECRET = "sk", "Secret"
+    RESTRICTED = "rk", "Restricted"
+    PUBLISHABLE = "pk", "Publishable"
+
+
+class ApiKey(TenantOwned):
+    """An API key of a merchant; only the keyed digest of its text is stored.
+
+    ``publishable_text`` keeps the whole text of a publishable key, which is no secret and must be
+    readable again in the portal; it is empty for every other kind.
+    """
+
+    PREFIX: ClassVar[str] = "key"
+
+    kind = models.CharField(max_length=2, choices=KeyKind.choices)
+    name = models.CharField(max_length=120)
+    lookup_id = models.CharField(max_length=8, unique=True)
+    digest = models.BinaryField(max_length=32)
+    pepper_version = models.PositiveSmallIntegerField()
+    hint = models.CharField(max_length=4, help_text="The last four characters.")
+    publishable_text = models.CharField(max_length=80, blank=True, default="")
+    scopes = ArrayField(models.CharField(max_length=60), default=list, blank=True)
+    ip_allowlist = ArrayField(models.CharField(max_length=43), default=list, blank=True)
+    expires_at = models.DateTimeField(null=True, blank=True)
+    revoked_at = models.DateTimeField(null=True, blank=True)
+    last_used_at = models.DateTimeField(null=True, blank=True)
+    replaced_by_id = models.UUIDField(null=True, blank=True)
+    created_by = models.CharField(max_length=80, blank=True, default="")
+
+    class Meta:
+        indexes = [
+            models.Index(fields=["merchant_id", "livemode", "-id"], name="tenants_apikey_newest")
+        ]
+        constraints = [
+            models.CheckConstraint(
+                condition=models.Q(kind__in=KeyKind.values), name="tenants_apikey_kind_known"
+            ),
+            models.CheckConstraint(
+                condition=models.Q(publishable_text="") | models.Q(kind=KeyKind.PUBLISHABLE),
+                name="tenants_apikey_only_publishable_readable",
+            ),
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.name} …{self.hint}"
+
+
+class MachineClient(TenantOwned):
+    """A program that exchanges id and secret for short-lived tokens (OAuth 2 client credentials)."""
+
+    PREFIX: ClassVar[str] = "mcl"
+
+    name = models.CharField(max_length=120)
+    client_id = models.CharField(max_length=40, unique=True)
+    digest = models.BinaryField(max_length=32)
+    pepper_version = models.PositiveSmallIntegerField()
+    scopes = ArrayField(models.CharField(max_length=60), default=list, blank=True)
+    expires_at = models.DateTimeField(null=True, blank=True)
+    revoked_at = models.DateTimeField(null=True, blank=True)
+
+    class Meta:
+        indexes = [
+            models.Index(fields=["merchant_id", "livemode", "-id"], name="tenants_machine_newest")
+        ]
+
+    def __str__(self) -> str:
+        return self.name
+
+
+class ServiceCaller(Entity):
+    """A trusted service that signs its requests with HMAC (``POST /v1/intents``).
+
+    With ``merchant_id`` set it may act for that merchant only. The secret is encrypted, not
+    digested: checking a signature needs its bytes.
+    """
+
+    PREFIX: ClassVar[str] = "svc"
+
+    name = models.CharField(max_length=120)
+    key_id = models.CharField(max_length=40, unique=True)
+    secret_encrypted = models.BinaryField()
+    scopes = ArrayField(models.CharField(max_length=60), default=list, blank=True)
+    merchant_id = models.UUIDField(null=True, blank=True)
+    reseller_id = models.UUIDField(null=True, blank=True)
+    livemode = models.BooleanField(default=False)
+    revoked_at = models.DateTimeField(null=True, blank=True)
+
+    def __str__(self) -> str:
+        return self.name
+
+
+class RefreshToken(Entity):
+    """One link of a chain of refresh tokens; using a link twice revokes the whole family."""
+
+    PREFIX: ClassVar[str] = "rft"
+
+    user = models.ForeignKey(User, on_delete=models.CASCADE, related_name="refresh_tokens")
+    membership = models.ForeignKey(Membership, on_delete=models.CASCADE)
+    merchant_id = models.UUIDField(null=True, blank=True)
+    livemode = models.BooleanField(default=False)
+    second_factor = models.BooleanField(default=False)
+    family = models.UUIDField(db_index=True)
+    token_digest = models.BinaryField(max_length=32, unique=True)
+    pepper_version = models.PositiveSmallIntegerField()
+    expires_at = models.DateTimeField()
+    used_at = models.DateTimeField(null=True, blank=True)
+    revoked_at = models.DateTimeField(null=True, blank=True)
+
+    def __str__(self) -> str:
+        return self.public_id
+
+
+class LoginAttempt(models.Model):
+    """Failures under one subject (an account or an address) in the current window.
+
+    Counted in PostgreSQL, so that flushing the cache opens no door. ``subject`` is a keyed digest:
+    the table names nobody.
+    """
+
+    subject = models.CharField(primary_key=True, max_length=80)
+    failures = models.PositiveIntegerField(default=0)
+    window_started_at = models.DateTimeField()
+    locked_until = models.DateTimeField(null=True, blank=True)
+
+    def __str__(self) -> str:
+        return f"{self.failures} failures"

@@ -1,0 +1,255 @@
+"""Every permission question of the product, and the only place that answers one.
+
+How it works. A *permission* is a dotted name (``payments.refund``). ``PERMISSIONS`` says, as data,
+which roles hold it on which level of the tree. When somebody authenticates, ``effective()`` turns
+the role (or an API key's scopes) into the frozen set of permissions that goes into
+``Actor.scopes``; from then on a question is a set look-up plus "is this object of my tenant".
+
+    require(actor, "payments.refund", payment)   # raises PermissionDenied or NotFound
+    can(actor, "team.write")                     # for templates: show the button or not
+
+Rules that are not in the table:
+
+* another tenant's object does not exist (``NotFound``), nor does one of the other mode;
+* a developer holds nothing in live mode;
+* permissions marked ``second_factor`` are left out of a session that has passed no second factor;
+* a reseller's agent holds what the role gives, on the granted merchants only
+  (:func:`granted_merchant_ids`, django-guardian).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from typing import Final
+from uuid import UUID
+
+from core import errors
+from core.context import Actor
+from tenants.models import Level, Merchant, MerchantGrant, Reseller, Role
+
+OWNER, ADMIN, DEVELOPER, VIEWER = Role.OWNER, Role.ADMIN, Role.DEVELOPER, Role.VIEWER
+COMPLIANCE, FINANCE, SUPPORT = Role.COMPLIANCE, Role.FINANCE, Role.SUPPORT
+
+EVERYONE: Final = frozenset({OWNER, ADMIN, DEVELOPER, VIEWER})
+BUILDERS: Final = frozenset({OWNER, ADMIN, DEVELOPER})
+MANAGERS: Final = frozenset({OWNER, ADMIN})
+STAFF: Final = frozenset({COMPLIANCE, FINANCE, SUPPORT})
+NOBODY: Final[frozenset[Role]] = frozenset()
+
+# Held by platform staff alone: opens the admin.
+STAFF_PERMISSION: Final = "platform.staff"
+
+
+@dataclass(frozen=True, slots=True)
+class Permission:
+    """One row: which roles hold it per level, and whether a second factor is a condition."""
+
+    merchant: frozenset[Role] = NOBODY
+    reseller: frozenset[Role] = NOBODY
+    platform: frozenset[Role] = NOBODY
+    second_factor: bool = False
+    key_kinds: frozenset[str] = field(default_factory=lambda: frozenset({"sk", "rk"}))
+
+    def roles(self, level: str) -> frozenset[Role]:
+        """The roles that hold this permission on ``level``."""
+        match level:
+            case Level.MERCHANT:
+                return self.merchant
+            case Level.RESELLER:
+                return self.reseller
+            case Level.PLATFORM:
+                return self.platform
+        return NOBODY
+
+
+_PERSONS_ONLY: Final[frozenset[str]] = frozenset()
+_PUBLIC: Final = frozenset({"sk", "rk", "pk"})
+
+PERMISSIONS: Final[Mapping[str, Permission]] = {
+    # Money in
+    "payments.read": Permission(EVERYONE, EVERYONE, STAFF),
+    "payments.create": Permission(BUILDERS, second_factor=True),
+    "payments.capture": Permission(BUILDERS, second_factor=True),
+    "payments.cancel": Permission(BUILDERS, second_factor=True),
+    "payments.refund": Permission(BUILDERS, second_factor=True),
+    "payments.export": Permission(EVERYONE, EVERYONE, frozenset({FINANCE, COMPLIANCE})),
+    "refunds.read": Permission(EVERYONE, EVERYONE, STAFF),
+    "disputes.read": Permission(EVERYONE, EVERYONE, STAFF),
+    "customers.read": Permission(EVERYONE, EVERYONE, STAFF),
+    "customers.write": Permission(BUILDERS),
+    "payment_methods.read": Permission(EVERYONE, EVERYONE, STAFF),
+    "payment_methods.write": Permission(BUILDERS),
+    "tokens.create": Permission(BUILDERS, key_kinds=_PUBLIC),
+    "checkout.read": Permission(EVERYONE, EVERYONE, STAFF),
+    "checkout.write": Permission(BUILDERS),
+    # The kernel, for trusted service callers
+    "intents.read": Permission(EVERYONE, NOBODY, STAFF),
+    "intents.create": Permission(NOBODY, key_kinds=_PERSONS_ONLY),
+    # Books
+    "balance.read": Permission(EVERYONE, EVERYONE, STAFF),
+    "ledger.read": Permission(EVERYONE, EVERYONE, STAFF),
+    # Events out
+    "webhooks.read": Permission(EVERYONE, NOBODY, frozenset({SUPPORT})),
+    "webhooks.write": Permission(BUILDERS),
+    "events.read": Permission(EVERYONE, NOBODY, frozenset({SUPPORT})),
+    "events.resend": Permission(BUILDERS, NOBODY, frozenset({SUPPORT})),
+    # Developers
+    "keys.read": Permission(BUILDERS),
+    "keys.write": Permission(BUILDERS, second_factor=True),
+    "requests.read": Permission(BUILDERS, NOBODY, frozenset({SUPPORT})),
+    # Tenants and people
+    "team.read": Permission(EVERYONE, EVERYONE, STAFF),
+    "team.write": Permission(MANAGERS, MANAGERS, second_factor=True, key_kinds=_PERSONS_ONLY),
+    "merchants.read": Permission(EVERYONE, EVERYONE, STAFF),
+    "merchants.write": Permission(
+        NOBODY, MANAGERS, frozenset({COMPLIANCE}), second_factor=True, key_kinds=_PERSONS_ONLY
+    ),
+    "settings.read": Permission(EVERYONE, EVERYONE, STAFF),
+    "settings.write": Permission(MANAGERS, MANAGERS, second_factor=True, key_kinds=_PERSONS_ONLY),
+    "audit.read": Permission(MANAGERS, MANAGERS, STAFF, key_kinds=_PERSONS_ONLY),
+    # The platform's own staff
+    STAFF_PERMISSION: Permission(platform=STAFF, key_kinds=_PERSONS_ONLY),
+    "platform.tenants.write": Permission(
+        platform=frozenset({COMPLIANCE}), second_factor=True, key_kinds=_PERSONS_ONLY
+    ),
+    "platform.users.write": Permission(
+        platform=frozenset({SUPPORT, COMPLIANCE}), second_factor=True, key_kinds=_PERSONS_ONLY
+    ),
+    "platform.money.write": Permission(
+        platform=frozenset({FINANCE}), second_factor=True, key_kinds=_PERSONS_ONLY
+    ),
+    "platform.operations.write": Permission(
+        platform=frozenset({SUPPORT, FINANCE}), second_factor=True, key_kinds=_PERSONS_ONLY
+    ),
+}
+
+# What an HMAC service caller may be given.
+SERVICE_SCOPES: Final = frozenset({"intents.create", "intents.read"})
+
+
+def _table(*, second_factor: bool) -> dict[tuple[str, str], frozenset[str]]:
+    """Permissions by (level, role), worked out once at import."""
+    return {
+        (level, role): frozenset(
+            name
+            for name, row in PERMISSIONS.items()
+            if role in row.roles(level) and (second_factor or not row.second_factor)
+        )
+        for level in Level.values
+        for role in Role.values
+    }
+
+
+_BY_ROLE: Final = {True: _table(second_factor=True), False: _table(second_factor=False)}
+_BY_KEY_KIND: Final = {
+    kind: frozenset(name for name, row in PERMISSIONS.items() if kind in row.key_kinds)
+    for kind in ("sk", "rk", "pk")
+}
+
+
+def may_use_live_mode(role: str) -> bool:
+    """Developers build in test mode only; everybody else may look at both."""
+    return role != DEVELOPER
+
+
+def effective(*, level: str, role: str, livemode: bool, second_factor: bool) -> frozenset[str]:
+    """The permissions of a person in one tenant, in one mode."""
+    if livemode and not may_use_live_mode(role):
+        return frozenset()
+    return _BY_ROLE[second_factor].get((level, role), frozenset())
+
+
+def key_permissions(*, kind: str, scopes: Iterable[str]) -> frozenset[str]:
+    """The permissions of an API key: a restricted one holds what its scopes name.
+
+    A secret key without scopes holds everything that its kind may; a publishable key only tokenises.
+    """
+    allowed = _BY_KEY_KIND.get(kind, frozenset())
+    named = frozenset(scopes)
+    if kind == "rk" or named:
+        return allowed & expand_scopes(named)
+    return allowed
+
+
+def expand_scopes(scopes: Iterable[str]) -> frozenset[str]:
+    """Spell out ``payments.*`` as the permissions that it stands for."""
+    names: set[str] = set()
+    for scope in scopes:
+        if scope.endswith(".*"):
+            names.update(name for name in PERMISSIONS if name.startswith(scope[:-1]))
+        else:
+            names.add(scope)
+    return frozenset(names)
+
+
+def check_scopes(scopes: Iterable[str], *, kind: str) -> list[str]:
+    """The scopes, sorted and without doubles; raises InvalidRequest for one that ``kind`` cannot hold."""
+    cleaned = sorted(set(scopes))
+    allowed = _BY_KEY_KIND.get(kind, frozenset())
+    for scope in cleaned:
+        if not expand_scopes([scope]) & allowed:
+            raise errors.InvalidRequest(
+                f"The scope {scope!r} is unknown or not available to this kind of key.",
+                code="scope_unknown",
+                param="scopes",
+            )
+    return cleaned
+
+
+def can(actor: Actor, permission: str, obj: object | None = None) -> bool:
+    """Whether ``actor`` holds ``permission`` and, given an object, may touch it.
+
+    Raises KeyError for a permission that the table does not know: a typo must not read as "no".
+    """
+    if permission not in PERMISSIONS:
+        raise KeyError(f"{permission!r} is not in tenants.policies.PERMISSIONS.")
+    if actor.kind == "system":
+        return True
+    return permission in actor.scopes and (obj is None or owns(actor, obj))
+
+
+def require(actor: Actor, permission: str, obj: object | None = None) -> None:
+    """Return when allowed; NotFound for a foreign object, PermissionDenied for a missing right."""
+    if obj is not None and not owns(actor, obj):
+        raise errors.NotFound("There is no such object.", code="not_found")
+    if not can(actor, permission):
+        raise errors.PermissionDenied(
+            f"This needs the permission {permission}, which your role or key does not have.",
+            code="permission_missing",
+            details={"permission": permission},
+        )
+
+
+def owns(actor: Actor, obj: object) -> bool:
+    """Whether ``obj`` is of the actor's tenant and mode (staff and system stand above both)."""
+    if actor.kind == "system" or actor.platform:
+        return True
+    merchant_id, reseller_id = _tenant_of(obj)
+    if actor.merchant_id is not None:
+        ours = merchant_id == actor.merchant_id
+    elif actor.reseller_id is not None:
+        ours = reseller_id == actor.reseller_id
+    else:
+        # A service caller that is bound to no merchant; the body names one.
+        ours = actor.kind == "service"
+    livemode = getattr(obj, "livemode", None)
+    return ours and (livemode is None or livemode == actor.livemode)
+
+
+def _tenant_of(obj: object) -> tuple[UUID | None, UUID | None]:
+    """The (merchant, reseller) that a row belongs to."""
+    if isinstance(obj, Merchant):
+        return obj.id, obj.reseller_id
+    if isinstance(obj, Reseller):
+        return None, obj.id
+    return getattr(obj, "merchant_id", None), getattr(obj, "reseller_id", None)
+
+
+def granted_merchant_ids(*, user_id: UUID) -> list[UUID]:
+    """The single merchants that a reseller's agent was given; needs an open scope."""
+    return list(
+        MerchantGrant.objects.filter(
+            user_id=user_id, permission__codename="act_for_merchant"
+        ).values_list("content_object_id", flat=True)
+    )
