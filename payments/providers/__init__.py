@@ -1,0 +1,1 @@
+"""Payment providers: adapters, accounts, routing and inbound webhooks."""

@@ -1,0 +1,184 @@
+"""Which account takes a payment, and the adapter that speaks for it."""
+
+from __future__ import annotations
+
+import hashlib
+import hmac
+import time
+import uuid
+from collections import OrderedDict
+from collections.abc import Callable
+from dataclasses import dataclass
+from threading import Lock
+from typing import Final, Generic, TypeVar
+
+from django.conf import settings
+
+from core.db import fetch_all, fetch_one
+from core.errors import InvalidRequest, NotFound
+from payments.providers.base import AccountConfig, Adapter
+from payments.providers.registry import build_adapter
+
+# Accounts and rules change by hand and are read on every payment. A change reaches every process
+# within this time.
+CACHE_TTL_S: Final = 10
+
+_CACHE_SIZE: Final = 4096
+
+_Key = TypeVar("_Key")
+_Value = TypeVar("_Value")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Account:
+    """An account at a provider, without its secrets."""
+
+    id: uuid.UUID
+    provider: str
+    label: str
+    livemode: bool
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Candidate:
+    account: Account
+    currencies: frozenset[str]
+    min_amount_minor: int | None
+    max_amount_minor: int | None
+    healthy: bool
+
+    def fits(self, currency: str, amount_minor: int) -> bool:
+        return (
+            (not self.currencies or currency in self.currencies)
+            and (self.min_amount_minor is None or amount_minor >= self.min_amount_minor)
+            and (self.max_amount_minor is None or amount_minor <= self.max_amount_minor)
+        )
+
+
+class _Recent(Generic[_Key, _Value]):
+    """The last few thousand answers, each for `CACHE_TTL_S` seconds."""
+
+    def __init__(self) -> None:
+        self._entries: OrderedDict[_Key, tuple[float, _Value]] = OrderedDict()
+        self._lock = Lock()
+
+    def get(self, key: _Key, load: Callable[[], _Value]) -> _Value:
+        now = time.monotonic()
+        with self._lock:
+            entry = self._entries.get(key)
+        if entry is not None and entry[0] > now:
+            return entry[1]
+        value = load()
+        with self._lock:
+            self._entries[key] = (now + CACHE_TTL_S, value)
+            self._entries.move_to_end(key)
+            if len(self._entries) > _CACHE_SIZE:
+                self._entries.popitem(last=False)
+        return value
+
+    def clear(self) -> None:
+        with self._lock:
+            self._entries.clear()
+
+
+_candidates: _Recent[tuple[uuid.UUID, bool, str], tuple[_Candidate, ...]] = _Recent()
+_adapters: _Recent[uuid.UUID, Adapter] = _Recent()
+
+
+def forget_accounts() -> None:
+    """Read accounts and rules anew in this process; call it after changing one."""
+    _candidates.clear()
+    _adapters.clear()
+
+
+def route(
+    *,
+    currency: str,
+    amount_minor: int,
+    merchant_id: uuid.UUID,
+    livemode: bool,
+    operation: str = "payment",
+) -> Account:
+    """The account that takes this payment: the first rule that fits, healthy accounts first.
+
+    An account that failed its last three checks is taken only where no healthy one fits. Costs one
+    statement in `CACHE_TTL_S` seconds per merchant, in any scope or none.
+
+    Raises:
+        InvalidRequest: no rule fits (``no_route``).
+    """
+    candidates = _candidates.get(
+        (merchant_id, livemode, operation),
+        lambda: _load_candidates(merchant_id, operation, livemode=livemode),
+    )
+    fitting = [each for each in candidates if each.fits(currency, amount_minor)]
+    chosen = next((each for each in fitting if each.healthy), fitting[0] if fitting else None)
+    if chosen is None:
+        mode = "live" if livemode else "test"
+        raise InvalidRequest(
+            f"No payment provider is set up for {currency} payments of this amount in {mode} mode. "
+            "Ask the platform to add one, or use another currency.",
+            code="no_route",
+            param="currency",
+        )
+    return chosen.account
+
+
+def adapter_for(account_id: uuid.UUID) -> Adapter:
+    """The adapter that speaks for an account; kept for `CACHE_TTL_S` seconds.
+
+    A disabled account still answers: its payments must be captured, refunded and asked about.
+
+    Raises:
+        NotFound: no such account.
+    """
+    return _adapters.get(account_id, lambda: build_adapter(_load_config(account_id)))
+
+
+def _load_candidates(
+    merchant_id: uuid.UUID, operation: str, *, livemode: bool
+) -> tuple[_Candidate, ...]:
+    rows = fetch_all(
+        "select account_id, provider, label, currencies, min_amount_minor, max_amount_minor,"
+        " healthy from providers_candidates(%s, %s, %s)",
+        [merchant_id, livemode, operation],
+    )
+    return tuple(
+        _Candidate(
+            account=Account(id=row[0], provider=row[1], label=row[2], livemode=livemode),
+            currencies=frozenset(row[3]),
+            min_amount_minor=row[4],
+            max_amount_minor=row[5],
+            healthy=row[6],
+        )
+        for row in rows
+    )
+
+
+def _load_config(account_id: uuid.UUID) -> AccountConfig:
+    row = fetch_one(
+        "select provider, livemode, api_base, timeout_s, credentials, webhook_secrets"
+        " from providers_account(%s)",
+        [account_id],
+    )
+    if row is None:
+        raise NotFound("No provider account has this id.", code="resource_missing")
+    provider, livemode, api_base, timeout_s, credentials, webhook_secrets = row
+    secrets: tuple[str, ...] = ()
+    if provider == "sandbox":
+        secrets = (sandbox_webhook_secret(account_id),)
+        api_base = api_base or settings.BASE_URL
+    return AccountConfig(
+        account_id=account_id,
+        provider=provider,
+        livemode=livemode,
+        webhook_secrets=secrets,
+        api_base=api_base,
+        timeout_s=timeout_s,
+    )
+
+
+def sandbox_webhook_secret(account_id: uuid.UUID) -> str:
+    """The secret between the sandbox and us: both ends live here, so nothing need be stored."""
+    purpose = f"sandbox webhook {account_id}"
+    return hmac.new(settings.SECRET_KEY.encode(), purpose.encode(), hashlib.sha256).hexdigest()
