@@ -15,10 +15,13 @@ import hmac
 import re
 import secrets
 import zlib
+from collections.abc import Iterable
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Final
 
 from django.conf import settings
+from django.core.exceptions import ImproperlyConfigured
 
 ALPHABET: Final = "0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz"
 LOOKUP_ID_LENGTH: Final = 8
@@ -99,33 +102,50 @@ def looks_like_key(text: str) -> bool:
     return text.startswith("mk_")
 
 
-def _pepper(version: int) -> bytes:
-    return settings.API_KEY_PEPPERS[version].encode()
+def versioned(entries: Iterable[str], *, setting: str) -> dict[int, bytes]:
+    """Read a setting of ``version:secret`` entries, newest first, as secrets by version.
+
+    Raises ImproperlyConfigured for an entry without a number or a secret, and for an empty list.
+    """
+    found: dict[int, bytes] = {}
+    for entry in entries:
+        version, colon, secret = entry.partition(":")
+        if not colon or not version.isdigit() or not secret:
+            raise ImproperlyConfigured(f'{setting} needs entries of the form "version:secret".')
+        found[int(version)] = secret.encode()
+    if not found:
+        raise ImproperlyConfigured(f"{setting} is empty: give at least one version:secret.")
+    return found
 
 
-def current_pepper_version() -> int:
-    """The version under which new digests are made: the highest one configured."""
-    return max(settings.API_KEY_PEPPERS)
+@lru_cache(maxsize=4)
+def _read_peppers(entries: tuple[str, ...]) -> dict[int, bytes]:
+    return versioned(entries, setting="API_KEY_PEPPERS")
+
+
+def _peppers() -> dict[int, bytes]:
+    return _read_peppers(tuple(settings.API_KEY_PEPPERS))
 
 
 def digest(text: str, *, purpose: str, pepper_version: int | None = None) -> Digest:
     """The keyed digest of a bearer secret; ``purpose`` keeps digests of different uses apart."""
-    version = current_pepper_version() if pepper_version is None else pepper_version
+    peppers = _peppers()
+    version = max(peppers) if pepper_version is None else pepper_version
     message = f"{purpose}:{text}".encode()
-    return Digest(hmac.digest(_pepper(version), message, hashlib.sha256), version)
+    return Digest(hmac.digest(peppers[version], message, hashlib.sha256), version)
 
 
 def digests(text: str, *, purpose: str) -> list[bytes]:
     """The digests of ``text`` under every configured pepper, newest first, for look-ups."""
     return [
         digest(text, purpose=purpose, pepper_version=version).value
-        for version in sorted(settings.API_KEY_PEPPERS, reverse=True)
+        for version in sorted(_peppers(), reverse=True)
     ]
 
 
 def matches(text: str, *, purpose: str, stored: bytes, pepper_version: int) -> bool:
     """Whether ``text`` is the secret behind ``stored``; constant time, unknown pepper is no."""
-    if pepper_version not in settings.API_KEY_PEPPERS:
+    if pepper_version not in _peppers():
         return False
     candidate = digest(text, purpose=purpose, pepper_version=pepper_version).value
     return hmac.compare_digest(candidate, bytes(stored))

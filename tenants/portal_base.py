@@ -171,7 +171,7 @@ def client_ip(request: HttpRequest) -> str | None:
 
 
 def _send_to(request: HttpRequest, url: str) -> HttpResponse:
-    """Redirect and come back later; htmx is told in its own header, or it would swap the page in."""
+    """Redirect and come back later; htmx is told in a header, or it would swap the page in."""
     target = request.get_full_path() if request.method in SAFE_METHODS else "/"
     location = f"{url}?{urlencode({'next': target})}"
     if request.headers.get("HX-Request") == "true":

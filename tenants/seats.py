@@ -46,12 +46,13 @@ class Seat:
             Level.RESELLER.value: self.reseller_id,
             Level.MERCHANT.value: self.merchant_id,
         }[self.level]
-        assert chosen is not None  # held by the check constraint on memberships
+        if chosen is None:  # refused by a check constraint on memberships
+            raise ValueError("A membership names no tenant on its own level.")
         return chosen
 
     @property
     def key(self) -> str:
-        """What the tenant switcher posts: membership and tenant (an agent has many of the latter)."""
+        """What the tenant switcher posts: membership and tenant (an agent has many)."""
         return f"{self.membership_id}.{self.tenant_id}"
 
     @property

@@ -1,13 +1,13 @@
+import uuid
 
-
-import core.ids
 import django.contrib.postgres.fields
 import django.db.models.deletion
 import django.db.models.functions.text
 import django.utils.timezone
-import uuid
 from django.conf import settings
 from django.db import migrations, models
+
+import core.ids
 
 
 class Migration(migrations.Migration):
@@ -112,7 +112,7 @@ class Migration(migrations.Migration):
                 ),
                 ("name", models.CharField(max_length=120)),
                 ("key_id", models.CharField(max_length=40, unique=True)),
-                ("secret_encrypted", models.BinaryField()),
+                ("secret_sealed", models.TextField()),
                 (
                     "scopes",
                     django.contrib.postgres.fields.ArrayField(
@@ -630,7 +630,7 @@ class Migration(migrations.Migration):
                     models.BooleanField(default=True, help_text="Is this device ready for use?"),
                 ),
                 ("uuid", models.UUIDField(default=uuid.uuid4, editable=False, unique=True)),
-                ("secret_encrypted", models.BinaryField()),
+                ("secret_sealed", models.TextField()),
                 ("last_step", models.BigIntegerField(default=-1)),
                 ("created_at", models.DateTimeField(auto_now_add=True)),
                 (

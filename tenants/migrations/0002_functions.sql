@@ -59,13 +59,13 @@ $$;
 
 CREATE FUNCTION tenants_service_caller_find(p_key_id text)
 RETURNS TABLE (
-    caller_id uuid, name text, secret_encrypted bytea, scopes text[], livemode boolean,
+    caller_id uuid, name text, secret_sealed text, scopes text[], livemode boolean,
     merchant_id uuid, reseller_id uuid
 )
 LANGUAGE sql STABLE SECURITY DEFINER
 SET search_path = pg_catalog, public, pg_temp
 AS $$
-    SELECT s.id, s.name::text, s.secret_encrypted, s.scopes::text[], s.livemode,
+    SELECT s.id, s.name::text, s.secret_sealed, s.scopes::text[], s.livemode,
            s.merchant_id, s.reseller_id
     FROM public.tenants_servicecaller s
     WHERE s.key_id = p_key_id AND s.revoked_at IS NULL

@@ -94,7 +94,7 @@ class ServiceCaller(Entity):
 
     name = models.CharField(max_length=120)
     key_id = models.CharField(max_length=40, unique=True)
-    secret_encrypted = models.BinaryField()
+    secret_sealed = models.TextField()
     scopes = ArrayField(models.CharField(max_length=60), default=list, blank=True)
     merchant_id = models.UUIDField(null=True, blank=True)
     reseller_id = models.UUIDField(null=True, blank=True)

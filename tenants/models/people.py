@@ -224,7 +224,7 @@ class TotpDevice(Device):
 
     user = models.OneToOneField(User, on_delete=models.CASCADE, related_name="totp_device")
     uuid = models.UUIDField(default=uuid.uuid4, editable=False, unique=True)
-    secret_encrypted = models.BinaryField()
+    secret_sealed = models.TextField()
     last_step = models.BigIntegerField(default=-1)
     created_at = models.DateTimeField(auto_now_add=True)
 
