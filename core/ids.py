@@ -47,7 +47,8 @@ def decode(prefix: str, text: object) -> uuid.UUID:
             if number < 1 << 128:
                 return uuid.UUID(int=number)
     raise NotFound(
-        f"No object has the id {text!r}." if isinstance(text, str) and len(text) <= 64 else
-        "That is not an id of an object here.",
+        f"No object has the id {text!r}."
+        if isinstance(text, str) and len(text) <= 64
+        else "That is not an id of an object here.",
         code="resource_missing",
     )

@@ -112,15 +112,17 @@ def format_money(amount_minor: int, code: str, locale: str = "en_US") -> str:
     major = to_major(amount_minor, code)
     if known.code in _CRYPTO_EXPONENTS:
         return f"{major:,.{known.exponent}f} {known.code}"
-    return format_currency(
-        major,
-        known.code,
-        locale=locale,
-        currency_digits=False,
-        format=None,
-        decimal_quantization=False,
-    ) if known.exponent != get_currency_precision(known.code) else format_currency(
-        major, known.code, locale=locale
+    return (
+        format_currency(
+            major,
+            known.code,
+            locale=locale,
+            currency_digits=False,
+            format=None,
+            decimal_quantization=False,
+        )
+        if known.exponent != get_currency_precision(known.code)
+        else format_currency(major, known.code, locale=locale)
     )
 
 

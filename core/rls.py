@@ -16,8 +16,7 @@ _TENANT = "(select nullif(current_setting('app.tenant', true), '')::uuid)"
 
 def _policy(table: str, role: str, predicate: str) -> str:
     return (
-        f'CREATE POLICY {role} ON "{table}" TO {role}'
-        f" USING ({predicate}) WITH CHECK ({predicate});"
+        f'CREATE POLICY {role} ON "{table}" TO {role} USING ({predicate}) WITH CHECK ({predicate});'
     )
 
 

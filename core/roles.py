@@ -100,14 +100,10 @@ def _ensure_role(
 ) -> None:
     exists = conn.execute("select 1 from pg_roles where rolname = %s", [role]).fetchone()
     if not exists:
-        conn.execute(
-            sql.SQL("CREATE ROLE {} {}").format(sql.Identifier(role), sql.SQL(attributes))
-        )
+        conn.execute(sql.SQL("CREATE ROLE {} {}").format(sql.Identifier(role), sql.SQL(attributes)))
     if password is not None:
         conn.execute(
-            sql.SQL("ALTER ROLE {} PASSWORD {}").format(
-                sql.Identifier(role), sql.Literal(password)
-            )
+            sql.SQL("ALTER ROLE {} PASSWORD {}").format(sql.Identifier(role), sql.Literal(password))
         )
 
 
@@ -128,7 +124,8 @@ def _prepare_schema(conn: psycopg.Connection) -> None:
     conn.execute("REVOKE CREATE ON SCHEMA public FROM PUBLIC")
     conn.execute(sql.SQL("GRANT ALL ON SCHEMA public TO {}").format(sql.Identifier(OWNER)))
     # ALTER FUNCTION … OWNER TO app_definer needs CREATE on the schema for the new owner.
-    conn.execute(sql.SQL("GRANT USAGE, CREATE ON SCHEMA public TO {}").format(
-        sql.Identifier(DEFINER)))
+    conn.execute(
+        sql.SQL("GRANT USAGE, CREATE ON SCHEMA public TO {}").format(sql.Identifier(DEFINER))
+    )
     for role in (*TENANT_ROLES, LOGIN):
         conn.execute(sql.SQL("GRANT USAGE ON SCHEMA public TO {}").format(sql.Identifier(role)))

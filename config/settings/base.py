@@ -8,7 +8,6 @@ SECRET_KEY, FIELD_KEYS, API_KEY_PEPPERS     see docs/operations.md
 from __future__ import annotations
 
 import json
-import os
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit, urlunsplit
@@ -23,7 +22,9 @@ SECRET_KEY = env.str("SECRET_KEY")
 BASE_URL = env.str("BASE_URL", default="http://127.0.0.1:8000").rstrip("/")
 _base = urlsplit(BASE_URL)
 #: Where the pages open their websockets: behind an ingress the same host, in ./dev up port + 1.
-WS_URL = env.str("WS_URL", default=("wss" if _base.scheme == "https" else "ws") + f"://{_base.netloc}")
+WS_URL = env.str(
+    "WS_URL", default=("wss" if _base.scheme == "https" else "ws") + f"://{_base.netloc}"
+)
 HTTPS = _base.scheme == "https"
 ALLOWED_HOSTS = env.list("ALLOWED_HOSTS", default=[_base.hostname or "127.0.0.1"])
 CSRF_TRUSTED_ORIGINS = [BASE_URL]
@@ -64,7 +65,6 @@ MIDDLEWARE = [
     "core.middleware.RequestIdMiddleware",
     "django.middleware.security.SecurityMiddleware",
     "whitenoise.middleware.WhiteNoiseMiddleware",
-    "core.middleware.ApiFastLaneMiddleware",
     "django.contrib.sessions.middleware.SessionMiddleware",
     "django.middleware.common.CommonMiddleware",
     "django.middleware.csrf.CsrfViewMiddleware",
@@ -246,5 +246,5 @@ PROVIDER_TIMEOUT_S = env.int("PROVIDER_TIMEOUT_S", default=20)
 BENCH_FLOOR = env.bool("BENCH_FLOOR", default=False)
 MAX_BODY_BYTES = 262_144
 
-os.environ.setdefault("DJANGO_ALLOW_ASYNC_UNSAFE", "")
-from config.settings.logs import LOGGING, LOGGING_CONFIG  # noqa: E402, F401
+#: Logging is structlog's alone: core.apps configures it when the process starts.
+LOGGING_CONFIG = None

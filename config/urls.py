@@ -1,0 +1,46 @@
+"""Every address of the platform. An app's `urls.py` holds `api` (below /v1/) and `pages`."""
+
+from __future__ import annotations
+
+import importlib
+from typing import Any
+
+from django.contrib import admin
+from django.urls import include, path
+
+#: Order matters only where a page's address is open-ended; none is today.
+_APPS = (
+    "core",
+    "tenants",
+    "ledger",
+    "notifications",
+    "payments.providers",
+    "payments.intents",
+    "payments.acceptance",
+    "payments.checkout",
+    "developers",
+    "portal",
+)
+
+
+def _patterns(name: str) -> list[Any]:
+    found: list[Any] = []
+    for app in _APPS:
+        try:
+            found += getattr(importlib.import_module(f"{app}.urls"), name, [])
+        except ModuleNotFoundError as e:
+            if e.name != f"{app}.urls":
+                raise
+    return found
+
+
+urlpatterns = [
+    path("v1/", include(_patterns("api"))),
+    path("admin/", admin.site.urls),
+    *_patterns("pages"),
+]
+
+handler400 = "portal.views_errors.bad_request"
+handler403 = "portal.views_errors.permission_denied"
+handler404 = "portal.views_errors.not_found"
+handler500 = "portal.views_errors.server_error"

@@ -1,0 +1,79 @@
+"""The envelope that every answer of the API comes in."""
+
+from __future__ import annotations
+
+import datetime as dt
+from collections.abc import Mapping
+from typing import Any
+
+import orjson
+from rest_framework.renderers import BaseRenderer
+
+from core.context import request_id
+
+
+def timestamp(value: dt.datetime) -> str:
+    """ISO 8601 in UTC with milliseconds: 2026-11-21T09:30:00.123Z."""
+    return value.astimezone(dt.UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
+
+
+def meta() -> dict[str, str]:
+    return {"requestId": request_id(), "timestamp": timestamp(dt.datetime.now(dt.UTC))}
+
+
+def success(data: Any) -> dict[str, Any]:
+    return {"success": True, "data": data, "meta": meta()}
+
+
+def failure(
+    *,
+    type: str,  # noqa: A002 - the field's name in the envelope
+    code: str,
+    message: str,
+    param: str | None = None,
+    details: Any = None,
+) -> dict[str, Any]:
+    return {
+        "success": False,
+        "error": {
+            "type": type,
+            "code": code,
+            "message": message,
+            "param": param,
+            "details": details,
+            "doc_url": f"/docs/api#error-{code}",
+        },
+        "meta": meta(),
+    }
+
+
+class EnvelopeRenderer(BaseRenderer):
+    """Renders what a view returned as `{"success": true, "data": …, "meta": …}`.
+
+    An answer that is an envelope already (errors, replays) passes through as it is; bytes are a
+    stored answer, sent again to the letter.
+    """
+
+    media_type = "application/json"
+    format = "json"
+    charset = None
+
+    def render(
+        self,
+        data: Any,
+        accepted_media_type: str | None = None,
+        renderer_context: Mapping[str, Any] | None = None,
+    ) -> bytes:
+        if isinstance(data, bytes):
+            return data
+        response = (renderer_context or {}).get("response")
+        if response is not None and response.status_code == 204:
+            return b""
+        if isinstance(data, dict) and "success" in data and "meta" in data:
+            return dump(data)
+        return dump(success(data))
+
+
+def dump(value: Any) -> bytes:
+    """JSON bytes; UUIDs and aware datetimes are understood, floats never reach an amount."""
+    return orjson.dumps(value, option=orjson.OPT_UTC_Z)

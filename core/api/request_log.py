@@ -1,0 +1,90 @@
+"""The request log that integrators read: buffered in the process, written in bulk.
+
+A row per request inside the request would cost every call a commit of its own. The log helps
+people to debug and proves nothing, so a process that is killed may lose its last second of it.
+"""
+
+from __future__ import annotations
+
+import atexit
+import threading
+import time
+from collections import deque
+
+import structlog
+from django.db import DatabaseError, connection
+from django.http import HttpRequest
+
+from core.context import Actor, request_id
+from core.db import Scope, tenant_atomic
+from core.models import RequestLog
+
+log = structlog.get_logger(__name__)
+
+_EVERY_S = 1.0
+_MAX_BUFFERED = 20_000
+_buffer: deque[RequestLog] = deque(maxlen=_MAX_BUFFERED)
+_lock = threading.Lock()
+_writer: threading.Thread | None = None
+
+
+def record(
+    *, request: HttpRequest, actor: Actor, status: int, error_code: str, started: float
+) -> None:
+    """Note one finished request; the query string and the body are left out."""
+    _buffer.append(
+        RequestLog(
+            merchant_id=actor.merchant_id,
+            reseller_id=actor.reseller_id,
+            livemode=actor.livemode,
+            request_id=request_id()[:64],
+            method=(request.method or "")[:8],
+            path=request.path[:300],
+            status=status,
+            duration_ms=round((time.perf_counter() - started) * 1000),
+            actor_id=actor.id[:64],
+            ip=actor.ip,
+            error_code=error_code[:64],
+            idempotency_key=request.headers.get("Idempotency-Key", "")[:255],
+        )
+    )
+    _ensure_writer()
+
+
+def flush() -> int:
+    """Write what is buffered; returns how many rows. A database that is away costs the rows."""
+    rows: list[RequestLog] = []
+    while _buffer and len(rows) < 2_000:
+        rows.append(_buffer.popleft())
+    if rows:
+        with tenant_atomic(Scope.worker()):
+            RequestLog.objects.bulk_create(rows)
+    return len(rows)
+
+
+def _ensure_writer() -> None:
+    global _writer
+    if _writer is None or not _writer.is_alive():
+        with _lock:
+            if _writer is None or not _writer.is_alive():
+                _writer = threading.Thread(target=_run, name="request-log", daemon=True)
+                _writer.start()
+                atexit.register(_last_flush)
+
+
+def _run() -> None:
+    while True:
+        time.sleep(_EVERY_S)
+        try:
+            while flush() == 2_000:
+                pass
+        except DatabaseError as error:
+            log.warning("request_log.not_written", error=type(error).__name__)
+            connection.close()
+
+
+def _last_flush() -> None:
+    try:
+        flush()
+    except DatabaseError:
+        log.warning("request_log.not_written", error="shutdown")

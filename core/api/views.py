@@ -1,0 +1,165 @@
+"""The base of every API view: caller, permission, rate limit, idempotency, request log."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from typing import Any, ClassVar, cast
+
+from django.db import IntegrityError
+from django.http import HttpRequest
+from rest_framework.request import Request
+from rest_framework.response import Response
+from rest_framework.views import APIView
+
+from core.api import request_log
+from core.api.renderers import dump, success
+from core.context import Actor
+from core.db import tenant_atomic
+from core.errors import AuthenticationFailed, Conflict, PermissionDenied
+from core.idempotency import Answer, Claim, check_key, is_duplicate_claim
+from core.ratelimit import Rate, enforce_rate
+
+
+class ApiView(APIView):
+    """One resource or operation of the API.
+
+    Attributes:
+        permissions: the permission (tenants/policies.py) that each method needs.
+        rate: how many requests a key may send here.
+        idempotency: whether POST needs a key ("required": it moves money), takes one ("optional"),
+            or has no effect worth one ("none").
+        public: True for the few addresses without a caller (login, provider webhooks).
+    """
+
+    permissions: ClassVar[dict[str, str]] = {}
+    rate: ClassVar[Rate] = Rate(limit=100_000, period_s=60)
+    idempotency: ClassVar[str] = "optional"
+    public: ClassVar[bool] = False
+
+    _rate_headers: dict[str, str] | None = None
+
+    @property
+    def actor(self) -> Actor:
+        """Who calls.
+
+        Raises:
+            AuthenticationFailed: nobody that we know.
+        """
+        actor = self.request.auth
+        if not isinstance(actor, Actor):
+            raise AuthenticationFailed(
+                "Send an API key in the Authorization header: Bearer mk_sk_test_…"
+            )
+        return actor
+
+    @property
+    def query(self) -> dict[str, str]:
+        """The query string, each parameter once (the last one counts)."""
+        return cast("dict[str, str]", self.request.query_params.dict())
+
+    @property
+    def body(self) -> dict[str, Any]:
+        return cast("dict[str, Any]", self.request.data)
+
+    def initial(self, request: Request, *args: Any, **kwargs: Any) -> None:
+        self._started = time.perf_counter()
+        self.perform_authentication(request)
+        if self.public:
+            return
+        actor = self.actor
+        needed = self.permissions.get(request.method or "")
+        if needed is not None and needed not in actor.scopes:
+            raise PermissionDenied(
+                f"This key or role lacks the permission {needed}.",
+                code="permission_missing",
+                details={"permission": needed},
+            )
+        decision = enforce_rate(key=actor.id, endpoint=type(self).__name__, rate=self.rate)
+        self._rate_headers = dict(decision.headers())
+
+    def finalize_response(
+        self, request: Request, response: Response, *args: Any, **kwargs: Any
+    ) -> Response:
+        response = super().finalize_response(request, response, *args, **kwargs)
+        for name, value in (self._rate_headers or {}).items():
+            response[name] = value
+        response["Cache-Control"] = "no-store"
+        auth = getattr(request, "_auth", None)
+        if isinstance(auth, Actor):
+            request_log.record(
+                request=cast(HttpRequest, request._request),
+                actor=auth,
+                status=response.status_code,
+                error_code=_error_code(response),
+                started=getattr(self, "_started", time.perf_counter()),
+            )
+        return response
+
+    def once(
+        self,
+        operation: Callable[[], Any],
+        *,
+        render: Callable[[Any], Any],
+        status: int = 201,
+    ) -> Response:
+        """Run an operation that is one transaction, once per Idempotency-Key.
+
+        `operation` runs inside the caller's `tenant_atomic`, so the stored answer commits with its
+        effect; it must not call a provider.
+        """
+        claim = self.claim(lambda made: (status, dump(success(render(made)))))
+        if claim is None:
+            with tenant_atomic(self.actor.scope):
+                return Response(render(operation()), status=status)
+        previous = claim.previous()
+        if isinstance(previous, Answer):
+            return self.replay(previous)
+        try:
+            with tenant_atomic(self.actor.scope):
+                return self.replay(claim.complete(operation()))
+        except IntegrityError as error:
+            return self.lost_race(claim, error)
+
+    def claim(self, render: Callable[[Any], tuple[int, bytes]]) -> Claim | None:
+        """The claim that this request's Idempotency-Key makes, or None without one."""
+        request = self.request
+        key = check_key(
+            request.headers.get("Idempotency-Key"), required=self.idempotency == "required"
+        )
+        if key is None:
+            return None
+        raw = request._request.body
+        return Claim(
+            actor=self.actor,
+            key=key,
+            request=(request.method or "", request.get_full_path(), raw),
+            render=render,
+        )
+
+    def lost_race(self, claim: Claim, error: IntegrityError) -> Response:
+        """Answer for a request that found its key taken at the moment of writing."""
+        if not is_duplicate_claim(error):
+            raise error
+        previous = claim.previous()
+        if isinstance(previous, Answer):
+            return self.replay(previous)
+        raise Conflict(
+            "A request with this Idempotency-Key is still at work. Ask again in a second.",
+            code="idempotency_key_in_flight",
+            param="Idempotency-Key",
+        )
+
+    def replay(self, answer: Answer) -> Response:
+        """Send a stored answer, marked when it is not the first time."""
+        response = Response(answer.body, status=answer.status)
+        if answer.replayed:
+            response["Idempotent-Replayed"] = "true"
+        return response
+
+
+def _error_code(response: Response) -> str:
+    data = response.data
+    if response.status_code >= 400 and isinstance(data, dict):
+        return str((data.get("error") or {}).get("code", ""))
+    return ""

@@ -1,0 +1,189 @@
+"""One answer per Idempotency-Key, kept in PostgreSQL for 30 days.
+
+A claim stands in the same transaction as the effect it protects. A short operation inserts the
+finished record with its effect (`complete`); one that calls a provider inserts it in flight
+(`begin`), and finishes it together with the provider's answer. A validation error rolls the claim
+back with everything else, so it stores nothing.
+"""
+
+from __future__ import annotations
+
+import datetime as dt
+import hashlib
+import uuid
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+from django.db import IntegrityError, connection
+from django.utils import timezone
+
+from core.context import Actor
+from core.db import Scope, tenant_atomic
+from core.errors import Conflict, InvalidRequest, Unprocessable
+from core.models import IdempotencyRecord
+from core.unit import Writes
+
+RETENTION = dt.timedelta(days=30)
+#: Longer than the provider's time-out: whoever still holds the claim after it has died.
+LOCK = dt.timedelta(seconds=60)
+_MAX_KEY = 255
+
+#: Turns the object that was made into the stored answer: (status, body bytes).
+Render = Callable[[Any], tuple[int, bytes]]
+
+
+@dataclass(slots=True)
+class Answer:
+    """A finished answer: its status, its body, and whether it was given before."""
+
+    status: int
+    body: bytes
+    replayed: bool = False
+
+
+class Claim:
+    """The right to do one request once.
+
+    Args:
+        actor: who asks; the key belongs to the actor's merchant and mode (or to the caller).
+        key: the Idempotency-Key.
+        request: what makes the request the same: method, path and raw body.
+        render: turns the object made into the answer to keep.
+    """
+
+    def __init__(self, *, actor: Actor, key: str, request: tuple[str, str, bytes], render: Render):
+        self.actor = actor
+        self.owner = _owner(actor)
+        self.key = key
+        self.fingerprint = _fingerprint(*request)
+        self.record: IdempotencyRecord | None = None
+        self.answer: Answer | None = None
+        self._render = render
+
+    def begin(self, writes: Writes, resource_id: uuid.UUID) -> None:
+        """Claim the key as in flight, in the same statement as the object it makes."""
+        self.record = self._new_record(resource_id)
+        self.record.locked_until = timezone.now() + LOCK
+        writes.insert(self.record)
+
+    def finish(self, writes: Writes, resource: Any) -> None:
+        """Store the answer; inserts a finished record when `begin` was not needed."""
+        status, body = self._render(resource)
+        self.answer = Answer(status, body)
+        if self.record is None:
+            self.record = self._new_record(getattr(resource, "id", None))
+            self.record.status, self.record.body = status, body
+            writes.insert(self.record)
+        else:
+            self.record.status, self.record.body = status, body
+            self.record.locked_until = None
+            writes.update(self.record, "status", "body", "locked_until")
+
+    def complete(self, resource: Any) -> Answer:
+        """For operations of one transaction: store the finished answer with it."""
+        writes = Writes()
+        self.finish(writes, resource)
+        writes.flush()
+        assert self.answer is not None
+        return self.answer
+
+    def _new_record(self, resource_id: uuid.UUID | None) -> IdempotencyRecord:
+        return IdempotencyRecord(
+            owner=self.owner,
+            key=self.key,
+            fingerprint=self.fingerprint,
+            merchant_id=self.actor.merchant_id,
+            reseller_id=self.actor.reseller_id,
+            resource_id=resource_id,
+        )
+
+    def previous(self) -> Answer | uuid.UUID | None:
+        """What became of an earlier request under this key.
+
+        Returns:
+            the stored answer; the id of the object that a request which died was making; or None
+            when the key is free.
+
+        Raises:
+            Unprocessable: the key was used for another request.
+            Conflict: the first request is still at work.
+        """
+        with tenant_atomic(self.actor.scope):
+            record = IdempotencyRecord.objects.filter(owner=self.owner, key=self.key).first()
+        if record is None:
+            return None
+        if bytes(record.fingerprint) != self.fingerprint:
+            raise Unprocessable(
+                "This Idempotency-Key was used for another request. Use a fresh key for each "
+                "operation, and the same key only to repeat the very same request.",
+                param="Idempotency-Key",
+            )
+        if record.status is not None:
+            return Answer(record.status, bytes(record.body or b""), replayed=True)
+        if record.locked_until is not None and record.locked_until > timezone.now():
+            raise Conflict(
+                "A request with this Idempotency-Key is still at work. Ask again in a second.",
+                code="idempotency_key_in_flight",
+                param="Idempotency-Key",
+            )
+        self.record = record
+        assert record.resource_id is not None
+        return record.resource_id
+
+
+def is_duplicate_claim(error: IntegrityError) -> bool:
+    """Whether `error` is another request's claim on the same key."""
+    diagnostics = getattr(error.__cause__, "diag", None)
+    return getattr(diagnostics, "constraint_name", "") == "idempotency_once"
+
+
+def check_key(key: str | None, *, required: bool) -> str | None:
+    """Validate the header's form.
+
+    Raises:
+        InvalidRequest: missing where money moves, longer than 255, or not printable ASCII.
+    """
+    if not key:
+        if required:
+            raise InvalidRequest(
+                "This request moves money and needs an Idempotency-Key header: a fresh random "
+                "value (such as a UUID) for each operation, repeated only when you retry it.",
+                code="idempotency_key_missing",
+                param="Idempotency-Key",
+            )
+        return None
+    if len(key) > _MAX_KEY or not (key.isascii() and key.isprintable()):
+        raise InvalidRequest(
+            "An Idempotency-Key is at most 255 printable ASCII characters.",
+            code="idempotency_key_invalid",
+            param="Idempotency-Key",
+        )
+    return key
+
+
+def forget_old(*, limit: int = 10_000) -> int:
+    """Delete records past the retention, oldest first; returns how many went."""
+    with tenant_atomic(Scope.worker()), connection.cursor() as cursor:
+        cursor.execute(
+            "DELETE FROM core_idempotencyrecord WHERE id IN (SELECT id FROM core_idempotencyrecord"
+            " WHERE created_at < %s AND (status IS NOT NULL OR locked_until < now())"
+            " ORDER BY created_at LIMIT %s)",
+            [timezone.now() - RETENTION, limit],
+        )
+        return cursor.rowcount
+
+
+def _owner(actor: Actor) -> str:
+    mode = "live" if actor.livemode else "test"
+    if actor.merchant_id is not None:
+        return f"{actor.merchant_id}:{mode}"
+    return f"{actor.kind}:{actor.id}:{mode}"
+
+
+def _fingerprint(method: str, path: str, body: bytes) -> bytes:
+    digest = hashlib.sha256()
+    for part in (method.encode(), path.encode(), body):
+        digest.update(len(part).to_bytes(8, "big"))
+        digest.update(part)
+    return digest.digest()
