@@ -8,6 +8,7 @@ class CoreConfig(AppConfig):
     default_auto_field = "django.db.models.BigAutoField"
 
     def ready(self) -> None:
+        from core import task_context  # noqa: F401 - connects the request id to tasks
         from core.logging import configure_logging
 
         configure_logging()

@@ -106,9 +106,7 @@ class OutboxEvent(models.Model):
                 name="outbox_open",
                 condition=models.Q(delivered_at__isnull=True, quarantined_at__isnull=True),
             ),
-            models.Index(
-                fields=["merchant_id", "livemode", "-id"], name="outbox_merchant_newest"
-            ),
+            models.Index(fields=["merchant_id", "livemode", "-id"], name="outbox_merchant_newest"),
             models.Index(fields=["aggregate", "id"], name="outbox_aggregate"),
         ]
 
@@ -227,3 +225,51 @@ class RequestLog(models.Model):
                 fields=["merchant_id", "livemode", "-id"], name="requestlog_merchant_newest"
             ),
         ]
+
+
+class AuditChain(models.Model):
+    """The head of one tenant's audit chain: how long it is and where it ends."""
+
+    tenant_id = models.UUIDField(primary_key=True)
+    sequence = models.BigIntegerField()
+    hash = models.BinaryField()
+    sealed_at = models.DateTimeField()
+
+
+class DataKey(models.Model):
+    """A tenant's data key, wrapped by the key provider; useless without the provider's own key."""
+
+    class Purpose(models.TextChoices):
+        DATA = "data"
+        INDEX = "index"
+
+    id = models.UUIDField(primary_key=True, default=ids.new_id, editable=False)
+    created_at = models.DateTimeField(default=timezone.now, editable=False)
+    tenant_id = models.UUIDField()
+    purpose = models.CharField(max_length=8, choices=Purpose.choices)
+    version = models.PositiveIntegerField()
+    wrapped = models.TextField()
+
+    class Meta:
+        constraints: ClassVar = [
+            models.UniqueConstraint(
+                fields=["tenant_id", "purpose", "version"], name="datakey_version_once"
+            ),
+        ]
+
+
+class AttemptCounter(models.Model):
+    """Attempts of one subject in one window, where a limit must hold without a cache."""
+
+    id = models.BigAutoField(primary_key=True)
+    kind = models.CharField(max_length=32)
+    subject = models.CharField(max_length=64, help_text="SHA-256 of whom it counts.")
+    window = models.BigIntegerField(help_text="Number of the window since 1970.")
+    count = models.PositiveIntegerField(default=0)
+    expires_at = models.DateTimeField()
+
+    class Meta:
+        constraints: ClassVar = [
+            models.UniqueConstraint(fields=["kind", "subject", "window"], name="attempts_once"),
+        ]
+        indexes: ClassVar = [models.Index(fields=["expires_at"], name="attempts_age")]

@@ -6,138 +6,240 @@ from django.db import migrations, models
 
 
 class Migration(migrations.Migration):
-
     initial = True
 
-    dependencies = [
-    ]
+    dependencies = []
 
     operations = [
         migrations.CreateModel(
-            name='AuditRecord',
+            name="AuditRecord",
             fields=[
-                ('id', models.UUIDField(default=core.ids.new_id, editable=False, primary_key=True, serialize=False)),
-                ('created_at', models.DateTimeField(default=django.utils.timezone.now, editable=False)),
-                ('merchant_id', models.UUIDField(null=True)),
-                ('reseller_id', models.UUIDField(null=True)),
-                ('livemode', models.BooleanField(default=False)),
-                ('actor_kind', models.CharField(max_length=16)),
-                ('actor_id', models.CharField(max_length=64)),
-                ('actor_label', models.CharField(blank=True, max_length=200)),
-                ('ip', models.GenericIPAddressField(null=True)),
-                ('request_id', models.CharField(blank=True, max_length=64)),
-                ('action', models.CharField(max_length=64)),
-                ('target', models.CharField(max_length=64)),
-                ('before', models.JSONField(null=True)),
-                ('after', models.JSONField(null=True)),
-                ('sequence', models.BigIntegerField(null=True)),
-                ('previous_hash', models.BinaryField(null=True)),
-                ('hash', models.BinaryField(null=True)),
-                ('sealed_at', models.DateTimeField(null=True)),
+                (
+                    "id",
+                    models.UUIDField(
+                        default=core.ids.new_id, editable=False, primary_key=True, serialize=False
+                    ),
+                ),
+                (
+                    "created_at",
+                    models.DateTimeField(default=django.utils.timezone.now, editable=False),
+                ),
+                ("merchant_id", models.UUIDField(null=True)),
+                ("reseller_id", models.UUIDField(null=True)),
+                ("livemode", models.BooleanField(default=False)),
+                ("actor_kind", models.CharField(max_length=16)),
+                ("actor_id", models.CharField(max_length=64)),
+                ("actor_label", models.CharField(blank=True, max_length=200)),
+                ("ip", models.GenericIPAddressField(null=True)),
+                ("request_id", models.CharField(blank=True, max_length=64)),
+                ("action", models.CharField(max_length=64)),
+                ("target", models.CharField(max_length=64)),
+                ("before", models.JSONField(null=True)),
+                ("after", models.JSONField(null=True)),
+                ("sequence", models.BigIntegerField(null=True)),
+                ("previous_hash", models.BinaryField(null=True)),
+                ("hash", models.BinaryField(null=True)),
+                ("sealed_at", models.DateTimeField(null=True)),
             ],
             options={
-                'indexes': [models.Index(fields=['merchant_id', '-created_at'], name='audit_merchant_time'), models.Index(fields=['target', '-created_at'], name='audit_target_time'), models.Index(condition=models.Q(('sealed_at__isnull', True)), fields=['id'], name='audit_unsealed')],
+                "indexes": [
+                    models.Index(fields=["merchant_id", "-created_at"], name="audit_merchant_time"),
+                    models.Index(fields=["target", "-created_at"], name="audit_target_time"),
+                    models.Index(
+                        condition=models.Q(("sealed_at__isnull", True)),
+                        fields=["id"],
+                        name="audit_unsealed",
+                    ),
+                ],
             },
         ),
         migrations.CreateModel(
-            name='IdempotencyRecord',
+            name="IdempotencyRecord",
             fields=[
-                ('id', models.UUIDField(default=core.ids.new_id, editable=False, primary_key=True, serialize=False)),
-                ('created_at', models.DateTimeField(default=django.utils.timezone.now, editable=False)),
-                ('owner', models.CharField(max_length=80)),
-                ('key', models.CharField(max_length=255)),
-                ('fingerprint', models.BinaryField()),
-                ('merchant_id', models.UUIDField(null=True)),
-                ('reseller_id', models.UUIDField(null=True)),
-                ('resource_id', models.UUIDField(null=True)),
-                ('locked_until', models.DateTimeField(null=True)),
-                ('status', models.PositiveSmallIntegerField(null=True)),
-                ('body', models.BinaryField(null=True)),
+                (
+                    "id",
+                    models.UUIDField(
+                        default=core.ids.new_id, editable=False, primary_key=True, serialize=False
+                    ),
+                ),
+                (
+                    "created_at",
+                    models.DateTimeField(default=django.utils.timezone.now, editable=False),
+                ),
+                ("owner", models.CharField(max_length=80)),
+                ("key", models.CharField(max_length=255)),
+                ("fingerprint", models.BinaryField()),
+                ("merchant_id", models.UUIDField(null=True)),
+                ("reseller_id", models.UUIDField(null=True)),
+                ("resource_id", models.UUIDField(null=True)),
+                ("locked_until", models.DateTimeField(null=True)),
+                ("status", models.PositiveSmallIntegerField(null=True)),
+                ("body", models.BinaryField(null=True)),
             ],
             options={
-                'indexes': [models.Index(fields=['created_at'], name='idempotency_age')],
-                'constraints': [models.UniqueConstraint(fields=('owner', 'key'), name='idempotency_once')],
+                "indexes": [models.Index(fields=["created_at"], name="idempotency_age")],
+                "constraints": [
+                    models.UniqueConstraint(fields=("owner", "key"), name="idempotency_once")
+                ],
             },
         ),
         migrations.CreateModel(
-            name='InboxMessage',
+            name="InboxMessage",
             fields=[
-                ('id', models.UUIDField(default=core.ids.new_id, editable=False, primary_key=True, serialize=False)),
-                ('received_at', models.DateTimeField(default=django.utils.timezone.now, editable=False)),
-                ('provider', models.CharField(max_length=32)),
-                ('account_id', models.UUIDField()),
-                ('event_id', models.CharField(max_length=255)),
-                ('event_type', models.CharField(blank=True, max_length=100)),
-                ('reference', models.CharField(blank=True, help_text='Our reference in it.', max_length=100)),
-                ('raw', models.BinaryField()),
-                ('headers', models.JSONField(default=dict)),
-                ('state', models.CharField(choices=[('received', 'Received'), ('processed', 'Processed'), ('parked', 'Parked'), ('failed', 'Failed'), ('quarantined', 'Quarantined')], default='received', max_length=12)),
-                ('attempts', models.PositiveSmallIntegerField(default=0)),
-                ('next_attempt_at', models.DateTimeField(null=True)),
-                ('processed_at', models.DateTimeField(null=True)),
-                ('last_error', models.CharField(blank=True, max_length=500)),
-                ('request_id', models.CharField(blank=True, max_length=64)),
+                (
+                    "id",
+                    models.UUIDField(
+                        default=core.ids.new_id, editable=False, primary_key=True, serialize=False
+                    ),
+                ),
+                (
+                    "received_at",
+                    models.DateTimeField(default=django.utils.timezone.now, editable=False),
+                ),
+                ("provider", models.CharField(max_length=32)),
+                ("account_id", models.UUIDField()),
+                ("event_id", models.CharField(max_length=255)),
+                ("event_type", models.CharField(blank=True, max_length=100)),
+                (
+                    "reference",
+                    models.CharField(blank=True, help_text="Our reference in it.", max_length=100),
+                ),
+                ("raw", models.BinaryField()),
+                ("headers", models.JSONField(default=dict)),
+                (
+                    "state",
+                    models.CharField(
+                        choices=[
+                            ("received", "Received"),
+                            ("processed", "Processed"),
+                            ("parked", "Parked"),
+                            ("failed", "Failed"),
+                            ("quarantined", "Quarantined"),
+                        ],
+                        default="received",
+                        max_length=12,
+                    ),
+                ),
+                ("attempts", models.PositiveSmallIntegerField(default=0)),
+                ("next_attempt_at", models.DateTimeField(null=True)),
+                ("processed_at", models.DateTimeField(null=True)),
+                ("last_error", models.CharField(blank=True, max_length=500)),
+                ("request_id", models.CharField(blank=True, max_length=64)),
             ],
             options={
-                'indexes': [models.Index(condition=models.Q(('state__in', ['received', 'failed', 'parked'])), fields=['next_attempt_at'], name='inbox_open'), models.Index(condition=models.Q(('state', 'parked')), fields=['reference'], name='inbox_parked')],
-                'constraints': [models.UniqueConstraint(fields=('provider', 'account_id', 'event_id'), name='inbox_once_per_event')],
+                "indexes": [
+                    models.Index(
+                        condition=models.Q(("state__in", ["received", "failed", "parked"])),
+                        fields=["next_attempt_at"],
+                        name="inbox_open",
+                    ),
+                    models.Index(
+                        condition=models.Q(("state", "parked")),
+                        fields=["reference"],
+                        name="inbox_parked",
+                    ),
+                ],
+                "constraints": [
+                    models.UniqueConstraint(
+                        fields=("provider", "account_id", "event_id"), name="inbox_once_per_event"
+                    )
+                ],
             },
         ),
         migrations.CreateModel(
-            name='OutboxEvent',
+            name="OutboxEvent",
             fields=[
-                ('id', models.UUIDField(default=core.ids.new_id, editable=False, primary_key=True, serialize=False)),
-                ('created_at', models.DateTimeField(default=django.utils.timezone.now, editable=False)),
-                ('merchant_id', models.UUIDField(null=True)),
-                ('reseller_id', models.UUIDField(null=True)),
-                ('livemode', models.BooleanField(default=False)),
-                ('type', models.CharField(max_length=64)),
-                ('aggregate', models.CharField(help_text='Public id of the object it is about.', max_length=64)),
-                ('request_id', models.CharField(blank=True, max_length=64)),
-                ('payload', models.JSONField()),
-                ('attempts', models.PositiveSmallIntegerField(default=0)),
-                ('leased_until', models.DateTimeField(null=True)),
-                ('delivered_at', models.DateTimeField(null=True)),
-                ('quarantined_at', models.DateTimeField(null=True)),
-                ('last_error', models.CharField(blank=True, max_length=500)),
+                (
+                    "id",
+                    models.UUIDField(
+                        default=core.ids.new_id, editable=False, primary_key=True, serialize=False
+                    ),
+                ),
+                (
+                    "created_at",
+                    models.DateTimeField(default=django.utils.timezone.now, editable=False),
+                ),
+                ("merchant_id", models.UUIDField(null=True)),
+                ("reseller_id", models.UUIDField(null=True)),
+                ("livemode", models.BooleanField(default=False)),
+                ("type", models.CharField(max_length=64)),
+                (
+                    "aggregate",
+                    models.CharField(
+                        help_text="Public id of the object it is about.", max_length=64
+                    ),
+                ),
+                ("request_id", models.CharField(blank=True, max_length=64)),
+                ("payload", models.JSONField()),
+                ("attempts", models.PositiveSmallIntegerField(default=0)),
+                ("leased_until", models.DateTimeField(null=True)),
+                ("delivered_at", models.DateTimeField(null=True)),
+                ("quarantined_at", models.DateTimeField(null=True)),
+                ("last_error", models.CharField(blank=True, max_length=500)),
             ],
             options={
-                'indexes': [models.Index(condition=models.Q(('delivered_at__isnull', True), ('quarantined_at__isnull', True)), fields=['id'], name='outbox_open'), models.Index(fields=['merchant_id', 'livemode', '-id'], name='outbox_merchant_newest'), models.Index(fields=['aggregate', 'id'], name='outbox_aggregate')],
+                "indexes": [
+                    models.Index(
+                        condition=models.Q(
+                            ("delivered_at__isnull", True), ("quarantined_at__isnull", True)
+                        ),
+                        fields=["id"],
+                        name="outbox_open",
+                    ),
+                    models.Index(
+                        fields=["merchant_id", "livemode", "-id"], name="outbox_merchant_newest"
+                    ),
+                    models.Index(fields=["aggregate", "id"], name="outbox_aggregate"),
+                ],
             },
         ),
         migrations.CreateModel(
-            name='RequestLog',
+            name="RequestLog",
             fields=[
-                ('id', models.UUIDField(default=core.ids.new_id, editable=False, primary_key=True, serialize=False)),
-                ('created_at', models.DateTimeField(default=django.utils.timezone.now, editable=False)),
-                ('merchant_id', models.UUIDField(null=True)),
-                ('reseller_id', models.UUIDField(null=True)),
-                ('livemode', models.BooleanField(default=False)),
-                ('request_id', models.CharField(max_length=64)),
-                ('method', models.CharField(max_length=8)),
-                ('path', models.CharField(max_length=300)),
-                ('status', models.PositiveSmallIntegerField()),
-                ('duration_ms', models.PositiveIntegerField()),
-                ('actor_id', models.CharField(blank=True, max_length=64)),
-                ('ip', models.GenericIPAddressField(null=True)),
-                ('error_code', models.CharField(blank=True, max_length=64)),
-                ('idempotency_key', models.CharField(blank=True, max_length=255)),
+                (
+                    "id",
+                    models.UUIDField(
+                        default=core.ids.new_id, editable=False, primary_key=True, serialize=False
+                    ),
+                ),
+                (
+                    "created_at",
+                    models.DateTimeField(default=django.utils.timezone.now, editable=False),
+                ),
+                ("merchant_id", models.UUIDField(null=True)),
+                ("reseller_id", models.UUIDField(null=True)),
+                ("livemode", models.BooleanField(default=False)),
+                ("request_id", models.CharField(max_length=64)),
+                ("method", models.CharField(max_length=8)),
+                ("path", models.CharField(max_length=300)),
+                ("status", models.PositiveSmallIntegerField()),
+                ("duration_ms", models.PositiveIntegerField()),
+                ("actor_id", models.CharField(blank=True, max_length=64)),
+                ("ip", models.GenericIPAddressField(null=True)),
+                ("error_code", models.CharField(blank=True, max_length=64)),
+                ("idempotency_key", models.CharField(blank=True, max_length=255)),
             ],
             options={
-                'indexes': [models.Index(fields=['merchant_id', 'livemode', '-id'], name='requestlog_merchant_newest')],
+                "indexes": [
+                    models.Index(
+                        fields=["merchant_id", "livemode", "-id"], name="requestlog_merchant_newest"
+                    )
+                ],
             },
         ),
         migrations.CreateModel(
-            name='UsedNonce',
+            name="UsedNonce",
             fields=[
-                ('id', models.BigAutoField(primary_key=True, serialize=False)),
-                ('key_id', models.CharField(max_length=64)),
-                ('nonce', models.CharField(max_length=64)),
-                ('seen_at', models.DateTimeField(default=django.utils.timezone.now)),
+                ("id", models.BigAutoField(primary_key=True, serialize=False)),
+                ("key_id", models.CharField(max_length=64)),
+                ("nonce", models.CharField(max_length=64)),
+                ("seen_at", models.DateTimeField(default=django.utils.timezone.now)),
             ],
             options={
-                'indexes': [models.Index(fields=['seen_at'], name='nonce_age')],
-                'constraints': [models.UniqueConstraint(fields=('key_id', 'nonce'), name='nonce_once')],
+                "indexes": [models.Index(fields=["seen_at"], name="nonce_age")],
+                "constraints": [
+                    models.UniqueConstraint(fields=("key_id", "nonce"), name="nonce_once")
+                ],
             },
         ),
     ]

@@ -1,0 +1,268 @@
+"""Inbound webhooks of providers: stored once as they came, answered at once, processed in a task.
+
+The face verifies the signature over the raw bytes, calls `receive` and answers 200. Events may come
+twice (unique on provider, account, event id), out of order (processors judge by state), or before
+we know the object (parked, and tried again when it appears or by the sweep).
+"""
+
+from __future__ import annotations
+
+import enum
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Final
+from uuid import UUID
+
+import kombu.exceptions
+import redis
+import structlog
+from django.db import InterfaceError, OperationalError, connection
+
+from core import metrics
+from core.context import bind_request_id, request_id
+from core.db import Scope, after_commit, fetch_all, fetch_one, tenant_atomic
+from core.ids import new_id
+from core.models import InboxMessage, OutboxEvent
+
+log = structlog.get_logger(__name__)
+
+MAX_ATTEMPTS: Final = 10
+LEASE_S: Final = 300
+PARKED_MAX_S: Final = 3 * 86_400
+RAW_MAX_BYTES: Final = 1_048_576
+_PAUSES_S: Final = (5, 30, 120, 300, 900, 1_800, 3_600)
+# Enough to replay a verification, never cookies or authorization.
+_KEPT_HEADERS: Final = frozenset(
+    {"content-type", "user-agent", "stripe-signature", "x-paystack-signature"}
+)
+
+
+class Verdict(enum.Enum):
+    """What a processor made of a message."""
+
+    PROCESSED = "processed"
+    IGNORED = "ignored"
+    PARKED = "parked"
+
+
+@dataclass(frozen=True, slots=True)
+class Result:
+    """`reference` is our own reference in the message: a parked message waits for that object."""
+
+    verdict: Verdict
+    reference: str = ""
+
+
+Processor = Callable[[InboxMessage], Result]
+_processors: dict[str, Processor] = {}
+
+
+def register_processor(provider: str, processor: Processor) -> None:
+    """Let `processor(message)` handle a provider's messages.
+
+    It runs outside any transaction, opens its own, and must be idempotent: a message whose worker
+    was killed comes again. Raising means failed; the message is tried again, up to ten times.
+    """
+    _processors[provider] = processor
+
+
+def receive(
+    *,
+    provider: str,
+    account_id: UUID,
+    event_id: str,
+    raw: bytes,
+    headers: Mapping[str, str],
+    parsed_type: str = "",
+    reference: str = "",
+) -> tuple[InboxMessage, bool]:
+    """Store a verified webhook once; return the message and whether it is new.
+
+    Answer 200 either way. A new one is processed by a task right after this commits; should the
+    broker be away, the sweep finds it.
+    """
+    message = InboxMessage(
+        id=new_id(),
+        provider=provider,
+        account_id=account_id,
+        event_id=event_id,
+        event_type=parsed_type[:100],
+        reference=reference[:100],
+        raw=raw,
+        headers={k.lower(): v for k, v in headers.items() if k.lower() in _KEPT_HEADERS},
+        request_id=request_id()[:64],
+    )
+    with tenant_atomic(Scope.worker()):
+        stored = InboxMessage.objects.bulk_create([message], ignore_conflicts=True)
+        found = InboxMessage.objects.get(
+            provider=provider, account_id=account_id, event_id=event_id
+        )
+        created = found.id == stored[0].id
+        if created:
+            after_commit(lambda: _enqueue(found.id))
+    return found, created
+
+
+def process(message_id: UUID) -> str:
+    """Process one message if it is due; return its state afterwards ("" when it was not ours)."""
+    message = _claim(message_id)
+    if message is None:
+        return ""
+    processor = _processors.get(message.provider)
+    with bind_request_id(message.request_id):
+        try:
+            if processor is None:
+                raise LookupError(f"no processor is registered for {message.provider!r}")
+            result = processor(message)
+        except (OperationalError, InterfaceError):
+            raise
+        except Exception as error:  # noqa: BLE001 - recorded on the message, tried again
+            return _record_failure(message, error)
+    if result.verdict is Verdict.PARKED:
+        return _park(message, result.reference)
+    _set_state(message, InboxMessage.State.PROCESSED, error="")
+    return str(InboxMessage.State.PROCESSED)
+
+
+def match_parked(*references: str) -> int:
+    """Make parked messages due that wait for one of these objects; return how many.
+
+    Opens its own transaction: call it after the object has committed (a subscriber does, for every
+    event's aggregate).
+    """
+    wanted = [reference for reference in references if reference]
+    if not wanted:
+        return 0
+    with tenant_atomic(Scope.worker()):
+        rows = fetch_all(
+            "UPDATE core_inboxmessage SET next_attempt_at = clock_timestamp()"
+            " WHERE state = 'parked' AND reference = ANY(%s) RETURNING id",
+            [wanted],
+        )
+        for (message_id,) in rows:
+            after_commit(lambda found=message_id: _enqueue(found))
+    return len(rows)
+
+
+def match_parked_for_events(events: Sequence[OutboxEvent]) -> None:
+    """Outbox subscriber: an event about an object means that the object exists."""
+    match_parked(*{event.aggregate for event in events})
+
+
+def sweep(*, limit: int = 200) -> list[UUID]:
+    """Ids of messages that are due: new ones whose task was lost, failed and parked ones."""
+    with tenant_atomic(Scope.worker()):
+        rows = fetch_all(
+            "SELECT id FROM core_inboxmessage WHERE state IN ('received', 'failed', 'parked')"
+            " AND (next_attempt_at IS NULL AND received_at < clock_timestamp() - interval '10 s'"
+            "      OR next_attempt_at <= clock_timestamp())"
+            " ORDER BY id LIMIT %s",
+            [limit],
+        )
+    return [row[0] for row in rows]
+
+
+def release(message_id: UUID) -> bool:
+    """Give a quarantined message a new set of attempts (a person has mended the cause)."""
+    with tenant_atomic(Scope.worker()):
+        rows = fetch_all(
+            "UPDATE core_inboxmessage SET state = 'received', attempts = 0,"
+            " next_attempt_at = clock_timestamp() WHERE id = %s AND state = 'quarantined'"
+            " RETURNING id",
+            [message_id],
+        )
+        if rows:
+            after_commit(lambda: _enqueue(message_id))
+    return bool(rows)
+
+
+def open_counts() -> dict[str, int]:
+    """How many messages stand in each state that is not the end."""
+    with tenant_atomic(Scope.worker()):
+        rows = fetch_all(
+            "SELECT state, count(*) FROM core_inboxmessage"
+            " WHERE state IN ('received', 'failed', 'parked', 'quarantined') GROUP BY state"
+        )
+    return {state: int(count) for state, count in rows}
+
+
+def _claim(message_id: UUID) -> InboxMessage | None:
+    # The lease is the next attempt: two tasks never meet, and a killed one is repeated.
+    with tenant_atomic(Scope.worker()):
+        found = list(
+            InboxMessage.objects.raw(
+                "UPDATE core_inboxmessage SET attempts = attempts + 1,"
+                " next_attempt_at = clock_timestamp() + make_interval(secs => %s)"
+                " WHERE id = %s AND state IN ('received', 'failed', 'parked')"
+                " AND (next_attempt_at IS NULL OR next_attempt_at <= clock_timestamp())"
+                " RETURNING *",
+                [LEASE_S, message_id],
+            )
+        )
+    return found[0] if found else None
+
+
+def _record_failure(message: InboxMessage, error: Exception) -> str:
+    given_up = message.attempts >= MAX_ATTEMPTS
+    state = InboxMessage.State.QUARANTINED if given_up else InboxMessage.State.FAILED
+    text = f"{type(error).__name__}: {error}".replace("\x00", "")[:500]
+    _set_state(message, state, error=text)
+    log.warning(
+        "inbox.failed",
+        message_id=str(message.id),
+        provider=message.provider,
+        attempts=message.attempts,
+        state=str(state),
+        exc_info=error,
+    )
+    return str(state)
+
+
+def _park(message: InboxMessage, reference: str) -> str:
+    with tenant_atomic(Scope.worker()):
+        row = fetch_one(
+            "SELECT received_at < clock_timestamp() - make_interval(secs => %s)"
+            " FROM core_inboxmessage WHERE id = %s",
+            [PARKED_MAX_S, message.id],
+        )
+    if row is not None and row[0]:
+        error = f"no object with the reference {reference!r} appeared in three days"
+        _set_state(message, InboxMessage.State.QUARANTINED, error=error)
+        return str(InboxMessage.State.QUARANTINED)
+    message.reference = reference[:100] or message.reference
+    _set_state(message, InboxMessage.State.PARKED, error="")
+    return str(InboxMessage.State.PARKED)
+
+
+def _set_state(message: InboxMessage, state: InboxMessage.State, *, error: str) -> None:
+    waiting = state in (InboxMessage.State.FAILED, InboxMessage.State.PARKED)
+    pause_s = _PAUSES_S[min(message.attempts, len(_PAUSES_S)) - 1] if message.attempts else 5
+    with tenant_atomic(Scope.worker()), connection.cursor() as cursor:
+        cursor.execute(
+            "UPDATE core_inboxmessage SET state = %s, reference = %s, last_error = %s,"
+            " next_attempt_at = CASE WHEN %s THEN clock_timestamp() + make_interval(secs => %s)"
+            " END,"
+            " processed_at = CASE WHEN %s = 'processed' THEN clock_timestamp() END"
+            " WHERE id = %s AND state <> 'processed'",
+            [state, message.reference, error, waiting, pause_s, state, message.id],
+        )
+
+
+def _enqueue(message_id: UUID) -> None:
+    from core.tasks import process_inbox_message
+
+    try:
+        process_inbox_message.delay(str(message_id))
+    except (kombu.exceptions.OperationalError, redis.RedisError, OSError) as error:
+        # The row is what counts; the sweep finds it within half a minute.
+        log.warning("inbox.not_enqueued", message_id=str(message_id), error=type(error).__name__)
+
+
+def _gauge(state: str) -> Callable[[], float]:
+    return lambda: float(open_counts().get(state, 0))
+
+
+for _state in ("received", "failed", "parked", "quarantined"):
+    metrics.register_gauge(
+        f"merchantry_inbox_{_state}", f"Inbound webhooks in state {_state}.", _gauge(_state)
+    )

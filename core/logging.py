@@ -1,0 +1,125 @@
+"""Structured logs: one JSON object a line, and only fields that were allowed by name.
+
+An allowlist, not a blocklist: a field that nobody thought about (a request body, a header) is
+dropped and its name counted, so a secret cannot reach the log by a new spelling. Free text of the
+standard library's loggers passes through the card-number and token scrubber.
+"""
+
+from __future__ import annotations
+
+import logging
+import re
+import sys
+from collections.abc import Mapping, MutableMapping
+from typing import Any, Final
+
+import orjson
+import structlog
+from structlog.contextvars import merge_contextvars
+
+from core.context import request_id
+from core.pan import contains_card_number
+
+ALLOWED_FIELDS: Final = frozenset(
+    {
+        # who and where
+        "event", "level", "logger", "timestamp", "request_id", "process", "version", "host",
+        "actor_kind", "actor_id", "key_id", "user_id", "merchant_id", "reseller_id", "livemode",
+        # HTTP
+        "method", "path", "route", "status", "duration_ms", "bytes_in", "bytes_out", "ip",
+        # objects, by id alone
+        "payment_id", "intent_id", "refund_id", "token_id", "session_id", "endpoint_id",
+        "delivery_id", "event_id", "event_type", "aggregate_id", "message_id", "transfer_id",
+        "account_id", "provider", "channel", "document_id", "record_id", "seq", "table", "column",
+        # work
+        "task", "task_id", "queue", "attempt", "attempts", "count", "batch", "handler", "lag_ms",
+        "state", "from_state", "to_state", "code", "reason", "error", "error_type", "retry_after_s",
+        "delay_s", "statements", "commits", "signal", "port", "address", "command", "worker",
+        "exception",
+    }
+)  # fmt: skip
+_SECRET: Final = re.compile(
+    r"\b(?:mk_(?:sk|rk|pk)_\w+|whsec_[\w+/=]+|eyJ[\w-]+\.[\w-]+\.[\w-]*|Bearer\s+\S+)",
+    re.IGNORECASE,
+)
+MAX_TEXT_CHARS: Final = 2000
+
+
+def scrub(text: str) -> str:
+    """Remove keys and tokens from free text; replace it whole when it holds a card number."""
+    if contains_card_number(text):
+        return "[removed: card number]"
+    text = _SECRET.sub("[removed]", text)
+    return text if len(text) <= MAX_TEXT_CHARS else text[:MAX_TEXT_CHARS] + "…"
+
+
+def keep_allowed_fields(
+    _logger: Any, _method: str, event: MutableMapping[str, Any]
+) -> Mapping[str, Any]:
+    """structlog processor: drop what is not on the list, scrub what is text."""
+    kept: dict[str, Any] = {}
+    dropped = 0
+    for name, value in event.items():
+        if name.startswith("_"):
+            kept[name] = value
+        elif name not in ALLOWED_FIELDS:
+            dropped += 1
+        elif value is None or isinstance(value, bool | int):
+            kept[name] = value
+        elif name == "exception":
+            # The end of a traceback says what happened; its beginning is always the same.
+            kept[name] = scrub(str(value)[-MAX_TEXT_CHARS:])
+        else:
+            kept[name] = scrub(str(value))
+    if dropped:
+        kept["dropped_fields"] = dropped
+    return kept
+
+
+def _render(_logger: Any, _method: str, event: MutableMapping[str, Any]) -> str:
+    return orjson.dumps(dict(event), default=str).decode()
+
+
+def _add_request_id(
+    _logger: Any, _method: str, event: MutableMapping[str, Any]
+) -> MutableMapping[str, Any]:
+    if "request_id" not in event and (current := request_id()):
+        event["request_id"] = current
+    return event
+
+
+_SHARED: Final[list[structlog.types.Processor]] = [
+    merge_contextvars,
+    _add_request_id,
+    structlog.stdlib.add_log_level,
+    structlog.stdlib.add_logger_name,
+    structlog.processors.TimeStamper(fmt="iso", utc=True),
+    structlog.processors.format_exc_info,
+]
+
+
+def configure_logging(*, level: str = "INFO", stream: Any = None) -> None:
+    """Send every logger of the process through the allowlist to stderr as JSON lines."""
+    formatter = structlog.stdlib.ProcessorFormatter(
+        foreign_pre_chain=[*_SHARED, keep_allowed_fields],
+        processors=[structlog.stdlib.ProcessorFormatter.remove_processors_meta, _render],
+    )
+    handler = logging.StreamHandler(stream or sys.stderr)
+    handler.setFormatter(formatter)
+    root = logging.getLogger()
+    root.handlers[:] = [handler]
+    root.setLevel(level)
+    # These print full URLs, which may carry a query string.
+    for noisy in ("httpx", "httpcore", "stripe", "kombu", "amqp", "asyncio", "daphne"):
+        logging.getLogger(noisy).setLevel(logging.WARNING)
+    structlog.configure(
+        processors=[
+            structlog.stdlib.filter_by_level,
+            *_SHARED,
+            keep_allowed_fields,
+            structlog.stdlib.ProcessorFormatter.wrap_for_formatter,
+        ],
+        logger_factory=structlog.stdlib.LoggerFactory(),
+        wrapper_class=structlog.stdlib.BoundLogger,
+        cache_logger_on_first_use=False,
+    )

@@ -1,0 +1,25 @@
+"""Celery entry points of the kernel."""
+
+from __future__ import annotations
+
+from uuid import UUID
+
+from celery import shared_task
+
+from core import inbox, retention
+
+
+@shared_task(name="core.process_inbox_message")
+def process_inbox_message(message_id: str) -> None:
+    inbox.process(UUID(message_id))
+
+
+@shared_task(name="core.sweep_inbox")
+def sweep_inbox() -> None:
+    for message_id in inbox.sweep():
+        inbox.process(message_id)
+
+
+@shared_task(name="core.purge_expired")
+def purge_expired() -> None:
+    retention.purge_expired()
