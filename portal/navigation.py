@@ -1,0 +1,206 @@
+"""The shell around a signed-in page: what stands in the sidebar and in the bar above it.
+
+Entries are offered by permission (tenants/policies.py), so that nobody is led to a page that says no.
+"""
+
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+from typing import Final
+
+from django.http import HttpRequest
+from django.urls import NoReverseMatch, reverse
+
+from portal.theme import theme_of
+from tenants.models import Level
+from tenants.seats import Seat, seats_of
+
+_LEVELS: Final = (Level.MERCHANT, Level.RESELLER)
+
+
+@dataclass(frozen=True, slots=True)
+class Place:
+    """A page in the sidebar. `permission` None shows it to every member; `prefix` marks it as current."""
+
+    label: str
+    icon: str
+    url_name: str
+    prefix: str
+    permission: str | None = None
+    levels: tuple[str, ...] = _LEVELS
+
+
+PLACES: Final[tuple[tuple[str, tuple[Place, ...]], ...]] = (
+    (
+        "",
+        (
+            Place("Home", "house", "portal:home", "/"),
+            Place(
+                "Merchants", "store", "portal:merchants", "/merchants", "merchants.read",
+                (Level.RESELLER,),
+            ),
+            Place("Payments", "credit-card", "portal:payments", "/payments", "payments.read"),
+        ),
+    ),
+    (
+        "Developers",
+        (
+            Place(
+                "API keys", "key-round", "portal:keys", "/developers/keys", "keys.read",
+                (Level.MERCHANT,),
+            ),
+            Place(
+                "Webhooks", "webhook", "portal:webhooks", "/developers/webhooks", "webhooks.read",
+                (Level.MERCHANT,),
+            ),
+            Place(
+                "Events", "activity", "portal:events", "/developers/events", "events.read",
+                (Level.MERCHANT,),
+            ),
+            Place(
+                "Request log", "scroll-text", "portal:requests", "/developers/requests",
+                "requests.read", (Level.MERCHANT,),
+            ),
+        ),
+    ),
+    (
+        "Account",
+        (
+            Place("Team", "users", "portal:team", "/team", "team.read"),
+            Place("Settings", "settings", "portal:settings", "/settings", "settings.read"),
+        ),
+    ),
+)  # fmt: skip
+
+
+@dataclass(frozen=True, slots=True)
+class Entry:
+    """A link of the sidebar."""
+
+    label: str
+    icon: str
+    url: str
+    current: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Group:
+    """Entries under one title."""
+
+    title: str
+    entries: tuple[Entry, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class TenantChoice:
+    """A seat as the switcher offers it; `value` is what it posts."""
+
+    name: str
+    sub: str
+    value: str
+    current: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Person:
+    """Who is signed in."""
+
+    name: str
+    email: str
+    role: str
+
+
+@dataclass(frozen=True, slots=True)
+class Frame:
+    """Everything that templates/base/portal.html draws beside the page itself."""
+
+    theme: str
+    here: str
+    query: str = ""
+    livemode: bool = False
+    may_switch: bool = False
+    band: bool = False
+    groups: tuple[Group, ...] = ()
+    foot: tuple[Entry, ...] = ()
+    tenant: TenantChoice | None = None
+    tenants: tuple[TenantChoice, ...] = ()
+    user: Person | None = None
+    home_url: str = "/"
+    urls: dict[str, str] = field(default_factory=dict)
+
+    def __getattr__(self, name: str) -> str:
+        """`frame.mode_url` and its like; empty where the page does not exist for this visitor."""
+        if name.endswith("_url"):
+            return self.urls.get(name.removesuffix("_url"), "")
+        raise AttributeError(name)
+
+
+def frame_for(request: HttpRequest) -> Frame:
+    """The shell for this request; without a seat only the theme and the way out are in it."""
+    seat: Seat | None = getattr(request, "seat", None)
+    theme, here = theme_of(request), request.get_full_path()
+    if not request.user.is_authenticated:
+        return Frame(theme=theme, here=here, urls=_urls({"theme": "portal:theme"}))
+    role = seat.role.capitalize() if seat is not None else ""
+    person = Person(name=request.user.get_full_name(), email=request.user.email, role=role)
+    names = {"theme": "portal:theme", "logout": "logout", "security": "login-setup"}
+    if seat is None:
+        return Frame(theme=theme, here=here, user=person, urls=_urls(names))
+    scopes: frozenset[str] = request.actor.scopes  # type: ignore[attr-defined]
+    names |= {"mode": "portal:mode", "tenant": "portal:tenant", "settings": "portal:settings"}
+    if "payments.read" in scopes:
+        names["search"] = "portal:payments"
+    choices = tuple(_choice(offered, seat) for offered in seats_of(user_id=request.user.pk))
+    return Frame(
+        theme=theme,
+        here=here,
+        query=request.GET.get("q", ""),
+        livemode=seat.livemode,
+        may_switch=seat.may_use_live_mode,
+        band=seat.level != Level.PLATFORM,
+        groups=_groups(seat, scopes, request.path),
+        foot=(Entry("API reference", "book-open", "/docs/api"),),
+        tenant=_choice(seat, seat),
+        tenants=choices,
+        user=person,
+        urls=_urls(names),
+    )
+
+
+def _choice(seat: Seat, current: Seat) -> TenantChoice:
+    return TenantChoice(
+        name=seat.tenant_name,
+        sub=f"{Level(seat.level).label} · {seat.role.capitalize()}",
+        value=seat.key,
+        current=seat.key == current.key,
+    )
+
+
+def _groups(seat: Seat, scopes: frozenset[str], path: str) -> tuple[Group, ...]:
+    groups = []
+    for title, places in PLACES:
+        entries = tuple(
+            Entry(place.label, place.icon, reverse(place.url_name), _is_current(place, path))
+            for place in places
+            if seat.level in place.levels
+            and (place.permission is None or place.permission in scopes)
+        )
+        if entries:
+            groups.append(Group(title, entries))
+    return tuple(groups)
+
+
+def _is_current(place: Place, path: str) -> bool:
+    return path == place.prefix or (place.prefix != "/" and path.startswith(place.prefix + "/"))
+
+
+def _urls(names: dict[str, str]) -> dict[str, str]:
+    return dict(_existing(names.items()))
+
+
+def _existing(names: Iterable[tuple[str, str]]) -> Iterable[tuple[str, str]]:
+    """Addresses of pages that other rooms own; one that is not mounted is not offered."""
+    for key, name in names:
+        try:
+            yield key, reverse(name)
+        except NoReverseMatch:
+            continue

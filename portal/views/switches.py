@@ -1,0 +1,71 @@
+"""Small choices that a session or a browser remembers: theme, test or live mode, tenant."""
+
+from uuid import UUID
+
+from django.contrib import messages
+from django.http import HttpRequest, HttpResponse, HttpResponseBadRequest
+from django.shortcuts import redirect
+from django.utils.http import url_has_allowed_host_and_scheme
+from django.views.decorators.http import require_POST
+
+from portal.theme import THEME_COOKIE, THEME_MAX_AGE_S, THEMES
+from tenants.portal_base import PortalRequest, portal_view
+from tenants.seats import SESSION_LIVEMODE, seats_of, take_seat
+
+
+def back(request: HttpRequest, fallback: str = "/") -> str:
+    """The page that a form names in `next`, if it is one of ours."""
+    target = request.POST.get("next", "")
+    if target and url_has_allowed_host_and_scheme(
+        target, allowed_hosts={request.get_host()}, require_https=request.is_secure()
+    ):
+        return target
+    return fallback
+
+
+@require_POST
+def theme_set(request: HttpRequest) -> HttpResponse:
+    """Remember the theme in this browser; nobody needs to be signed in for it."""
+    chosen = request.POST.get("theme", "")
+    if chosen not in THEMES:
+        return HttpResponseBadRequest("Choose system, light or dark.")
+    response = redirect(back(request))
+    response.set_cookie(
+        THEME_COOKIE,
+        chosen,
+        max_age=THEME_MAX_AGE_S,
+        samesite="Lax",
+        secure=request.is_secure(),
+        httponly=True,
+    )
+    return response
+
+
+@portal_view(None, methods=("POST",))
+def mode_set(request: PortalRequest) -> HttpResponse:
+    """Look at test or at live data. A page about one object is left, for it exists in one mode only."""
+    wants_live = request.POST.get("mode") == "live"
+    if wants_live and not request.seat.may_use_live_mode:
+        messages.error(request, "Your role works in test mode only. An admin can change it.")
+        return redirect("portal:home")
+    request.session[SESSION_LIVEMODE] = wants_live
+    target = back(request)
+    parts = target.split("?")[0].strip("/").split("/")
+    if len(parts) > 1 and parts[0] in {"payments", "merchants"}:
+        target = f"/{parts[0]}"
+    elif len(parts) > 2:  # an endpoint, an event, a request under /developers
+        target = f"/{parts[0]}/{parts[1]}"
+    return redirect(target)
+
+
+@portal_view(None, methods=("POST",))
+def tenant_set(request: PortalRequest) -> HttpResponse:
+    """Sit down in another tenant that this person belongs to."""
+    wanted = request.POST.get("membership", "")
+    for seat in seats_of(user_id=UUID(str(request.user.pk))):
+        if seat.key == wanted:
+            take_seat(request.session, seat)
+            messages.success(request, f"You are now in {seat.tenant_name}.")
+            return redirect("portal:home")
+    messages.error(request, "You do not belong to that account any more.")
+    return redirect("portal:home")
