@@ -163,7 +163,7 @@ def effective(*, level: str, role: str, livemode: bool, second_factor: bool) -> 
 def key_permissions(*, kind: str, scopes: Iterable[str]) -> frozenset[str]:
     """The permissions of an API key: a restricted one holds what its scopes name.
 
-    A secret key without scopes holds everything that its kind may; a publishable key only tokenises.
+    A secret key without scopes holds everything that its kind may; a publishable key tokenises.
     """
     allowed = _BY_KEY_KIND.get(kind, frozenset())
     named = frozenset(scopes)
@@ -184,7 +184,7 @@ def expand_scopes(scopes: Iterable[str]) -> frozenset[str]:
 
 
 def check_scopes(scopes: Iterable[str], *, kind: str) -> list[str]:
-    """The scopes, sorted and without doubles; raises InvalidRequest for one that ``kind`` cannot hold."""
+    """The scopes, sorted and once each; InvalidRequest for one that ``kind`` cannot hold."""
     cleaned = sorted(set(scopes))
     allowed = _BY_KEY_KIND.get(kind, frozenset())
     for scope in cleaned:

@@ -19,7 +19,7 @@ What the request carries:
 * ``request.actor``  the :class:`core.context.Actor` (kind ``user``) for services and policies;
 * ``request.scope``  the :class:`core.db.Scope` of the seat, for ``tenant_atomic``;
 * ``request.seat``   the :class:`tenants.seats.Seat`: level, role, tenant name, mode, currency;
-* templates see them as ``actor``, ``seat`` and ``request``; ``{% if "team.write" in actor.scopes %}``
+* templates reach them through ``request``; ``{% if "team.write" in request.actor.scopes %}``
   decides what to show.
 
 What the frame does:
@@ -158,7 +158,7 @@ def has_second_factor(user: User) -> bool:
     """Whether the person has confirmed an authenticator app (remembered for the request)."""
     known = getattr(user, "_has_second_factor", None)
     if known is None:
-        from tenants.selectors import has_confirmed_totp
+        from tenants.second_factor import has_confirmed_totp
 
         known = has_confirmed_totp(user_id=user.id)
         user._has_second_factor = known  # type: ignore[attr-defined]
@@ -204,8 +204,3 @@ def no_permission_page(request: HttpRequest, permission: str = "") -> HttpRespon
 def not_found_page(request: HttpRequest) -> HttpResponse:
     """404: also the answer for another tenant's object."""
     return render(request, "tenants/not_found.html", status=404)
-
-
-def context(request: HttpRequest) -> dict[str, Any]:
-    """Template context processor: ``seat`` and ``actor`` on portal pages, ``None`` elsewhere."""
-    return {"seat": getattr(request, "seat", None), "actor": getattr(request, "actor", None)}

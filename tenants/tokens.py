@@ -1,8 +1,8 @@
 """JSON web tokens: short access tokens for apps and machine clients (RFC 7519, RFC 9068).
 
-An access token lives five minutes and says who, in which tenant, in which mode and with which role
-or scopes; it is checked without a query. Which algorithms an issuer may use is fixed here per issuer
-(RFC 8725, 3.1), and headers that name a key by address (``jku``, ``x5u``) are never followed.
+An access token lives five minutes and says who, in which tenant, in which mode and with which
+role or scopes; it is checked without a query. Which algorithms an issuer may use is fixed here for
+each issuer (RFC 8725, 3.1); headers that name a key by address (``jku``, ``x5u``) are not followed.
 """
 
 from __future__ import annotations

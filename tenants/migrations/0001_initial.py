@@ -19,15 +19,6 @@ class Migration(migrations.Migration):
 
     operations = [
         migrations.CreateModel(
-            name="LoginAttempt",
-            fields=[
-                ("subject", models.CharField(max_length=80, primary_key=True, serialize=False)),
-                ("failures", models.PositiveIntegerField(default=0)),
-                ("window_started_at", models.DateTimeField()),
-                ("locked_until", models.DateTimeField(blank=True, null=True)),
-            ],
-        ),
-        migrations.CreateModel(
             name="Merchant",
             fields=[
                 (

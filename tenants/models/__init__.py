@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from tenants.models.credentials import (
     ApiKey,
-    LoginAttempt,
     MachineClient,
     RefreshToken,
     ServiceCaller,
@@ -25,7 +24,6 @@ __all__ = [
     "ApiKey",
     "Invitation",
     "Level",
-    "LoginAttempt",
     "MachineClient",
     "Membership",
     "Merchant",

@@ -1,4 +1,4 @@
-"""What programs authenticate with, and the counters that slow down guessing."""
+"""What programs authenticate with."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from tenants.models.people import Membership, User
 
 
 class KeyKind(models.TextChoices):
-    """Secret keys act for the merchant, restricted ones within scopes, publishable ones tokenise."""
+    """Secret keys do all, restricted ones what their scopes name, publishable ones tokenise."""
 
     SECRET = "sk", "Secret"
     RESTRICTED = "rk", "Restricted"
@@ -62,7 +62,7 @@ class ApiKey(TenantOwned):
 
 
 class MachineClient(TenantOwned):
-    """A program that exchanges id and secret for short-lived tokens (OAuth 2 client credentials)."""
+    """A program that trades id and secret for short-lived tokens (RFC 6749, 4.4)."""
 
     PREFIX: ClassVar[str] = "mcl"
 
@@ -124,19 +124,3 @@ class RefreshToken(Entity):
 
     def __str__(self) -> str:
         return self.public_id
-
-
-class LoginAttempt(models.Model):
-    """Failures under one subject (an account or an address) in the current window.
-
-    Counted in PostgreSQL, so that flushing the cache opens no door. ``subject`` is a keyed digest:
-    the table names nobody.
-    """
-
-    subject = models.CharField(primary_key=True, max_length=80)
-    failures = models.PositiveIntegerField(default=0)
-    window_started_at = models.DateTimeField()
-    locked_until = models.DateTimeField(null=True, blank=True)
-
-    def __str__(self) -> str:
-        return f"{self.failures} failures"

@@ -1,0 +1,71 @@
+"""Trusted services that sign their requests: looked up, verified, their nonces used once."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Final
+from uuid import UUID
+
+from core import crypto, errors, hmac_auth
+from core.db import Scope, fetch_one, tenant_atomic
+
+TABLE: Final = "tenants_servicecaller"
+COLUMN: Final = "secret_sealed"
+
+
+@dataclass(frozen=True, slots=True)
+class VerifiedCaller:
+    """A service caller whose signature was right; bound to a merchant or to none."""
+
+    caller_id: UUID
+    name: str
+    scopes: tuple[str, ...]
+    livemode: bool
+    merchant_id: UUID | None
+    reseller_id: UUID | None
+
+
+def seal_secret(secret: str, *, caller_id: UUID) -> str:
+    """Encrypt a caller's secret for its row."""
+    return crypto.seal(
+        secret, tenant_id=crypto.PLATFORM_TENANT, table=TABLE, column=COLUMN, pk=caller_id
+    )
+
+
+def service_caller_verify(*, request: hmac_auth.SignedRequest, signature: str) -> VerifiedCaller:
+    """Find the caller and check time, signature and nonce. Raises AuthenticationFailed.
+
+    The HMAC key is the secret's text in ASCII. The nonce is written last: only who knows the secret
+    may fill that table.
+    """
+    row = fetch_one(
+        "SELECT caller_id, name, secret_sealed, scopes, livemode, merchant_id, reseller_id"
+        " FROM tenants_service_caller_find(%s)",
+        [request.key_id],
+    )
+    if row is None:
+        raise errors.AuthenticationFailed(
+            "No service caller has this key id, or it was revoked.", code="signature_key_unknown"
+        )
+    caller_id, name, sealed, scopes, livemode, merchant_id, reseller_id = row
+    secret = crypto.open_sealed(
+        sealed, tenant_id=crypto.PLATFORM_TENANT, table=TABLE, column=COLUMN, pk=caller_id
+    )
+    hmac_auth.verify(secret=secret.encode(), request=request, given=signature)
+    _use_nonce(key_id=request.key_id, nonce=request.nonce)
+    return VerifiedCaller(caller_id, name, tuple(scopes), livemode, merchant_id, reseller_id)
+
+
+def _use_nonce(*, key_id: str, nonce: str) -> None:
+    """Take the nonce in PostgreSQL; a second request with it is a replay."""
+    with tenant_atomic(Scope.auth()):
+        taken = fetch_one(
+            "INSERT INTO core_usednonce (key_id, nonce, seen_at) VALUES (%s, %s, now())"
+            " ON CONFLICT (key_id, nonce) DO NOTHING RETURNING 1",
+            [key_id, nonce],
+        )
+    if taken is None:
+        raise errors.AuthenticationFailed(
+            "This nonce was used before. Sign each request with a fresh one.",
+            code="signature_replayed",
+        )

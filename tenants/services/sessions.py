@@ -1,0 +1,390 @@
+"""Logging people and machines in: passwords, tokens, refresh with rotation, password reset."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import timedelta
+from typing import Final
+from uuid import UUID
+
+from django.contrib.auth.hashers import make_password
+from django.contrib.auth.password_validation import validate_password
+from django.contrib.auth.tokens import default_token_generator
+from django.core.exceptions import ValidationError
+from django.utils import timezone
+
+from core import errors, ids
+from core.attempts import count_attempt, forget_attempts
+from core.context import Actor
+from core.db import Scope, fetch_all, fetch_one, tenant_atomic
+from core.unit import Writes
+from tenants import keys, second_factor, tokens
+from tenants.models import RefreshToken, User
+from tenants.models.people import normalise_email
+from tenants.seats import Seat, find_seat, seats_of
+from tenants.services.api_keys import MACHINE_PURPOSE
+
+REFRESH_PURPOSE: Final = "refresh_token"
+REFRESH_LIFETIME: Final = timedelta(days=30)
+REFRESH_PREFIX: Final = "mrt_"
+# Per quarter of an hour. An address may stand for a whole office.
+ACCOUNT_TRIES: Final = 5
+ADDRESS_TRIES: Final = 60
+TRY_WINDOW_S: Final = 900
+
+
+@dataclass(frozen=True, slots=True)
+class TokenPair:
+    """What a login or a refresh gives; ``refresh_token`` is empty for machines."""
+
+    access_token: str
+    expires_in_s: int
+    refresh_token: str
+    seat: Seat | None
+
+
+def user_actor(user: User, *, ip: str | None) -> Actor:
+    """The actor of what a person does to the own account, outside any tenant."""
+    return Actor(kind="user", id=user.public_id, label=user.email, ip=ip, user_id=user.id)
+
+
+def password_check(*, email: str, password: str, ip: str | None) -> User:
+    """The person with this e-mail address and password.
+
+    Tries are counted per account and per address before the password is looked at. An unknown
+    address costs the same time as a wrong password, and gets the same answer.
+
+    Raises:
+        AuthenticationFailed: wrong address or password, or a person who was deactivated.
+        RateLimited: too many tries in a quarter of an hour.
+    """
+    address = normalise_email(email)
+    _count("login_address", ip or "unknown", limit=ADDRESS_TRIES)
+    _count("login_account", address, limit=ACCOUNT_TRIES)
+    with tenant_atomic(Scope.auth()):
+        user = User.objects.filter(email=address).first()
+    if user is None:
+        make_password(password)
+    elif user.check_password(password) and user.is_active:
+        forget_attempts(kind="login_account", subject=address)
+        return user
+    else:
+        _audit_user(user, action="user.login_failed", ip=ip)
+    raise errors.AuthenticationFailed(
+        "The e-mail address or the password is wrong.", code="credentials_invalid"
+    )
+
+
+def login_recorded(*, user: User, ip: str | None, door: str) -> None:
+    """Note a finished login in the audit log and on the person."""
+    with tenant_atomic(Scope.auth()):
+        writes = Writes()
+        user.last_login = timezone.now()
+        writes.update(user, "last_login")
+        writes.audit(
+            actor=user_actor(user, ip=ip),
+            action="user.logged_in",
+            target=user.public_id,
+            after={"door": door},
+        )
+        writes.flush()
+
+
+def jwt_login(
+    *,
+    email: str,
+    password: str,
+    otp: str,
+    tenant: str,
+    livemode: bool,
+    ip: str | None,
+) -> TokenPair:
+    """Log an app's user in and start a family of refresh tokens.
+
+    ``tenant`` is the public id of a reseller or merchant to sit in, empty for the first seat.
+
+    Raises:
+        AuthenticationFailed: credentials wrong; ``otp_required`` when a code is due and missing.
+        PermissionDenied: no seat in any tenant, or live mode asked for a test-only role.
+        NotFound: a tenant in which the person has no seat.
+        RateLimited: too many tries.
+    """
+    user = password_check(email=email, password=password, ip=ip)
+    passed = False
+    if second_factor.has_confirmed_totp(user_id=user.id):
+        if not otp:
+            raise errors.AuthenticationFailed(
+                "Send the six digits of your authenticator app as otp.",
+                code="otp_required",
+                param="otp",
+            )
+        second_factor.second_factor_check(user=user, code=otp, ip=ip)
+        passed = True
+    seat = _choose_seat(user=user, tenant=tenant)
+    if livemode and not seat.may_use_live_mode:
+        raise errors.PermissionDenied(
+            "A developer works in test mode only.", code="live_mode_not_allowed", param="livemode"
+        )
+    if (user.is_staff or seat.role == "owner") and not passed:
+        raise errors.AuthenticationFailed(
+            "Owners and staff need a second factor. Enrol one by logging in to the portal.",
+            code="otp_enrolment_required",
+        )
+    login_recorded(user=user, ip=ip, door="token")
+    return _issue(
+        user=user,
+        seat=seat,
+        livemode=livemode,
+        passed=passed,
+        family=ids.new_id(),
+        expires_at=None,
+    )
+
+
+def jwt_refresh(*, refresh_token: str, ip: str | None) -> TokenPair:
+    """Exchange a refresh token for a new pair; each one works once.
+
+    Using a token again means that two parties hold it: the whole family is revoked.
+
+    Raises AuthenticationFailed (``refresh_token_invalid``, ``refresh_token_reused``).
+    """
+    wanted = keys.digests(refresh_token, purpose=REFRESH_PURPOSE)
+    with tenant_atomic(Scope.auth()):
+        row = fetch_one(
+            "UPDATE tenants_refreshtoken SET used_at = now()"
+            " WHERE token_digest = ANY(%s) AND used_at IS NULL AND revoked_at IS NULL"
+            " AND expires_at > now()"
+            " RETURNING user_id, membership_id, merchant_id, livemode, second_factor, family,"
+            " expires_at",
+            [wanted],
+        )
+        reused = _revoke_reused(wanted) if row is None else None
+    if row is None:
+        if reused is not None:
+            user = _user(reused)
+            if user is not None:
+                _audit_user(user, action="user.refresh_token_reused", ip=ip)
+            raise errors.AuthenticationFailed(
+                "This refresh token was used before; every token of that login is now revoked. "
+                "Log in again.",
+                code="refresh_token_reused",
+            )
+        raise errors.AuthenticationFailed(
+            "The refresh token is not valid. Log in again.", code="refresh_token_invalid"
+        )
+    user_id, membership_id, merchant_id, livemode, passed, family, expires_at = row
+    user = _user(user_id)
+    seat = find_seat(user_id=user_id, membership_id=membership_id, merchant_id=merchant_id)
+    if user is None or not user.is_active or seat is None:
+        raise errors.AuthenticationFailed(
+            "The membership behind this token has ended.", code="refresh_token_invalid"
+        )
+    return _issue(
+        user=user,
+        seat=seat,
+        livemode=livemode and seat.may_use_live_mode,
+        passed=passed,
+        family=family,
+        expires_at=expires_at,
+    )
+
+
+def jwt_logout(*, refresh_token: str) -> None:
+    """Revoke the family of a refresh token; an unknown one changes nothing."""
+    wanted = keys.digests(refresh_token, purpose=REFRESH_PURPOSE)
+    with tenant_atomic(Scope.auth()):
+        fetch_all(
+            "UPDATE tenants_refreshtoken SET revoked_at = now() WHERE revoked_at IS NULL"
+            " AND family IN (SELECT family FROM tenants_refreshtoken WHERE token_digest = ANY(%s))"
+            " RETURNING 1",
+            [wanted],
+        )
+
+
+def machine_session(*, client_id: str, client_secret: str, ip: str | None) -> TokenPair:
+    """An access token for a machine client (RFC 6749, 4.4). Raises AuthenticationFailed."""
+    row = fetch_one(
+        "SELECT machine_id, name, digest, pepper_version, livemode, scopes, expires_at,"
+        " revoked_at, merchant_id, reseller_id, merchant_status"
+        " FROM tenants_machine_client_find(%s)",
+        [client_id],
+    )
+    now = timezone.now()
+    if (
+        row is None
+        or not keys.matches(
+            client_secret, purpose=MACHINE_PURPOSE, stored=row[2], pepper_version=row[3]
+        )
+        or row[7] is not None
+        or (row[6] is not None and row[6] <= now)
+        or row[10] == "closed"
+    ):
+        _count("machine_address", ip or "unknown", limit=ADDRESS_TRIES)
+        raise errors.AuthenticationFailed(
+            "The client id or secret is wrong, or the client was revoked.", code="client_invalid"
+        )
+    access, lifetime_s = tokens.issue_access(
+        tokens.TokenSubject(
+            kind="machine",
+            subject_id=row[0],
+            label=row[1],
+            level="merchant",
+            role="",
+            reseller_id=row[9],
+            merchant_id=row[8],
+            livemode=row[4],
+            scopes=tuple(row[5]),
+        )
+    )
+    return TokenPair(access, lifetime_s, "", None)
+
+
+def password_reset_request(*, email: str, ip: str | None) -> None:
+    """Send a reset link if the address is known; says nothing either way. Raises RateLimited."""
+    address = normalise_email(email)
+    _count("reset_account", address, limit=ACCOUNT_TRIES)
+    _count("reset_address", ip or "unknown", limit=ADDRESS_TRIES)
+    with tenant_atomic(Scope.auth()):
+        user = User.objects.filter(email=address, is_active=True).first()
+        if user is not None:
+            writes = Writes()
+            writes.audit(
+                actor=user_actor(user, ip=ip),
+                action="user.password_reset_requested",
+                target=user.public_id,
+            )
+            writes.emit("user.password_reset_requested", aggregate=user.public_id, payload={})
+            writes.flush()
+
+
+def reset_token_user(*, user_id: UUID, token: str) -> User:
+    """The person whose reset link this is. Raises NotFound for an old or used one."""
+    user = _user(user_id)
+    if user is None or not user.is_active or not default_token_generator.check_token(user, token):
+        raise errors.NotFound(
+            "This link is too old or was used already. Ask for a new one.",
+            code="reset_link_invalid",
+        )
+    return user
+
+
+def password_set(*, user: User, password: str, ip: str | None) -> None:
+    """Set a new password and end every token; sessions end by their hash.
+
+    Raises InvalidRequest with what the password lacks.
+    """
+    check_password_strength(password, user=user)
+    user.set_password(password)
+    with tenant_atomic(Scope.auth()):
+        writes = Writes()
+        writes.update(user, "password")
+        writes.sql(
+            "UPDATE tenants_refreshtoken SET revoked_at = now()"
+            " WHERE user_id = %s AND revoked_at IS NULL RETURNING 1",
+            [user.id],
+        )
+        writes.audit(
+            actor=user_actor(user, ip=ip), action="user.password_set", target=user.public_id
+        )
+        writes.flush()
+    forget_attempts(kind="login_account", subject=user.email)
+
+
+def check_password_strength(password: str, *, user: User | None = None) -> None:
+    """Raise InvalidRequest with everything that the password lacks, in one message."""
+    try:
+        validate_password(password, user)
+    except ValidationError as error:
+        raise errors.InvalidRequest(
+            " ".join(error.messages), code="password_weak", param="password"
+        ) from error
+
+
+def _count(kind: str, subject: str, *, limit: int) -> None:
+    """Count a try before it is checked, so that many at once cannot all pass below the limit."""
+    count_attempt(kind=kind, subject=subject, limit=limit, window_s=TRY_WINDOW_S)
+
+
+def _choose_seat(*, user: User, tenant: str) -> Seat:
+    offered = seats_of(user_id=user.id)
+    if not offered:
+        raise errors.PermissionDenied("You are a member of no tenant.", code="no_membership")
+    if not tenant:
+        return offered[0]
+    prefix = {"platform": "plt", "reseller": "res", "merchant": "mer"}
+    for seat in offered:
+        if ids.encode(prefix[seat.level], seat.tenant_id) == tenant:
+            return seat
+    raise errors.NotFound("You are not a member of that tenant.", param="tenant")
+
+
+def _issue(
+    *,
+    user: User,
+    seat: Seat,
+    livemode: bool,
+    passed: bool,
+    family: UUID,
+    expires_at: object,
+) -> TokenPair:
+    """Sign an access token and store the next refresh token of the family.
+
+    A family ends thirty days after its login, however often it is refreshed.
+    """
+    access, lifetime_s = tokens.issue_access(
+        tokens.TokenSubject(
+            kind="user",
+            subject_id=user.id,
+            label=user.email,
+            level=seat.level,
+            role=seat.role,
+            reseller_id=seat.reseller_id,
+            merchant_id=seat.merchant_id,
+            livemode=livemode,
+            second_factor=passed,
+        )
+    )
+    refresh = REFRESH_PREFIX + keys.random_token()
+    stored = keys.digest(refresh, purpose=REFRESH_PURPOSE)
+    with tenant_atomic(Scope.auth()):
+        writes = Writes()
+        writes.insert(
+            RefreshToken(
+                user_id=user.id,
+                membership_id=seat.membership_id,
+                merchant_id=seat.merchant_id,
+                livemode=livemode,
+                second_factor=passed,
+                family=family,
+                token_digest=stored.value,
+                pepper_version=stored.pepper_version,
+                expires_at=expires_at or timezone.now() + REFRESH_LIFETIME,
+            )
+        )
+        writes.flush()
+    return TokenPair(access, lifetime_s, refresh, seat)
+
+
+def _revoke_reused(digests: list[bytes]) -> UUID | None:
+    """Revoke the family of a token that was used before; its user, or None for an unknown one."""
+    row = fetch_one(
+        "WITH reused AS (SELECT user_id, family FROM tenants_refreshtoken"
+        "  WHERE token_digest = ANY(%s) AND used_at IS NOT NULL),"
+        " ended AS (UPDATE tenants_refreshtoken t SET revoked_at = now() FROM reused"
+        "  WHERE t.family = reused.family AND t.revoked_at IS NULL RETURNING 1)"
+        " SELECT user_id FROM reused",
+        [digests],
+    )
+    return None if row is None else row[0]
+
+
+def _user(user_id: UUID) -> User | None:
+    with tenant_atomic(Scope.auth()):
+        return User.objects.filter(id=user_id).first()
+
+
+def _audit_user(user: User, *, action: str, ip: str | None) -> None:
+    with tenant_atomic(Scope.auth()):
+        writes = Writes()
+        writes.audit(actor=user_actor(user, ip=ip), action=action, target=user.public_id)
+        writes.flush()
