@@ -1,0 +1,1 @@
+"""What `./dev` does: the platform on one machine, its tests, checks and benchmarks."""

@@ -1,0 +1,79 @@
+"""`./dev test`: the suite, with a database, a cache and a Chromium of its own."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+import tempfile
+from pathlib import Path
+
+from devtools import chromium, postgres, say, stack
+from devtools.home import ROOT, Home
+from devtools.supervisor import Interrupted, Supervisor, ignore_stop_signals, interruptible
+
+
+def test(arguments: list[str]) -> int:
+    """Run pytest with the arguments; returns its exit code.
+
+    The servers are this run's own and vanish with it, unless DATABASE_URL (an administrator's
+    address) and REDIS_URL name others.
+    """
+    # Other accounts must be able to enter: under root PostgreSQL runs as one of them.
+    with tempfile.TemporaryDirectory(prefix="merchantry-test-") as folder, interruptible():
+        os.chmod(folder, 0o711)
+        home = Home(Path(folder))
+        home.make()
+        supervisor = Supervisor(home)
+        try:
+            return _run(supervisor, arguments)
+        except Interrupted:
+            say.problem("The tests were interrupted.")
+            return 130
+        finally:
+            ignore_stop_signals()
+            supervisor.stop_all()
+
+
+def _run(supervisor: Supervisor, arguments: list[str]) -> int:
+    home = supervisor.home
+    browser = chromium.find_for(arguments)
+    # Under xdist each worker keeps connections of its own in several threads and processes.
+    servers = stack.start_servers(supervisor, stack.read_secrets(home), options=postgres.THROWAWAY)
+    env = {
+        **os.environ,
+        "DATABASE_OWNER_URL": servers.admin_url,
+        "DATABASE_ADMIN_URL": servers.admin_url,
+        "REDIS_URL": servers.redis_url,
+        "PYTHONUNBUFFERED": "1",
+    }
+    env.pop("DATABASE_URL", None)
+    if browser.path:
+        env["CHROMIUM_PATH"] = str(browser.path)
+    process = subprocess.Popen(
+        [sys.executable, "-m", "pytest", *arguments],
+        cwd=ROOT,
+        env=env,
+        # Ctrl-C comes to this process alone, which passes it on and then stops the servers.
+        start_new_session=True,
+    )
+    try:
+        code = process.wait()
+    except Interrupted:
+        process.send_signal(signal.SIGINT)
+        try:
+            process.wait(timeout=60)
+        except subprocess.TimeoutExpired:
+            os.killpg(process.pid, signal.SIGKILL)
+        raise
+    return code or _speak_of_browser(browser)
+
+
+def _speak_of_browser(browser: chromium.Found) -> int:
+    """Skipped browser tests are said loudly; in CI they are a failure."""
+    if browser.path or not browser.needed:
+        return 0
+    line = "!" * 100
+    say.line(f"\n{line}\nTHE BROWSER TESTS WERE SKIPPED: {browser.why}\n{line}")
+    return 1 if os.environ.get("CI", "").lower() in ("1", "true", "yes") else 0

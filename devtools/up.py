@@ -1,0 +1,377 @@
+"""`./dev up`, `./dev down` and `./dev reset`."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+import shutil
+import signal
+import subprocess
+import sys
+import time
+import urllib.error
+import urllib.request
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any, TextIO
+
+from devtools import processes, say, stack
+from devtools.home import ROOT, Home, read_json, write_private
+from devtools.ports import HOST, answers, require_free
+from devtools.say import Stop
+from devtools.supervisor import (
+    Interrupted,
+    Service,
+    Supervisor,
+    ignore_stop_signals,
+    interruptible,
+    stop_recorded,
+)
+
+DEFAULT_PORT = 8000
+SPACE_TO_RUN_BYTES = 150_000_000
+READY_WITHIN_S = 90
+DETACHED = "MERCHANTRY_DETACHED"
+
+
+def up(*, port: int, detach: bool) -> int:
+    """Start the platform; returns the exit code.
+
+    In the foreground it returns when the platform has been stopped; detached, when it is ready.
+    """
+    home = Home.default()
+    home.make()
+    detached_child = bool(os.environ.pop(DETACHED, ""))
+    lock = home.try_lock()
+    if lock is None:
+        return _already_running(home)
+    if detach and not detached_child:
+        lock.close()
+        return _start_detached(home, port)
+    with lock, interruptible():
+        return _run(home, port, detached=detached_child)
+
+
+def _run(home: Home, port: int, *, detached: bool) -> int:
+    supervisor = Supervisor(home)
+    code = 0
+    began = time.monotonic()
+    try:
+        left = stop_recorded(home)
+        if left:
+            say.warn(f"the last run was ended by force; stopped what it left: {', '.join(left)}")
+        home.ensure_space(SPACE_TO_RUN_BYTES)
+        require_free(port)
+        supervisor.facts |= {"phase": "starting", "base_url": f"http://{HOST}:{port}"}
+        supervisor.write_down()
+        _start_everything(supervisor, port)
+        supervisor.facts["phase"] = "ready"
+        supervisor.write_down()
+        say.done(f"ready after {time.monotonic() - began:.0f} s")
+        say.line(describe(home))
+        say.line(
+            "Running in the background; ./dev down stops it." if detached else "Ctrl-C stops it."
+        )
+        if detached:
+            _turn_output_to(home.log_of("supervisor"))
+        supervisor.watch()
+    except Interrupted:
+        say.line()
+    except Stop as stop:
+        say.problem(str(stop))
+        code = 1
+    except OSError as error:
+        say.problem(say.explain_os_error(error))
+        code = 1
+    finally:
+        ignore_stop_signals()
+        supervisor.stop_all()
+    if code == 0:
+        say.done("stopped")
+    return code
+
+
+def _start_everything(supervisor: Supervisor, port: int) -> None:
+    home = supervisor.home
+    secrets = stack.read_secrets(home)
+    servers = stack.start_servers(supervisor, secrets)
+    env = stack.platform_env(home, secrets, port=port)
+    env |= stack.provision(home, secrets, servers)
+    _migrate(env)
+    _seed(home, env)
+    # What ./dev manage and ./dev demo need to speak to the same servers.
+    write_private(home.run / "env.json", json.dumps(_own_part(env)))
+    with say.timed("starting web, websockets, worker, beat and relay", "all processes answer"):
+        for service in services(home, env, port):
+            supervisor.start(service)
+        wait_until_ready(supervisor, port)
+
+
+def services(
+    home: Home, env: dict[str, str], port: int, *, web_threads: int = 8
+) -> Sequence[Service]:
+    """The processes of the platform: the same commands as in production."""
+    binaries = Path(sys.executable).parent
+    web = [
+        str(binaries / "granian"), "--interface", "wsgi", "--host", HOST, "--port", str(port),
+        "--workers", "1", "--blocking-threads", str(web_threads), "--no-ws",
+        "--blocking-threads-idle-timeout", "600", "config.wsgi:application",
+    ]  # fmt: skip
+    celery = [str(binaries / "celery"), "-A", "config"]
+    return (
+        Service("web", web, env, ROOT, stop_timeout_s=20),
+        Service(
+            "ws",
+            [str(binaries / "daphne"), "-b", HOST, "-p", str(port + 1), "config.asgi:application"],
+            env,
+            ROOT,
+        ),
+        Service(
+            "worker",
+            [*celery, "worker", "--concurrency", "2", "--loglevel", "INFO", "--without-gossip",
+             "--without-mingle"],
+            env,
+            ROOT,
+            stop_timeout_s=60,
+        ),
+        Service(
+            "beat",
+            [*celery, "beat", "--loglevel", "INFO", "--pidfile=", "--schedule",
+             str(home.run / "celerybeat-schedule")],
+            env,
+            ROOT,
+        ),
+        Service("relay", [sys.executable, "manage.py", "relay"], env, ROOT),
+    )  # fmt: skip
+
+
+def wait_until_ready(supervisor: Supervisor, port: int) -> None:
+    """Wait until web says that it is ready and the websockets' server listens.
+
+    Raises:
+        Stop: a process ended, or it took too long.
+    """
+    deadline = time.monotonic() + READY_WITHIN_S
+    url = f"http://{HOST}:{port}/health/ready"
+    said = "no answer"
+    while True:
+        supervisor.require_alive()
+        try:
+            with urllib.request.urlopen(url, timeout=5) as response:
+                if response.status == 200:
+                    break
+        except urllib.error.HTTPError as error:
+            said = f"{error.code} {error.read(500).decode(errors='replace')}"
+        except OSError as error:
+            said = str(error)
+        if time.monotonic() > deadline:
+            raise Stop(
+                f"The platform is not ready after {READY_WITHIN_S} s; {url} says: {said}\n"
+                f"The logs are in {supervisor.home.log}."
+            )
+        time.sleep(0.1)
+    if not answers(port + 1, within_s=30):
+        supervisor.require_alive()
+        raise Stop(f"The websockets do not answer; see {supervisor.log_of('ws')}.")
+    supervisor.require_alive()
+
+
+def _migrate(env: dict[str, str]) -> None:
+    with say.timed("migrating the database", "database migrated") as remarks:
+        result = stack.run_manage(["migrate", "--no-input"], env)
+        if result.returncode:
+            raise Stop(f"The migrations failed:\n{result.stdout[-3000:]}{result.stderr[-5000:]}")
+        applied = result.stdout.count("... OK")
+        remarks.append(f"with {applied} migrations" if applied else "already")
+
+
+def _seed(home: Home, env: dict[str, str]) -> None:
+    """Make the demo tenants; the command prints `.dev/demo.json` as JSON."""
+    with say.timed("making the demo tenants", "demo tenants"):
+        result = stack.run_manage(["seed_demo"], env)
+        if result.returncode:
+            raise Stop(f"The demo tenants could not be made:\n{result.stderr[-5000:]}")
+        try:
+            demo = json.loads(result.stdout[result.stdout.index("{") :])
+        except ValueError:
+            raise Stop(f"seed_demo printed no JSON:\n{result.stdout[-2000:]}") from None
+        write_private(home.demo_file, json.dumps(demo, indent=2) + "\n")
+
+
+def describe(home: Home) -> str:
+    """Addresses and demo logins, as a person wants to read them."""
+    demo = read_json(home.demo_file)
+    base = demo.get("base_url") or home.read_state().get("base_url", "")
+    lines = [
+        "",
+        f"  Portal     {base}/",
+        f"  Admin      {base}/admin/",
+        f"  API        {base}/v1/",
+        f"  API docs   {base}/docs/api",
+        "",
+    ]
+    users = [user for user in demo.get("users", []) if isinstance(user, dict)]
+    if users:
+        columns = ("email", "password", "role", "tenant")
+        rows = [columns, *(tuple(str(user.get(name, "")) for name in columns) for user in users)]
+        widths = [max(len(row[index]) for row in rows) for index in range(len(columns))]
+        lines += [
+            "  " + "  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True))
+            for row in rows
+        ]
+        lines += ["", f"  TOTP secrets and API keys: {_shown(home.demo_file)}"]
+    lines += [f"  Logs: {_shown(home.log)}/", ""]
+    return "\n".join(line.rstrip() for line in lines)
+
+
+def _shown(path: Path) -> str:
+    return str(path.relative_to(ROOT)) if path.is_relative_to(ROOT) else str(path)
+
+
+def _own_part(env: dict[str, str]) -> dict[str, str]:
+    return {name: value for name, value in env.items() if os.environ.get(name) != value}
+
+
+def _already_running(home: Home) -> int:
+    """Another ./dev up holds the lock: wait until it is ready, then say where it is."""
+    deadline = time.monotonic() + 300
+    told = False
+    while time.monotonic() < deadline:
+        if home.read_state().get("phase") == "ready":
+            say.done("already running")
+            say.line(describe(home))
+            return 0
+        if not told:
+            say.doing("another ./dev is starting or stopping; waiting for it")
+            told = True
+        time.sleep(0.3)
+        lock = home.try_lock()
+        if lock is not None:
+            lock.close()
+            raise Stop("The other ./dev has ended. Run ./dev up again.")
+    raise Stop(f"Another ./dev is busy in {home.path} and does not get ready. Try ./dev down.")
+
+
+def _start_detached(home: Home, port: int) -> int:
+    """Start the supervisor in a session of its own and relay what it says until it is ready."""
+    child = subprocess.Popen(
+        [sys.executable, "-m", "devtools", "up", "--port", str(port)],
+        cwd=ROOT,
+        env={**os.environ, DETACHED: "1"},
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+        start_new_session=True,
+    )
+    assert child.stdout is not None
+    try:
+        # The supervisor turns its output to its log when it is ready, which ends this loop.
+        for text in child.stdout:
+            say.line(text.rstrip("\n"))
+    except KeyboardInterrupt:
+        child.send_signal(signal.SIGTERM)
+        for text in child.stdout:
+            say.line(text.rstrip("\n"))
+        return 130
+    if home.read_state().get("phase") == "ready" and child.poll() is None:
+        return 0
+    return child.wait() or 1
+
+
+def _turn_output_to(log: Path) -> None:
+    descriptor = os.open(log, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o644)
+    for stream in (sys.stdout, sys.stderr):
+        stream.flush()
+    os.dup2(descriptor, 1)
+    os.dup2(descriptor, 2)
+    os.close(descriptor)
+
+
+def down() -> int:
+    """Stop the platform, or what a killed supervisor left of it."""
+    home = Home.default()
+    if not home.path.exists():
+        say.line("Nothing runs.")
+        return 0
+    home.make()
+    lock = stop_running(home)
+    with lock:
+        left = stop_recorded(home)
+    if left:
+        say.done(f"stopped what was left of the last run: {', '.join(left)}")
+    return 0
+
+
+def stop_running(home: Home) -> TextIO:
+    """Stop the supervisor that holds the lock, if one does, and return the lock.
+
+    Raises:
+        Stop: it does not end.
+    """
+    lock = home.try_lock()
+    if lock is not None:
+        if not home.read_state():
+            say.line("Nothing runs.")
+        return lock
+    recorded = home.read_state().get("supervisor")
+    entry: dict[str, Any] = recorded if isinstance(recorded, dict) else {}
+    pid, started = entry.get("pid", 0), entry.get("started")
+    if not processes.is_same(pid, started):
+        raise Stop("Another ./dev is working in this checkout. Wait for it, then try again.")
+    with say.timed("stopping", "stopped"):
+        os.kill(pid, signal.SIGTERM)
+        deadline = time.monotonic() + 180
+        while time.monotonic() < deadline:
+            lock = home.try_lock()
+            if lock is not None:
+                return lock
+            time.sleep(0.1)
+    raise Stop(
+        f"The supervisor (process {pid}) does not end. See {home.log_of('supervisor')}; "
+        f"kill -KILL {pid} and ./dev down end it by force."
+    )
+
+
+def reset(*, sure: bool) -> int:
+    """Stop and delete the data, after a question."""
+    home = Home.default()
+    if not home.path.exists():
+        say.line("There is nothing to forget.")
+        return 0
+    if not sure:
+        if not sys.stdin.isatty():
+            raise Stop("./dev reset deletes all data. Say that you mean it: ./dev reset --yes")
+        answer = input("This deletes the database and all logins of this checkout. Type yes: ")
+        if answer.strip().lower() != "yes":
+            say.line("Nothing was changed.")
+            return 1
+    home.make()
+    with stop_running(home):
+        stop_recorded(home)
+        _forget(home)
+    say.done("forgotten; ./dev up begins anew")
+    return 0
+
+
+def _forget(home: Home) -> None:
+    elsewhere = home.postgres_location
+    if elsewhere.exists():
+        base = Path(elsewhere.read_text().strip())
+        # Only a folder that this program named is deleted, whatever the file says.
+        if base.name.startswith("merchantry-dev-"):
+            shutil.rmtree(base, ignore_errors=True)
+        elsewhere.unlink()
+    for folder in (home.postgres, home.valkey, home.log, home.path / "static"):
+        shutil.rmtree(folder, ignore_errors=True)
+    for file in (home.demo_file, home.run / "env.json", home.run / "celerybeat-schedule"):
+        with contextlib.suppress(FileNotFoundError):
+            file.unlink()
+    if home.external_file.exists():
+        say.warn(
+            f"the database at {home.external_file.read_text().strip()} is not ours and was left as "
+            f"it is; so was {_shown(home.env_file)}, which holds its keys"
+        )
+    else:
+        home.env_file.unlink(missing_ok=True)
