@@ -114,6 +114,12 @@ def money(amount_minor: int, currency: str, *, code: bool = False) -> SafeString
 
 
 @register.simple_tag
+def pay_label(amount_minor: int, currency: str) -> str:
+    """The words on the payer's button."""
+    return f"Pay {format_money(amount_minor, currency)}"
+
+
+@register.simple_tag
 def when(moment: datetime | None, style: str = "minute") -> SafeString:
     """A moment in the server's time zone (UTC). style: minute, second, date or long."""
     if moment is None:
