@@ -1,0 +1,145 @@
+"""What every page of the portal and the admin goes through."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from typing import Any, Final, cast
+
+from django.conf import settings
+from django.contrib import messages
+from django.contrib.auth import logout
+from django.http import HttpRequest, HttpResponse
+from django.http.response import HttpResponseBase
+from django.shortcuts import redirect, render
+from django.template.response import SimpleTemplateResponse
+
+from core import errors
+from core.db import Scope, tenant_atomic
+from tenants import policies
+from tenants.models import Level, User
+from tenants.seats import seats_of
+
+SESSION_SEEN: Final = "seen_at"
+SESSION_STARTED: Final = "started_at"
+# A write per request would cost more than a minute's precision is worth.
+SEEN_STEP_S: Final = 60
+
+#: unfold's Alpine evaluates expressions, and its theme writes inline styles.
+ADMIN_CSP: Final[dict[str, list[str]]] = {
+    "default-src": ["'none'"],
+    "script-src": ["'self'", "'unsafe-eval'"],
+    "style-src": ["'self'", "'unsafe-inline'"],
+    "img-src": ["'self'", "data:"],
+    "font-src": ["'self'"],
+    "connect-src": ["'self'"],
+    "form-action": ["'self'"],
+    "frame-ancestors": ["'none'"],
+    "base-uri": ["'none'"],
+}
+
+GetResponse = Callable[[HttpRequest], HttpResponseBase]
+
+
+class SessionLimitsMiddleware:
+    """Ends a session after fifteen idle minutes, and after twelve hours in any case.
+
+    The times stand in the session itself: a cookie's age is the browser's word, not ours.
+    """
+
+    def __init__(self, get_response: GetResponse) -> None:
+        self.get_response = get_response
+
+    def __call__(self, request: HttpRequest) -> HttpResponseBase:
+        if request.COOKIES.get(settings.SESSION_COOKIE_NAME) and self._expired(request):
+            logout(request)
+        return self.get_response(request)
+
+    def _expired(self, request: HttpRequest) -> bool:
+        session = request.session
+        if "_auth_user_id" not in session:
+            return False
+        now = int(time.time())
+        started = int(session.get(SESSION_STARTED, 0))
+        seen = int(session.get(SESSION_SEEN, 0))
+        if now - started > settings.SESSION_COOKIE_AGE:
+            return True
+        if now - seen > settings.SESSION_IDLE_TIMEOUT_S:
+            return True
+        if now - seen > SEEN_STEP_S:
+            session[SESSION_SEEN] = now
+        return False
+
+
+def start_session_clock(request: HttpRequest) -> None:
+    """Called by the login page: both limits count from here."""
+    now = int(time.time())
+    request.session[SESSION_STARTED] = now
+    request.session[SESSION_SEEN] = now
+
+
+class AdminScopeMiddleware:
+    """Opens the staff scope around each view of the admin, rendering included.
+
+    A view that raises rolls everything back; an error of our own becomes a message on the page that
+    the person came from. Services called by an action join the open transaction, so an action must
+    not call a provider: it enqueues.
+    """
+
+    def __init__(self, get_response: GetResponse) -> None:
+        self.get_response = get_response
+
+    def __call__(self, request: HttpRequest) -> HttpResponseBase:
+        response = self.get_response(request)
+        if request.path.startswith("/admin/"):
+            response._csp_config = ADMIN_CSP  # type: ignore[attr-defined]
+        return response
+
+    def process_view(
+        self,
+        request: HttpRequest,
+        view: Callable[..., HttpResponseBase],
+        args: tuple[Any, ...],
+        kwargs: dict[str, Any],
+    ) -> HttpResponseBase | None:
+        """Run admin views here; leave all others to Django."""
+        if not request.path.startswith("/admin/"):
+            return None
+        # Everything lazy that reads under the login role is read before the scope is open.
+        user = request.user
+        verified = user.is_authenticated and user.is_verified()
+        if user.is_authenticated:
+            refusal = self._seat(request, cast("User", user), verified=verified)
+            if refusal is not None:
+                return refusal
+        try:
+            with tenant_atomic(Scope.staff()):
+                response = view(request, *args, **kwargs)
+                if isinstance(response, SimpleTemplateResponse):
+                    response.render()
+                return response
+        except errors.AppError as error:
+            messages.error(request, error.message)
+            return redirect(request.headers.get("Referer") or "/admin/")
+
+    def _seat(self, request: HttpRequest, user: User, *, verified: bool) -> HttpResponse | None:
+        """Give staff their actor; the response for everybody else."""
+        from tenants.portal_base import client_ip, has_second_factor
+
+        if not verified:
+            step = "verify" if has_second_factor(user) else "setup"
+            return redirect(f"/login/{step}?next={request.path}")
+        platform = [s for s in seats_of(user_id=user.id) if s.level == Level.PLATFORM]
+        if not user.is_staff or not user.is_active or not platform:
+            return render(
+                request,
+                "tenants/no_permission.html",
+                {"permission": policies.STAFF_PERMISSION},
+                status=403,
+            )
+        seat = platform[0]
+        request.actor = seat.actor(  # type: ignore[attr-defined]
+            user=user, second_factor=True, ip=client_ip(request)
+        )
+        request.seat = seat  # type: ignore[attr-defined]
+        return None
