@@ -11,9 +11,12 @@ class ProvidersConfig(AppConfig):
     verbose_name = "Payment providers"
 
     def ready(self) -> None:
+        from core.inbox import register_processor
         from payments.providers import registry
         from payments.providers.sandbox.adapter import SandboxAdapter
         from payments.providers.sandbox.server import DatabaseServer
+        from payments.providers.services import webhook_process
+        from payments.providers.stripe.adapter import StripeAdapter
 
         registry.register(
             "sandbox",
@@ -21,3 +24,6 @@ class ProvidersConfig(AppConfig):
                 config, DatabaseServer(config.account_id, base_url=config.api_base)
             ),
         )
+        registry.register("stripe", StripeAdapter)
+        for provider in registry.provider_names():
+            register_processor(provider, webhook_process)

@@ -41,8 +41,8 @@ class Operation(models.TextChoices):
 class ProviderAccount(Entity):
     """Credentials at a provider: the platform's own (no merchant) or one merchant's.
 
-    ``credentials`` and ``webhook_secrets`` are encrypted JSON (AAD: table, column, row); the second
-    is a list, newest first, so that a secret can be rotated without losing an event.
+    ``credentials`` (an object) and ``webhook_secrets`` (a list, newest first, so that a secret can
+    be rotated without losing an event) are JSON sealed by `core.crypto`, or empty.
     """
 
     PREFIX: ClassVar[str] = "pra"
@@ -56,8 +56,8 @@ class ProviderAccount(Entity):
         max_length=300, blank=True, default="", help_text="Empty: the provider's own address."
     )
     timeout_s = models.PositiveSmallIntegerField(default=20)
-    credentials = models.BinaryField(null=True)
-    webhook_secrets = models.BinaryField(null=True)
+    credentials = models.TextField(blank=True, default="")
+    webhook_secrets = models.TextField(blank=True, default="")
     enabled = models.BooleanField(default=True)
 
     class Meta:

@@ -4,16 +4,18 @@ from __future__ import annotations
 
 import hashlib
 import hmac
+import json
 import time
 import uuid
 from collections import OrderedDict
 from collections.abc import Callable
 from dataclasses import dataclass
 from threading import Lock
-from typing import Final, Generic, TypeVar
+from typing import Any, Final, Generic, TypeVar
 
 from django.conf import settings
 
+from core.crypto import PLATFORM_TENANT, open_sealed
 from core.db import fetch_all, fetch_one
 from core.errors import InvalidRequest, NotFound
 from payments.providers.base import AccountConfig, Adapter
@@ -82,13 +84,13 @@ class _Recent(Generic[_Key, _Value]):
 
 
 _candidates: _Recent[tuple[uuid.UUID, bool, str], tuple[_Candidate, ...]] = _Recent()
-_adapters: _Recent[uuid.UUID, Adapter] = _Recent()
+_opened: _Recent[uuid.UUID, tuple[Account, Adapter]] = _Recent()
 
 
 def forget_accounts() -> None:
     """Read accounts and rules anew in this process; call it after changing one."""
     _candidates.clear()
-    _adapters.clear()
+    _opened.clear()
 
 
 def route(
@@ -132,7 +134,16 @@ def adapter_for(account_id: uuid.UUID) -> Adapter:
     Raises:
         NotFound: no such account.
     """
-    return _adapters.get(account_id, lambda: build_adapter(_load_config(account_id)))
+    return _open(account_id)[1]
+
+
+def account_get(account_id: uuid.UUID) -> Account:
+    """An account by its id. Raises NotFound."""
+    return _open(account_id)[0]
+
+
+def _open(account_id: uuid.UUID) -> tuple[Account, Adapter]:
+    return _opened.get(account_id, lambda: _load_account(account_id))
 
 
 def _load_candidates(
@@ -155,27 +166,50 @@ def _load_candidates(
     )
 
 
-def _load_config(account_id: uuid.UUID) -> AccountConfig:
+def _load_account(account_id: uuid.UUID) -> tuple[Account, Adapter]:
     row = fetch_one(
-        "select provider, livemode, api_base, timeout_s, credentials, webhook_secrets"
-        " from providers_account(%s)",
+        "select provider, label, livemode, merchant_id, api_base, timeout_s, credentials,"
+        " webhook_secrets from providers_account(%s)",
         [account_id],
     )
     if row is None:
         raise NotFound("No provider account has this id.", code="resource_missing")
-    provider, livemode, api_base, timeout_s, credentials, webhook_secrets = row
-    secrets: tuple[str, ...] = ()
+    provider, label, livemode, merchant_id, api_base, timeout_s, credentials, secrets = row
+    tenant_id = merchant_id or PLATFORM_TENANT
+    webhook_secrets = _opened_json(secrets, "webhook_secrets", account_id, tenant_id) or []
     if provider == "sandbox":
-        secrets = (sandbox_webhook_secret(account_id),)
-        api_base = api_base or settings.BASE_URL
-    return AccountConfig(
+        webhook_secrets = [sandbox_webhook_secret(account_id)]
+    config = AccountConfig(
         account_id=account_id,
         provider=provider,
         livemode=livemode,
-        webhook_secrets=secrets,
-        api_base=api_base,
+        credentials=_opened_json(credentials, "credentials", account_id, tenant_id) or {},
+        webhook_secrets=tuple(webhook_secrets),
+        api_base=api_base or _default_api_base(provider),
         timeout_s=timeout_s,
     )
+    account = Account(id=account_id, provider=provider, label=label, livemode=livemode)
+    return account, build_adapter(config)
+
+
+def _opened_json(sealed: str, column: str, account_id: uuid.UUID, tenant_id: uuid.UUID) -> Any:
+    if not sealed:
+        return None
+    return json.loads(
+        open_sealed(
+            sealed,
+            tenant_id=tenant_id,
+            table="providers_provideraccount",
+            column=column,
+            pk=account_id,
+        )
+    )
+
+
+def _default_api_base(provider: str) -> str:
+    # The sandbox's pages are served by this platform.
+    bases = {"sandbox": settings.BASE_URL, "stripe": settings.STRIPE_API_BASE}
+    return bases.get(provider, "")
 
 
 def sandbox_webhook_secret(account_id: uuid.UUID) -> str:

@@ -21,7 +21,7 @@ $$;
 create function providers_account(p_id uuid)
 returns table (
   id uuid, provider text, label text, livemode boolean, merchant_id uuid, api_base text,
-  timeout_s smallint, credentials bytea, webhook_secrets bytea, enabled boolean
+  timeout_s smallint, credentials text, webhook_secrets text, enabled boolean
 )
 language sql stable security definer set search_path = pg_catalog, public, pg_temp as $$
   select a.id, a.provider, a.label, a.livemode, a.merchant_id, a.api_base, a.timeout_s,

@@ -1,0 +1,324 @@
+"""Inbound webhooks, and the accounts and rules that payments are routed by."""
+
+from __future__ import annotations
+
+import json
+import uuid
+from collections.abc import Callable, Mapping, Sequence
+from typing import Final
+from urllib.parse import urlsplit
+
+from django.db import connection
+from django.utils import timezone
+
+from core import inbox
+from core.context import Actor
+from core.crypto import PLATFORM_TENANT, seal
+from core.db import Scope, after_commit, tenant_atomic
+from core.errors import AuthenticationFailed, InvalidRequest, NotFound
+from core.ids import new_id
+from core.models import InboxMessage
+from core.money import currency as known_currency
+from core.unit import Writes
+from payments.providers.base import (
+    EventKind,
+    Health,
+    PayloadInvalid,
+    ProviderEvent,
+    SignatureInvalid,
+    WebhookRejected,
+)
+from payments.providers.models import Operation, ProviderAccount, RoutingRule
+from payments.providers.registry import provider_names
+from payments.providers.selectors import Account, account_get, adapter_for, forget_accounts
+
+EventHandler = Callable[[ProviderEvent, Account], bool]
+
+_TABLE: Final = "providers_provideraccount"
+_EVENT_ID_MAX: Final = 255
+_REFERENCE_MAX: Final = 100
+
+_handler: EventHandler | None = None
+
+
+def register_event_handler(handler: EventHandler) -> None:
+    """Let a higher room take the events of every provider (called in its AppConfig.ready).
+
+    ``handler(event, account)`` runs in a task, outside any transaction, and may be called twice for
+    one event. It answers whether it knows what the event is about; one that it does not know yet is
+    parked under the event's reference and tried again (`core.inbox.match_parked`).
+    """
+    global _handler
+    _handler = handler
+
+
+def webhook_receive(
+    *, provider: str, account_id: uuid.UUID, raw_body: bytes, headers: Mapping[str, str]
+) -> tuple[InboxMessage, bool]:
+    """Verify an event over its raw bytes and store it once; a task processes it afterwards.
+
+    Returns the message and whether it is new. Nothing is stored unless the signature holds.
+
+    Raises:
+        NotFound: no account of this provider has this id.
+        AuthenticationFailed: no signature by the account's secret (``webhook_signature_invalid``).
+        InvalidRequest: signed too long ago (``webhook_timestamp_expired``), or not an event of this
+            provider (``webhook_payload_invalid``).
+    """
+    account = account_get(account_id)
+    if account.provider != provider:
+        raise NotFound("No provider account has this id.", code="resource_missing")
+    adapter = adapter_for(account_id)
+    try:
+        adapter.verify_webhook_signature(raw_body, headers)
+        event = adapter.parse_webhook_event(raw_body)
+        _check_storable(event)
+    except SignatureInvalid as rejected:
+        raise AuthenticationFailed(str(rejected), code=rejected.code) from rejected
+    except WebhookRejected as rejected:
+        raise InvalidRequest(str(rejected), code=rejected.code) from rejected
+    return inbox.receive(
+        provider=provider,
+        account_id=account_id,
+        event_id=event.event_id,
+        raw=raw_body,
+        headers=headers,
+        parsed_type=event.type,
+        reference=_parking_reference(event),
+    )
+
+
+def webhook_process(message: InboxMessage) -> inbox.Result:
+    """Hand a stored event to the handler; `core.inbox` calls this and keeps count."""
+    account = account_get(message.account_id)
+    event = adapter_for(message.account_id).parse_webhook_event(bytes(message.raw))
+    if event.kind is EventKind.IGNORED:
+        return inbox.Result(inbox.Verdict.IGNORED)
+    if _handler is None:
+        raise LookupError("No handler of provider events is registered.")
+    if _handler(event, account):
+        return inbox.Result(inbox.Verdict.PROCESSED)
+    return inbox.Result(inbox.Verdict.PARKED, _parking_reference(event))
+
+
+def account_create(
+    *,
+    actor: Actor,
+    provider: str,
+    label: str,
+    livemode: bool,
+    credentials: Mapping[str, str],
+    webhook_secrets: Sequence[str] = (),
+    merchant_id: uuid.UUID | None = None,
+    reseller_id: uuid.UUID | None = None,
+    api_base: str = "",
+    timeout_s: int = 20,
+) -> ProviderAccount:
+    """Open an account at a provider, for the platform or for one merchant (both its ids given).
+
+    Secrets are sealed for their row before they reach the database.
+
+    Raises:
+        InvalidRequest: an unknown provider, a sandbox in live mode, a key of the other mode, an
+            address that is neither https nor loopback.
+    """
+    _check_account(provider, credentials, api_base, livemode=livemode)
+    account = ProviderAccount(
+        id=new_id(),
+        provider=provider,
+        label=label,
+        livemode=livemode,
+        merchant_id=merchant_id,
+        reseller_id=reseller_id,
+        api_base=api_base,
+        timeout_s=timeout_s,
+    )
+    writes = Writes()
+    with tenant_atomic(Scope.staff()):
+        account.credentials = _sealed(account, "credentials", dict(credentials))
+        account.webhook_secrets = _sealed(account, "webhook_secrets", list(webhook_secrets))
+        writes.insert(account)
+        writes.audit(
+            actor=actor,
+            action="provider_account.created",
+            target=account.public_id,
+            after={"provider": provider, "label": label, "api_base": api_base},
+            merchant_id=merchant_id,
+            reseller_id=reseller_id,
+            livemode=livemode,
+        )
+        writes.flush()
+        after_commit(forget_accounts)
+    return account
+
+
+def account_set_webhook_secrets(
+    *, actor: Actor, account_id: uuid.UUID, webhook_secrets: Sequence[str]
+) -> None:
+    """Replace the webhook secrets, newest first; keep the old one in the list while it is in use.
+
+    Raises NotFound.
+    """
+    with tenant_atomic(Scope.staff()):
+        account = _account(account_id)
+        account.webhook_secrets = _sealed(account, "webhook_secrets", list(webhook_secrets))
+        _save(account, "webhook_secrets", actor=actor, action="provider_account.secrets_changed")
+
+
+def account_set_enabled(*, actor: Actor, account_id: uuid.UUID, enabled: bool) -> None:
+    """Take an account into routing or out of it. Payments that it took stay its own.
+
+    Raises NotFound.
+    """
+    with tenant_atomic(Scope.staff()):
+        account = _account(account_id)
+        account.enabled = enabled
+        action = "provider_account.enabled" if enabled else "provider_account.disabled"
+        _save(account, "enabled", actor=actor, action=action)
+
+
+def rule_create(
+    *,
+    actor: Actor,
+    account_id: uuid.UUID,
+    currencies: Sequence[str] = (),
+    min_amount_minor: int | None = None,
+    max_amount_minor: int | None = None,
+    priority: int = 100,
+    merchant_id: uuid.UUID | None = None,
+    reseller_id: uuid.UUID | None = None,
+) -> RoutingRule:
+    """Send payments that fit to an account; `RoutingRule` says which of several rules decides.
+
+    Raises:
+        NotFound: no such account.
+        InvalidRequest: an unknown currency, or bounds in the wrong order.
+    """
+    codes = sorted({known_currency(code).code for code in currencies})
+    low, high = min_amount_minor, max_amount_minor
+    if low is not None and high is not None and low > high:
+        raise InvalidRequest("The lower bound is above the upper one.", param="min_amount_minor")
+    writes = Writes()
+    with tenant_atomic(Scope.staff()):
+        account = _account(account_id)
+        rule = RoutingRule(
+            id=new_id(),
+            account_id=account.id,
+            merchant_id=merchant_id,
+            reseller_id=reseller_id,
+            operation=Operation.PAYMENT,
+            currencies=codes,
+            min_amount_minor=min_amount_minor,
+            max_amount_minor=max_amount_minor,
+            priority=priority,
+        )
+        writes.insert(rule)
+        writes.audit(
+            actor=actor,
+            action="routing_rule.created",
+            target=rule.public_id,
+            after={"account": account.public_id, "currencies": codes, "priority": priority},
+            merchant_id=merchant_id,
+            reseller_id=reseller_id,
+            livemode=account.livemode,
+        )
+        writes.flush()
+        after_commit(forget_accounts)
+    return rule
+
+
+def health_check(*, account_id: uuid.UUID) -> Health:
+    """Ask an account's provider for a sign of life and note the answer. Raises NotFound."""
+    health = adapter_for(account_id).health()
+    with tenant_atomic(Scope.worker()), connection.cursor() as cursor:
+        cursor.execute(
+            "insert into providers_providerhealth as h (id, created_at, account_id, checked_at, ok,"
+            " latency_ms, message, failures_in_a_row) values (%s, %s, %s, %s, %s, %s, %s, %s)"
+            " on conflict (account_id) do update set checked_at = excluded.checked_at,"
+            " ok = excluded.ok, latency_ms = excluded.latency_ms, message = excluded.message,"
+            " failures_in_a_row = case when excluded.ok then 0"
+            "   else least(h.failures_in_a_row + 1, 1000) end",
+            [
+                new_id(),
+                timezone.now(),
+                account_id,
+                timezone.now(),
+                health.ok,
+                health.latency_ms,
+                health.message[:300],
+                0 if health.ok else 1,
+            ],
+        )
+    return health
+
+
+def health_check_all() -> int:
+    """Check every enabled account; return how many answered."""
+    with tenant_atomic(Scope.worker()):
+        ids = list(ProviderAccount.objects.filter(enabled=True).values_list("id", flat=True))
+    return sum(health_check(account_id=account_id).ok for account_id in ids)
+
+
+def _parking_reference(event: ProviderEvent) -> str:
+    return (event.reference or event.provider_id)[:_REFERENCE_MAX]
+
+
+def _check_storable(event: ProviderEvent) -> None:
+    """What goes into text columns must fit them: PostgreSQL takes no NUL and no half characters."""
+    for value in (event.event_id, event.type, event.reference, event.provider_id):
+        if "\x00" in value or not value.isprintable():
+            raise PayloadInvalid("The event's id, type or reference holds control characters.")
+    if not 1 <= len(event.event_id) <= _EVENT_ID_MAX:
+        raise PayloadInvalid(f"The event's id must have 1 to {_EVENT_ID_MAX} characters.")
+
+
+def _check_account(
+    provider: str, credentials: Mapping[str, str], api_base: str, *, livemode: bool
+) -> None:
+    if provider not in provider_names():
+        known = ", ".join(provider_names())
+        raise InvalidRequest(f"No provider named {provider!r}; known: {known}.", param="provider")
+    if provider == "sandbox" and livemode:
+        raise InvalidRequest("The sandbox takes test payments only.", param="livemode")
+    if provider == "stripe":
+        mode = "live" if livemode else "test"
+        key = credentials.get("secret_key", "")
+        if not key.startswith((f"sk_{mode}_", f"rk_{mode}_")):
+            raise InvalidRequest(
+                f"A {mode} account at Stripe needs a secret key that begins with sk_{mode}_.",
+                code="provider_key_mode",
+                param="credentials.secret_key",
+            )
+    address = urlsplit(api_base)
+    loopback = address.hostname in ("127.0.0.1", "::1", "localhost")
+    if api_base and address.scheme != "https" and not (address.scheme == "http" and loopback):
+        raise InvalidRequest("The provider's address must begin with https://.", param="api_base")
+
+
+def _sealed(account: ProviderAccount, column: str, value: object) -> str:
+    if not value:
+        return ""
+    tenant_id = account.merchant_id or PLATFORM_TENANT
+    return seal(json.dumps(value), tenant_id=tenant_id, table=_TABLE, column=column, pk=account.id)
+
+
+def _account(account_id: uuid.UUID) -> ProviderAccount:
+    found = ProviderAccount.objects.filter(id=account_id).first()
+    if found is None:
+        raise NotFound("No provider account has this id.", code="resource_missing")
+    return found
+
+
+def _save(account: ProviderAccount, field: str, *, actor: Actor, action: str) -> None:
+    writes = Writes()
+    writes.update(account, field)
+    writes.audit(
+        actor=actor,
+        action=action,
+        target=account.public_id,
+        merchant_id=account.merchant_id,
+        reseller_id=account.reseller_id,
+        livemode=account.livemode,
+    )
+    writes.flush()
+    after_commit(forget_accounts)

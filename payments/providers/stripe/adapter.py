@@ -1,0 +1,463 @@
+"""Payments over Stripe: PaymentIntents, Refunds and balance transactions.
+
+The SDK never retries by itself: whether a request may be sent again is the saga's decision, and it
+sends the same idempotency key. Every payment and refund carries our reference in its metadata.
+"""
+
+from __future__ import annotations
+
+import json
+import time
+from collections.abc import Callable, Mapping
+from datetime import datetime
+from typing import Any, ClassVar, Final, NoReturn, TypeVar, cast
+
+import stripe
+
+from payments.providers.base import (
+    WEBHOOK_TOLERANCE_S,
+    AccountConfig,
+    Adapter,
+    CancelPayment,
+    CapturePayment,
+    CardDetails,
+    CreatePayment,
+    Health,
+    PayloadInvalid,
+    ProviderAnswer,
+    ProviderError,
+    ProviderEvent,
+    RefundAnswer,
+    RefundPayment,
+    SavedMethod,
+    SaveMethod,
+    SettlementPage,
+    SignatureExpired,
+    SignatureInvalid,
+    Status,
+    header,
+)
+from payments.providers.stripe import reading
+from payments.providers.stripe.amounts import to_stripe
+from payments.providers.stripe.reading import REFERENCE, GarbledError, Json
+
+SIGNATURE_HEADER: Final = "Stripe-Signature"
+
+_CONNECT_TIMEOUT_S: Final = 5
+_EXPAND: Final = ["latest_charge.balance_transaction", "payment_method"]
+_REFUND_REASONS: Final = frozenset({"duplicate", "fraudulent", "requested_by_customer"})
+# How many of the newest payments are looked through while Stripe's search index catches up.
+_RECENT: Final = 100
+
+_HOLDING: Final = ("succeeded", "requires_capture")
+
+_Read = TypeVar("_Read")
+
+
+class _LostError(Exception):
+    """It is not known whether a request took effect."""
+
+
+class StripeAdapter(Adapter):
+    """One Stripe account. Needs the credential ``secret_key``."""
+
+    name: ClassVar[str] = "stripe"
+
+    def __init__(self, config: AccountConfig) -> None:
+        super().__init__(config)
+        base = config.api_base or stripe.DEFAULT_API_BASE
+        self._client = stripe.StripeClient(
+            config.credentials.get("secret_key", ""),
+            base_addresses={"api": base},
+            max_network_retries=0,
+            http_client=stripe.RequestsClient(timeout=(_CONNECT_TIMEOUT_S, config.timeout_s)),
+        )
+
+    def create_payment(self, request: CreatePayment) -> ProviderAnswer:
+        params = _create_params(request)
+        intents = self._client.v1.payment_intents
+
+        def send() -> ProviderAnswer:
+            options = _options(request.idempotency_key)
+            return _payment(intents.create(cast("Any", params), options))
+
+        return self._payment(request.reference, send)
+
+    def capture_payment(self, request: CapturePayment) -> ProviderAnswer:
+        amount = to_stripe(request.amount_minor, request.currency)
+
+        def send() -> ProviderAnswer:
+            intent = self._client.v1.payment_intents.capture(
+                request.provider_id,
+                {"amount_to_capture": amount, "expand": _EXPAND},
+                _options(request.idempotency_key),
+            )
+            return _payment(intent)
+
+        return self._payment(request.reference, send)
+
+    def cancel_payment(self, request: CancelPayment) -> ProviderAnswer:
+        def send() -> ProviderAnswer:
+            provider_id = request.provider_id or self._find_payment(request.reference)
+            if not provider_id:
+                raise ProviderError(
+                    "Stripe has no payment under this reference.",
+                    permanent=True,
+                    code="resource_missing",
+                )
+            intent = self._client.v1.payment_intents.cancel(
+                provider_id, {"expand": _EXPAND}, _options(request.idempotency_key)
+            )
+            return _payment(intent)
+
+        return self._payment(request.reference, send)
+
+    def get_payment_status(self, *, reference: str, provider_id: str | None) -> ProviderAnswer:
+        missing = ProviderAnswer(status=Status.UNKNOWN, reference=reference, found=False)
+
+        def send() -> ProviderAnswer:
+            known_id = provider_id or self._find_payment(reference)
+            if not known_id:
+                return missing
+            return _payment(self._client.v1.payment_intents.retrieve(known_id, {"expand": _EXPAND}))
+
+        try:
+            return self._payment(reference, send)
+        except ProviderError as refused:
+            # Bad credentials or a limit say nothing about the payment.
+            unknown = ProviderAnswer(status=Status.UNKNOWN, reference=reference)
+            return missing if refused.code == "resource_missing" else unknown
+
+    def refund_payment(self, request: RefundPayment) -> RefundAnswer:
+        params: dict[str, object] = {
+            "payment_intent": request.provider_id,
+            "amount": to_stripe(request.amount_minor, request.currency),
+            "metadata": {REFERENCE: request.reference},
+        }
+        if request.reason in _REFUND_REASONS:
+            params["reason"] = request.reason
+
+        def send() -> RefundAnswer:
+            options = _options(request.idempotency_key)
+            return _refund(self._client.v1.refunds.create(cast("Any", params), options))
+
+        return self._refund(request.reference, send)
+
+    def get_refund_status(
+        self, *, reference: str, provider_id: str | None, payment_provider_id: str
+    ) -> RefundAnswer:
+        missing = RefundAnswer(status=Status.UNKNOWN, reference=reference, found=False)
+
+        def send() -> RefundAnswer:
+            if provider_id:
+                return _refund(self._client.v1.refunds.retrieve(provider_id))
+            listed = self._client.v1.refunds.list(
+                {"payment_intent": payment_provider_id, "limit": 100}
+            )
+            for found in _listed(listed):
+                if reading.reference_of(found) == reference:
+                    return reading.read_refund(found)
+            return missing
+
+        try:
+            return self._refund(reference, send)
+        except ProviderError as refused:
+            unknown = RefundAnswer(status=Status.UNKNOWN, reference=reference)
+            return missing if refused.code == "resource_missing" else unknown
+
+    def save_method(self, request: SaveMethod) -> SavedMethod:
+        try:
+            return _asked(lambda: self._save(request))
+        except (_LostError, GarbledError) as lost:
+            raise ProviderError(
+                "Stripe did not say whether the card was saved; send it again.",
+                permanent=False,
+                code="provider_unreachable",
+            ) from lost
+        except stripe.CardError as declined:
+            decline = reading.read_decline(_error_body(declined))
+            raise ProviderError(decline.message, permanent=True, code=decline.code) from declined
+
+    def verify_webhook_signature(self, raw_body: bytes, headers: Mapping[str, str]) -> None:
+        signature = header(headers, SIGNATURE_HEADER)
+        matching = next(
+            (
+                secret
+                for secret in self.config.webhook_secrets
+                if _signed(raw_body, signature, secret, tolerance_s=None)
+            ),
+            None,
+        )
+        if matching is None:
+            raise SignatureInvalid(
+                "The signature is missing or does not match the body and this account's secret."
+            )
+        if not _signed(raw_body, signature, matching, tolerance_s=WEBHOOK_TOLERANCE_S):
+            raise SignatureExpired(
+                f"The event was signed more than {WEBHOOK_TOLERANCE_S} seconds ago; send it again."
+            )
+
+    def parse_webhook_event(self, raw_body: bytes) -> ProviderEvent:
+        try:
+            return reading.read_event(reading.mapping(json.loads(raw_body)))
+        except (ValueError, GarbledError) as error:
+            raise PayloadInvalid(f"This is not an event of Stripe: {error}") from error
+
+    def list_settlement_lines(
+        self, *, since: datetime, until: datetime, cursor: str = "", limit: int = 100
+    ) -> SettlementPage:
+        params: dict[str, object] = {
+            "created": {"gte": int(since.timestamp()), "lt": int(until.timestamp())},
+            "limit": limit,
+            "expand": ["data.source"],
+        }
+        if cursor:
+            params["starting_after"] = cursor
+
+        def send() -> SettlementPage:
+            listed = self._client.v1.balance_transactions.list(cast("Any", params))
+            lines = tuple(reading.read_line(row) for row in _listed(listed))
+            more = _plain(listed).get("has_more") is True and bool(lines)
+            return SettlementPage(lines=lines, next_cursor=lines[-1].line_id if more else "")
+
+        try:
+            return _asked(send)
+        except (_LostError, GarbledError) as lost:
+            raise ProviderError(
+                "Stripe did not send its balance transactions; ask again.",
+                permanent=False,
+                code="provider_unreachable",
+            ) from lost
+
+    def health(self) -> Health:
+        started = time.monotonic()
+        try:
+            _asked(self._client.v1.balance.retrieve)
+        except ProviderError as refused:
+            return Health(ok=False, latency_ms=_elapsed_ms(started), message=refused.message)
+        except _LostError:
+            message = "Stripe did not answer."
+            return Health(ok=False, latency_ms=_elapsed_ms(started), message=message)
+        return Health(ok=True, latency_ms=_elapsed_ms(started))
+
+    def _payment(self, reference: str, send: Callable[[], ProviderAnswer]) -> ProviderAnswer:
+        try:
+            return _asked(send)
+        except stripe.CardError as declined:
+            return _declined(reference, declined)
+        except (_LostError, GarbledError):
+            return ProviderAnswer(status=Status.UNKNOWN, reference=reference)
+
+    def _refund(self, reference: str, send: Callable[[], RefundAnswer]) -> RefundAnswer:
+        try:
+            return _asked(send)
+        except stripe.CardError as declined:
+            failure = reading.read_decline(_error_body(declined))
+            return RefundAnswer(status=Status.FAILED, reference=reference, failure=failure)
+        except (_LostError, GarbledError):
+            return RefundAnswer(status=Status.UNKNOWN, reference=reference)
+
+    def _find_payment(self, reference: str) -> str:
+        """The id of the payment that carries our reference, or an empty text.
+
+        Search lags behind by up to a minute, so the newest payments are looked through as well. Of
+        several, one that holds money wins.
+        """
+        quoted = reference.replace("\\", "\\\\").replace("'", "\\'")
+        intents = self._client.v1.payment_intents
+        found: list[Json] = []
+        try:
+            query = f"metadata['{REFERENCE}']:'{quoted}'"
+            found = _listed(intents.search({"query": query, "limit": 10}))
+        except stripe.InvalidRequestError:
+            # Search is not offered to accounts in every country.
+            found = []
+        if not found:
+            found = [
+                intent
+                for intent in _listed(intents.list({"limit": _RECENT}))
+                if reading.reference_of(intent) == reference
+            ]
+        holding = [
+            each for each in found if each.get("status") in ("succeeded", "requires_capture")
+        ]
+        best = next(iter(holding or found), None)
+        return reading.text(best, "id") if best else ""
+
+    def _save(self, request: SaveMethod) -> SavedMethod:
+        methods = self._client.v1.payment_methods
+        key = request.idempotency_key
+        customer = request.customer
+        if not customer:
+            created = self._client.v1.customers.create(
+                {"metadata": {REFERENCE: request.reference}}, _options(f"{key}:customer")
+            )
+            customer = reading.text(_plain(created), "id")
+        method = request.token
+        if not method.startswith("pm_"):
+            made = methods.create(
+                {"type": "card", "card": {"token": request.token}}, _options(f"{key}:method")
+            )
+            method = reading.text(_plain(made), "id")
+        attached = _plain(methods.attach(method, {"customer": customer}, _options(f"{key}:attach")))
+        return SavedMethod(
+            method=reading.text(attached, "id"), customer=customer, card=_saved_card(attached)
+        )
+
+
+def _create_params(request: CreatePayment) -> dict[str, object]:
+    params: dict[str, object] = {
+        "amount": to_stripe(request.amount_minor, request.currency),
+        "currency": request.currency.lower(),
+        "capture_method": request.capture_method.value,
+        "payment_method_types": ["card"],
+        "confirm": True,
+        "metadata": {**request.metadata, REFERENCE: request.reference},
+        "expand": _EXPAND,
+    }
+    if request.source.startswith("tok_"):
+        params["payment_method_data"] = {"type": "card", "card": {"token": request.source}}
+    else:
+        params["payment_method"] = request.source
+    if request.customer:
+        params["customer"] = request.customer
+    if request.off_session:
+        params["off_session"] = True
+    elif request.return_url:
+        # With it the challenge is a page to visit; Stripe refuses one for a payer who is away.
+        params["return_url"] = request.return_url
+    if request.description:
+        params["description"] = request.description
+    if request.statement_descriptor:
+        # Cards take a suffix only; the account's own name comes before it.
+        params["statement_descriptor_suffix"] = request.statement_descriptor
+    return params
+
+
+def _asked(send: Callable[[], _Read]) -> _Read:
+    """Call the SDK. CardError passes; other faults become ProviderError or _LostError."""
+    try:
+        return send()
+    except stripe.CardError:
+        raise
+    except stripe.RateLimitError as error:
+        raise ProviderError(
+            "Stripe takes no more requests for the moment.",
+            permanent=False,
+            code="provider_rate_limited",
+        ) from error
+    except (stripe.AuthenticationError, stripe.PermissionError) as error:
+        raise ProviderError(
+            "Stripe does not accept this account's key; renew it in the provider account.",
+            permanent=True,
+            code="provider_credentials",
+        ) from error
+    except stripe.IdempotencyError as error:
+        raise ProviderError(
+            "Stripe has seen this idempotency key with another request.",
+            permanent=True,
+            code="idempotency_key_reused",
+        ) from error
+    except stripe.InvalidRequestError as error:
+        _refuse(error)
+    except (stripe.StripeError, ValueError, TypeError, AttributeError) as error:
+        # No connection, a 5xx, a conflict with a request under way, or a body that the SDK could
+        # not take apart: the request may have taken effect.
+        raise _LostError(type(error).__name__) from error
+
+
+def _refuse(error: stripe.InvalidRequestError) -> NoReturn:
+    code = error.code or ("resource_missing" if error.http_status == 404 else "invalid_request")
+    if code in ("lock_timeout", "idempotency_key_in_use"):
+        raise _LostError(code) from error
+    raise ProviderError(
+        error.user_message or "Stripe refused the request.",
+        permanent=True,
+        code=code,
+        param=error.param or "",
+    ) from error
+
+
+def _declined(reference: str, declined: stripe.CardError) -> ProviderAnswer:
+    """A decline. Stripe sends the failed payment along; without it only the reason is known."""
+    body = _error_body(declined)
+    decline = reading.read_decline(body)
+    try:
+        answer = reading.read_payment(reading.mapping(body.get("payment_intent")))
+    except GarbledError:
+        return ProviderAnswer(status=Status.FAILED, reference=reference, decline=decline)
+    if answer.status is Status.SUCCEEDED:
+        # The error speaks of a call that changed nothing: the payment stands as it was.
+        return answer
+    return ProviderAnswer(
+        status=Status.FAILED,
+        provider_id=answer.provider_id,
+        reference=answer.reference or reference,
+        amount_minor=answer.amount_minor,
+        currency=answer.currency,
+        canceled=answer.canceled,
+        decline=decline,
+        card=answer.card,
+        raw=answer.raw,
+    )
+
+
+def _error_body(error: stripe.StripeError) -> Json:
+    body = error.json_body
+    found = body.get("error") if isinstance(body, Mapping) else None
+    return found if isinstance(found, Mapping) else {}
+
+
+def _payment(intent: object) -> ProviderAnswer:
+    return reading.read_payment(_plain(intent))
+
+
+def _refund(refund: object) -> RefundAnswer:
+    return reading.read_refund(_plain(refund))
+
+
+def _plain(found: object) -> Json:
+    """An SDK object as plain JSON (since version 13 they are no dicts)."""
+    if not isinstance(found, stripe.StripeObject):
+        raise GarbledError("not an object")
+    plain: dict[str, object] = found.to_dict()
+    return plain
+
+
+def _listed(listing: object) -> list[Json]:
+    rows = _plain(listing).get("data")
+    if not isinstance(rows, list):
+        raise GarbledError("not a list")
+    return [reading.mapping(row) for row in rows]
+
+
+def _saved_card(method: Json) -> CardDetails | None:
+    card = reading.child(method, "card")
+    if not card:
+        return None
+    return CardDetails(
+        brand=reading.text(card, "brand"),
+        last4=reading.text(card, "last4"),
+        exp_month=reading.whole(card, "exp_month"),
+        exp_year=reading.whole(card, "exp_year"),
+        fingerprint=str(card.get("fingerprint") or ""),
+        funding=str(card.get("funding") or "unknown"),
+        country=str(card.get("country") or ""),
+    )
+
+
+def _signed(raw_body: bytes, signature: str, secret: str, *, tolerance_s: int | None) -> bool:
+    try:
+        stripe.WebhookSignature.verify_header(raw_body, signature, secret, tolerance_s)
+    except (stripe.SignatureVerificationError, UnicodeDecodeError, TypeError):
+        # The SDK reads the body as UTF-8 and compares ASCII only.
+        return False
+    return True
+
+
+def _options(idempotency_key: str) -> stripe.RequestOptions:
+    return {"idempotency_key": idempotency_key}
+
+
+def _elapsed_ms(started: float) -> int:
+    return int((time.monotonic() - started) * 1000)
