@@ -1,0 +1,384 @@
+"""The sender: claims due deliveries, posts them, writes down what came back.
+
+A due time in a row, never a task that waits: whatever is lost with the broker is found by the
+sweep. A claim moves the due time past the lease, so a sender that dies repeats the attempt a minute
+later (at least once; the `webhook-id` lets receivers deduplicate).
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor, as_completed
+from dataclasses import dataclass
+from typing import Final
+from uuid import UUID
+
+import structlog
+from django.core.mail import send_mail
+from django.utils import timezone
+
+from core import metrics
+from core.context import Actor, bind_request_id
+from core.crypto import CannotOpen
+from core.db import Scope, assert_outside_transaction, fetch_all, tenant_atomic
+from core.models import OutboxEvent
+from core.net import (
+    OutboundFailedError,
+    OutboundRefusedError,
+    OutboundResponse,
+    guarded_request,
+)
+from core.unit import Writes
+from notifications import retries, services, signing
+from notifications.models import WebhookAttempt, WebhookDelivery, WebhookEndpoint
+from notifications.payloads import webhook_body
+from tenants.models import Membership, Role
+
+log = structlog.get_logger(__name__)
+
+THREADS: Final = 16
+PER_ENDPOINT: Final = 8
+WINDOW: Final = 2_000
+LEASE_S: Final = 60
+BUDGET_S: Final = 50.0
+TIMEOUT_S: Final = 15.0
+EXCERPT_CHARS: Final = 1_000
+USER_AGENT: Final = "Merchantry-Webhooks/1.0"
+SYSTEM: Final = Actor.system("webhooks")
+
+# One slow endpoint takes at most half of the threads.
+_CLAIM: Final = """
+WITH due AS (
+  SELECT id, endpoint_id, next_attempt_at FROM notifications_webhookdelivery
+   WHERE state = 'pending' AND next_attempt_at <= clock_timestamp()
+   ORDER BY next_attempt_at LIMIT %s),
+fair AS (
+  SELECT id, next_attempt_at,
+         row_number() OVER (PARTITION BY endpoint_id ORDER BY next_attempt_at, id) AS place
+    FROM due),
+chosen AS (
+  SELECT d.id FROM notifications_webhookdelivery AS d
+    JOIN fair ON fair.id = d.id AND fair.place <= %s
+   WHERE d.state = 'pending' AND d.next_attempt_at <= clock_timestamp()
+   ORDER BY fair.next_attempt_at LIMIT %s FOR UPDATE OF d SKIP LOCKED)
+UPDATE notifications_webhookdelivery AS d
+   SET attempts = d.attempts + 1,
+       next_attempt_at = clock_timestamp() + make_interval(secs => %s)
+  FROM chosen WHERE d.id = chosen.id
+RETURNING d.*
+"""
+
+
+@dataclass(frozen=True, slots=True)
+class Outgoing:
+    """One claimed delivery with all that it takes to send it, read before the first byte."""
+
+    delivery: WebhookDelivery
+    endpoint: WebhookEndpoint
+    event: OutboxEvent
+    secrets: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """What became of one attempt: an HTTP status, or why there was none."""
+
+    status: int | None
+    error: str
+    excerpt: str
+    retry_after: str | None
+    duration_ms: int
+
+    @property
+    def delivered(self) -> bool:
+        return self.status is not None and 200 <= self.status < 300
+
+
+def send_due(*, budget_s: float = BUDGET_S, threads: int = THREADS) -> int:
+    """Send what is due until nothing is or the time is up; return how many attempts were made."""
+    assert_outside_transaction("sending webhooks")
+    deadline = time.monotonic() + budget_s
+    sent = 0
+    with ThreadPoolExecutor(max_workers=threads, thread_name_prefix="webhook") as pool:
+        while time.monotonic() < deadline:
+            outgoing = _ready(claim_due(limit=threads))
+            if not outgoing:
+                return sent
+            futures = {pool.submit(post, item): item for item in outgoing}
+            for future in as_completed(futures):
+                record(futures[future], future.result())
+                sent += 1
+    services.wake_senders()
+    return sent
+
+
+def claim_due(*, limit: int) -> list[WebhookDelivery]:
+    """Lease up to `limit` due deliveries, each endpoint's share bounded."""
+    with tenant_atomic(Scope.worker()):
+        return list(
+            WebhookDelivery.objects.raw(
+                _CLAIM, [WINDOW, min(PER_ENDPOINT, max(1, limit // 2)), limit, LEASE_S]
+            )
+        )
+
+
+def post(item: Outgoing) -> Answer:
+    """Make one attempt. Touches no database: it runs in a thread of the pool."""
+    body = webhook_body(item.event)
+    headers = {
+        "Content-Type": "application/json",
+        "User-Agent": USER_AGENT,
+        **signing.sign_headers(
+            secrets_live=item.secrets,
+            message_id=item.event.public_id,
+            timestamp_s=int(time.time()),
+            body=body,
+        ),
+    }
+    if item.event.request_id:
+        headers["X-Request-Id"] = item.event.request_id
+    started = time.monotonic()
+    try:
+        response = guarded_request(
+            "POST", item.endpoint.url, headers=headers, content=body, timeout_s=TIMEOUT_S
+        )
+    except (OutboundRefusedError, OutboundFailedError) as error:
+        elapsed_ms = int((time.monotonic() - started) * 1000)
+        return Answer(None, _clean(str(error))[:200], "", None, elapsed_ms)
+    return _answer(response)
+
+
+def record(item: Outgoing, answer: Answer) -> None:
+    """Write an attempt down with its consequences, in one statement."""
+    delivery, endpoint = item.delivery, item.endpoint
+    now = timezone.now()
+    writes = Writes()
+    writes.insert(
+        WebhookAttempt(
+            merchant_id=delivery.merchant_id,
+            reseller_id=delivery.reseller_id,
+            delivery_id=delivery.id,
+            number=delivery.attempts,
+            duration_ms=answer.duration_ms,
+            status=answer.status,
+            error=answer.error,
+            response_excerpt=answer.excerpt,
+        )
+    )
+    delivery.last_status, delivery.last_error = answer.status, answer.error
+    with tenant_atomic(Scope.worker()):
+        disabled_now = False
+        if answer.delivered:
+            delivery.state = WebhookDelivery.State.DELIVERED
+            delivery.delivered_at, delivery.next_attempt_at = now, None
+            _note_success(writes, endpoint)
+        else:
+            delivery.next_attempt_at = retries.next_attempt_at(
+                attempts=delivery.attempts, now=now, retry_after=answer.retry_after
+            )
+            if delivery.next_attempt_at is None:
+                delivery.state = WebhookDelivery.State.FAILED
+            disabled_now = _note_failure(writes, delivery, answer)
+        _write_delivery(writes, delivery)
+        writes.flush()
+    outcome = "delivered" if answer.delivered else "failed"
+    metrics.webhook_attempts.labels(outcome).inc()
+    with bind_request_id(item.event.request_id):
+        log.info(
+            "webhook.attempt",
+            delivery_id=delivery.public_id,
+            event_id=item.event.public_id,
+            endpoint_id=endpoint.public_id,
+            attempt=delivery.attempts,
+            status=answer.status,
+            duration_ms=answer.duration_ms,
+            state=str(delivery.state),
+        )
+    if disabled_now:
+        tell_disabled(endpoint.id)
+
+
+def tell_disabled(endpoint_id: UUID) -> None:
+    """Mail the merchant's owners and admins that an endpoint was disabled. Never raises."""
+    with tenant_atomic(Scope.worker()):
+        endpoint = WebhookEndpoint.objects.get(id=endpoint_id)
+        recipients = list(
+            Membership.objects.filter(
+                merchant_id=endpoint.merchant_id,
+                role__in=[Role.OWNER, Role.ADMIN],
+                user__is_active=True,
+            ).values_list("user__email", flat=True)
+        )
+    if not recipients:
+        return
+    why = (
+        "it answered 410 Gone"
+        if endpoint.disabled_reason == WebhookEndpoint.DisabledReason.GONE
+        else f"{endpoint.failures_in_row} attempts in a row have failed"
+    )
+    mode = "live" if endpoint.livemode else "test"
+    text = (
+        f"We no longer send events to {endpoint.url} ({mode} mode), because {why}.\n\n"
+        "When the address works again, enable the endpoint under Developers → Webhooks and replay "
+        "what it has missed; events are kept for 30 days.\n"
+    )
+    try:
+        for address in recipients:
+            send_mail("A webhook endpoint was disabled", text, None, [address])
+    except OSError as error:
+        log.warning(
+            "webhook.mail_failed", endpoint_id=endpoint.public_id, error_type=type(error).__name__
+        )
+
+
+def due_count() -> int:
+    """How many deliveries are due now."""
+    with tenant_atomic(Scope.worker()):
+        rows = fetch_all(
+            "SELECT count(*) FROM notifications_webhookdelivery"
+            " WHERE state = 'pending' AND next_attempt_at <= clock_timestamp()"
+        )
+    return int(rows[0][0])
+
+
+def _ready(claimed: Sequence[WebhookDelivery]) -> list[Outgoing]:
+    """Read endpoints, events and secrets of a claim; cancel what cannot be sent any more."""
+    if not claimed:
+        return []
+    with tenant_atomic(Scope.worker()):
+        endpoints = {
+            row.id: row
+            for row in WebhookEndpoint.objects.filter(id__in={d.endpoint_id for d in claimed})
+        }
+        events = {
+            row.id: row for row in OutboxEvent.objects.filter(id__in={d.event_id for d in claimed})
+        }
+    ready: list[Outgoing] = []
+    for delivery in claimed:
+        endpoint, event = endpoints.get(delivery.endpoint_id), events.get(delivery.event_id)
+        if endpoint is None or endpoint.status != WebhookEndpoint.Status.ENABLED:
+            _cancel(delivery, "the endpoint was disabled")
+        elif event is None:
+            _cancel(delivery, "the event is older than 30 days")
+        else:
+            try:
+                secrets = tuple(services.live_secrets(endpoint))
+            except CannotOpen as error:
+                log.error("webhook.secret_lost", endpoint_id=endpoint.public_id, exc_info=error)
+                _cancel(delivery, "the endpoint's secret cannot be read; roll it")
+                continue
+            ready.append(Outgoing(delivery, endpoint, event, secrets))
+    return ready
+
+
+def _cancel(delivery: WebhookDelivery, why: str) -> None:
+    delivery.state = WebhookDelivery.State.CANCELED
+    delivery.next_attempt_at, delivery.last_error = None, why
+    writes = Writes()
+    _write_delivery(writes, delivery)
+    with tenant_atomic(Scope.worker()):
+        writes.flush()
+
+
+def _write_delivery(writes: Writes, delivery: WebhookDelivery) -> None:
+    # A sender whose lease ran out must not undo what another has found out since.
+    writes.sql(
+        "UPDATE notifications_webhookdelivery SET state = %s, next_attempt_at = %s,"
+        " delivered_at = %s, last_status = %s, last_error = %s"
+        " WHERE id = %s AND (state = 'pending' OR %s = 'delivered') RETURNING 1",
+        [
+            str(delivery.state),
+            delivery.next_attempt_at,
+            delivery.delivered_at,
+            delivery.last_status,
+            delivery.last_error,
+            delivery.id,
+            str(delivery.state),
+        ],
+    )
+
+
+def _note_success(writes: Writes, endpoint: WebhookEndpoint) -> None:
+    # Not on every success: all deliveries of an endpoint would queue for its row.
+    writes.sql(
+        "UPDATE notifications_webhookendpoint SET failures_in_row = 0, failing_since = NULL,"
+        " last_success_at = clock_timestamp() WHERE id = %s AND (failures_in_row > 0"
+        " OR last_success_at IS NULL"
+        " OR last_success_at < clock_timestamp() - interval '60 s') RETURNING 1",
+        [endpoint.id],
+    )
+
+
+def _note_failure(writes: Writes, delivery: WebhookDelivery, answer: Answer) -> bool:
+    """Count the failure; return whether the endpoint was disabled by it."""
+    endpoint = (
+        WebhookEndpoint.objects.select_for_update()
+        .filter(id=delivery.endpoint_id, status=WebhookEndpoint.Status.ENABLED)
+        .first()
+    )
+    if endpoint is None:
+        return False
+    now = timezone.now()
+    endpoint.failures_in_row += 1
+    endpoint.failing_since = endpoint.failing_since or now
+    lasted_s = (now - endpoint.failing_since).total_seconds()
+    reason = ""
+    if answer.status == 410:
+        reason = WebhookEndpoint.DisabledReason.GONE
+    elif (
+        endpoint.failures_in_row >= retries.DISABLE_AFTER_FAILURES
+        and lasted_s >= retries.DISABLE_AFTER_S
+    ):
+        reason = WebhookEndpoint.DisabledReason.FAILURES
+    if reason:
+        endpoint.status = WebhookEndpoint.Status.DISABLED
+        endpoint.disabled_reason, endpoint.disabled_at = reason, now
+        delivery.state, delivery.next_attempt_at = WebhookDelivery.State.FAILED, None
+        _cancel_others(writes, delivery)
+        writes.audit(
+            actor=SYSTEM,
+            action="webhook_endpoint.disable",
+            target=endpoint.public_id,
+            after={"reason": str(reason), "failures_in_row": endpoint.failures_in_row},
+            merchant_id=endpoint.merchant_id,
+            reseller_id=endpoint.reseller_id,
+            livemode=endpoint.livemode,
+        )
+    writes.update(
+        endpoint, "failures_in_row", "failing_since", "status", "disabled_reason", "disabled_at"
+    )
+    return bool(reason)
+
+
+def _cancel_others(writes: Writes, delivery: WebhookDelivery) -> None:
+    writes.sql(
+        "UPDATE notifications_webhookdelivery SET state = 'canceled', next_attempt_at = NULL,"
+        " last_error = 'the endpoint was disabled'"
+        " WHERE endpoint_id = %s AND state = 'pending' AND id <> %s RETURNING 1",
+        [delivery.endpoint_id, delivery.id],
+    )
+
+
+def _answer(response: OutboundResponse) -> Answer:
+    error = ""
+    if 300 <= response.status < 400:
+        error = "The endpoint redirects; give its final address."
+    elif not 200 <= response.status < 300:
+        error = f"The endpoint answered {response.status}."
+    return Answer(
+        status=response.status,
+        error=error,
+        excerpt=_clean(response.body.decode("utf-8", "replace"))[:EXCERPT_CHARS],
+        retry_after=response.headers.get("retry-after"),
+        duration_ms=response.duration_ms,
+    )
+
+
+def _clean(text: str) -> str:
+    return text.replace("\x00", "")
+
+
+metrics.register_gauge(
+    "merchantry_webhooks_due", "Deliveries whose time has come.", lambda: float(due_count())
+)

@@ -1,0 +1,144 @@
+"""Customer webhooks: endpoints, deliveries and their attempts.
+
+The events themselves are the outbox's rows, which are kept for 30 days. Deliveries and attempts
+name them by id without a foreign key, and every index begins with a tenant, an endpoint or the due
+time, so that both tables can be partitioned by id (ids are time-ordered).
+"""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import ClassVar
+
+from django.contrib.postgres.fields import ArrayField
+from django.db import models
+
+from core.models import Entity, TenantOwned
+
+
+class WebhookEndpoint(TenantOwned):
+    """A merchant's address for events, in one mode."""
+
+    PREFIX: ClassVar[str] = "we"
+
+    class Status(models.TextChoices):
+        ENABLED = "enabled"
+        DISABLED = "disabled"
+
+    class DisabledReason(models.TextChoices):
+        NONE = "", "None"
+        BY_USER = "by_user"
+        GONE = "gone"
+        FAILURES = "failures"
+
+    url = models.CharField(max_length=2048)
+    description = models.CharField(max_length=200, blank=True, default="")
+    events = ArrayField(models.CharField(max_length=64))
+    status = models.CharField(max_length=10, choices=Status.choices, default=Status.ENABLED)
+    disabled_reason = models.CharField(
+        max_length=10, choices=DisabledReason.choices, blank=True, default=""
+    )
+    disabled_at = models.DateTimeField(null=True)
+    deleted_at = models.DateTimeField(null=True)
+    secret_sealed = models.TextField()
+    previous_secret_sealed = models.TextField(blank=True, default="")
+    previous_secret_until = models.DateTimeField(null=True)
+    failures_in_row = models.PositiveIntegerField(default=0)
+    failing_since = models.DateTimeField(null=True)
+    last_success_at = models.DateTimeField(null=True)
+
+    class Meta:
+        constraints: ClassVar = [
+            # What deliveries point to: a foreign key with the tenant in it lets no foreign row in.
+            models.UniqueConstraint(fields=["merchant_id", "id"], name="endpoint_of_merchant"),
+        ]
+        indexes: ClassVar = [
+            models.Index(
+                fields=["merchant_id", "livemode"],
+                name="endpoint_live",
+                condition=models.Q(deleted_at__isnull=True),
+            ),
+        ]
+
+    def previous_secret_live(self, now: datetime) -> bool:
+        """Whether the secret before the last rotation still signs."""
+        return bool(
+            self.previous_secret_sealed
+            and self.previous_secret_until is not None
+            and self.previous_secret_until > now
+        )
+
+
+class WebhookDelivery(TenantOwned):
+    """One event on its way to one endpoint. That the row exists says nothing: `state` does."""
+
+    PREFIX: ClassVar[str] = "whd"
+
+    class State(models.TextChoices):
+        PENDING = "pending"
+        DELIVERED = "delivered"
+        FAILED = "failed"
+        CANCELED = "canceled"
+
+    class Trigger(models.TextChoices):
+        EVENT = "event"
+        RESEND = "resend"
+        REPLAY = "replay"
+
+    endpoint_id = models.UUIDField()
+    event_id = models.UUIDField()
+    event_type = models.CharField(max_length=64)
+    trigger = models.CharField(max_length=8, choices=Trigger.choices, default=Trigger.EVENT)
+    state = models.CharField(max_length=10, choices=State.choices, default=State.PENDING)
+    attempts = models.PositiveSmallIntegerField(default=0)
+    next_attempt_at = models.DateTimeField(null=True)
+    delivered_at = models.DateTimeField(null=True)
+    last_status = models.PositiveSmallIntegerField(null=True)
+    last_error = models.CharField(max_length=200, blank=True, default="")
+
+    class Meta:
+        constraints: ClassVar = [
+            # The relay may hand over an event twice; it is delivered once for each endpoint.
+            models.UniqueConstraint(
+                fields=["event_id", "endpoint_id"],
+                name="delivery_once_per_event",
+                condition=models.Q(trigger="event"),
+            ),
+            models.CheckConstraint(
+                name="delivery_pending_is_due",
+                condition=models.Q(state="pending", next_attempt_at__isnull=False)
+                | (~models.Q(state="pending") & models.Q(next_attempt_at__isnull=True)),
+            ),
+        ]
+        indexes: ClassVar = [
+            models.Index(
+                fields=["next_attempt_at"],
+                name="delivery_due",
+                condition=models.Q(state="pending"),
+            ),
+            models.Index(fields=["endpoint_id", "-id"], name="delivery_endpoint_newest"),
+            models.Index(
+                fields=["merchant_id", "livemode", "-id"], name="delivery_merchant_newest"
+            ),
+            models.Index(fields=["event_id"], name="delivery_event"),
+        ]
+
+
+class WebhookAttempt(Entity):
+    """One HTTP exchange of a delivery: what came back, and how long it took."""
+
+    PREFIX: ClassVar[str] = "wha"
+
+    merchant_id = models.UUIDField()
+    reseller_id = models.UUIDField()
+    delivery_id = models.UUIDField()
+    number = models.PositiveSmallIntegerField()
+    duration_ms = models.PositiveIntegerField(default=0)
+    status = models.PositiveSmallIntegerField(null=True)
+    error = models.CharField(max_length=200, blank=True, default="")
+    response_excerpt = models.CharField(max_length=1000, blank=True, default="")
+
+    class Meta:
+        indexes: ClassVar = [
+            models.Index(fields=["delivery_id", "number"], name="attempt_delivery"),
+        ]

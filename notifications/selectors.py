@@ -1,0 +1,143 @@
+"""Reads of events, endpoints and deliveries. Each needs an open scope; predicates are explicit."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime
+from uuid import UUID
+
+from core.context import Actor
+from core.errors import InvalidRequest, NotFound
+from core.ids import decode
+from core.models import OutboxEvent
+from core.pagination import Page, PageRequest, paginate
+from notifications.catalogue import event_types
+from notifications.models import WebhookAttempt, WebhookDelivery, WebhookEndpoint
+
+
+@dataclass(frozen=True, slots=True)
+class EventFilter:
+    """What `GET /v1/events` filters by; None means any."""
+
+    event_type: str | None = None
+    object_id: str | None = None
+    created_from: datetime | None = None
+    created_to: datetime | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class DeliveryFilter:
+    """What lists of deliveries filter by; None means any."""
+
+    endpoint_id: str | None = None
+    event_id: str | None = None
+    state: str | None = None
+
+
+def owner_of(actor: Actor) -> UUID:
+    """The merchant whose events an actor reads. Raises NotFound for one who sits elsewhere."""
+    if actor.merchant_id is None:
+        raise NotFound("Events and webhooks belong to a merchant: act as one.")
+    return actor.merchant_id
+
+
+def events_page(*, actor: Actor, wanted: EventFilter, page: PageRequest) -> Page[OutboxEvent]:
+    """The merchant's public events of the last 30 days, newest first."""
+    rows = OutboxEvent.objects.filter(merchant_id=owner_of(actor), livemode=actor.livemode)
+    if wanted.event_type:
+        family, star, rest = wanted.event_type.partition("*")
+        types = [
+            name for name in event_types() if name == family or (star and name.startswith(family))
+        ]
+        if not types or rest:
+            raise InvalidRequest(
+                "There is no such event type. The catalogue lists them.",
+                code="event_unknown",
+                param="type",
+            )
+        rows = rows.filter(type__in=types)
+    else:
+        rows = rows.filter(type__in=list(event_types()))
+    if wanted.object_id:
+        rows = rows.filter(aggregate=wanted.object_id)
+    if wanted.created_from:
+        rows = rows.filter(created_at__gte=wanted.created_from)
+    if wanted.created_to:
+        rows = rows.filter(created_at__lt=wanted.created_to)
+    return paginate(rows, page)
+
+
+def event_get(*, actor: Actor, event_id: str) -> OutboxEvent:
+    """One public event of the merchant by its public id. Raises NotFound."""
+    found = OutboxEvent.objects.filter(
+        id=decode(OutboxEvent.PREFIX, event_id),
+        merchant_id=owner_of(actor),
+        livemode=actor.livemode,
+        type__in=list(event_types()),
+    ).first()
+    if found is None:
+        raise NotFound(f"No event has the id {event_id!r}.")
+    return found
+
+
+def endpoints_page(*, actor: Actor, page: PageRequest) -> Page[WebhookEndpoint]:
+    """The merchant's endpoints of this mode, newest first, without deleted ones."""
+    return paginate(
+        WebhookEndpoint.objects.filter(
+            merchant_id=owner_of(actor), livemode=actor.livemode, deleted_at__isnull=True
+        ),
+        page,
+    )
+
+
+def endpoint_get(*, actor: Actor, endpoint_id: str, lock: bool = False) -> WebhookEndpoint:
+    """One endpoint by its public id. Raises NotFound."""
+    rows = WebhookEndpoint.objects.select_for_update() if lock else WebhookEndpoint.objects.all()
+    found = rows.filter(
+        id=decode(WebhookEndpoint.PREFIX, endpoint_id),
+        merchant_id=owner_of(actor),
+        livemode=actor.livemode,
+        deleted_at__isnull=True,
+    ).first()
+    if found is None:
+        raise NotFound(f"No webhook endpoint has the id {endpoint_id!r}.")
+    return found
+
+
+def deliveries_page(
+    *, actor: Actor, wanted: DeliveryFilter, page: PageRequest
+) -> Page[WebhookDelivery]:
+    """Deliveries, newest first. A cursor page over an index; nothing is counted."""
+    rows = WebhookDelivery.objects.filter(merchant_id=owner_of(actor), livemode=actor.livemode)
+    if wanted.endpoint_id:
+        rows = rows.filter(endpoint_id=decode(WebhookEndpoint.PREFIX, wanted.endpoint_id))
+    if wanted.event_id:
+        rows = rows.filter(event_id=decode(OutboxEvent.PREFIX, wanted.event_id))
+    if wanted.state:
+        if wanted.state not in WebhookDelivery.State.values:
+            raise InvalidRequest(
+                f"state must be one of {', '.join(WebhookDelivery.State.values)}.", param="state"
+            )
+        rows = rows.filter(state=wanted.state)
+    return paginate(rows, page)
+
+
+def delivery_get(*, actor: Actor, delivery_id: str) -> WebhookDelivery:
+    """One delivery by its public id. Raises NotFound."""
+    found = WebhookDelivery.objects.filter(
+        id=decode(WebhookDelivery.PREFIX, delivery_id),
+        merchant_id=owner_of(actor),
+        livemode=actor.livemode,
+    ).first()
+    if found is None:
+        raise NotFound(f"No delivery has the id {delivery_id!r}.")
+    return found
+
+
+def attempts_of(*, delivery: WebhookDelivery) -> list[WebhookAttempt]:
+    """The attempts of a delivery, first to last (ten at most, and those of a crash)."""
+    return list(
+        WebhookAttempt.objects.filter(
+            merchant_id=delivery.merchant_id, delivery_id=delivery.id
+        ).order_by("number", "id")[:50]
+    )
