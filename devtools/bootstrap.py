@@ -45,10 +45,10 @@ def main(argv: list[str]) -> int:
         print(HELP)
         return 0
     code = _try_to_prepare(command)
-    if code:
-        return code
-    python = str(_python())
-    os.execv(python, [python, "-m", "devtools", *argv])
+    if code == 0:
+        python = str(_python())
+        os.execv(python, [python, "-m", "devtools", *argv])
+    return code
 
 
 def _try_to_prepare(command: str) -> int:

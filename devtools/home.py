@@ -24,7 +24,8 @@ class Home:
 
     @classmethod
     def default(cls) -> Home:
-        return cls(ROOT / ".dev")
+        """`.dev/` of this checkout, or the folder that MERCHANTRY_HOME names."""
+        return cls(Path(os.environ.get("MERCHANTRY_HOME") or ROOT / ".dev").absolute())
 
     @property
     def env_file(self) -> Path:
