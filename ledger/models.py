@@ -1,0 +1,202 @@
+"""Accounts and transfers, as TigerBeetle defines them.
+
+Rows are written by the SQL functions of the migrations alone; nobody has INSERT or UPDATE here.
+Columns stand widest first: a transfer's row is what the ledger's storage is made of.
+"""
+
+from __future__ import annotations
+
+from typing import ClassVar
+
+from django.db import models
+from django.db.models import F, Q
+
+from core import ids
+from ledger.flags import AccountFlags, TransferFlags
+
+
+class AccountCode(models.Model):
+    """One line of the chart of accounts; filled from `ledger.chart` by migrations."""
+
+    class Side(models.TextChoices):
+        DEBIT = "debit"
+        CREDIT = "credit"
+
+    code = models.SmallIntegerField(primary_key=True)
+    name = models.CharField(max_length=40, unique=True)
+    title = models.CharField(max_length=80)
+    kind = models.CharField(max_length=10)
+    normal_side = models.CharField(max_length=6, choices=Side.choices)
+    flags = models.SmallIntegerField(default=0)
+
+    def __str__(self) -> str:
+        return f"{self.code} {self.title}"
+
+
+class Account(models.Model):
+    """An account of one ledger (one currency and mode).
+
+    `merchant_id` and `reseller_id` say whose it is and thereby who sees it; `scope_id` names the
+    tenant in whose requests it may be moved (a platform's fee account kept for one merchant is
+    moved in that merchant's requests, yet not seen there).
+    """
+
+    PREFIX: ClassVar[str] = "acc"
+
+    id = models.UUIDField(primary_key=True, editable=False)
+    debits_pending = models.BigIntegerField(default=0)
+    debits_posted = models.BigIntegerField(default=0)
+    credits_pending = models.BigIntegerField(default=0)
+    credits_posted = models.BigIntegerField(default=0)
+    last_booked_at = models.DateTimeField(null=True)
+    opened_at = models.DateTimeField()
+    ledger = models.IntegerField()
+    code = models.SmallIntegerField()
+    flags = models.SmallIntegerField()
+    livemode = models.BooleanField()
+    merchant_id = models.UUIDField(null=True)
+    reseller_id = models.UUIDField(null=True)
+    scope_id = models.UUIDField(null=True)
+    user_data = models.UUIDField(null=True)
+    currency = models.CharField(max_length=5)
+    name = models.CharField(max_length=200, unique=True)
+
+    class Meta:
+        indexes: ClassVar = [
+            models.Index(fields=["merchant_id", "ledger"], name="ledger_account_merchant"),
+            models.Index(fields=["reseller_id", "ledger"], name="ledger_account_reseller"),
+            models.Index(fields=["ledger", "code"], name="ledger_account_chart"),
+        ]
+        constraints: ClassVar = [
+            models.CheckConstraint(
+                name="ledger_account_not_negative",
+                condition=Q(debits_pending__gte=0)
+                & Q(debits_posted__gte=0)
+                & Q(credits_pending__gte=0)
+                & Q(credits_posted__gte=0),
+            ),
+        ]
+
+    def __str__(self) -> str:
+        return self.name
+
+    @property
+    def public_id(self) -> str:
+        return ids.encode(self.PREFIX, self.id)
+
+    @property
+    def closed(self) -> bool:
+        return bool(self.flags & AccountFlags.CLOSED)
+
+
+class Transfer(models.Model):
+    """A movement from one account's credit to another's debit; immutable, never deleted.
+
+    `timestamp` increases strictly over the whole ledger, `booked_at` (when it was booked) strictly
+    within each account; `effective_on` is the day it counts for, the booking day when null.
+    The balances after it are kept for accounts with the `history` flag.
+    """
+
+    PREFIX: ClassVar[str] = "trf"
+
+    id = models.UUIDField(primary_key=True, editable=False)
+    debit_account = models.ForeignKey(
+        Account, models.PROTECT, related_name="debits", db_constraint=False, db_index=False
+    )
+    credit_account = models.ForeignKey(
+        Account, models.PROTECT, related_name="credits", db_constraint=False, db_index=False
+    )
+    amount = models.BigIntegerField(help_text="Minor units.")
+    timestamp = models.BigIntegerField()
+    booked_at = models.DateTimeField()
+    ledger = models.IntegerField()
+    code = models.SmallIntegerField()
+    flags = models.SmallIntegerField()
+    timeout_s = models.IntegerField(null=True)
+    effective_on = models.DateField(null=True)
+    pending = models.ForeignKey(
+        "self",
+        models.PROTECT,
+        null=True,
+        related_name="resolutions",
+        db_constraint=False,
+        db_index=False,
+    )
+    document_id = models.UUIDField(null=True)
+    corrects = models.ForeignKey(
+        "self",
+        models.PROTECT,
+        null=True,
+        related_name="corrections",
+        db_constraint=False,
+        db_index=False,
+    )
+    merchant_id = models.UUIDField(null=True)
+    reseller_id = models.UUIDField(null=True)
+    debit_debits_pending = models.BigIntegerField(null=True)
+    debit_debits_posted = models.BigIntegerField(null=True)
+    debit_credits_pending = models.BigIntegerField(null=True)
+    debit_credits_posted = models.BigIntegerField(null=True)
+    credit_debits_pending = models.BigIntegerField(null=True)
+    credit_debits_posted = models.BigIntegerField(null=True)
+    credit_credits_pending = models.BigIntegerField(null=True)
+    credit_credits_posted = models.BigIntegerField(null=True)
+
+    class Meta:
+        indexes: ClassVar = [
+            models.Index(fields=["debit_account", "booked_at"], name="ledger_transfer_debits"),
+            models.Index(fields=["credit_account", "booked_at"], name="ledger_transfer_credits"),
+            models.Index(
+                fields=["document_id"],
+                name="ledger_transfer_document",
+                condition=Q(document_id__isnull=False),
+            ),
+            models.Index(
+                fields=["corrects"],
+                name="ledger_transfer_corrects",
+                condition=Q(corrects__isnull=False),
+            ),
+        ]
+        constraints: ClassVar = [
+            models.UniqueConstraint(
+                fields=["pending"],
+                name="ledger_transfer_resolved_once",
+                condition=Q(pending__isnull=False),
+            ),
+            models.CheckConstraint(
+                name="ledger_transfer_two_accounts",
+                condition=~Q(debit_account=F("credit_account")),
+            ),
+        ]
+
+    def __str__(self) -> str:
+        return self.public_id
+
+    @property
+    def public_id(self) -> str:
+        return ids.encode(self.PREFIX, self.id)
+
+    @property
+    def is_pending(self) -> bool:
+        return bool(self.flags & TransferFlags.PENDING)
+
+
+class FailedTransfer(models.Model):
+    """An id that failed for a reason that may pass; it is refused for ever."""
+
+    id = models.UUIDField(primary_key=True)
+    status = models.SmallIntegerField()
+    failed_at = models.DateTimeField()
+
+    def __str__(self) -> str:
+        return str(self.id)
+
+
+class PendingTimeout(models.Model):
+    """A pending transfer that will expire; the sweeper removes the row once it is settled."""
+
+    transfer_id = models.UUIDField(primary_key=True)
+    expires_at = models.DateTimeField(db_index=True)
+
+    def __str__(self) -> str:
+        return str(self.transfer_id)

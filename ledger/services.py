@@ -1,0 +1,171 @@
+"""Writing the ledger inside a caller's transaction.
+
+State, audit, event and transfers commit together: a service posts with `post` or `post_or_raise`
+in its `tenant_atomic` block, as the last statement before the commit, because the accounts stay
+locked until then. Batches that need no other write go through `ledger.backends` instead.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+from uuid import UUID
+
+from django.db import connection
+
+from core.db import ScopeError, current_scope
+from core.errors import Conflict
+from ledger.backends.base import (
+    AccountSpec,
+    Result,
+    TransferSpec,
+    linked,
+    post_pending,
+    void_pending,
+)
+from ledger.backends.wire import (
+    KNOWN_SQL,
+    OPEN_SQL,
+    POST_SQL,
+    account_columns,
+    check_batch,
+    references,
+    results,
+    transfer_columns,
+)
+from ledger.chart import AccountRef, MerchantBook, TransferCode, account_id, ledger_number
+from ledger.flags import AccountFlags, TransferFlags
+from ledger.status import AccountStatus, TransferStatus
+
+__all__ = [
+    "AccountFlags",
+    "AccountRef",
+    "AccountSpec",
+    "AccountStatus",
+    "LedgerRefused",
+    "MerchantBook",
+    "Result",
+    "TransferCode",
+    "TransferFlags",
+    "TransferSpec",
+    "TransferStatus",
+    "account_id",
+    "ledger_number",
+    "linked",
+    "open_accounts",
+    "post",
+    "post_or_raise",
+    "post_pending",
+    "post_statement",
+    "results",
+    "void_pending",
+]
+
+
+class LedgerRefused(Conflict):
+    """The ledger did not book a transfer; nothing of its linked set was booked.
+
+    `transfer_id` names the member that failed, `result_status` says why, `details` both in words.
+    """
+
+    default_code = "ledger_refused"
+
+    def __init__(self, transfer_id: UUID, status: TransferStatus) -> None:
+        super().__init__(
+            f"The ledger refused transfer {transfer_id}. {status.words}",
+            code=status.name.lower(),
+            details={"transfer": str(transfer_id), "reason": status.words},
+        )
+        self.transfer_id = transfer_id
+        self.result_status = status
+
+
+def post_statement(transfers: Sequence[TransferSpec]) -> tuple[str, list[Any]]:
+    """The one statement that books a batch, with its parameters, for merging or pipelining.
+
+    It opens the accounts that the batch refers to by name, then posts. Its last column is the
+    answer, which `results(transfers, answer)` reads.
+
+    Raises:
+        InvalidRequest: the batch is too large, or an amount beyond 64 bits.
+    """
+    check_batch(transfers)
+    params: list[Any] = []
+    columns = POST_SQL
+    accounts = references(transfers)
+    if accounts:
+        columns = f"{OPEN_SQL}, {POST_SQL}"
+        params += account_columns(accounts)
+    params += transfer_columns(transfers)
+    return f"SELECT {columns}", params
+
+
+def post(transfers: Sequence[TransferSpec]) -> list[Result]:
+    """Book a batch in the open transaction; every transfer gets its own answer.
+
+    A transfer that fails does not fail the others, unless they are linked. Accounts given by
+    reference are opened on first use, in the same round trip.
+
+    Raises:
+        ScopeError: no `tenant_atomic` is open.
+        InvalidRequest: the batch is too large, or an amount beyond 64 bits.
+    """
+    if current_scope() is None:
+        raise ScopeError("post() needs tenant_atomic()")
+    if not transfers:
+        return []
+    sql, params = post_statement(transfers)
+    with connection.cursor() as cursor:
+        cursor.execute(sql, params)
+        row = cursor.fetchone()
+    return results(transfers, row[-1])
+
+
+def post_or_raise(transfers: Sequence[TransferSpec]) -> list[Result]:
+    """Book a batch of which everything must stand; booked before counts as booked.
+
+    Raises:
+        LedgerRefused: a transfer failed; names the one at fault, not those that failed with it.
+            Whoever catches it and commits keeps its id refused for ever; a rollback forgets it.
+    """
+    answers = post(transfers)
+    culprit: Result | None = None
+    for answer in answers:
+        if not answer.ok and (
+            culprit is None or culprit.status is TransferStatus.LINKED_EVENT_FAILED
+        ):
+            culprit = answer
+    if culprit is None:
+        return answers
+    if culprit.status is TransferStatus.LINKED_EVENT_FAILED and _booked_before(transfers, answers):
+        return [Result(spec.id, TransferStatus.EXISTS) for spec in transfers]
+    raise LedgerRefused(culprit.id, culprit.status)
+
+
+def _booked_before(transfers: Sequence[TransferSpec], answers: Sequence[Result]) -> bool:
+    """Whether every member of the sets that failed was booked before, as it is now asked for.
+
+    The first member of a set that is sent again answers `exists`, which fails the set; the others
+    are never looked at. Each is therefore asked for alone, which books nothing when it exists.
+    """
+    known = {answer.id for answer in answers if answer.status is TransferStatus.EXISTS}
+    rest = [spec for spec in transfers if spec.id not in known]
+    if len(known) == 0 or not rest:
+        return not rest
+    with connection.cursor() as cursor:
+        cursor.execute(
+            f"SELECT {KNOWN_SQL}",
+            transfer_columns(rest),
+        )
+        row = cursor.fetchone()
+    return all(status == TransferStatus.EXISTS for status in row[0])
+
+
+def open_accounts(accounts: Sequence[AccountRef | AccountSpec]) -> list[AccountStatus]:
+    """Open accounts in the open transaction; each gets an answer."""
+    if current_scope() is None:
+        raise ScopeError("open_accounts() needs tenant_atomic()")
+    with connection.cursor() as cursor:
+        cursor.execute(f"SELECT {OPEN_SQL}", account_columns(accounts))
+        row = cursor.fetchone()
+    return [AccountStatus(value) for value in row[0]]
