@@ -9,6 +9,7 @@ class NotificationsConfig(AppConfig):
 
     def ready(self) -> None:
         from core.outbox import subscribe_batch
-        from notifications.services import fan_out
+        from notifications import realtime, services
 
-        subscribe_batch("*", fan_out)
+        subscribe_batch("*", realtime.push)
+        subscribe_batch("*", services.fan_out)

@@ -1,0 +1,357 @@
+"""REST: `/v1/events`, `/v1/webhook_endpoints`, `/v1/webhook_deliveries`."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from datetime import UTC, datetime, timedelta
+from typing import Any, ClassVar
+
+from django.db import IntegrityError
+from django.utils.dateparse import parse_datetime
+from drf_spectacular.utils import OpenApiParameter, extend_schema
+from rest_framework.request import Request
+from rest_framework.response import Response
+
+from core.api.renderers import dump, success
+from core.api.views import ApiView
+from core.db import tenant_atomic
+from core.errors import InvalidRequest
+from core.idempotency import Answer
+from core.pagination import PageRequest
+from notifications import selectors, services
+from notifications import serializers as shapes
+from notifications.models import WebhookEndpoint
+from notifications.payloads import event_json
+from notifications.selectors import DeliveryFilter, EventFilter
+from notifications.serializers import attempt_json, delivery_json, endpoint_json
+
+_PAGE = [
+    OpenApiParameter("limit", int, description="1 to 100; 25 by default."),
+    OpenApiParameter("cursor", str, description="`next_cursor` of the page before."),
+]
+
+
+class EventsView(ApiView):
+    permissions: ClassVar[dict[str, str]] = {"GET": "events.read"}
+
+    @extend_schema(
+        operation_id="events_list",
+        summary="List events",
+        tags=["Events"],
+        parameters=[
+            *_PAGE,
+            OpenApiParameter("type", str, description="An event type, or `payment.*`."),
+            OpenApiParameter("object", str, description="The id of the object, e.g. `pay_…`."),
+            OpenApiParameter("created_from", datetime, description="From this time on."),
+            OpenApiParameter("created_to", datetime, description="Before this time."),
+        ],
+        responses=shapes.EventListSerializer,
+    )
+    def get(self, request: Request) -> Response:
+        """Events of the last 30 days, newest first.
+
+        Every event stands here before its webhooks leave: reconcile from this list after an outage.
+        """
+        query = _known(self.query, "limit", "cursor", *("type", "object"), *_SPAN)
+        wanted = EventFilter(
+            event_type=query.get("type"),
+            object_id=query.get("object"),
+            created_from=_moment(query, "created_from"),
+            created_to=_moment(query, "created_to"),
+        )
+        with tenant_atomic(self.actor.scope):
+            page = selectors.events_page(
+                actor=self.actor, wanted=wanted, page=PageRequest.from_query(query)
+            )
+            return Response(page.render(event_json))
+
+
+class EventView(ApiView):
+    permissions: ClassVar[dict[str, str]] = {"GET": "events.read"}
+
+    @extend_schema(
+        operation_id="events_retrieve",
+        summary="Retrieve an event",
+        tags=["Events"],
+        responses=shapes.EventSerializer,
+    )
+    def get(self, request: Request, event_id: str) -> Response:
+        """One event by its id."""
+        with tenant_atomic(self.actor.scope):
+            return Response(event_json(selectors.event_get(actor=self.actor, event_id=event_id)))
+
+
+class EventResendView(ApiView):
+    permissions: ClassVar[dict[str, str]] = {"POST": "events.resend"}
+
+    @extend_schema(
+        operation_id="events_resend",
+        summary="Send an event again",
+        tags=["Events"],
+        request=shapes.ResendRequestSerializer,
+        responses={202: shapes.ResentSerializer},
+    )
+    def post(self, request: Request, event_id: str) -> Response:
+        """Send an event's webhook again, to one endpoint or to all that want it.
+
+        The `webhook-id` is the event's, as at first. 409 `no_endpoint` when no enabled endpoint
+        wants the event.
+        """
+        body = _known(self.body, "endpoint")
+        endpoint_id = body.get("endpoint")
+        if endpoint_id is not None and not isinstance(endpoint_id, str):
+            raise InvalidRequest("endpoint must be an id (we_…).", param="endpoint")
+        return self.once(
+            lambda: services.event_resend(
+                actor=self.actor, event_id=event_id, endpoint_id=endpoint_id
+            ),
+            render=lambda made: {"deliveries": [delivery_json(row) for row in made]},
+            status=202,
+        )
+
+
+class EndpointsView(ApiView):
+    permissions: ClassVar[dict[str, str]] = {"GET": "webhooks.read", "POST": "webhooks.write"}
+
+    @extend_schema(
+        operation_id="webhook_endpoints_list",
+        summary="List webhook endpoints",
+        tags=["Webhooks"],
+        parameters=_PAGE,
+        responses=shapes.EndpointListSerializer,
+    )
+    def get(self, request: Request) -> Response:
+        """The endpoints of the key's mode, newest first."""
+        query = _known(self.query, "limit", "cursor")
+        with tenant_atomic(self.actor.scope):
+            page = selectors.endpoints_page(actor=self.actor, page=PageRequest.from_query(query))
+            return Response(page.render(endpoint_json))
+
+    @extend_schema(
+        operation_id="webhook_endpoints_create",
+        summary="Create a webhook endpoint",
+        tags=["Webhooks"],
+        request=shapes.EndpointRequestSerializer,
+        responses={201: shapes.EndpointWithSecretSerializer},
+    )
+    def post(self, request: Request) -> Response:
+        """Register an address for events; the answer shows its secret this once.
+
+        Verify each webhook with the secret (Standard Webhooks). Any 2xx within 15 s counts as
+        received; otherwise it is sent again after 5 s, 5 min, 30 min, 2 h, 5 h, 10 h, 14 h, 20 h
+        and 24 h. 410 disables the endpoint.
+        """
+        body = _known(self.body, "url", "events", "description")
+        spec = services.endpoint_spec(
+            url=body.get("url"), events=body.get("events"), description=body.get("description")
+        )
+        return _with_secret(
+            self, lambda: services.endpoint_create(actor=self.actor, spec=spec), status=201
+        )
+
+
+class EndpointView(ApiView):
+    permissions: ClassVar[dict[str, str]] = {
+        "GET": "webhooks.read",
+        "PATCH": "webhooks.write",
+        "DELETE": "webhooks.write",
+    }
+
+    @extend_schema(
+        operation_id="webhook_endpoints_retrieve",
+        summary="Retrieve a webhook endpoint",
+        tags=["Webhooks"],
+        responses=shapes.EndpointSerializer,
+    )
+    def get(self, request: Request, endpoint_id: str) -> Response:
+        """One endpoint by its id, without its secret."""
+        with tenant_atomic(self.actor.scope):
+            found = selectors.endpoint_get(actor=self.actor, endpoint_id=endpoint_id)
+            return Response(endpoint_json(found))
+
+    @extend_schema(
+        operation_id="webhook_endpoints_update",
+        summary="Update a webhook endpoint",
+        tags=["Webhooks"],
+        request=shapes.EndpointUpdateSerializer,
+        responses=shapes.EndpointSerializer,
+    )
+    def patch(self, request: Request, endpoint_id: str) -> Response:
+        """Change an endpoint. Disabling it cancels what is on its way; see the replay for that."""
+        body = _known(self.body, "url", "events", "description", "status")
+        spec = services.endpoint_spec(**{name: body[name] for name in body})
+        changed = services.endpoint_update(actor=self.actor, endpoint_id=endpoint_id, spec=spec)
+        return Response(endpoint_json(changed))
+
+    @extend_schema(
+        operation_id="webhook_endpoints_delete",
+        summary="Delete a webhook endpoint",
+        tags=["Webhooks"],
+        request=None,
+        responses=shapes.EndpointSerializer,
+    )
+    def delete(self, request: Request, endpoint_id: str) -> Response:
+        """Delete an endpoint. Its past deliveries stay readable."""
+        with tenant_atomic(self.actor.scope):
+            found = selectors.endpoint_get(actor=self.actor, endpoint_id=endpoint_id)
+        services.endpoint_delete(actor=self.actor, endpoint_id=endpoint_id)
+        return Response({**endpoint_json(found), "status": "disabled", "deleted": True})
+
+
+class EndpointRollSecretView(ApiView):
+    permissions: ClassVar[dict[str, str]] = {"POST": "webhooks.write"}
+
+    @extend_schema(
+        operation_id="webhook_endpoints_roll_secret",
+        summary="Roll an endpoint's secret",
+        tags=["Webhooks"],
+        request=shapes.RollRequestSerializer,
+        responses=shapes.EndpointWithSecretSerializer,
+    )
+    def post(self, request: Request, endpoint_id: str) -> Response:
+        """Make a new secret, shown this once. For `overlap_hours` both secrets sign."""
+        hours = _known(self.body, "overlap_hours").get("overlap_hours", 24)
+        if not isinstance(hours, int) or isinstance(hours, bool) or not 0 <= hours <= 168:
+            raise InvalidRequest(
+                "overlap_hours must be a whole number from 0 to 168.", param="overlap_hours"
+            )
+        return _with_secret(
+            self,
+            lambda: services.endpoint_roll_secret(
+                actor=self.actor, endpoint_id=endpoint_id, overlap=timedelta(hours=hours)
+            ),
+            status=200,
+        )
+
+
+class EndpointReplayView(ApiView):
+    permissions: ClassVar[dict[str, str]] = {"POST": "events.resend"}
+
+    @extend_schema(
+        operation_id="webhook_endpoints_replay",
+        summary="Replay what an endpoint missed",
+        tags=["Webhooks"],
+        request=shapes.ReplayRequestSerializer,
+        responses={202: shapes.ReplayedSerializer},
+    )
+    def post(self, request: Request, endpoint_id: str) -> Response:
+        """Send the events of a span of time again, oldest first, at 20 a second."""
+        body = _known(self.body, "created_from", "created_to", "only_missing")
+        created_from = _moment(body, "created_from")
+        if created_from is None:
+            raise InvalidRequest("created_from is missing: since when?", param="created_from")
+        only_missing = body.get("only_missing", True)
+        if not isinstance(only_missing, bool):
+            raise InvalidRequest("only_missing must be true or false.", param="only_missing")
+        created_to = _moment(body, "created_to")
+        return self.once(
+            lambda: services.deliveries_replay(
+                actor=self.actor,
+                endpoint_id=endpoint_id,
+                created_from=created_from,
+                created_to=created_to,
+                only_missing=only_missing,
+            ),
+            render=lambda count: {"events": count},
+            status=202,
+        )
+
+
+class DeliveriesView(ApiView):
+    permissions: ClassVar[dict[str, str]] = {"GET": "webhooks.read"}
+
+    @extend_schema(
+        operation_id="webhook_deliveries_list",
+        summary="List webhook deliveries",
+        tags=["Webhooks"],
+        parameters=[
+            *_PAGE,
+            OpenApiParameter("endpoint", str, description="Of this endpoint (`we_…`)."),
+            OpenApiParameter("event", str, description="Of this event (`evt_…`)."),
+            OpenApiParameter(
+                "state", str, enum=["pending", "delivered", "failed", "canceled"], description="In."
+            ),
+        ],
+        responses=shapes.DeliveryListSerializer,
+    )
+    def get(self, request: Request) -> Response:
+        """The delivery log, newest first."""
+        query = _known(self.query, "limit", "cursor", "endpoint", "event", "state")
+        wanted = DeliveryFilter(
+            endpoint_id=query.get("endpoint"),
+            event_id=query.get("event"),
+            state=query.get("state"),
+        )
+        with tenant_atomic(self.actor.scope):
+            page = selectors.deliveries_page(
+                actor=self.actor, wanted=wanted, page=PageRequest.from_query(query)
+            )
+            return Response(page.render(delivery_json))
+
+
+class DeliveryView(ApiView):
+    permissions: ClassVar[dict[str, str]] = {"GET": "webhooks.read"}
+
+    @extend_schema(
+        operation_id="webhook_deliveries_retrieve",
+        summary="Retrieve a webhook delivery",
+        tags=["Webhooks"],
+        responses=shapes.DeliveryDetailSerializer,
+    )
+    def get(self, request: Request, delivery_id: str) -> Response:
+        """One delivery with every attempt: status, duration, and what the endpoint answered."""
+        with tenant_atomic(self.actor.scope):
+            found = selectors.delivery_get(actor=self.actor, delivery_id=delivery_id)
+            log = [attempt_json(row) for row in selectors.attempts_of(delivery=found)]
+            return Response({**delivery_json(found), "attempt_log": log})
+
+
+_SPAN = ("created_from", "created_to")
+
+
+def _known(given: Mapping[str, Any], *names: str) -> dict[str, Any]:
+    """The parameters, when all are known; a misspelt filter must not mean "everything"."""
+    for name in given:
+        if name not in names:
+            raise InvalidRequest(
+                f"There is no parameter {name[:64]!r} here. Known: {', '.join(names)}.",
+                code="parameter_unknown",
+                param=name[:64],
+            )
+    return dict(given)
+
+
+def _moment(given: Mapping[str, Any], name: str) -> datetime | None:
+    value = given.get(name)
+    if value is None or value == "":
+        return None
+    try:
+        # A plus sign that was not escaped in a query string arrives as a space.
+        moment = parse_datetime(value.replace(" ", "+")) if isinstance(value, str) else None
+    except ValueError:
+        moment = None
+    if moment is None or not 1970 < moment.year < 9999:
+        raise InvalidRequest(
+            f"{name} must be an ISO 8601 time, for example 2026-11-21T09:30:00Z.", param=name
+        )
+    return moment if moment.tzinfo else moment.replace(tzinfo=UTC)
+
+
+def _with_secret(
+    view: ApiView, operation: Callable[[], tuple[WebhookEndpoint, str]], *, status: int
+) -> Response:
+    """Answer once with the secret; what is stored under the Idempotency-Key is without it."""
+    claim = view.claim(lambda made: (status, dump(success(endpoint_json(made)))))
+    previous = claim.previous() if claim is not None else None
+    if claim is not None and isinstance(previous, Answer):
+        return view.replay(previous)
+    try:
+        with tenant_atomic(view.actor.scope):
+            endpoint, secret = operation()
+            if claim is not None:
+                claim.complete(endpoint)
+    except IntegrityError as error:
+        if claim is None:
+            raise
+        return view.lost_race(claim, error)
+    return Response({**endpoint_json(endpoint), "secret": secret}, status=status)

@@ -1,0 +1,164 @@
+"""Websockets of the portal: `/ws/payments/{id}` and `/ws/activity`.
+
+The same session as the pages, the same seat, the same second factor. The origin is checked before
+anything else. While a socket is open, session, seat and document are checked again every 20 s, so
+that a logout or a lost membership ends it.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from dataclasses import dataclass
+from typing import Any, Final
+from urllib.parse import urlsplit
+
+from channels.db import database_sync_to_async
+from channels.generic.websocket import AsyncJsonWebsocketConsumer
+from django.conf import settings
+from django.contrib.auth import get_user
+from django.contrib.sessions.backends.base import SessionBase
+from django.http import HttpRequest
+from django.utils.module_loading import import_string
+from django_otp import DEVICE_ID_SESSION_KEY
+
+from core.context import Actor
+from notifications.realtime import activity_group, document_group, may_listen
+from tenants.models import Level, User
+from tenants.portal_base import second_factor_due
+from tenants.seats import resolve_seat
+
+RECHECK_S: Final = 20.0
+CLOSE_NOT_LOGGED_IN: Final = 4401
+CLOSE_FORBIDDEN: Final = 4403
+CLOSE_NOT_FOUND: Final = 4404
+
+
+@dataclass(frozen=True, slots=True)
+class Listener:
+    """Who listens, as the session says at this moment."""
+
+    actor: Actor
+    session_key: str
+
+
+class PortalConsumer(AsyncJsonWebsocketConsumer):
+    """Accepts a logged-in person from our own pages, and lets go when that ends."""
+
+    permission: str = ""
+    group: str | None = None
+    _watch: asyncio.Task[None] | None = None
+
+    async def connect(self) -> None:
+        if not origin_allowed(self.scope):
+            await self.close(code=CLOSE_FORBIDDEN)
+            return
+        listener = await self._listener()
+        if listener is None:
+            await self._refuse(CLOSE_NOT_LOGGED_IN)
+            return
+        group = await database_sync_to_async(self.group_for)(listener.actor)
+        if group is None:
+            await self._refuse(CLOSE_NOT_FOUND)
+            return
+        self.group = group
+        await self.channel_layer.group_add(group, self.channel_name)
+        await self.accept()
+        self._watch = asyncio.create_task(self._recheck())
+
+    async def disconnect(self, code: int) -> None:
+        if self._watch is not None:
+            self._watch.cancel()
+        if self.group is not None:
+            await self.channel_layer.group_discard(self.group, self.channel_name)
+
+    async def receive(self, text_data: Any = None, bytes_data: Any = None, **_: Any) -> None:
+        """Nothing that a page sends means anything; it is read and dropped."""
+
+    async def event_push(self, message: dict[str, Any]) -> None:
+        await self.send_json(message["event"])
+
+    def group_for(self, actor: Actor) -> str | None:
+        """The group that the actor may join, or None. Runs in a thread; may read the database."""
+        raise NotImplementedError
+
+    async def _listener(self) -> Listener | None:
+        return await database_sync_to_async(current_listener)(self.scope, self.permission)
+
+    async def _refuse(self, code: int) -> None:
+        # A close code reaches the page only over an accepted socket; it then knows not to retry.
+        await self.accept()
+        await self.close(code=code)
+
+    async def _recheck(self) -> None:
+        while True:
+            await asyncio.sleep(RECHECK_S)
+            listener = await self._listener()
+            if listener is None:
+                await self.close(code=CLOSE_NOT_LOGGED_IN)
+                return
+            if await database_sync_to_async(self.group_for)(listener.actor) != self.group:
+                await self.close(code=CLOSE_NOT_FOUND)
+                return
+
+
+class PaymentConsumer(PortalConsumer):
+    """Pushes when one payment changes."""
+
+    permission = "payments.read"
+
+    def group_for(self, actor: Actor) -> str | None:
+        public_id = str(self.scope["url_route"]["kwargs"]["document_id"])
+        if not public_id.startswith("pay_"):
+            return None
+        return document_group(public_id) if may_listen(actor, public_id) else None
+
+
+class ActivityConsumer(PortalConsumer):
+    """Pushes whatever happens in the tenant and mode that the session has chosen."""
+
+    permission = "payments.read"
+
+    def group_for(self, actor: Actor) -> str | None:
+        tenant_id = actor.merchant_id or actor.reseller_id
+        return None if tenant_id is None else activity_group(tenant_id, livemode=actor.livemode)
+
+
+def origin_allowed(scope: dict[str, Any]) -> bool:
+    """Whether the page that opens the socket is ours (browsers always say where they are).
+
+    Ours are those of BASE_URL and CSRF_TRUSTED_ORIGINS, also where sockets have their own port.
+    """
+    origin = dict(scope.get("headers") or []).get(b"origin", b"").decode("latin-1")
+    if not origin:
+        return False
+    given, base = urlsplit(origin), urlsplit(settings.BASE_URL)
+    trusted = {(base.scheme, base.netloc)} | {
+        (urlsplit(url).scheme, urlsplit(url).netloc) for url in settings.CSRF_TRUSTED_ORIGINS
+    }
+    return (given.scheme, given.netloc) in trusted
+
+
+def current_listener(scope: dict[str, Any], permission: str) -> Listener | None:
+    """Read session, user and seat afresh; None when the socket must not be (or stay) open."""
+    session_key = getattr(scope.get("session"), "session_key", None)
+    if not session_key:
+        return None
+    request = HttpRequest()
+    request.session = _session(session_key)
+    # Checks the password's hash too: a changed password ends other sessions.
+    user = get_user(request)
+    if not isinstance(user, User) or not user.is_active:
+        return None
+    seat = resolve_seat(user_id=user.id, session=request.session)
+    if seat is None or seat.level == Level.PLATFORM:
+        return None
+    verified = bool(request.session.get(DEVICE_ID_SESSION_KEY))
+    if not verified and second_factor_due(user=user, seat=seat):
+        return None
+    actor = seat.actor(user=user, second_factor=verified, ip=(scope.get("client") or [None])[0])
+    return Listener(actor, session_key) if permission in actor.scopes else None
+
+
+def _session(session_key: str) -> SessionBase:
+    store: type[SessionBase] = import_string(f"{settings.SESSION_ENGINE}.SessionStore")
+    return store(session_key)

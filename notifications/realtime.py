@@ -1,0 +1,87 @@
+"""What websockets push: who may listen to which document, and the push itself.
+
+The relay pushes after commit, through the channel layer, and never waits for it: a push that is
+lost (Valkey away) costs a page its liveness for a moment, for pages fall back to polling.
+A push says that something happened and to what; the page fetches the rest with its own rights.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import Any, Final
+from uuid import UUID
+
+import redis
+import structlog
+from asgiref.sync import async_to_sync
+from channels.layers import get_channel_layer
+
+from core.context import Actor
+from core.models import OutboxEvent
+from notifications.payloads import iso
+
+log = structlog.get_logger(__name__)
+
+DocumentChecker = Callable[[Actor, str], bool]
+MAX_PUSH: Final = 500
+_checkers: dict[str, DocumentChecker] = {}
+
+
+def register_document_checker(prefix: str, checker: DocumentChecker) -> None:
+    """Say who may listen to documents with this id prefix (`pay`).
+
+    `checker(actor, public_id)` opens its own scope and returns whether the document exists and the
+    actor may read it; another tenant's document does not exist. It is asked again while a socket is
+    open.
+    """
+    _checkers[prefix] = checker
+
+
+def may_listen(actor: Actor, public_id: str) -> bool:
+    """Whether the actor may listen to a document; unknown kinds of documents may nobody."""
+    checker = _checkers.get(public_id.partition("_")[0])
+    return checker is not None and checker(actor, public_id)
+
+
+def document_group(public_id: str) -> str:
+    return f"doc.{public_id}"
+
+
+def activity_group(tenant_id: UUID, *, livemode: bool) -> str:
+    return f"activity.{tenant_id.hex}.{'live' if livemode else 'test'}"
+
+
+def message_of(event: OutboxEvent) -> dict[str, Any]:
+    """What a browser receives; ids, a type and a status, no amounts and no PII."""
+    status = event.payload.get("status")
+    return {
+        "id": event.public_id,
+        "type": event.type,
+        "object": event.aggregate,
+        "status": status if isinstance(status, str) else None,
+        "created_at": iso(event.created_at),
+    }
+
+
+def push(events: Sequence[OutboxEvent]) -> None:
+    """Outbox subscriber: tell whoever listens. Never raises for a layer that is away."""
+    layer = get_channel_layer()
+    # After a long outage of the relay nobody wants the backlog pushed; pages have polled.
+    wanted = [event for event in events if event.merchant_id is not None][-MAX_PUSH:]
+    if layer is None or not wanted:
+        return
+
+    async def send_all() -> None:
+        for event in wanted:
+            message = {"type": "event.push", "event": message_of(event)}
+            tenants = [id_ for id_ in (event.merchant_id, event.reseller_id) if id_ is not None]
+            for group in (
+                document_group(event.aggregate),
+                *(activity_group(id_, livemode=event.livemode) for id_ in tenants),
+            ):
+                await layer.group_send(group, message)
+
+    try:
+        async_to_sync(send_all)()
+    except (redis.RedisError, OSError, TimeoutError) as error:
+        log.warning("realtime.not_pushed", error_type=type(error).__name__, count=len(wanted))

@@ -1,0 +1,197 @@
+"""The shapes of events and webhooks on the wire; also what the OpenAPI document shows."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from rest_framework import serializers
+
+from core.ids import encode
+from core.models import OutboxEvent
+from notifications.models import WebhookAttempt, WebhookDelivery, WebhookEndpoint
+from notifications.payloads import iso
+
+
+class EventSerializer(serializers.Serializer[Any]):
+    """Something that happened; `data` is the object as it was at that moment."""
+
+    id = serializers.CharField(help_text="`evt_…`; also the `webhook-id` of its webhooks.")
+    object = serializers.CharField(default="event")
+    type = serializers.CharField(help_text="For example `payment.completed`.")
+    created_at = serializers.DateTimeField()
+    livemode = serializers.BooleanField()
+    request_id = serializers.CharField(allow_null=True, help_text="The request that caused it.")
+    data = serializers.DictField(help_text="The object, as its own endpoint returned it then.")
+
+
+class EventListSerializer(serializers.Serializer[Any]):
+    items = EventSerializer(many=True)
+    has_more = serializers.BooleanField()
+    next_cursor = serializers.CharField(allow_null=True)
+
+
+class EndpointRequestSerializer(serializers.Serializer[Any]):
+    """What registers an endpoint."""
+
+    url = serializers.CharField(
+        max_length=2048, help_text="`https://…`, on the public internet; redirects are refused."
+    )
+    events = serializers.ListField(
+        child=serializers.CharField(max_length=64),
+        help_text="Event types, `payment.*` for a family, or `*` for all.",
+    )
+    description = serializers.CharField(max_length=200, required=False, allow_blank=True)
+
+
+class EndpointUpdateSerializer(serializers.Serializer[Any]):
+    """What may be changed; a field that is left out stays."""
+
+    url = serializers.CharField(max_length=2048, required=False)
+    events = serializers.ListField(child=serializers.CharField(max_length=64), required=False)
+    description = serializers.CharField(max_length=200, required=False, allow_blank=True)
+    status = serializers.ChoiceField(choices=["enabled", "disabled"], required=False)
+
+
+class EndpointSerializer(serializers.Serializer[Any]):
+    """A webhook endpoint."""
+
+    id = serializers.CharField(help_text="`we_…`")
+    object = serializers.CharField(default="webhook_endpoint")
+    url = serializers.CharField()
+    events = serializers.ListField(child=serializers.CharField())
+    description = serializers.CharField(allow_blank=True)
+    status = serializers.ChoiceField(choices=["enabled", "disabled"])
+    disabled_reason = serializers.CharField(
+        allow_null=True,
+        help_text="`by_user`, `gone` (it answered 410) or `failures` (ten in a row over two days).",
+    )
+    livemode = serializers.BooleanField()
+    created_at = serializers.DateTimeField()
+    last_success_at = serializers.DateTimeField(allow_null=True)
+    failures_in_row = serializers.IntegerField()
+    previous_secret_until = serializers.DateTimeField(
+        allow_null=True, help_text="Until then the secret before the last rotation signs too."
+    )
+
+
+class EndpointWithSecretSerializer(EndpointSerializer):
+    """As above, with the secret. It is shown this once; a repeated request does not show it."""
+
+    secret = serializers.CharField(required=False, help_text="`whsec_…` (Standard Webhooks).")
+
+
+class EndpointListSerializer(serializers.Serializer[Any]):
+    items = EndpointSerializer(many=True)
+    has_more = serializers.BooleanField()
+    next_cursor = serializers.CharField(allow_null=True)
+
+
+class AttemptSerializer(serializers.Serializer[Any]):
+    """One HTTP exchange."""
+
+    number = serializers.IntegerField()
+    created_at = serializers.DateTimeField()
+    duration_ms = serializers.IntegerField()
+    status = serializers.IntegerField(allow_null=True, help_text="HTTP status; null: no answer.")
+    error = serializers.CharField(allow_blank=True)
+    response_excerpt = serializers.CharField(allow_blank=True, help_text="First 1,000 characters.")
+
+
+class DeliverySerializer(serializers.Serializer[Any]):
+    """One event on its way to one endpoint."""
+
+    id = serializers.CharField(help_text="`whd_…`")
+    object = serializers.CharField(default="webhook_delivery")
+    event = serializers.CharField()
+    event_type = serializers.CharField()
+    endpoint = serializers.CharField()
+    trigger = serializers.ChoiceField(choices=["event", "resend", "replay"])
+    state = serializers.ChoiceField(choices=["pending", "delivered", "failed", "canceled"])
+    attempts = serializers.IntegerField()
+    created_at = serializers.DateTimeField()
+    next_attempt_at = serializers.DateTimeField(allow_null=True)
+    delivered_at = serializers.DateTimeField(allow_null=True)
+    last_status = serializers.IntegerField(allow_null=True)
+    last_error = serializers.CharField(allow_blank=True)
+
+
+class DeliveryDetailSerializer(DeliverySerializer):
+    attempt_log = AttemptSerializer(many=True)
+
+
+class DeliveryListSerializer(serializers.Serializer[Any]):
+    items = DeliverySerializer(many=True)
+    has_more = serializers.BooleanField()
+    next_cursor = serializers.CharField(allow_null=True)
+
+
+class ResendRequestSerializer(serializers.Serializer[Any]):
+    endpoint = serializers.CharField(
+        required=False, help_text="Only to this endpoint; else to all that want the event."
+    )
+
+
+class ResentSerializer(serializers.Serializer[Any]):
+    deliveries = DeliverySerializer(many=True)
+
+
+class ReplayRequestSerializer(serializers.Serializer[Any]):
+    created_from = serializers.DateTimeField(help_text="Events from this time on.")
+    created_to = serializers.DateTimeField(required=False, help_text="And before this one.")
+    only_missing = serializers.BooleanField(default=True, help_text="Leave out what was delivered.")
+
+
+class ReplayedSerializer(serializers.Serializer[Any]):
+    events = serializers.IntegerField(help_text="How many are on their way, 10,000 at most.")
+
+
+class RollRequestSerializer(serializers.Serializer[Any]):
+    overlap_hours = serializers.IntegerField(
+        default=24, min_value=0, max_value=168, help_text="How long the old secret signs too."
+    )
+
+
+def endpoint_json(endpoint: WebhookEndpoint) -> dict[str, Any]:
+    return {
+        "id": endpoint.public_id,
+        "object": "webhook_endpoint",
+        "url": endpoint.url,
+        "events": list(endpoint.events),
+        "description": endpoint.description,
+        "status": str(endpoint.status),
+        "disabled_reason": str(endpoint.disabled_reason) or None,
+        "livemode": endpoint.livemode,
+        "created_at": iso(endpoint.created_at),
+        "last_success_at": iso(endpoint.last_success_at),
+        "failures_in_row": endpoint.failures_in_row,
+        "previous_secret_until": iso(endpoint.previous_secret_until),
+    }
+
+
+def delivery_json(delivery: WebhookDelivery) -> dict[str, Any]:
+    return {
+        "id": delivery.public_id,
+        "object": "webhook_delivery",
+        "event": encode(OutboxEvent.PREFIX, delivery.event_id),
+        "event_type": delivery.event_type,
+        "endpoint": encode(WebhookEndpoint.PREFIX, delivery.endpoint_id),
+        "trigger": str(delivery.trigger),
+        "state": str(delivery.state),
+        "attempts": delivery.attempts,
+        "created_at": iso(delivery.created_at),
+        "next_attempt_at": iso(delivery.next_attempt_at),
+        "delivered_at": iso(delivery.delivered_at),
+        "last_status": delivery.last_status,
+        "last_error": delivery.last_error,
+    }
+
+
+def attempt_json(attempt: WebhookAttempt) -> dict[str, Any]:
+    return {
+        "number": attempt.number,
+        "created_at": iso(attempt.created_at),
+        "duration_ms": attempt.duration_ms,
+        "status": attempt.status,
+        "error": attempt.error,
+        "response_excerpt": attempt.response_excerpt,
+    }
