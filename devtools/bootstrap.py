@@ -26,8 +26,12 @@ LOG = ROOT / ".dev" / "log" / "pip.log"
 #: What a virtual environment with all packages takes, with room for pip's own unpacking.
 VENV_SPACE_BYTES = 1_200_000_000
 
-#: Commands that need the developers' packages beside those of the platform.
-NEEDS_DEV = {"test", "check"}
+#: Commands that need more packages than the platform itself.
+NEEDS_MORE = {
+    ("test",): "requirements-dev.txt",
+    ("check",): "requirements-dev.txt",
+    ("bench", "ledger"): "requirements-bench.txt",
+}
 NEEDS_NOTHING = {"help", "--help", "-h", ""}
 
 
@@ -44,17 +48,19 @@ def main(argv: list[str]) -> int:
 
         print(HELP)
         return 0
-    code = _try_to_prepare(command)
+    code = _try_to_prepare(argv)
     if code == 0:
         python = str(_python())
         os.execv(python, [python, "-m", "devtools", *argv])
     return code
 
 
-def _try_to_prepare(command: str) -> int:
+def _try_to_prepare(argv: list[str]) -> int:
+    if not argv or argv[0] in NEEDS_NOTHING:
+        return 0
+    wanted = NEEDS_MORE.get(tuple(argv[:1])) or NEEDS_MORE.get(tuple(argv[:2]))
     try:
-        if command not in NEEDS_NOTHING:
-            _prepare("requirements-dev.txt" if command in NEEDS_DEV else "requirements.txt")
+        _prepare(wanted or "requirements.txt")
     except BootstrapError as error:
         print(f"\n{error}", file=sys.stderr)
         return 1
@@ -104,7 +110,8 @@ def _wait_for_turn(lock: int) -> None:
 def _is_current(requirements: str) -> bool:
     installed = _installed()
     # The developers' packages include those of the platform.
-    enough = {requirements, "requirements-dev.txt"}
+    # The other files include that of the platform.
+    enough = {requirements, *(NEEDS_MORE.values() if requirements == "requirements.txt" else ())}
     return os.access(_python(), os.X_OK) and any(
         installed.get(name) == requirements_hash(ROOT, name) for name in enough
     )
