@@ -96,6 +96,8 @@ def portal_view(
                 return refusal
             asked = cast("PortalRequest", request)
             if asked.seat.level not in allowed_levels:
+                if asked.seat.level == Level.PLATFORM and request.path == "/":
+                    return redirect("admin:index")
                 return not_found_page(asked)
             if permission is not None and not policies.can(asked.actor, permission):
                 return no_permission_page(asked, permission)

@@ -72,14 +72,15 @@ def seal_secret(secret: bytes, *, user_id: UUID) -> str:
     )
 
 
-def _open_secret(device: TotpDevice) -> bytes:
+def open_secret(sealed: str, *, user_id: UUID) -> bytes:
+    """Decrypt an authenticator's secret. Raises CannotOpen for another user's."""
     return bytes.fromhex(
         crypto.open_sealed(
-            device.secret_sealed,
+            sealed,
             tenant_id=crypto.PLATFORM_TENANT,
             table=_TABLE,
             column=_COLUMN,
-            pk=device.user_id,
+            pk=user_id,
         )
     )
 
@@ -99,7 +100,7 @@ def _matching_step(secret: bytes, code: str, *, after_step: int) -> int | None:
 
 def totp_verify(*, device: TotpDevice, code: str) -> bool:
     """Whether the code is right and unused; a right one is used up. Opens its own transaction."""
-    secret = _open_secret(device)
+    secret = open_secret(device.secret_sealed, user_id=device.user_id)
     step = _matching_step(secret, code.replace(" ", ""), after_step=-1)
     if step is None:
         return False

@@ -90,6 +90,20 @@ def login_recorded(*, user: User, ip: str | None, door: str) -> None:
         writes.flush()
 
 
+def logout_recorded(*, user: User, actor: Actor) -> None:
+    """Note in the audit log that a person ended a session."""
+    with tenant_atomic(Scope.auth()):
+        writes = Writes()
+        writes.audit(actor=actor, action="user.logged_out", target=user.public_id)
+        writes.flush()
+
+
+def person_exists(*, email: str) -> bool:
+    """Whether somebody has an account under this address (only who holds a mailed link asks)."""
+    with tenant_atomic(Scope.auth()):
+        return User.objects.filter(email=normalise_email(email)).exists()
+
+
 def jwt_login(
     *,
     email: str,

@@ -1,0 +1,409 @@
+"""The REST face: logging in, API keys, the team, a reseller's merchants."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from datetime import timedelta
+from typing import Any, ClassVar
+from uuid import UUID
+
+from drf_spectacular.utils import OpenApiParameter, extend_schema
+from rest_framework.request import Request
+from rest_framework.response import Response
+
+from core import ids
+from core.api.views import ApiView
+from core.context import Actor
+from core.db import tenant_atomic
+from core.pagination import PageRequest, paginate
+from core.ratelimit import Rate
+from tenants import selectors
+from tenants import serializers as shapes
+from tenants.models import ApiKey, Invitation, Membership, Merchant
+from tenants.services import api_keys, merchants, sessions, team
+
+LIMIT = OpenApiParameter("limit", int, description="1 to 100, 25 by default.")
+CURSOR = OpenApiParameter("cursor", str, description="`next_cursor` of the page before.")
+
+
+def _ip(request: Request) -> str | None:
+    return request._request.META.get("REMOTE_ADDR") or None
+
+
+class LoginView(ApiView):
+    """Log a person in."""
+
+    public = True
+    authentication_classes: ClassVar[list[Any]] = []
+    idempotency = "none"
+
+    @extend_schema(
+        operation_id="auth_login",
+        tags=["Authentication"],
+        request=shapes.LoginBody,
+        responses={200: shapes.TokenShape},
+        auth=[],
+    )
+    def post(self, request: Request) -> Response:
+        """Exchange e-mail, password and one-time code for tokens.
+
+        The access token lives five minutes, the refresh token works once. Errors:
+        `credentials_invalid`, `otp_required`, `otp_invalid` (401), `too_many_attempts` (429).
+        """
+        body = shapes.LoginBody(data=self.body)
+        body.is_valid(raise_exception=True)
+        return Response(
+            shapes.token_data(sessions.jwt_login(ip=_ip(request), **body.validated_data))
+        )
+
+
+class RefreshView(ApiView):
+    """Rotate a refresh token."""
+
+    public = True
+    authentication_classes: ClassVar[list[Any]] = []
+    idempotency = "none"
+
+    @extend_schema(
+        operation_id="auth_refresh",
+        tags=["Authentication"],
+        request=shapes.RefreshBody,
+        responses={200: shapes.TokenShape},
+        auth=[],
+    )
+    def post(self, request: Request) -> Response:
+        """Exchange a refresh token for a new pair.
+
+        Using one twice revokes every token of that login (`refresh_token_reused`).
+        """
+        body = shapes.RefreshBody(data=self.body)
+        body.is_valid(raise_exception=True)
+        pair = sessions.jwt_refresh(
+            refresh_token=body.validated_data["refresh_token"], ip=_ip(request)
+        )
+        return Response(shapes.token_data(pair))
+
+
+class LogoutView(ApiView):
+    """End a login."""
+
+    public = True
+    authentication_classes: ClassVar[list[Any]] = []
+    idempotency = "none"
+
+    @extend_schema(
+        operation_id="auth_logout",
+        tags=["Authentication"],
+        request=shapes.RefreshBody,
+        responses={200: None},
+        auth=[],
+    )
+    def post(self, request: Request) -> Response:
+        """Revoke every refresh token of the login that this one belongs to."""
+        body = shapes.RefreshBody(data=self.body)
+        body.is_valid(raise_exception=True)
+        sessions.jwt_logout(refresh_token=body.validated_data["refresh_token"])
+        return Response({"logged_out": True})
+
+
+class ClientSessionView(ApiView):
+    """Machine clients."""
+
+    public = True
+    authentication_classes: ClassVar[list[Any]] = []
+    idempotency = "none"
+
+    @extend_schema(
+        operation_id="client_session_create",
+        tags=["Authentication"],
+        request=shapes.ClientSessionBody,
+        responses={200: shapes.TokenShape},
+        auth=[],
+    )
+    def post(self, request: Request) -> Response:
+        """Exchange client id and secret for an access token of five minutes."""
+        body = shapes.ClientSessionBody(data=self.body)
+        body.is_valid(raise_exception=True)
+        pair = sessions.machine_session(
+            client_id=body.validated_data["client_id"],
+            client_secret=body.validated_data["client_secret"],
+            ip=_ip(request),
+        )
+        return Response(shapes.token_data(pair))
+
+
+class SecretOnceView(ApiView):
+    """A POST whose answer carries a secret that is never stored, not even for a replay."""
+
+    def answer_once(self, make: Callable[[], tuple[ApiKey, str]]) -> Response:
+        """Run ``make`` once per Idempotency-Key; a replay has ``key: null``."""
+        made: list[tuple[ApiKey, str]] = []
+
+        def operation() -> ApiKey:
+            made.append(make())
+            return made[0][0]
+
+        response = self.once(operation, render=shapes.api_key_data)
+        if made:
+            row, text = made[0]
+            return Response(shapes.api_key_data(row, text=text), status=201)
+        return response
+
+
+class ApiKeysView(SecretOnceView):
+    """API keys of a merchant."""
+
+    permissions: ClassVar[dict[str, str]] = {"GET": "keys.read", "POST": "keys.write"}
+    rate: ClassVar[Rate] = Rate(limit=600, period_s=60)
+
+    @extend_schema(
+        operation_id="api_keys_list",
+        tags=["API keys"],
+        parameters=[LIMIT, CURSOR],
+        responses={200: shapes.ApiKeyShape(many=True)},
+    )
+    def get(self, request: Request) -> Response:
+        """List the keys of your merchant in the mode of the caller, newest first."""
+        with tenant_atomic(self.actor.scope):
+            page = paginate(
+                selectors.api_keys(actor=self.actor), PageRequest.from_query(self.query)
+            )
+        return Response(page.render(shapes.api_key_data))
+
+    @extend_schema(
+        operation_id="api_keys_create",
+        tags=["API keys"],
+        request=shapes.ApiKeyBody,
+        responses={201: shapes.ApiKeyShape},
+    )
+    def post(self, request: Request) -> Response:
+        """Make a key. Its text is in this answer as `key` and nowhere else."""
+        body = shapes.ApiKeyBody(data=self.body)
+        body.is_valid(raise_exception=True)
+        given = body.validated_data
+        return self.answer_once(lambda: api_keys.api_key_create(actor=self.actor, **given))
+
+
+class ApiKeyView(ApiView):
+    """One API key."""
+
+    permissions: ClassVar[dict[str, str]] = {"GET": "keys.read"}
+
+    @extend_schema(
+        operation_id="api_keys_retrieve",
+        tags=["API keys"],
+        responses={200: shapes.ApiKeyShape},
+    )
+    def get(self, request: Request, key_id: str) -> Response:
+        """Read a key, without its secret."""
+        wanted = ids.decode(ApiKey.PREFIX, key_id)
+        with tenant_atomic(self.actor.scope):
+            row = selectors.api_key_get(actor=self.actor, key_id=wanted)
+        return Response(shapes.api_key_data(row))
+
+
+class ApiKeyRotateView(SecretOnceView):
+    """Rotation."""
+
+    permissions: ClassVar[dict[str, str]] = {"POST": "keys.write"}
+
+    @extend_schema(
+        operation_id="api_keys_rotate",
+        tags=["API keys"],
+        request=shapes.RotateBody,
+        responses={201: shapes.ApiKeyShape},
+    )
+    def post(self, request: Request, key_id: str) -> Response:
+        """Make a successor; the old key ends after `overlap_seconds` (a day by default)."""
+        body = shapes.RotateBody(data=self.body)
+        body.is_valid(raise_exception=True)
+        wanted = ids.decode(ApiKey.PREFIX, key_id)
+        overlap = timedelta(seconds=body.validated_data["overlap_seconds"])
+        return self.answer_once(
+            lambda: api_keys.api_key_rotate(actor=self.actor, key_id=wanted, overlap=overlap)
+        )
+
+
+class ApiKeyRevokeView(ApiView):
+    """Revocation."""
+
+    permissions: ClassVar[dict[str, str]] = {"POST": "keys.write"}
+
+    @extend_schema(
+        operation_id="api_keys_revoke",
+        tags=["API keys"],
+        request=None,
+        responses={200: shapes.ApiKeyShape},
+    )
+    def post(self, request: Request, key_id: str) -> Response:
+        """End a key at once. Ending it again changes nothing."""
+        wanted = ids.decode(ApiKey.PREFIX, key_id)
+        return self.once(
+            lambda: api_keys.api_key_revoke(actor=self.actor, key_id=wanted),
+            render=shapes.api_key_data,
+            status=200,
+        )
+
+
+class TeamView(ApiView):
+    """The people of the caller's tenant."""
+
+    permissions: ClassVar[dict[str, str]] = {"GET": "team.read"}
+
+    @extend_schema(operation_id="team_list", tags=["Team"], responses={200: shapes.TeamShape})
+    def get(self, request: Request) -> Response:
+        """List the members, owners first."""
+        with tenant_atomic(self.actor.scope):
+            rows = selectors.members(actor=self.actor)
+        items = [shapes.member_data(row) for row in rows]
+        return Response({"items": items, "has_more": False, "next_cursor": None})
+
+
+class MemberView(ApiView):
+    """One member."""
+
+    permissions: ClassVar[dict[str, str]] = {"PATCH": "team.write", "DELETE": "team.write"}
+
+    @extend_schema(
+        operation_id="team_update",
+        tags=["Team"],
+        request=shapes.RoleBody,
+        responses={200: shapes.MemberShape},
+    )
+    def patch(self, request: Request, member_id: str) -> Response:
+        """Give a member another role. Only owners make or change owners (403); the last one
+        stays (409 `last_owner`)."""
+        body = shapes.RoleBody(data=self.body)
+        body.is_valid(raise_exception=True)
+        wanted = ids.decode(Membership.PREFIX, member_id)
+        actor = self.actor
+        team.membership_change_role(
+            actor=actor, membership_id=wanted, role=body.validated_data["role"]
+        )
+        return Response(shapes.member_data(_member(actor, wanted)))
+
+    @extend_schema(operation_id="team_remove", tags=["Team"], responses={200: None})
+    def delete(self, request: Request, member_id: str) -> Response:
+        """End a membership."""
+        wanted = ids.decode(Membership.PREFIX, member_id)
+        team.membership_remove(actor=self.actor, membership_id=wanted)
+        return Response({"id": member_id, "object": "membership", "deleted": True})
+
+
+class InvitationsView(ApiView):
+    """Invitations into the caller's tenant."""
+
+    permissions: ClassVar[dict[str, str]] = {"GET": "team.read", "POST": "team.write"}
+
+    @extend_schema(
+        operation_id="invitations_list",
+        tags=["Team"],
+        parameters=[LIMIT, CURSOR],
+        responses={200: shapes.InvitationShape(many=True)},
+    )
+    def get(self, request: Request) -> Response:
+        """List the open invitations, newest first."""
+        with tenant_atomic(self.actor.scope):
+            page = paginate(
+                selectors.open_invitations(actor=self.actor), PageRequest.from_query(self.query)
+            )
+        return Response(page.render(shapes.invitation_data))
+
+    @extend_schema(
+        operation_id="invitations_create",
+        tags=["Team"],
+        request=shapes.InvitationBody,
+        responses={201: shapes.InvitationShape},
+    )
+    def post(self, request: Request) -> Response:
+        """Invite somebody by e-mail; the link is good for seven days."""
+        body = shapes.InvitationBody(data=self.body)
+        body.is_valid(raise_exception=True)
+        given = body.validated_data
+        merchant = ids.decode(Merchant.PREFIX, given["merchant"]) if given["merchant"] else None
+        return self.once(
+            lambda: team.invitation_create(
+                actor=self.actor, email=given["email"], role=given["role"], merchant_id=merchant
+            ),
+            render=shapes.invitation_data,
+        )
+
+
+class InvitationView(ApiView):
+    """One invitation."""
+
+    permissions: ClassVar[dict[str, str]] = {"DELETE": "team.write"}
+
+    @extend_schema(operation_id="invitations_revoke", tags=["Team"], responses={200: None})
+    def delete(self, request: Request, invitation_id: str) -> Response:
+        """Withdraw an invitation; its link stops working."""
+        wanted = ids.decode(Invitation.PREFIX, invitation_id)
+        team.invitation_revoke(actor=self.actor, invitation_id=wanted)
+        return Response({"id": invitation_id, "object": "invitation", "deleted": True})
+
+
+class MerchantsView(ApiView):
+    """A reseller's merchants."""
+
+    permissions: ClassVar[dict[str, str]] = {"GET": "merchants.read", "POST": "merchants.write"}
+
+    @extend_schema(
+        operation_id="merchants_list",
+        tags=["Merchants"],
+        parameters=[
+            LIMIT,
+            CURSOR,
+            OpenApiParameter("status", str, enum=["pending", "active", "suspended", "closed"]),
+            OpenApiParameter("search", str, description="Part of the name."),
+        ],
+        responses={200: shapes.MerchantShape(many=True)},
+    )
+    def get(self, request: Request) -> Response:
+        """List the merchants that you may see, newest first."""
+        query = self.query
+        with tenant_atomic(self.actor.scope):
+            rows = selectors.merchants(
+                actor=self.actor, status=query.get("status", ""), search=query.get("search", "")
+            )
+            page = paginate(rows, PageRequest.from_query(query))
+        return Response(page.render(shapes.merchant_data))
+
+    @extend_schema(
+        operation_id="merchants_create",
+        tags=["Merchants"],
+        request=shapes.MerchantBody,
+        responses={201: shapes.MerchantShape},
+    )
+    def post(self, request: Request) -> Response:
+        """Sign up a merchant; it starts pending and can work in test mode at once."""
+        body = shapes.MerchantBody(data=self.body)
+        body.is_valid(raise_exception=True)
+        return self.once(
+            lambda: merchants.merchant_create(actor=self.actor, **body.validated_data),
+            render=shapes.merchant_data,
+        )
+
+
+class MerchantView(ApiView):
+    """One merchant."""
+
+    permissions: ClassVar[dict[str, str]] = {"GET": "merchants.read"}
+
+    @extend_schema(
+        operation_id="merchants_retrieve",
+        tags=["Merchants"],
+        responses={200: shapes.MerchantShape},
+    )
+    def get(self, request: Request, merchant_id: str) -> Response:
+        """Read a merchant."""
+        wanted = ids.decode(Merchant.PREFIX, merchant_id)
+        with tenant_atomic(self.actor.scope):
+            row = selectors.merchant_get(actor=self.actor, merchant_id=wanted)
+        return Response(shapes.merchant_data(row))
+
+
+def _member(actor: Actor, membership_id: UUID) -> selectors.Member:
+    with tenant_atomic(actor.scope):
+        return next(
+            row for row in selectors.members(actor=actor) if row.membership_id == membership_id
+        )

@@ -1,0 +1,145 @@
+"""Reads of the tenants room that faces need; each runs inside the caller's scope."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime
+from uuid import UUID
+
+from django.db.models import QuerySet
+from django.utils import timezone
+
+from core import errors
+from core.context import Actor
+from tenants import policies
+from tenants.models import (
+    ApiKey,
+    Invitation,
+    Level,
+    Membership,
+    Merchant,
+    MerchantGrant,
+    Reseller,
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Member:
+    """A person in a tenant as the team page shows one. ``merchants`` is an agent's."""
+
+    membership_id: UUID
+    public_id: str
+    user_id: UUID
+    email: str
+    name: str
+    role: str
+    is_active: bool
+    only_granted: bool
+    joined_at: datetime
+    last_login: datetime | None
+
+
+def api_keys(*, actor: Actor) -> QuerySet[ApiKey]:
+    """The keys of the actor's merchant and mode. Raises PermissionDenied."""
+    policies.require(actor, "keys.read")
+    return ApiKey.objects.filter(merchant_id=actor.merchant_id, livemode=actor.livemode)
+
+
+def api_key_get(*, actor: Actor, key_id: UUID) -> ApiKey:
+    """One key. Raises NotFound for another merchant's or mode's."""
+    row = api_keys(actor=actor).filter(id=key_id).first()
+    if row is None:
+        raise errors.NotFound("There is no such API key.")
+    return row
+
+
+def api_key_status(key: ApiKey) -> str:
+    """``active``, ``expiring`` (in its overlap), ``expired`` or ``revoked``."""
+    if key.revoked_at is not None:
+        return "revoked"
+    if key.expires_at is not None and key.expires_at <= timezone.now():
+        return "expired"
+    return "expiring" if key.replaced_by_id is not None else "active"
+
+
+def members(*, actor: Actor) -> list[Member]:
+    """Everybody in the actor's own tenant, owners first. Raises PermissionDenied."""
+    policies.require(actor, "team.read")
+    rows = (
+        Membership.objects.filter(**_own_tenant(actor))
+        .order_by("created_at", "id")
+        .values_list(
+            "id",
+            "user_id",
+            "user__email",
+            "user__name",
+            "role",
+            "user__is_active",
+            "only_granted",
+            "created_at",
+            "user__last_login",
+        )
+    )
+    found = [Member(row[0], Membership(id=row[0]).public_id, *row[1:]) for row in rows]
+    order = {"owner": 0, "admin": 1, "developer": 2, "viewer": 3}
+    return sorted(found, key=lambda member: order.get(member.role, 9))
+
+
+def open_invitations(*, actor: Actor) -> QuerySet[Invitation]:
+    """Invitations of the actor's own tenant that can still be accepted, newest first."""
+    policies.require(actor, "team.read")
+    return Invitation.objects.filter(
+        accepted_at__isnull=True,
+        revoked_at__isnull=True,
+        expires_at__gt=timezone.now(),
+        **_own_tenant(actor),
+    ).order_by("-id")
+
+
+def merchants(*, actor: Actor, status: str = "", search: str = "") -> QuerySet[Merchant]:
+    """The merchants of the actor's reseller (all of them for staff), newest first.
+
+    ``search`` finds part of a name. Raises PermissionDenied.
+    """
+    policies.require(actor, "merchants.read")
+    rows = Merchant.objects.all()
+    if actor.merchant_id is not None:
+        rows = rows.filter(id=actor.merchant_id)
+    elif actor.reseller_id is not None:
+        rows = rows.filter(reseller_id=actor.reseller_id)
+    elif not actor.platform:
+        rows = rows.none()
+    if status:
+        rows = rows.filter(status=status)
+    if search:
+        rows = rows.filter(name__icontains=search)
+    return rows.order_by("-id")
+
+
+def merchant_get(*, actor: Actor, merchant_id: UUID) -> Merchant:
+    """One merchant. Raises NotFound for a foreign one."""
+    row = merchants(actor=actor).filter(id=merchant_id).first()
+    if row is None:
+        raise errors.NotFound("There is no such merchant.")
+    return row
+
+
+def reseller_of(*, actor: Actor) -> Reseller | None:
+    """The actor's own reseller, readable from a reseller's seat."""
+    return Reseller.objects.filter(id=actor.reseller_id).first()
+
+
+def agent_merchants(*, actor: Actor, user_id: UUID) -> list[Merchant]:
+    """The merchants that a reseller granted to one of its agents."""
+    policies.require(actor, "team.read")
+    granted = MerchantGrant.objects.filter(user_id=user_id).values("content_object_id")
+    return list(merchants(actor=actor).filter(id__in=granted))
+
+
+def _own_tenant(actor: Actor) -> dict[str, object]:
+    """The filter that picks rows of the actor's own level, not of the levels below."""
+    if actor.merchant_id is not None:
+        return {"level": Level.MERCHANT, "merchant_id": actor.merchant_id}
+    if actor.reseller_id is not None:
+        return {"level": Level.RESELLER, "reseller_id": actor.reseller_id}
+    return {"level": Level.PLATFORM}

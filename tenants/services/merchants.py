@@ -1,0 +1,256 @@
+"""Tenants themselves: signing up resellers and merchants, their settings and their status."""
+
+from __future__ import annotations
+
+import re
+from typing import Any, Final
+from uuid import UUID
+
+import pycountry
+
+from core import errors
+from core.context import Actor
+from core.db import tenant_atomic
+from core.money import currency
+from core.unit import Writes
+from tenants import policies
+from tenants.models import Merchant, Platform, Reseller, TenantStatus, User
+
+_DESCRIPTOR: Final = re.compile(r"(?=.*[A-Za-z])[A-Za-z0-9 .,&+\-/#]{5,22}")
+#: What a merchant and its reseller may change themselves; the grants say the same.
+MERCHANT_SETTINGS: Final = ("name", "statement_descriptor", "support_email", "website")
+
+
+def reseller_create(
+    *, actor: Actor, platform_id: UUID, name: str, country: str, legal_name: str = ""
+) -> Reseller:
+    """Sign up a reseller (compliance staff). Raises InvalidRequest, NotFound for the platform."""
+    policies.require(actor, "platform.tenants.write")
+    row = Reseller(
+        platform_id=platform_id,
+        name=_name(name),
+        legal_name=legal_name.strip(),
+        country=_country(country),
+    )
+    with tenant_atomic(actor.scope):
+        if not Platform.objects.filter(id=platform_id).exists():
+            raise errors.NotFound("There is no such platform.", param="platform")
+        writes = Writes()
+        writes.insert(row)
+        writes.audit(
+            actor=actor,
+            action="reseller.created",
+            target=row.public_id,
+            after={"name": row.name, "country": row.country},
+            reseller_id=row.id,
+        )
+        writes.flush()
+    return row
+
+
+def merchant_create(
+    *,
+    actor: Actor,
+    name: str,
+    country: str,
+    default_currency: str,
+    legal_name: str = "",
+    statement_descriptor: str = "",
+    support_email: str = "",
+    website: str = "",
+) -> Merchant:
+    """Sign up a merchant under the actor's reseller; it starts pending, in test mode.
+
+    Fees are the platform's defaults; staff change them. Raises InvalidRequest, PermissionDenied.
+    """
+    policies.require(actor, "merchants.write")
+    if actor.reseller_id is None or actor.merchant_id is not None:
+        raise errors.PermissionDenied("Only a reseller signs up merchants.", code="not_a_reseller")
+    row = Merchant(
+        reseller_id=actor.reseller_id,
+        name=_name(name),
+        legal_name=legal_name.strip(),
+        country=_country(country),
+        default_currency=currency(default_currency).code,
+        statement_descriptor=_descriptor(statement_descriptor),
+        support_email=support_email.strip(),
+        website=website.strip(),
+        status=TenantStatus.PENDING,
+    )
+    writes = Writes()
+    writes.insert(row)
+    writes.audit(
+        actor=actor,
+        action="merchant.created",
+        target=row.public_id,
+        after={"name": row.name, "country": row.country, "currency": row.default_currency},
+    )
+    writes.emit(
+        "merchant.created",
+        aggregate=row.public_id,
+        payload={"id": row.public_id, "name": row.name, "status": row.status},
+        reseller_id=row.reseller_id,
+    )
+    with tenant_atomic(actor.scope):
+        writes.flush()
+    return row
+
+
+def merchant_update(*, actor: Actor, merchant_id: UUID, **changes: str) -> Merchant:
+    """Change a merchant's own settings (``MERCHANT_SETTINGS``).
+
+    Raises NotFound for a foreign merchant, InvalidRequest for a setting or value that is not one.
+    """
+    policies.require(actor, "settings.write")
+    unknown = sorted(set(changes) - set(MERCHANT_SETTINGS))
+    if unknown:
+        raise errors.InvalidRequest(
+            f"{unknown[0]} cannot be changed here.", code="setting_unknown", param=unknown[0]
+        )
+    cleaned: dict[str, Any] = {key: value.strip() for key, value in changes.items()}
+    if "name" in cleaned:
+        cleaned["name"] = _name(cleaned["name"])
+    if "statement_descriptor" in cleaned:
+        cleaned["statement_descriptor"] = _descriptor(cleaned["statement_descriptor"])
+    with tenant_atomic(actor.scope):
+        row = Merchant.objects.filter(id=merchant_id).first()
+        if row is None or not policies.owns(actor, row):
+            raise errors.NotFound("There is no such merchant.")
+        before = {key: getattr(row, key) for key in cleaned}
+        changed = {key: value for key, value in cleaned.items() if before[key] != value}
+        if changed:
+            for key, value in changed.items():
+                setattr(row, key, value)
+            writes = Writes()
+            writes.update(row, *changed)
+            writes.audit(
+                actor=actor,
+                action="merchant.updated",
+                target=row.public_id,
+                before={key: before[key] for key in changed},
+                after=changed,
+                merchant_id=row.id,
+                reseller_id=row.reseller_id,
+            )
+            writes.flush()
+    return row
+
+
+def tenant_set_status(*, actor: Actor, tenant: Merchant | Reseller, status: str) -> None:
+    """Activate, suspend or close a tenant (compliance staff). A closed one stays closed.
+
+    Raises Conflict for a closed tenant, InvalidRequest for an unknown status.
+    """
+    policies.require(actor, "platform.tenants.write")
+    if status not in TenantStatus.values:
+        raise errors.InvalidRequest("Unknown status.", code="status_unknown", param="status")
+    if tenant.status == TenantStatus.CLOSED:
+        raise errors.Conflict("A closed tenant stays closed.", code="tenant_closed")
+    before, tenant.status = tenant.status, status
+    merchant_id = tenant.id if isinstance(tenant, Merchant) else None
+    reseller_id = tenant.reseller_id if isinstance(tenant, Merchant) else tenant.id
+    kind = "merchant" if merchant_id else "reseller"
+    with tenant_atomic(actor.scope):
+        writes = Writes()
+        writes.update(tenant, "status", expect={"status": before}, what=tenant.name)
+        writes.audit(
+            actor=actor,
+            action=f"{kind}.status_changed",
+            target=tenant.public_id,
+            before={"status": before},
+            after={"status": status},
+            merchant_id=merchant_id,
+            reseller_id=reseller_id,
+        )
+        writes.emit(
+            f"{kind}.status_changed",
+            aggregate=tenant.public_id,
+            payload={"id": tenant.public_id, "status": status},
+            merchant_id=merchant_id,
+            reseller_id=reseller_id,
+        )
+        writes.flush()
+
+
+def merchant_set_fees(
+    *,
+    actor: Actor,
+    merchant: Merchant,
+    fee_bps: int,
+    fee_fixed_minor: int,
+    reseller_share_bps: int,
+) -> None:
+    """Price a merchant (finance staff); payments captured from now on pay it."""
+    policies.require(actor, "platform.money.write")
+    after = {
+        "fee_bps": fee_bps,
+        "fee_fixed_minor": fee_fixed_minor,
+        "reseller_share_bps": reseller_share_bps,
+    }
+    if not (0 <= fee_bps <= 10_000 and 0 <= reseller_share_bps <= 10_000 and fee_fixed_minor >= 0):
+        raise errors.InvalidRequest("Fees are between 0 and 10000 basis points.", code="fee_range")
+    before = {key: getattr(merchant, key) for key in after}
+    for key, value in after.items():
+        setattr(merchant, key, value)
+    with tenant_atomic(actor.scope):
+        writes = Writes()
+        writes.update(merchant, *after)
+        writes.audit(
+            actor=actor,
+            action="merchant.fees_changed",
+            target=merchant.public_id,
+            before=before,
+            after=after,
+            merchant_id=merchant.id,
+            reseller_id=merchant.reseller_id,
+        )
+        writes.flush()
+
+
+def user_set_active(*, actor: Actor, user: User, active: bool) -> None:
+    """Let a person in or keep one out (support staff); sessions end with the next request."""
+    policies.require(actor, "platform.users.write")
+    if user.id == actor.user_id:
+        raise errors.Conflict("You cannot deactivate yourself.", code="own_account")
+    user.is_active = active
+    with tenant_atomic(actor.scope):
+        writes = Writes()
+        writes.update(user, "is_active")
+        writes.audit(
+            actor=actor,
+            action="user.activated" if active else "user.deactivated",
+            target=user.public_id,
+        )
+        writes.flush()
+
+
+def _name(name: str) -> str:
+    cleaned = " ".join(name.split())
+    if not 1 <= len(cleaned) <= 120:
+        raise errors.InvalidRequest(
+            "Give a name of 1 to 120 characters.", code="name_invalid", param="name"
+        )
+    return cleaned
+
+
+def _country(code: str) -> str:
+    found = pycountry.countries.get(alpha_2=code.strip().upper())
+    if found is None:
+        raise errors.InvalidRequest(
+            "country is a two-letter ISO 3166-1 code, such as US.",
+            code="country_unknown",
+            param="country",
+        )
+    return str(found.alpha_2)
+
+
+def _descriptor(text: str) -> str:
+    """The card schemes' rule: 5 to 22 Latin characters, at least one letter."""
+    cleaned = " ".join(text.split())
+    if cleaned and not _DESCRIPTOR.fullmatch(cleaned):
+        raise errors.InvalidRequest(
+            "A statement descriptor has 5 to 22 Latin letters, digits or .,&+-/# and one letter.",
+            code="statement_descriptor_invalid",
+            param="statement_descriptor",
+        )
+    return cleaned

@@ -1,0 +1,398 @@
+"""Who belongs to a tenant: invitations, memberships, a reseller's agents."""
+
+from __future__ import annotations
+
+import base64
+from datetime import timedelta
+from typing import Any, Final
+from uuid import UUID
+
+from django.core.exceptions import ValidationError
+from django.core.validators import validate_email
+from django.utils import timezone
+from guardian.shortcuts import assign_perm
+
+from core import errors, ids
+from core.context import Actor
+from core.db import Scope, tenant_atomic
+from core.unit import Writes
+from tenants import keys, policies
+from tenants.models import (
+    Invitation,
+    Level,
+    Membership,
+    Merchant,
+    MerchantGrant,
+    Role,
+    User,
+)
+from tenants.models.people import PLATFORM_ROLES, TENANT_ROLES, normalise_email
+from tenants.services.sessions import check_password_strength, user_actor
+
+INVITATION_PURPOSE: Final = "invitation"
+INVITATION_LIFETIME: Final = timedelta(days=7)
+MAX_OPEN_INVITATIONS: Final = 100
+
+
+def invitation_token(invitation_id: UUID) -> str:
+    """The secret of an invitation's link, derived so that the mail task needs only the id."""
+    derived = keys.digest(str(invitation_id), purpose="invitation_token").value
+    return base64.urlsafe_b64encode(derived).decode().rstrip("=")
+
+
+def invitation_create(
+    *,
+    actor: Actor,
+    email: str,
+    role: str,
+    merchant_id: UUID | None = None,
+) -> Invitation:
+    """Invite somebody into the actor's tenant; a reseller may name one of its merchants.
+
+    A second invitation to the same address replaces the first. The mail goes out after the commit.
+
+    Raises:
+        PermissionDenied: without ``team.write``; only owners invite owners.
+        NotFound: a foreign merchant. InvalidRequest: bad address or role.
+        Conflict: the person is a member already.
+    """
+    policies.require(actor, "team.write")
+    address = _clean_email(email)
+    place = _place(actor, merchant_id)
+    _check_role(actor, role, level=place["level"], own=merchant_id in (None, actor.merchant_id))
+    row_id = ids.new_id()
+    stored = keys.digest(invitation_token(row_id), purpose=INVITATION_PURPOSE)
+    invitation = Invitation(
+        id=row_id,
+        email=address,
+        role=role,
+        token_digest=stored.value,
+        pepper_version=stored.pepper_version,
+        invited_by_id=actor.user_id,
+        expires_at=timezone.now() + INVITATION_LIFETIME,
+        **place,
+    )
+    tenant = {name: place[name] for name in ("platform_id", "reseller_id", "merchant_id")}
+    with tenant_atomic(actor.scope):
+        if merchant_id is not None:
+            _own_merchant(actor, merchant_id)
+        open_ones = Invitation.objects.filter(
+            accepted_at__isnull=True, revoked_at__isnull=True, **tenant
+        )
+        if open_ones.count() >= MAX_OPEN_INVITATIONS:
+            raise errors.Conflict(
+                f"There are {MAX_OPEN_INVITATIONS} open invitations; revoke some first.",
+                code="too_many_invitations",
+            )
+        if Membership.objects.filter(user__email=address, **tenant).exists():
+            raise errors.Conflict(f"{address} is a member already.", code="already_member")
+        open_ones.filter(email=address).update(revoked_at=timezone.now())
+        writes = Writes()
+        writes.insert(invitation)
+        writes.audit(
+            actor=actor,
+            action="invitation.created",
+            target=invitation.public_id,
+            after={"email": address, "role": role, "level": place["level"]},
+            merchant_id=invitation.merchant_id,
+            reseller_id=invitation.reseller_id,
+        )
+        writes.emit(
+            "invitation.created",
+            aggregate=invitation.public_id,
+            payload={},
+            merchant_id=invitation.merchant_id,
+            reseller_id=invitation.reseller_id,
+        )
+        writes.flush()
+    return invitation
+
+
+def invitation_revoke(*, actor: Actor, invitation_id: UUID) -> None:
+    """Withdraw an open invitation; its link stops working. Raises NotFound for a foreign one."""
+    policies.require(actor, "team.write")
+    with tenant_atomic(actor.scope):
+        row = Invitation.objects.select_for_update().filter(id=invitation_id).first()
+        if row is None or not policies.owns(actor, row):
+            raise errors.NotFound("There is no such invitation.")
+        if row.accepted_at is not None:
+            raise errors.Conflict("The invitation was accepted already.", code="accepted_already")
+        if row.revoked_at is None:
+            row.revoked_at = timezone.now()
+            writes = Writes()
+            writes.update(row, "revoked_at")
+            writes.audit(actor=actor, action="invitation.revoked", target=row.public_id)
+            writes.flush()
+
+
+def invitation_find(*, token: str) -> Invitation:
+    """The open invitation behind a link. Raises NotFound for an old, used or withdrawn one."""
+    with tenant_atomic(Scope.auth()):
+        row = (
+            Invitation.objects.select_related("platform", "reseller", "merchant")
+            .filter(
+                token_digest__in=keys.digests(token, purpose=INVITATION_PURPOSE),
+                accepted_at__isnull=True,
+                revoked_at__isnull=True,
+                expires_at__gt=timezone.now(),
+            )
+            .first()
+        )
+    if row is None:
+        raise errors.NotFound(
+            "This invitation was used, withdrawn or is older than seven days. Ask for a new one.",
+            code="invitation_invalid",
+        )
+    return row
+
+
+def invitation_accept(
+    *, token: str, name: str, password: str, ip: str | None, user: User | None = None
+) -> User:
+    """Turn an invitation into a membership.
+
+    ``user`` is the logged-in person, whose address must be the invited one; without it a new person
+    is made with ``name`` and ``password``. The link proves that the address receives mail.
+
+    Raises:
+        NotFound: the link is not good any more. InvalidRequest: the password is too weak.
+        Conflict: a person with this address exists and must log in first (``login_required``), or
+            somebody else is logged in (``wrong_account``).
+    """
+    invitation = invitation_find(token=token)
+    with tenant_atomic(Scope.auth()):
+        existing = User.objects.filter(email=invitation.email).first()
+    if user is not None and user.email != invitation.email:
+        raise errors.Conflict(
+            f"This invitation is for {invitation.email}. Log out and open the link again.",
+            code="wrong_account",
+        )
+    if user is None and existing is not None:
+        raise errors.Conflict(
+            "You have an account already. Log in, then open the link again.", code="login_required"
+        )
+    person = user or _new_person(invitation, name=name, password=password)
+    membership = Membership(
+        user=person,
+        level=invitation.level,
+        role=invitation.role,
+        platform_id=invitation.platform_id,
+        reseller_id=invitation.reseller_id,
+        merchant_id=invitation.merchant_id,
+    )
+    invitation.accepted_at = timezone.now()
+    writes = Writes()
+    writes.update(invitation, "accepted_at")
+    if user is None:
+        writes.insert(person)
+    elif invitation.level == Level.PLATFORM and not person.is_staff:
+        person.is_staff = True
+        writes.update(person, "is_staff")
+    writes.insert(membership)
+    writes.audit(
+        actor=user_actor(person, ip=ip),
+        action="invitation.accepted",
+        target=invitation.public_id,
+        after={"role": invitation.role, "level": invitation.level},
+        merchant_id=invitation.merchant_id,
+        reseller_id=invitation.reseller_id,
+    )
+    with tenant_atomic(Scope.auth()):
+        # The lock decides a race of two tabs: the second one finds no open invitation.
+        still_open = (
+            Invitation.objects.select_for_update()
+            .filter(id=invitation.id, accepted_at__isnull=True, revoked_at__isnull=True)
+            .exists()
+        )
+        if not still_open:
+            raise errors.NotFound("This invitation was used already.", code="invitation_invalid")
+        writes.flush()
+    return person
+
+
+def membership_change_role(*, actor: Actor, membership_id: UUID, role: str) -> Membership:
+    """Give a member another role.
+
+    Raises NotFound for a foreign membership, PermissionDenied where only an owner may, Conflict
+    when the tenant would be left without an owner.
+    """
+    policies.require(actor, "team.write")
+    with tenant_atomic(actor.scope):
+        row = _own_membership(actor, membership_id)
+        _check_role(actor, role, level=row.level, own=True)
+        _guard_owner(actor, row)
+        if role != Role.OWNER:
+            _keep_an_owner(row)
+        before, row.role = row.role, role
+        writes = Writes()
+        writes.update(row, "role")
+        writes.audit(
+            actor=actor,
+            action="membership.role_changed",
+            target=row.public_id,
+            before={"role": before},
+            after={"role": role},
+            merchant_id=row.merchant_id,
+            reseller_id=row.reseller_id,
+        )
+        writes.flush()
+    return row
+
+
+def membership_remove(*, actor: Actor, membership_id: UUID) -> None:
+    """End a membership; it is gone with the person's next request. Errors as for a role change."""
+    policies.require(actor, "team.write")
+    with tenant_atomic(actor.scope):
+        row = _own_membership(actor, membership_id)
+        _guard_owner(actor, row)
+        _keep_an_owner(row)
+        writes = Writes()
+        writes.sql(
+            "DELETE FROM tenants_membership WHERE id = %s RETURNING 1",
+            [row.id],
+            guard="The membership",
+        )
+        writes.audit(
+            actor=actor,
+            action="membership.removed",
+            target=row.public_id,
+            before={"role": row.role, "user": ids.encode(User.PREFIX, row.user_id)},
+            merchant_id=row.merchant_id,
+            reseller_id=row.reseller_id,
+        )
+        writes.flush()
+
+
+def agent_set(*, actor: Actor, membership_id: UUID, merchant_ids: list[UUID]) -> Membership:
+    """Make a reseller's member an agent of single merchants; an empty list ends the restriction.
+
+    The merchants are django-guardian grants. Raises NotFound for a foreign membership or merchant.
+    """
+    policies.require(actor, "team.write")
+    if actor.reseller_id is None or actor.merchant_id is not None:
+        raise errors.PermissionDenied("Only a reseller has agents.", code="reseller_required")
+    with tenant_atomic(actor.scope):
+        row = _own_membership(actor, membership_id)
+        if row.level != Level.RESELLER or row.role == Role.OWNER:
+            raise errors.Conflict(
+                "Only a member of the reseller who is no owner can be an agent.",
+                code="agent_not_possible",
+            )
+        merchants = list(
+            Merchant.objects.filter(id__in=merchant_ids, reseller_id=actor.reseller_id)
+        )
+        if len(merchants) != len(set(merchant_ids)):
+            raise errors.NotFound("One of the merchants does not exist.", param="merchants")
+        MerchantGrant.objects.filter(
+            user_id=row.user_id, content_object__reseller_id=actor.reseller_id
+        ).delete()
+        person = User.objects.only("id", "email", "name", "is_active", "is_staff").get(
+            id=row.user_id
+        )
+        for merchant in merchants:
+            assign_perm("act_for_merchant", person, merchant)
+        row.only_granted = bool(merchants)
+        writes = Writes()
+        writes.update(row, "only_granted")
+        writes.audit(
+            actor=actor,
+            action="membership.agent_set",
+            target=row.public_id,
+            after={"merchants": sorted(merchant.public_id for merchant in merchants)},
+        )
+        writes.flush()
+    return row
+
+
+def _clean_email(email: str) -> str:
+    address = normalise_email(email)
+    try:
+        validate_email(address)
+    except ValidationError as error:
+        raise errors.InvalidRequest(
+            "This is not an e-mail address.", code="email_invalid", param="email"
+        ) from error
+    return address
+
+
+def _place(actor: Actor, merchant_id: UUID | None) -> dict[str, Any]:
+    """Level and tenant columns of a new invitation."""
+    if actor.merchant_id is not None:
+        if merchant_id not in (None, actor.merchant_id):
+            raise errors.NotFound("There is no such merchant.", param="merchant")
+        merchant_id = actor.merchant_id
+    if actor.reseller_id is None:
+        raise errors.PermissionDenied(
+            "Invite people from a merchant's or reseller's seat.", code="tenant_required"
+        )
+    return {
+        "level": Level.MERCHANT if merchant_id else Level.RESELLER,
+        "platform_id": None,
+        "reseller_id": actor.reseller_id,
+        "merchant_id": merchant_id,
+    }
+
+
+def _check_role(actor: Actor, role: str, *, level: str, own: bool) -> None:
+    """Only an owner makes an owner; a reseller's managers may name a merchant's first one."""
+    allowed = PLATFORM_ROLES if level == Level.PLATFORM else TENANT_ROLES
+    if role not in allowed:
+        raise errors.InvalidRequest(
+            f"role is one of {', '.join(allowed)}.", code="role_unknown", param="role"
+        )
+    if role == Role.OWNER and own and actor.role != Role.OWNER:
+        raise errors.PermissionDenied("Only an owner makes owners.", code="owner_required")
+
+
+def _guard_owner(actor: Actor, row: Membership) -> None:
+    if row.role == Role.OWNER and actor.role != Role.OWNER:
+        raise errors.PermissionDenied("Only an owner changes an owner.", code="owner_required")
+
+
+def _keep_an_owner(row: Membership) -> None:
+    """Refuse to take the last owner away; locks the owners, so that two requests cannot race."""
+    if row.role != Role.OWNER:
+        return
+    owners = list(
+        Membership.objects.select_for_update()
+        .filter(
+            role=Role.OWNER,
+            level=row.level,
+            reseller_id=row.reseller_id,
+            merchant_id=row.merchant_id,
+        )
+        .order_by("id")
+        .values_list("id", flat=True)
+    )
+    if len(owners) <= 1:
+        raise errors.Conflict(
+            "A tenant needs an owner. Make somebody else owner first.", code="last_owner"
+        )
+
+
+def _own_membership(actor: Actor, membership_id: UUID) -> Membership:
+    """The membership of the actor's own tenant and level, locked."""
+    row = Membership.objects.filter(id=membership_id).first()
+    if row is None or not policies.owns(actor, row):
+        raise errors.NotFound("There is no such member.")
+    return row
+
+
+def _own_merchant(actor: Actor, merchant_id: UUID) -> None:
+    merchant = Merchant.objects.filter(id=merchant_id).first()
+    if merchant is None or not policies.owns(actor, merchant):
+        raise errors.NotFound("There is no such merchant.", param="merchant")
+
+
+def _new_person(invitation: Invitation, *, name: str, password: str) -> User:
+    cleaned = " ".join(name.split())[:120]
+    if not cleaned:
+        raise errors.InvalidRequest("Enter your name.", code="name_missing", param="name")
+    person = User(
+        email=invitation.email,
+        name=cleaned,
+        is_staff=invitation.level == Level.PLATFORM,
+    )
+    check_password_strength(password, user=person)
+    person.set_password(password)
+    return person

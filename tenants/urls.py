@@ -1,0 +1,45 @@
+"""Addresses of the tenants room: ``api`` below /v1/, ``pages`` at the root."""
+
+from __future__ import annotations
+
+from django.urls import path
+
+from tenants import api as views
+from tenants import portal
+
+api = [
+    path("auth/login", views.LoginView.as_view(), name="auth-login"),
+    path("auth/refresh", views.RefreshView.as_view(), name="auth-refresh"),
+    path("auth/logout", views.LogoutView.as_view(), name="auth-logout"),
+    path("client/session", views.ClientSessionView.as_view(), name="client-session"),
+    path("api_keys", views.ApiKeysView.as_view(), name="api-keys"),
+    path("api_keys/<str:key_id>", views.ApiKeyView.as_view(), name="api-key"),
+    path("api_keys/<str:key_id>/rotate", views.ApiKeyRotateView.as_view(), name="api-key-rotate"),
+    path("api_keys/<str:key_id>/revoke", views.ApiKeyRevokeView.as_view(), name="api-key-revoke"),
+    path("team", views.TeamView.as_view(), name="team-api"),
+    path("team/invitations", views.InvitationsView.as_view(), name="invitations-api"),
+    path(
+        "team/invitations/<str:invitation_id>",
+        views.InvitationView.as_view(),
+        name="invitation-api",
+    ),
+    path("team/<str:member_id>", views.MemberView.as_view(), name="member-api"),
+    path("merchants", views.MerchantsView.as_view(), name="merchants-api"),
+    path("merchants/<str:merchant_id>", views.MerchantView.as_view(), name="merchant-api"),
+]
+
+pages = [
+    # The address that OAuth clients expect beside ours.
+    path("auth/token", views.ClientSessionView.as_view(), name="auth-token"),
+    path("login", portal.login_page, name="login"),
+    path("login/verify", portal.verify_page, name="login-verify"),
+    path("login/setup", portal.setup_page, name="login-setup"),
+    path("logout", portal.logout_page, name="logout"),
+    path("password/reset", portal.reset_page, name="password-reset"),
+    path(
+        "password/reset/<str:user_id>/<str:token>",
+        portal.reset_confirm_page,
+        name="password-reset-confirm",
+    ),
+    path("invitations/<str:token>", portal.invitation_page, name="invitation"),
+]
