@@ -24,6 +24,7 @@ from devtools.say import Stop
 
 #: Written into the data folder as the last act of making it.
 COMPLETE = "merchantry.complete"
+_ELSEWHERE = "merchantry-dev-"
 NEW_CLUSTER_BYTES = 400_000_000
 
 #: Nothing to keep: a crash of the machine may lose a test database. `synchronous_commit` stays as
@@ -203,8 +204,19 @@ def place_for(home: Home, password: str) -> Cluster:
     return Cluster(base, password, account)
 
 
+def forget_elsewhere(home: Home) -> None:
+    """Delete the database's folder that lies outside the state folder, if there is one."""
+    if not home.postgres_location.exists():
+        return
+    base = Path(home.postgres_location.read_text().strip())
+    # Only a folder that this program named is deleted, whatever the file says.
+    if base.name.startswith(_ELSEWHERE):
+        shutil.rmtree(base, ignore_errors=True)
+    home.postgres_location.unlink()
+
+
 def _folder_elsewhere(home: Home, account: Account) -> Path:
-    name = f"merchantry-dev-{hashlib.sha256(str(home.path).encode()).hexdigest()[:10]}"
+    name = f"{_ELSEWHERE}{hashlib.sha256(str(home.path).encode()).hexdigest()[:10]}"
     for parent in (Path("/var/lib"), Path(tempfile.gettempdir())):
         if not may(account, parent, os.X_OK):
             continue

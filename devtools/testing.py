@@ -34,6 +34,7 @@ def test(arguments: list[str]) -> int:
         finally:
             ignore_stop_signals()
             supervisor.stop_all()
+            postgres.forget_elsewhere(home)
 
 
 def _run(supervisor: Supervisor, arguments: list[str]) -> int:

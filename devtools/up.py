@@ -19,6 +19,7 @@ from typing import Any, TextIO
 from devtools import processes, say, stack
 from devtools.home import ROOT, Home, read_json, write_private
 from devtools.ports import HOST, answers, require_free
+from devtools.postgres import forget_elsewhere
 from devtools.say import Stop
 from devtools.supervisor import (
     Interrupted,
@@ -98,8 +99,8 @@ def _start_everything(supervisor: Supervisor, port: int) -> None:
     servers = stack.start_servers(supervisor, secrets)
     env = stack.platform_env(home, secrets, port=port)
     env |= stack.provision(home, secrets, servers)
-    _migrate(env)
-    _seed(home, env)
+    migrate(env)
+    seed(home, env)
     # What ./dev manage and ./dev demo need to speak to the same servers.
     write_private(home.run / "env.json", json.dumps(_own_part(env)))
     with say.timed("starting web, websockets, worker, beat and relay", "all processes answer"):
@@ -146,8 +147,8 @@ def services(
     )  # fmt: skip
 
 
-def wait_until_ready(supervisor: Supervisor, port: int) -> None:
-    """Wait until web says that it is ready and the websockets' server listens.
+def wait_until_ready(supervisor: Supervisor, port: int, *, websockets: bool = True) -> None:
+    """Wait until web says that it is ready and, if wanted, the websockets' server listens.
 
     Raises:
         Stop: a process ended, or it took too long.
@@ -171,13 +172,14 @@ def wait_until_ready(supervisor: Supervisor, port: int) -> None:
                 f"The logs are in {supervisor.home.log}."
             )
         time.sleep(0.1)
-    if not answers(port + 1, within_s=30):
+    if websockets and not answers(port + 1, within_s=30):
         supervisor.require_alive()
         raise Stop(f"The websockets do not answer; see {supervisor.log_of('ws')}.")
     supervisor.require_alive()
 
 
-def _migrate(env: dict[str, str]) -> None:
+def migrate(env: dict[str, str]) -> None:
+    """Bring the schema up to date. Raises Stop with the migration's own words."""
     with say.timed("migrating the database", "database migrated") as remarks:
         result = stack.run_manage(["migrate", "--no-input"], env)
         if result.returncode:
@@ -186,7 +188,7 @@ def _migrate(env: dict[str, str]) -> None:
         remarks.append(f"with {applied} migrations" if applied else "already")
 
 
-def _seed(home: Home, env: dict[str, str]) -> None:
+def seed(home: Home, env: dict[str, str]) -> None:
     """Make the demo tenants; the command prints `.dev/demo.json` as JSON."""
     with say.timed("making the demo tenants", "demo tenants"):
         result = stack.run_manage(["seed_demo"], env)
@@ -356,13 +358,7 @@ def reset(*, sure: bool) -> int:
 
 
 def _forget(home: Home) -> None:
-    elsewhere = home.postgres_location
-    if elsewhere.exists():
-        base = Path(elsewhere.read_text().strip())
-        # Only a folder that this program named is deleted, whatever the file says.
-        if base.name.startswith("merchantry-dev-"):
-            shutil.rmtree(base, ignore_errors=True)
-        elsewhere.unlink()
+    forget_elsewhere(home)
     for folder in (home.postgres, home.valkey, home.log, home.path / "static"):
         shutil.rmtree(folder, ignore_errors=True)
     for file in (home.demo_file, home.run / "env.json", home.run / "celerybeat-schedule"):
