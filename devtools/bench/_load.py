@@ -1,0 +1,160 @@
+"""A light load generator: keep-alive connections on raw sockets, one thread each.
+
+Runs as a process of its own (`python -m devtools.bench._load`), so that it does not share the
+interpreter with what it measures. It reads one plan as JSON from each line of its input and answers
+each with one line of JSON:
+
+    {"port", "path", "key", "clients", "requests", "bodies": [...]}
+    → {"seconds", "latencies_ms": [...], "statuses": {"201": n}, "replies": [...]}
+
+`bodies` holds one body, used for all, or one for each request. Each request carries a fresh
+Idempotency-Key. `replies` holds the bodies of the answers where the plan asks for them.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import socket
+import sys
+import threading
+import time
+from collections import Counter
+from dataclasses import dataclass, field
+from typing import Any
+
+HOST = "127.0.0.1"
+
+
+@dataclass(slots=True)
+class Outcome:
+    """What one connection saw."""
+
+    latencies_ms: list[float] = field(default_factory=list)
+    statuses: Counter[str] = field(default_factory=Counter)
+    replies: list[Any] = field(default_factory=list)
+    error: str = ""
+
+
+class Connection:
+    """One keep-alive connection; an answer is read by its Content-Length."""
+
+    def __init__(self, port: int) -> None:
+        self._socket = socket.create_connection((HOST, port), timeout=60)
+        self._socket.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        self._buffer = b""
+
+    def ask(self, request: bytes) -> tuple[str, bytes]:
+        self._socket.sendall(request)
+        while (end := self._buffer.find(b"\r\n\r\n")) < 0:
+            self._read()
+        head = self._buffer[:end].lower()
+        at = head.find(b"content-length:")
+        if at < 0:
+            raise ConnectionError("an answer without Content-Length")
+        length = int(head[at + 15 :].split(b"\r\n", 1)[0])
+        while len(self._buffer) < end + 4 + length:
+            self._read()
+        body = self._buffer[end + 4 : end + 4 + length]
+        self._buffer = self._buffer[end + 4 + length :]
+        return head[9:12].decode(), body
+
+    def close(self) -> None:
+        self._socket.close()
+
+    def _read(self) -> None:
+        received = self._socket.recv(65_536)
+        if not received:
+            raise ConnectionError("the server closed the connection")
+        self._buffer += received
+
+
+def run(plan: dict[str, Any]) -> dict[str, Any]:
+    """Send the plan's requests over its connections and say how it went."""
+    clients, requests = int(plan["clients"]), int(plan["requests"])
+    prefix, bodies = _prepared(plan)
+    outcomes = [Outcome() for _ in range(clients)]
+    gate = threading.Barrier(clients + 1)
+    threads = [
+        threading.Thread(
+            target=_client,
+            args=(plan, prefix, bodies, range(number, requests, clients), outcome, gate),
+        )
+        for number, outcome in enumerate(outcomes)
+    ]
+    for thread in threads:
+        thread.start()
+    gate.wait()
+    began = time.perf_counter()
+    for thread in threads:
+        thread.join()
+    seconds = time.perf_counter() - began
+    statuses: Counter[str] = Counter()
+    for outcome in outcomes:
+        statuses += outcome.statuses
+    return {
+        "seconds": seconds,
+        "latencies_ms": [round(each, 3) for outcome in outcomes for each in outcome.latencies_ms],
+        "statuses": dict(statuses),
+        "replies": [reply for outcome in outcomes for reply in outcome.replies],
+        "error": next((outcome.error for outcome in outcomes if outcome.error), ""),
+    }
+
+
+def _prepared(plan: dict[str, Any]) -> tuple[bytes, list[bytes]]:
+    prefix = (
+        f"POST {plan['path']} HTTP/1.1\r\nHost: {HOST}:{plan['port']}\r\n"
+        f"Authorization: Bearer {plan['key']}\r\nContent-Type: application/json\r\n"
+        "Accept: application/json\r\nIdempotency-Key: "
+    ).encode()
+    return prefix, [json.dumps(body, separators=(",", ":")).encode() for body in plan["bodies"]]
+
+
+def _client(
+    plan: dict[str, Any],
+    prefix: bytes,
+    bodies: list[bytes],
+    numbers: range,
+    outcome: Outcome,
+    gate: threading.Barrier,
+) -> None:
+    keep = bool(plan.get("replies"))
+    connection = None
+    try:
+        connection = Connection(int(plan["port"]))
+        gate.wait()
+        for number in numbers:
+            body = bodies[number % len(bodies)]
+            request = b"%b%b\r\nContent-Length: %d\r\n\r\n%b" % (
+                prefix,
+                os.urandom(12).hex().encode(),
+                len(body),
+                body,
+            )
+            began = time.perf_counter()
+            status, answer = connection.ask(request)
+            outcome.latencies_ms.append((time.perf_counter() - began) * 1000)
+            outcome.statuses[status] += 1
+            if keep or status not in ("200", "201", "202"):
+                outcome.replies.append(json.loads(answer))
+    except (OSError, ValueError) as error:
+        outcome.error = f"{type(error).__name__}: {error}"
+        gate.abort()
+    except threading.BrokenBarrierError:
+        outcome.error = "another connection failed"
+    finally:
+        if connection is not None:
+            connection.close()
+
+
+def main() -> None:
+    for line in sys.stdin:
+        try:
+            answer = run(json.loads(line))
+        except threading.BrokenBarrierError:
+            answer = {"error": "the server does not take connections"}
+        print(json.dumps(answer), flush=True)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,123 @@
+"""A platform of the benchmark's own: the processes and settings of production, on empty data."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+import subprocess
+import sys
+import tempfile
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import psutil
+
+from devtools import say, stack, up
+from devtools.home import ROOT, Home, read_json
+from devtools.ports import next_free_pair
+from devtools.postgres import forget_elsewhere
+from devtools.say import Stop
+from devtools.supervisor import Supervisor, ignore_stop_signals, interruptible
+
+
+@dataclass(frozen=True, slots=True)
+class Platform:
+    """A running platform: where it is, what it holds, and how to ask its database."""
+
+    port: int
+    demo: dict[str, Any]
+    admin_url: str
+    web_pid: int
+
+    def web_memory_mb(self) -> float:
+        """Resident memory of the web server's processes together."""
+        leader = psutil.Process(self.web_pid)
+        processes = [leader, *leader.children(recursive=True)]
+        return float(sum(process.memory_info().rss for process in processes)) / 1_048_576
+
+
+@contextlib.contextmanager
+def platform(*, wanted: tuple[str, ...], extra_env: dict[str, str]) -> Iterator[Platform]:
+    """Start PostgreSQL (with every commit on the disk), Valkey and the wanted processes."""
+    # Not under /tmp, which may be memory: a commit has to reach a disk.
+    parent = ROOT / ".dev"
+    parent.mkdir(exist_ok=True)
+    with tempfile.TemporaryDirectory(prefix="bench-", dir=parent) as folder, interruptible():
+        os.chmod(folder, 0o711)
+        home = Home(Path(folder))
+        home.make()
+        supervisor = Supervisor(home)
+        try:
+            yield _start(supervisor, wanted, extra_env)
+        finally:
+            ignore_stop_signals()
+            supervisor.stop_all()
+            forget_elsewhere(home)
+
+
+def _start(supervisor: Supervisor, wanted: tuple[str, ...], extra: dict[str, str]) -> Platform:
+    home = supervisor.home
+    port = next_free_pair(18_000)
+    secrets = stack.read_secrets(home)
+    servers = stack.start_servers(
+        supervisor, secrets, options=("shared_preload_libraries=pg_stat_statements",)
+    )
+    env = stack.platform_env(home, secrets, port=port) | extra
+    env |= stack.provision(home, secrets, servers)
+    up.migrate(env)
+    up.seed(home, env)
+    with say.timed(f"starting {', '.join(wanted)}", "ready"):
+        started = {
+            service.name: supervisor.start(service).pid
+            for service in up.services(home, env, port)
+            if service.name in wanted
+        }
+        up.wait_until_ready(supervisor, port, websockets="ws" in wanted)
+    return Platform(port, read_json(home.demo_file), servers.admin_url, started["web"])
+
+
+class Load:
+    """The load generator's process."""
+
+    def __init__(self) -> None:
+        self._process = subprocess.Popen(
+            [sys.executable, "-m", "devtools.bench._load"],
+            cwd=ROOT,
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            text=True,
+        )
+
+    def __enter__(self) -> Load:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._process.kill()
+        self._process.wait()
+
+    def send(self, **plan: Any) -> dict[str, Any]:
+        """Run one plan of `_load` and return its outcome; anything but 2xx is an error.
+
+        Raises:
+            Stop: the server refused a request, or the connection broke.
+        """
+        assert self._process.stdin is not None
+        assert self._process.stdout is not None
+        self._process.stdin.write(json.dumps(plan) + "\n")
+        self._process.stdin.flush()
+        outcome: dict[str, Any] = json.loads(self._process.stdout.readline() or "{}")
+        refused = {
+            status: count
+            for status, count in outcome.get("statuses", {}).items()
+            if not status.startswith("2")
+        }
+        if outcome.get("error") or refused or not outcome:
+            example = json.dumps(outcome.get("replies", [""])[:1])[:600]
+            raise Stop(
+                f"The load on {plan.get('path')} failed: "
+                f"{outcome.get('error') or refused} {example}"
+            )
+        return outcome
