@@ -8,7 +8,13 @@ class CoreConfig(AppConfig):
     default_auto_field = "django.db.models.BigAutoField"
 
     def ready(self) -> None:
-        from core import task_context  # noqa: F401 - connects the request id to tasks
+        from core import (
+            inbox,
+            outbox,
+            task_context,  # noqa: F401 - connects the request id to tasks
+        )
         from core.logging import configure_logging
 
         configure_logging()
+        # An event about an object means that the object exists: what was parked for it is due.
+        outbox.subscribe_batch("*", inbox.match_parked_for_events)

@@ -67,12 +67,12 @@ def relay_once(*, limit: int = BATCH) -> int:
     return len(events)
 
 
-def claim(*, limit: int = BATCH, lease_s: int = LEASE_S) -> list[OutboxEvent]:
+def claim(*, limit: int = BATCH) -> list[OutboxEvent]:
     """Lease up to `limit` events to this process, oldest first."""
     with tenant_atomic(Scope.worker()):
         with connection.cursor() as cursor:
             cursor.execute("SELECT pg_advisory_xact_lock(%s)", [_CLAIM_LOCK])
-        events = list(OutboxEvent.objects.raw(_CLAIM, [lease_s, limit]))
+        events = list(OutboxEvent.objects.raw(_CLAIM, [LEASE_S, limit]))
     return sorted(events, key=lambda event: event.id)
 
 

@@ -1,0 +1,116 @@
+"""Helpers of the kernel's tests."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+from django.conf import settings
+
+from core import outbox, relay
+from core.context import Actor
+from core.db import Scope, fetch_all, tenant_atomic
+from core.ids import encode, new_id
+from core.models import OutboxEvent
+from core.unit import Writes
+from tests.factories import Tenants
+
+ROOT = Path(__file__).resolve().parent.parent.parent
+
+
+def emit(tenants: Tenants, event_type: str, *, aggregate: str = "", **payload: Any) -> OutboxEvent:
+    """Commit one event of the merchant's, as a service would."""
+    with tenant_atomic(tenants.scope):
+        writes = Writes()
+        event = writes.emit(
+            event_type,
+            aggregate=aggregate or encode("obj", new_id()),
+            payload=payload,
+            merchant_id=tenants.merchant.id,
+            reseller_id=tenants.reseller.id,
+        )
+        writes.flush()
+    return event
+
+
+def audit(tenants: Tenants, action: str, **after: Any) -> None:
+    with tenant_atomic(tenants.scope):
+        writes = Writes()
+        actor = Actor(
+            kind="api_key",
+            id="key_test",
+            merchant_id=tenants.merchant.id,
+            reseller_id=tenants.reseller.id,
+            ip="203.0.113.9",
+        )
+        writes.audit(actor=actor, action=action, target="obj_1", after=after)
+        writes.flush()
+
+
+def drain() -> None:
+    """Deliver whatever other tests have left, and what was just committed."""
+    while relay.relay_once():
+        pass
+
+
+def event_row(event: OutboxEvent) -> OutboxEvent:
+    with tenant_atomic(Scope.worker()):
+        return OutboxEvent.objects.get(id=event.id)
+
+
+def worker_sql(sql: str, params: list[Any]) -> list[tuple[Any, ...]]:
+    with tenant_atomic(Scope.worker()):
+        return fetch_all(sql, params)
+
+
+def lease_runs_out(event: OutboxEvent) -> None:
+    worker_sql(
+        "UPDATE core_outboxevent SET leased_until = clock_timestamp() - interval '1 s'"
+        " WHERE id = %s RETURNING 1",
+        [event.id],
+    )
+
+
+@contextmanager
+def subscribed(
+    pattern: str, handler: Callable[[Any], None], *, batch: bool = False
+) -> Iterator[None]:
+    (outbox.subscribe_batch if batch else outbox.subscribe)(pattern, handler)
+    try:
+        yield
+    finally:
+        outbox.unsubscribe(handler)
+
+
+def eventually(check: Callable[[], Any], *, timeout_s: float = 15.0) -> Any:
+    """Wait for a truthy answer of something that runs in another process."""
+    deadline = time.monotonic() + timeout_s
+    while True:
+        found = check()
+        if found:
+            return found
+        if time.monotonic() > deadline:
+            raise AssertionError("it did not happen in time")
+        time.sleep(0.05)
+
+
+def start_child(log: Path, *options: str) -> subprocess.Popen[bytes]:
+    child = subprocess.Popen(
+        [sys.executable, str(ROOT / "tests/core/relay_child.py"), str(log), *options],
+        cwd=ROOT,
+        env={**os.environ, "DJANGO_SETTINGS_MODULE": settings.SETTINGS_MODULE},
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
+    )
+    eventually(lambda: lines(log), timeout_s=30)
+    return child
+
+
+def lines(log: Path) -> list[str]:
+    return log.read_text().splitlines() if log.exists() else []

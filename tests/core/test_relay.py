@@ -1,0 +1,315 @@
+"""The relay delivers what committed: at least once, in order, through crashes."""
+
+from __future__ import annotations
+
+import signal
+import threading
+from collections import Counter
+from pathlib import Path
+
+import psycopg
+import pytest
+from django.db import connection
+from django.test import override_settings
+
+from core import relay
+from core.context import bind_request_id, request_id
+from core.db import tenant_atomic
+from core.models import OutboxEvent
+from core.unit import Writes
+from tests.core.support import (
+    drain,
+    emit,
+    event_row,
+    eventually,
+    lease_runs_out,
+    lines,
+    start_child,
+    subscribed,
+    worker_sql,
+)
+from tests.factories import Tenants, make_tenants
+
+
+@pytest.fixture
+def tenants() -> Tenants:
+    made = make_tenants(users=False)
+    drain()
+    return made
+
+
+@pytest.fixture
+def log(tmp_path: Path) -> Path:
+    return tmp_path / "child.log"
+
+
+def test_hands_a_committed_event_over_once_under_its_request_id(tenants: Tenants) -> None:
+    seen: list[tuple[str, str]] = []
+    with subscribed("test.*", lambda e: seen.append((e.public_id, request_id()))):
+        with bind_request_id("req-test-0001"):
+            event = emit(tenants, "test.one")
+        drain()
+        drain()
+
+    assert seen == [(event.public_id, "req-test-0001")]
+    row = event_row(event)
+    assert row.delivered_at is not None
+    assert row.attempts == 1
+    assert row.leased_until is None
+
+
+def test_an_event_of_a_rolled_back_transaction_never_was(tenants: Tenants) -> None:
+    seen: list[OutboxEvent] = []
+
+    def change_that_fails() -> None:
+        with tenant_atomic(tenants.scope):
+            writes = Writes()
+            merchant = tenants.merchant.id
+            writes.emit("test.rolled_back", aggregate="x_1", payload={}, merchant_id=merchant)
+            writes.flush()
+            raise RuntimeError
+
+    with subscribed("test.rolled_back", seen.append):
+        with pytest.raises(RuntimeError):
+            change_that_fails()
+        drain()
+
+    assert seen == []
+
+
+def test_an_event_that_commits_late_is_not_passed_over(tenants: Tenants) -> None:
+    seen: list[str] = []
+    written, commit = threading.Event(), threading.Event()
+
+    merchant_id = tenants.merchant.id
+
+    def slow_transaction() -> None:
+        with tenant_atomic(tenants.scope):
+            writes = Writes()
+            writes.emit("test.late", aggregate="obj_slow", payload={}, merchant_id=merchant_id)
+            writes.flush()
+            written.set()
+            commit.wait(10)
+        connection.close()
+
+    with subscribed("test.late", lambda e: seen.append(e.aggregate)):
+        thread = threading.Thread(target=slow_transaction)
+        thread.start()
+        assert written.wait(10)
+        emit(tenants, "test.late", aggregate="obj_quick")
+        drain()
+        assert seen == ["obj_quick"]
+        commit.set()
+        thread.join()
+        drain()
+
+    assert seen == ["obj_quick", "obj_slow"]
+
+
+def test_a_failing_event_holds_back_only_its_own_aggregate(tenants: Tenants) -> None:
+    seen: list[str] = []
+    broken = True
+
+    def handler(event: OutboxEvent) -> None:
+        if broken and event.type == "test.hold.first":
+            raise ValueError("not yet")
+        seen.append(f"{event.aggregate}:{event.type}")
+
+    with subscribed("test.hold.*", handler):
+        first = emit(tenants, "test.hold.first", aggregate="obj_a")
+        second = emit(tenants, "test.hold.second", aggregate="obj_a")
+        emit(tenants, "test.hold.second", aggregate="obj_b")
+        drain()
+        drain()
+
+        assert seen == ["obj_b:test.hold.second"]
+        row = event_row(first)
+        assert "ValueError: not yet" in row.last_error
+        assert row.delivered_at is None
+        assert event_row(second).attempts == 0
+
+        broken = False
+        lease_runs_out(first)
+        drain()
+
+    assert seen[1:] == ["obj_a:test.hold.first", "obj_a:test.hold.second"]
+    assert event_row(second).delivered_at is not None
+
+
+def test_gives_up_after_its_attempts_and_lets_the_next_pass(tenants: Tenants) -> None:
+    seen: list[str] = []
+
+    def handler(event: OutboxEvent) -> None:
+        if event.payload.get("poison"):
+            raise ValueError("poison")
+        seen.append(event.aggregate)
+
+    with subscribed("test.poison", handler):
+        poison = emit(tenants, "test.poison", aggregate="obj_p", poison=True)
+        emit(tenants, "test.poison", aggregate="obj_p")
+        for _ in range(relay.MAX_ATTEMPTS + 3):
+            drain()
+            lease_runs_out(poison)
+
+        row = event_row(poison)
+        assert row.quarantined_at is not None
+        assert row.attempts == relay.MAX_ATTEMPTS
+        assert seen == ["obj_p"]
+
+        assert relay.release_quarantined(event_id=str(poison.id)) == 1
+        drain()
+
+    assert event_row(poison).attempts == 1
+
+
+def test_one_bad_event_does_not_spoil_a_batch(tenants: Tenants) -> None:
+    calls: list[list[str]] = []
+
+    def handler(events: list[OutboxEvent]) -> None:
+        calls.append([e.aggregate for e in events])
+        if any(e.payload.get("bad") for e in events):
+            raise ValueError("bad")
+
+    with subscribed("test.batch", handler, batch=True):
+        emit(tenants, "test.batch", aggregate="obj_1")
+        bad = emit(tenants, "test.batch", aggregate="obj_2", bad=True)
+        good = emit(tenants, "test.batch", aggregate="obj_3")
+        drain()
+
+    assert calls[0] == ["obj_1", "obj_2", "obj_3"]
+    assert calls[1:] == [["obj_1"], ["obj_2"], ["obj_3"]]
+    assert event_row(bad).delivered_at is None
+    assert event_row(good).delivered_at is not None
+
+
+def test_several_relays_share_the_work_and_keep_the_order(tenants: Tenants) -> None:
+    seen: list[tuple[str, int]] = []
+    lock = threading.Lock()
+
+    def handler(event: OutboxEvent) -> None:
+        with lock:
+            seen.append((event.aggregate, event.payload["n"]))
+
+    def work() -> None:
+        try:
+            for _ in range(60):
+                relay.relay_once(limit=7)
+        finally:
+            connection.close()
+
+    with subscribed("test.many", handler):
+        for number in range(40):
+            for aggregate in ("obj_x", "obj_y", "obj_z"):
+                emit(tenants, "test.many", aggregate=aggregate, n=number)
+        threads = [threading.Thread(target=work) for _ in range(3)]
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join()
+        drain()
+
+    assert set(Counter(seen).values()) == {1}
+    for aggregate in ("obj_x", "obj_y", "obj_z"):
+        assert [n for a, n in seen if a == aggregate] == list(range(40))
+
+
+def test_an_event_survives_a_relay_that_is_killed_while_handling_it(
+    tenants: Tenants, log: Path
+) -> None:
+    child = start_child(log, "stall")
+    try:
+        event = emit(tenants, "test.child", aggregate="obj_killed")
+        eventually(lambda: len(lines(log)) == 2)
+    finally:
+        child.send_signal(signal.SIGKILL)
+        child.wait()
+    seen: list[str] = []
+
+    with subscribed("test.child", lambda e: seen.append(e.aggregate)):
+        drain()
+        assert seen == []  # the dead relay's lease still stands
+        assert event_row(event).delivered_at is None
+        lease_runs_out(event)
+        drain()
+
+    assert seen == ["obj_killed"]
+    assert event_row(event).attempts == 2
+
+
+def test_sigterm_finishes_the_batch_and_leaves_nothing_leased(tenants: Tenants, log: Path) -> None:
+    child = start_child(log)
+    event = emit(tenants, "test.child", aggregate="obj_term")
+    eventually(lambda: len(lines(log)) == 2)
+    child.send_signal(signal.SIGTERM)
+
+    assert child.wait(timeout=15) == 0
+    row = event_row(event)
+    assert row.delivered_at is not None
+    assert row.leased_until is None
+
+
+def test_goes_on_after_its_database_connections_are_cut(
+    tenants: Tenants, log: Path, admin_dsn: str
+) -> None:
+    child = start_child(log)
+    try:
+        mine = worker_sql("SELECT pg_backend_pid()", [])[0][0]
+        with psycopg.connect(admin_dsn, autocommit=True) as admin:
+            cut = admin.execute(
+                "SELECT count(pg_terminate_backend(pid)) FROM pg_stat_activity"
+                " WHERE datname = current_database() AND usename = 'merchantry_app' AND pid <> %s",
+                [mine],
+            ).fetchone()
+        assert cut is not None
+        assert cut[0] >= 1
+        emit(tenants, "test.child", aggregate="obj_after_cut")
+        eventually(lambda: any("obj_after_cut" in line for line in lines(log)))
+        assert child.poll() is None
+    finally:
+        child.send_signal(signal.SIGKILL)
+        child.wait()
+
+
+def test_a_lost_valkey_holds_no_event_back(tenants: Tenants) -> None:
+    dead = {
+        "default": {
+            "BACKEND": "channels_redis.pubsub.RedisPubSubChannelLayer",
+            "CONFIG": {"hosts": ["redis://127.0.0.1:1/0"]},
+        }
+    }
+    with override_settings(CHANNEL_LAYERS=dead):
+        event = emit(tenants, "payment.completed", aggregate="pay_x", status="completed")
+        drain()
+
+    assert event_row(event).delivered_at is not None
+
+
+def test_the_lag_is_the_age_of_the_oldest_waiting_event(tenants: Tenants) -> None:
+    drain()
+    assert relay.relay_lag_s() == 0.0
+    event = emit(tenants, "test.lag")
+    worker_sql(
+        "UPDATE core_outboxevent SET created_at = created_at - interval '90 s'"
+        " WHERE id = %s RETURNING 1",
+        [event.id],
+    )
+    assert 89 < relay.relay_lag_s() < 120
+    drain()
+    assert relay.relay_lag_s() == 0.0
+
+
+def test_a_merchant_cannot_change_or_remove_events(tenants: Tenants) -> None:
+    from django.db import ProgrammingError
+
+    event = emit(tenants, "test.kept")
+    for sql in (
+        "UPDATE core_outboxevent SET delivered_at = now() WHERE id = %s",
+        "DELETE FROM core_outboxevent WHERE id = %s",
+    ):
+        with (
+            pytest.raises(ProgrammingError, match="permission denied"),
+            tenant_atomic(tenants.scope),
+            connection.cursor() as cursor,
+        ):
+            cursor.execute(sql, [event.id])
+    assert event_row(event).delivered_at is None

@@ -1,0 +1,20 @@
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import pytest
+
+from tests.factories import Tenants, make_tenants
+from tests.notifications.receiver import Receiver, running_receiver
+
+
+@pytest.fixture
+def receiver(settings) -> Iterator[Receiver]:
+    settings.ALLOW_LOOPBACK_WEBHOOKS = True
+    with running_receiver() as running:
+        yield running
+
+
+@pytest.fixture
+def tenants() -> Tenants:
+    return make_tenants()
