@@ -1,6 +1,6 @@
 """The admin site of the platform's staff: unfold's look, our login, our navigation.
 
-Registered in place of unfold's own site before the apps' ``admin.py`` are discovered. There is no
+Registered in place of unfold's own site, before the apps are asked for theirs. There is no
 second login: staff log in like everybody else and need a second factor. The transaction of a request
 and its content security policy come from ``tenants.middleware.AdminScopeMiddleware``.
 """

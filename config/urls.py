@@ -40,7 +40,7 @@ urlpatterns = [
     *_patterns("pages"),
 ]
 
-handler400 = "portal.views_errors.bad_request"
-handler403 = "portal.views_errors.permission_denied"
-handler404 = "portal.views_errors.not_found"
-handler500 = "portal.views_errors.server_error"
+handler400 = "portal.errors.bad_request"
+handler403 = "portal.errors.permission_denied"
+handler404 = "portal.errors.not_found"
+handler500 = "portal.errors.server_error"

@@ -1,0 +1,135 @@
+"""Serializer fields and base for input from strangers."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+from urllib.parse import urlsplit
+
+from rest_framework import serializers
+
+from core.errors import InvalidRequest, NotFound
+from core.ids import decode
+from core.money import currency, parse_amount
+from core.pan import refuse_card_numbers
+
+_MAX_METADATA_KEYS = 50
+_MAX_METADATA_KEY = 40
+_MAX_METADATA_VALUE = 500
+
+
+class StrictSerializer(serializers.Serializer[Any]):
+    """Refuses parameters that it does not know: a typo must not silently mean nothing."""
+
+    def to_internal_value(self, data: Any) -> dict[str, Any]:
+        if isinstance(data, Mapping):
+            for name in data:
+                if name not in self.fields:
+                    raise InvalidRequest(
+                        f"Unknown parameter {str(name)[:64]!r}.",
+                        code="parameter_unknown",
+                        param=str(name)[:64],
+                    )
+        result: dict[str, Any] = super().to_internal_value(data)
+        return result
+
+    @classmethod
+    def parse(cls, data: Any) -> dict[str, Any]:
+        """The validated values; DRF's ValidationError becomes the first fault, named."""
+        serializer = cls(data=data)
+        serializer.is_valid(raise_exception=True)
+        values: dict[str, Any] = serializer.validated_data
+        return values
+
+
+class AmountField(serializers.IntegerField):
+    """A JSON integer in minor units of the currency beside it; nothing else."""
+
+    def to_internal_value(self, data: Any) -> int:
+        return parse_amount(data, param=self.field_name or "amount")
+
+
+class CurrencyField(serializers.CharField):
+    """An ISO 4217 code in any case; comes out in upper case."""
+
+    def to_internal_value(self, data: Any) -> str:
+        return currency(data, param=self.field_name or "currency").code
+
+
+class TextField(serializers.CharField):
+    """A string, and only a string; refuses card numbers when `guard` is set."""
+
+    def __init__(self, *, guard: bool = False, **kwargs: Any) -> None:
+        kwargs.setdefault("allow_blank", True)
+        kwargs.setdefault("trim_whitespace", True)
+        super().__init__(**kwargs)
+        self.guard = guard
+
+    def to_internal_value(self, data: Any) -> str:
+        if not isinstance(data, str):
+            self.fail("invalid")
+        text = super().to_internal_value(data)
+        if self.guard:
+            refuse_card_numbers(text, self.field_name or "text")
+        return text
+
+
+class IdField(serializers.CharField):
+    """A public id with its prefix; comes out as a UUID. A malformed one is a 404 of its own."""
+
+    def __init__(self, prefix: str, **kwargs: Any) -> None:
+        super().__init__(**kwargs)
+        self.prefix = prefix
+
+    def to_internal_value(self, data: Any) -> Any:
+        try:
+            return decode(self.prefix, data)
+        except NotFound as error:
+            raise NotFound(error.message, param=self.field_name) from error
+
+
+class HttpUrlField(serializers.CharField):
+    """An absolute http(s) URL of at most 500 characters."""
+
+    def to_internal_value(self, data: Any) -> str:
+        if isinstance(data, str) and len(data) <= 500 and data.isprintable():
+            try:
+                parts = urlsplit(data)
+                good = parts.scheme in ("http", "https") and bool(parts.hostname)
+                parts.port  # noqa: B018 - raises for a port out of range
+            except ValueError:
+                good = False
+            if good:
+                return data
+        raise InvalidRequest(
+            "Give an absolute URL that begins with https://.",
+            code="url_invalid",
+            param=self.field_name,
+        )
+
+
+class MetadataField(serializers.DictField):
+    """Up to 50 short string pairs for the merchant's own use; card numbers are refused."""
+
+    def to_internal_value(self, data: Any) -> dict[str, str]:
+        name = self.field_name or "metadata"
+        if not isinstance(data, dict) or len(data) > _MAX_METADATA_KEYS:
+            raise InvalidRequest(
+                f"metadata is an object of at most {_MAX_METADATA_KEYS} string values.",
+                code="metadata_invalid",
+                param=name,
+            )
+        for key, value in data.items():
+            if (
+                not isinstance(value, str)
+                or len(key) > _MAX_METADATA_KEY
+                or len(value) > _MAX_METADATA_VALUE
+            ):
+                raise InvalidRequest(
+                    f"metadata holds strings: keys up to {_MAX_METADATA_KEY} characters, values up "
+                    f"to {_MAX_METADATA_VALUE}.",
+                    code="metadata_invalid",
+                    param=f"{name}.{key[:_MAX_METADATA_KEY]}",
+                )
+        refuse_card_numbers(data, name)
+        return data

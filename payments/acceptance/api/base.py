@@ -1,0 +1,168 @@
+"""What the payment views share: filters out of query strings, and answers of money operations."""
+
+from __future__ import annotations
+
+import datetime as dt
+from collections.abc import Callable, Mapping
+from typing import Any
+
+from django.db import IntegrityError
+from django.utils.dateparse import parse_date, parse_datetime
+from rest_framework.response import Response
+
+from core.api.errors import render_error
+from core.api.renderers import dump, success
+from core.api.views import ApiView
+from core.errors import AppError, CardError, InvalidRequest
+from core.idempotency import Answer, Claim, is_duplicate_claim
+from core.money import parse_amount
+from payments.acceptance.models import Payment, Refund
+from payments.acceptance.representations import payment_json, refund_json
+from payments.acceptance.states import PaymentStatus, RefundStatus
+from tenants.authentication import MerchantFacts, merchant_facts
+
+
+class MoneyView(ApiView):
+    """An operation that may call a provider: its answer is kept with the provider's."""
+
+    idempotency = "required"
+    answers_card_errors = True
+
+    def seller(self) -> MerchantFacts:
+        """The merchant that the key belongs to; read with the key, in the same statement."""
+        facts = getattr(self.request._request, "merchant", None)
+        if facts is None and self.actor.merchant_id is not None:
+            facts = merchant_facts(self.actor.merchant_id)
+        if facts is None:
+            raise InvalidRequest(
+                "Use a key of a merchant: this caller belongs to none.", code="merchant_required"
+            )
+        return facts  # type: ignore[no-any-return]
+
+    def run(
+        self,
+        operation: Callable[[Claim | None], Any],
+        *,
+        resume: Callable[[Any], Any],
+        status: int = 200,
+    ) -> Response:
+        """Run a money operation once per Idempotency-Key.
+
+        The claim is made by the operation itself, together with its first effect. A key that was
+        used before fails there, or the operation fails because it has already been done: in both
+        cases the first answer counts. `resume` reads the object of a request that died half-way;
+        the poller is bringing it to its end.
+        """
+
+        def render(made: Any) -> tuple[int, bytes]:
+            return outcome(made, status)
+
+        claim = self.claim(render)
+        try:
+            made = operation(claim)
+        except IntegrityError as error:
+            if claim is None or not is_duplicate_claim(error):
+                raise
+            return self._earlier(claim, resume, render)
+        except AppError as error:
+            if claim is not None and claim.answer is None:
+                previous = claim.previous() if claim.record is None else None
+                if isinstance(previous, Answer):
+                    return self.replay(previous)
+            elif claim is not None and claim.answer is not None:
+                return self.replay(claim.answer)
+            raise error
+        if claim is not None and claim.answer is not None:
+            return self.replay(claim.answer)
+        code, body = render(made)
+        return Response(body, status=code)
+
+    def _earlier(
+        self,
+        claim: Claim,
+        resume: Callable[[Any], Any],
+        render: Callable[[Any], tuple[int, bytes]],
+    ) -> Response:
+        previous = claim.previous()
+        if isinstance(previous, Answer):
+            return self.replay(previous)
+        code, body = render(resume(previous))
+        return self.replay(Answer(code, body, replayed=True))
+
+
+def outcome(made: Any, status: int) -> tuple[int, bytes]:
+    """The answer for what an operation made: a declined payment is a 402 with the payment in it."""
+    if isinstance(made, AppError):
+        return made.status, dump(render_error(made))
+    if isinstance(made, Payment) and made.status == PaymentStatus.FAILED:
+        return 402, dump(render_error(declined(made)))
+    if isinstance(made, Refund) and made.status == RefundStatus.FAILED:
+        return 402, dump(render_error(refund_failed(made)))
+    render = refund_json if isinstance(made, Refund) else payment_json
+    return status, dump(success(render(made)))
+
+
+def declined(payment: Payment) -> CardError:
+    """The error of a payment that the provider or the issuer declined."""
+    return CardError(
+        payment.failure_message or "The card was declined.",
+        code=payment.failure_code or "card_declined",
+        details={"payment": payment_json(payment)},
+    )
+
+
+def refund_failed(refund: Refund) -> CardError:
+    return CardError(
+        refund.failure_message or "The provider refused the refund.",
+        code=refund.failure_code or "refund_failed",
+        details={"refund": refund_json(refund)},
+    )
+
+
+def moment_of(query: Mapping[str, str], name: str, *, end: bool = False) -> dt.datetime | None:
+    """An ISO 8601 date or time from a query; a bare date as an end means the end of that day.
+
+    Raises:
+        InvalidRequest: neither.
+    """
+    text = query.get(name)
+    if not text:
+        return None
+    try:
+        # A "+" of an offset arrives as a space when the caller did not encode it.
+        value = parse_datetime(text.replace(" ", "+")) if "T" in text else None
+        day = parse_date(text) if value is None else None
+    except ValueError:
+        value = day = None
+    if day is not None:
+        value = dt.datetime.combine(day, dt.time.max if end else dt.time.min, dt.UTC)
+    if value is None:
+        raise InvalidRequest(
+            f"{name} must be a date (2026-11-21) or a time (2026-11-21T09:30:00Z).",
+            code="parameter_invalid",
+            param=name,
+        )
+    return value if value.tzinfo else value.replace(tzinfo=dt.UTC)
+
+
+def amount_of(query: Mapping[str, str], name: str) -> int | None:
+    """A whole number of minor units from a query."""
+    text = query.get(name)
+    if not text:
+        return None
+    number = int(text) if text.isascii() and text.isdigit() and len(text) < 16 else text
+    return parse_amount(number, param=name, minimum=0)
+
+
+def expansions(query: Mapping[str, str], allowed: set[str]) -> set[str]:
+    """The comma-separated `expand` parameter.
+
+    Raises:
+        InvalidRequest: something that cannot be expanded.
+    """
+    wanted = {part.strip() for part in query.get("expand", "").split(",") if part.strip()}
+    if wanted - allowed:
+        raise InvalidRequest(
+            f"expand takes {', '.join(sorted(allowed))}.", code="parameter_invalid", param="expand"
+        )
+    return wanted

@@ -1,0 +1,201 @@
+"""`/v1/customers` and `/v1/payment_methods`."""
+
+from __future__ import annotations
+
+from typing import ClassVar
+
+from django.db import IntegrityError
+from drf_spectacular.utils import OpenApiParameter, extend_schema
+from rest_framework.request import Request
+from rest_framework.response import Response
+
+from core import ids
+from core.api.renderers import dump, success
+from core.api.views import ApiView
+from core.db import tenant_atomic
+from core.errors import InvalidRequest
+from core.idempotency import Answer
+from core.pagination import PageRequest, paginate
+from payments.acceptance import serializers as shapes
+from payments.acceptance.models import Customer, PaymentMethod
+from payments.acceptance.representations import customer_json, payment_method_json
+from payments.acceptance.selectors import (
+    customer_get,
+    customers,
+    payment_method_get,
+    payment_methods,
+)
+from payments.acceptance.services import (
+    customer_create,
+    customer_delete,
+    customer_update,
+    payment_method_attach,
+    payment_method_detach,
+)
+
+_PAGE = [OpenApiParameter("limit", int), OpenApiParameter("cursor", str)]
+
+
+class CustomersView(ApiView):
+    """Create and list customers."""
+
+    tag = "Customers"
+    permissions: ClassVar = {"GET": "customers.read", "POST": "customers.write"}
+
+    @extend_schema(
+        operation_id="customers_list",
+        parameters=[
+            OpenApiParameter("email", str),
+            OpenApiParameter("reference", str),
+            *_PAGE,
+        ],
+        responses={200: shapes.CustomerPage},
+    )
+    def get(self, request: Request) -> Response:
+        """List customers, newest first."""
+        query = self.query
+        page = PageRequest.from_query(query)
+        with tenant_atomic(self.actor.scope):
+            rows = customers(
+                livemode=self.actor.livemode,
+                email=query.get("email", ""),
+                reference=query.get("reference", ""),
+                merchant_id=self.actor.merchant_id,
+            )
+            return Response(paginate(rows, page).render(customer_json))
+
+    @extend_schema(
+        operation_id="customers_create",
+        request=shapes.CustomerWrite,
+        responses={201: shapes.CustomerOut},
+    )
+    def post(self, request: Request) -> Response:
+        """Create a customer."""
+        values = shapes.CustomerWrite.parse(self.body)
+        _require_merchant(self)
+        return self.once(
+            lambda: customer_create(actor=self.actor, **values), render=customer_json
+        )
+
+
+class CustomerView(ApiView):
+    """One customer."""
+
+    tag = "Customers"
+    permissions: ClassVar = {
+        "GET": "customers.read",
+        "PATCH": "customers.write",
+        "DELETE": "customers.write",
+    }
+
+    @extend_schema(operation_id="customers_retrieve", responses={200: shapes.CustomerOut})
+    def get(self, request: Request, customer_id: str) -> Response:
+        """Retrieve a customer."""
+        key = ids.decode(Customer.PREFIX, customer_id)
+        with tenant_atomic(self.actor.scope):
+            found = customer_get(customer_id=key, livemode=self.actor.livemode)
+            return Response(customer_json(found))
+
+    @extend_schema(
+        operation_id="customers_update",
+        request=shapes.CustomerWrite,
+        responses={200: shapes.CustomerOut},
+    )
+    def patch(self, request: Request, customer_id: str) -> Response:
+        """Change a customer."""
+        values = shapes.CustomerWrite.parse(self.body)
+        key = ids.decode(Customer.PREFIX, customer_id)
+        with tenant_atomic(self.actor.scope):
+            changed = customer_update(customer_id=key, actor=self.actor, changes=values)
+        return Response(customer_json(changed))
+
+    @extend_schema(operation_id="customers_delete", responses={200: shapes.CustomerOut})
+    def delete(self, request: Request, customer_id: str) -> Response:
+        """Forget a customer's personal data and detach the saved methods; payments stay."""
+        key = ids.decode(Customer.PREFIX, customer_id)
+        with tenant_atomic(self.actor.scope):
+            return Response(customer_json(customer_delete(customer_id=key, actor=self.actor)))
+
+
+class PaymentMethodsView(ApiView):
+    """Save and list a customer's payment methods."""
+
+    tag = "Customers"
+    permissions: ClassVar = {"GET": "payment_methods.read", "POST": "payment_methods.write"}
+
+    @extend_schema(
+        operation_id="payment_methods_list",
+        parameters=[OpenApiParameter("customer", str, required=True), *_PAGE],
+        responses={200: shapes.PaymentMethodPage},
+    )
+    def get(self, request: Request) -> Response:
+        """List a customer's saved methods, newest first."""
+        query = self.query
+        if not query.get("customer"):
+            raise InvalidRequest(
+                "Name the customer: ?customer=cus_…", code="parameter_missing", param="customer"
+            )
+        key = ids.decode(Customer.PREFIX, query["customer"])
+        page = PageRequest.from_query(query)
+        with tenant_atomic(self.actor.scope):
+            rows = payment_methods(customer_id=key, livemode=self.actor.livemode)
+            return Response(paginate(rows, page).render(payment_method_json))
+
+    @extend_schema(
+        operation_id="payment_methods_create",
+        request=shapes.PaymentMethodAttach,
+        responses={201: shapes.PaymentMethodOut},
+    )
+    def post(self, request: Request) -> Response:
+        """Save a card for a customer: exchange a one-use token for a reusable method."""
+        values = shapes.PaymentMethodAttach.parse(self.body)
+        _require_merchant(self)
+        facts = self.request._request.merchant  # type: ignore[attr-defined]
+        claim = self.claim(lambda made: (201, dump(success(payment_method_json(made)))))
+        if claim is not None:
+            previous = claim.previous()
+            if isinstance(previous, Answer):
+                return self.replay(previous)
+        method = payment_method_attach(
+            customer_id=values["customer"],
+            token=values["token"],
+            actor=self.actor,
+            currency=facts.default_currency,
+        )
+        if claim is None:
+            return Response(payment_method_json(method), status=201)
+        try:
+            with tenant_atomic(self.actor.scope):
+                return self.replay(claim.complete(method))
+        except IntegrityError as error:
+            return self.lost_race(claim, error)
+
+
+class PaymentMethodView(ApiView):
+    """One saved method."""
+
+    tag = "Customers"
+    permissions: ClassVar = {"GET": "payment_methods.read", "DELETE": "payment_methods.write"}
+
+    @extend_schema(
+        operation_id="payment_methods_retrieve", responses={200: shapes.PaymentMethodOut}
+    )
+    def get(self, request: Request, payment_method_id: str) -> Response:
+        """Retrieve a saved method."""
+        key = ids.decode(PaymentMethod.PREFIX, payment_method_id)
+        with tenant_atomic(self.actor.scope):
+            found = payment_method_get(payment_method_id=key, livemode=self.actor.livemode)
+            return Response(payment_method_json(found))
+
+    @extend_schema(operation_id="payment_methods_detach", responses={200: shapes.PaymentMethodOut})
+    def delete(self, request: Request, payment_method_id: str) -> Response:
+        """Detach a saved method: it can no longer be charged."""
+        key = ids.decode(PaymentMethod.PREFIX, payment_method_id)
+        with tenant_atomic(self.actor.scope):
+            gone = payment_method_detach(payment_method_id=key, actor=self.actor)
+            return Response(payment_method_json(gone))
+
+
+def _require_merchant(view: ApiView) -> None:
+    if view.actor.merchant_id is None:
+        raise InvalidRequest("Use a merchant's key.", code="merchant_required")

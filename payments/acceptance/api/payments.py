@@ -1,0 +1,282 @@
+"""`/v1/payments`."""
+
+from __future__ import annotations
+
+from typing import Any, ClassVar
+
+from drf_spectacular.utils import OpenApiExample, OpenApiParameter, extend_schema
+from rest_framework.request import Request
+from rest_framework.response import Response
+
+from core import ids
+from core.api.views import ApiView
+from core.db import tenant_atomic
+from core.errors import InvalidRequest
+from core.idempotency import Claim
+from core.pagination import PageRequest, paginate
+from payments.acceptance import serializers as shapes
+from payments.acceptance.api.base import MoneyView, amount_of, expansions, moment_of
+from payments.acceptance.models import Payment
+from payments.acceptance.representations import event_json, moment, payment_json
+from payments.acceptance.selectors import (
+    PaymentFilter,
+    payment_attempts,
+    payment_events,
+    payment_get,
+    payment_ledger,
+    payments,
+)
+from payments.acceptance.services import (
+    PaymentDraft,
+    payment_cancel,
+    payment_capture,
+    payment_confirm,
+    payment_create,
+)
+from payments.acceptance.states import PaymentStatus
+
+_EXPANDABLE = {"events", "attempts", "ledger"}
+EXAMPLE = OpenApiExample(
+    "A card payment",
+    request_only=True,
+    value={
+        "amount": 4890,
+        "currency": "EUR",
+        "payment_method_token": "tok_01kah8q3v5e0trz5b2m8x1c9dn",
+        "confirm": True,
+        "reference": "order-1042",
+    },
+)
+
+
+def _filters() -> list[OpenApiParameter]:
+    texts = {
+        "status": "One or several statuses, separated by commas.",
+        "created_from": "From this date or time on.",
+        "created_to": "Up to this date or time.",
+        "customer": "A customer's id.",
+        "reference": "Your own reference, exactly.",
+        "last4": "The last four digits of the card.",
+        "email": "The customer's e-mail.",
+        "currency": "ISO 4217 code.",
+        "cursor": "`next_cursor` of the page before.",
+    }
+    parameters = [OpenApiParameter(name, str, description=text) for name, text in texts.items()]
+    for name in ("amount_min", "amount_max"):
+        parameters.append(OpenApiParameter(name, int, description="Minor units."))
+    parameters.append(OpenApiParameter("limit", int, description="1 to 100, 25 by default."))
+    return parameters
+
+
+class _PaymentOperation(MoneyView):
+    tag = "Payments"
+
+    def _resume(self, payment_id: Any) -> Payment:
+        with tenant_atomic(self.actor.scope):
+            return payment_get(payment_id=payment_id, livemode=self.actor.livemode)
+
+
+class PaymentsView(_PaymentOperation):
+    """Create and list payments."""
+
+    permissions: ClassVar = {"GET": "payments.read", "POST": "payments.create"}
+
+    @extend_schema(
+        operation_id="payments_list",
+        parameters=_filters(),
+        responses={200: shapes.PaymentPage},
+    )
+    def get(self, request: Request) -> Response:
+        """List payments, newest first."""
+        query = self.query
+        wanted = payment_filter(query, livemode=self.actor.livemode)
+        page = PageRequest.from_query(query)
+        with tenant_atomic(self.actor.scope):
+            return Response(paginate(payments(wanted), page).render(payment_json))
+
+    @extend_schema(
+        operation_id="payments_create",
+        request=shapes.PaymentCreate,
+        responses={201: shapes.PaymentOut},
+        examples=[EXAMPLE],
+    )
+    def post(self, request: Request) -> Response:
+        """Create a payment and, with `confirm`, charge it.
+
+        States: `pending` → `processing` → `completed`, `failed` or `requires_action`. A decline is
+        402 with `error.type` `card_error`, the decline code in `error.code` and the failed payment
+        in `error.details.payment`. A payment that needs the payer carries
+        `next_action: {"type": "redirect", "url"}`. No answer from the provider leaves it
+        `processing`: never charge again, we find out.
+        """
+        values = shapes.PaymentCreate.parse(self.body)
+        seller, actor = self.seller(), self.actor
+        draft = PaymentDraft(
+            amount_minor=values["amount"],
+            currency=values["currency"],
+            token=values.get("payment_method_token", ""),
+            customer_id=values.get("customer"),
+            payment_method_id=values.get("payment_method"),
+            manual_capture=values["capture_method"] == "manual",
+            return_url=values.get("return_url", ""),
+            description=values.get("description", ""),
+            reference=values.get("reference", ""),
+            statement_descriptor=values.get("statement_descriptor", ""),
+            metadata=values.get("metadata", {}),
+        )
+
+        def operation(claim: Claim | None) -> Payment:
+            return payment_create(
+                draft=draft, seller=seller, actor=actor, confirm=values["confirm"], claim=claim
+            )
+
+        return self.run(operation, resume=self._resume, status=201)
+
+
+class PaymentView(ApiView):
+    """One payment."""
+
+    tag = "Payments"
+    permissions: ClassVar = {"GET": "payments.read"}
+
+    @extend_schema(
+        operation_id="payments_retrieve",
+        parameters=[
+            OpenApiParameter("expand", str, description="Any of events, attempts, ledger.")
+        ],
+        responses={200: shapes.PaymentOut},
+    )
+    def get(self, request: Request, payment_id: str) -> Response:
+        """Retrieve a payment."""
+        wanted = expansions(self.query, _EXPANDABLE)
+        key = ids.decode(Payment.PREFIX, payment_id)
+        with tenant_atomic(self.actor.scope):
+            payment = payment_get(payment_id=key, livemode=self.actor.livemode)
+            data = payment_json(payment)
+            if "events" in wanted:
+                data["events"] = [event_json(event) for event in payment_events(payment_id=key)]
+            if "attempts" in wanted:
+                data["attempts"] = [_attempt(each) for each in payment_attempts(payment_id=key)]
+            if "ledger" in wanted:
+                data["ledger"] = [line.as_json() for line in payment_ledger(payment)]
+        return Response(data)
+
+
+class PaymentConfirmView(_PaymentOperation):
+    permissions: ClassVar = {"POST": "payments.create"}
+
+    @extend_schema(
+        operation_id="payments_confirm",
+        request=shapes.PaymentConfirm,
+        responses={200: shapes.PaymentOut},
+    )
+    def post(self, request: Request, payment_id: str) -> Response:
+        """Charge a payment that was created without `confirm`."""
+        values = shapes.PaymentConfirm.parse(self.body)
+        key = ids.decode(Payment.PREFIX, payment_id)
+        seller, actor = self.seller(), self.actor
+
+        def operation(claim: Claim | None) -> Payment:
+            return payment_confirm(
+                payment_id=key,
+                seller=seller,
+                actor=actor,
+                token=values.get("payment_method_token", ""),
+                payment_method_id=values.get("payment_method"),
+                return_url=values.get("return_url", ""),
+                claim=claim,
+            )
+
+        return self.run(operation, resume=self._resume)
+
+
+class PaymentCaptureView(_PaymentOperation):
+    permissions: ClassVar = {"POST": "payments.capture"}
+
+    @extend_schema(
+        operation_id="payments_capture",
+        request=shapes.PaymentCapture,
+        responses={200: shapes.PaymentOut},
+    )
+    def post(self, request: Request, payment_id: str) -> Response:
+        """Capture an authorised payment, in full or in part; the remainder is released."""
+        values = shapes.PaymentCapture.parse(self.body)
+        key = ids.decode(Payment.PREFIX, payment_id)
+        merchant_id, actor = self.seller().merchant_id, self.actor
+
+        def operation(claim: Claim | None) -> Payment:
+            return payment_capture(
+                payment_id=key,
+                actor=actor,
+                merchant_id=merchant_id,
+                amount_minor=values.get("amount"),
+                claim=claim,
+            )
+
+        return self.run(operation, resume=self._resume)
+
+
+class PaymentCancelView(_PaymentOperation):
+    permissions: ClassVar = {"POST": "payments.cancel"}
+
+    @extend_schema(
+        operation_id="payments_cancel",
+        request=shapes.PaymentCancel,
+        responses={200: shapes.PaymentOut},
+    )
+    def post(self, request: Request, payment_id: str) -> Response:
+        """Cancel a payment that has not been captured; an authorisation is released."""
+        shapes.PaymentCancel.parse(self.body)
+        key = ids.decode(Payment.PREFIX, payment_id)
+        merchant_id, actor = self.seller().merchant_id, self.actor
+
+        def operation(claim: Claim | None) -> Payment:
+            return payment_cancel(
+                payment_id=key, actor=actor, merchant_id=merchant_id, claim=claim
+            )
+
+        return self.run(operation, resume=self._resume)
+
+
+def payment_filter(query: dict[str, str], *, livemode: bool) -> PaymentFilter:
+    """The filters of a payment list, from a query string.
+
+    Raises:
+        InvalidRequest: an unknown status, a malformed time or amount.
+    """
+    statuses = tuple(part for part in query.get("status", "").split(",") if part)
+    unknown = set(statuses) - set(PaymentStatus.values)
+    if unknown:
+        raise InvalidRequest(
+            f"status takes {', '.join(PaymentStatus.values)}.",
+            code="parameter_invalid",
+            param="status",
+        )
+    customer = query.get("customer")
+    merchant = query.get("merchant")
+    return PaymentFilter(
+        livemode=livemode,
+        statuses=statuses,
+        created_from=moment_of(query, "created_from"),
+        created_to=moment_of(query, "created_to", end=True),
+        amount_min_minor=amount_of(query, "amount_min"),
+        amount_max_minor=amount_of(query, "amount_max"),
+        currency=query.get("currency", ""),
+        customer_id=ids.decode("cus", customer) if customer else None,
+        merchant_id=ids.decode("mer", merchant) if merchant else None,
+        reference=query.get("reference", ""),
+        last4=query.get("last4", ""),
+        email=query.get("email", ""),
+        search=query.get("search", ""),
+    )
+
+
+def _attempt(intent: Any) -> dict[str, Any]:
+    failure = {"code": intent.failure_code, "message": intent.failure_message}
+    return {
+        "id": intent.public_id,
+        "state": intent.state,
+        "provider_id": intent.external_id or None,
+        "failure": failure if intent.failure_code else None,
+        "created_at": moment(intent.created_at),
+    }

@@ -1,0 +1,92 @@
+"""`/v1/refunds`."""
+
+from __future__ import annotations
+
+from typing import Any, ClassVar
+
+from drf_spectacular.utils import OpenApiParameter, extend_schema
+from rest_framework.request import Request
+from rest_framework.response import Response
+
+from core import ids
+from core.api.views import ApiView
+from core.db import tenant_atomic
+from core.idempotency import Claim
+from core.pagination import PageRequest, paginate
+from payments.acceptance import serializers as shapes
+from payments.acceptance.api.base import MoneyView
+from payments.acceptance.models import Refund
+from payments.acceptance.representations import refund_json
+from payments.acceptance.selectors import refund_get, refunds
+from payments.acceptance.services import refund_create
+
+
+class RefundsView(MoneyView):
+    """Create and list refunds."""
+
+    tag = "Refunds"
+    permissions: ClassVar = {"GET": "refunds.read", "POST": "payments.refund"}
+
+    @extend_schema(
+        operation_id="refunds_list",
+        parameters=[
+            OpenApiParameter("payment", str, description="The refunds of one payment."),
+            OpenApiParameter("limit", int),
+            OpenApiParameter("cursor", str),
+        ],
+        responses={200: shapes.RefundPage},
+    )
+    def get(self, request: Request) -> Response:
+        """List refunds, newest first."""
+        query = self.query
+        payment = query.get("payment")
+        page = PageRequest.from_query(query)
+        payment_id = ids.decode("pay", payment) if payment else None
+        with tenant_atomic(self.actor.scope):
+            rows = refunds(livemode=self.actor.livemode, payment_id=payment_id)
+            return Response(paginate(rows, page).render(refund_json))
+
+    @extend_schema(
+        operation_id="refunds_create",
+        request=shapes.RefundCreate,
+        responses={201: shapes.RefundOut},
+    )
+    def post(self, request: Request) -> Response:
+        """Refund a payment, in part or whole.
+
+        States: `processing` → `completed` or `failed`. The amount is claimed at once: refunds sent
+        at the same time can never exceed what was captured.
+        """
+        values = shapes.RefundCreate.parse(self.body)
+        merchant_id, actor = self.seller().merchant_id, self.actor
+
+        def operation(claim: Claim | None) -> Refund:
+            return refund_create(
+                payment_id=values["payment"],
+                merchant_id=merchant_id,
+                actor=actor,
+                amount_minor=values.get("amount"),
+                reason=values.get("reason", ""),
+                metadata=values.get("metadata"),
+                claim=claim,
+            )
+
+        return self.run(operation, resume=self._resume, status=201)
+
+    def _resume(self, refund_id: Any) -> Refund:
+        with tenant_atomic(self.actor.scope):
+            return refund_get(refund_id=refund_id, livemode=self.actor.livemode)
+
+
+class RefundView(ApiView):
+    """One refund."""
+
+    tag = "Refunds"
+    permissions: ClassVar = {"GET": "refunds.read"}
+
+    @extend_schema(operation_id="refunds_retrieve", responses={200: shapes.RefundOut})
+    def get(self, request: Request, refund_id: str) -> Response:
+        """Retrieve a refund."""
+        key = ids.decode(Refund.PREFIX, refund_id)
+        with tenant_atomic(self.actor.scope):
+            return Response(refund_json(refund_get(refund_id=key, livemode=self.actor.livemode)))

@@ -1,0 +1,88 @@
+"""`/v1/tokens`: a card becomes a token in the payer's browser, with a publishable key."""
+
+from __future__ import annotations
+
+from typing import ClassVar
+
+from drf_spectacular.utils import OpenApiExample, extend_schema
+from rest_framework.request import Request
+from rest_framework.response import Response
+
+from core import ids
+from core.api.views import ApiView
+from core.errors import InvalidRequest
+from core.ratelimit import Rate
+from payments.acceptance import serializers as shapes
+from payments.acceptance.representations import moment
+from payments.providers.sandbox.vault import CardInput, tokenize
+
+
+class TokensView(ApiView):
+    """Exchange a test card for a token that is good for one use within 15 minutes."""
+
+    tag = "Tokens"
+    permissions: ClassVar = {"POST": "tokens.create"}
+    rate: ClassVar = Rate(limit=60_000, period_s=60)
+    # A token moves nothing and lives 15 minutes; a stored answer would keep it for 30 days.
+    idempotency = "none"
+
+    @extend_schema(
+        operation_id="tokens_create",
+        request=shapes.TokenCreate,
+        responses={201: shapes.Token},
+        examples=[
+            OpenApiExample(
+                "A test card",
+                request_only=True,
+                value={
+                    "card": {
+                        "number": "4242 4242 4242 4242",
+                        "exp_month": 12,
+                        "exp_year": 2034,
+                        "cvc": "123",
+                    }
+                },
+            )
+        ],
+    )
+    def post(self, request: Request) -> Response:
+        """Tokenise a test card.
+
+        The number goes to the sandbox's vault and nowhere else. In live mode cards never reach us:
+        the provider's own fields make the token.
+        """
+        actor = self.actor
+        if actor.livemode:
+            raise InvalidRequest(
+                "Live cards are tokenised by the provider's own card fields, not here. Use a test "
+                "key, or take the token that the provider's script gives.",
+                code="tokens_test_mode_only",
+            )
+        card = shapes.TokenCreate.parse(self.body)["card"]
+        if actor.merchant_id is None:
+            raise InvalidRequest("Use a merchant's key.", code="merchant_required")
+        token = tokenize(
+            card=CardInput(
+                number=card["number"],
+                exp_month=card["exp_month"],
+                exp_year=card["exp_year"],
+                cvc=card["cvc"],
+            ),
+            merchant_key=ids.encode("mer", actor.merchant_id),
+        )
+        return Response(
+            {
+                "id": token.id,
+                "object": "token",
+                "card": {
+                    "brand": token.brand,
+                    "last4": token.last4,
+                    "exp_month": token.exp_month,
+                    "exp_year": token.exp_year,
+                    "funding": token.funding,
+                },
+                "livemode": False,
+                "expires_at": moment(token.expires_at),
+            },
+            status=201,
+        )

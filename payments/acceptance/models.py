@@ -1,0 +1,203 @@
+"""Money in, as a merchant speaks of it: customers, saved methods, payments, refunds."""
+
+from __future__ import annotations
+
+from typing import ClassVar
+
+from django.db import models
+from django.db.models import F, Q
+from django.utils import timezone
+
+from core.models import TenantOwned
+from payments.acceptance.states import PaymentStatus, RefundStatus
+
+
+class Customer(TenantOwned):
+    """Somebody who pays a merchant. The merchant's own words: no identity check stands behind."""
+
+    PREFIX: ClassVar[str] = "cus"
+
+    email = models.EmailField(blank=True)
+    name = models.CharField(max_length=120, blank=True)
+    reference = models.CharField(max_length=100, blank=True, help_text="The merchant's own id.")
+    metadata = models.JSONField(default=dict, blank=True)
+    deleted_at = models.DateTimeField(null=True)
+
+    class Meta:
+        constraints: ClassVar = [
+            models.UniqueConstraint(
+                fields=["merchant_id", "livemode", "id"], name="customer_of_merchant"
+            ),
+        ]
+        indexes: ClassVar = [
+            models.Index(
+                fields=["merchant_id", "livemode", "-id"], name="customer_merchant_newest"
+            ),
+            models.Index(fields=["merchant_id", "email"], name="customer_email"),
+        ]
+
+
+class PaymentMethod(TenantOwned):
+    """A card that a customer lets the merchant charge again: the provider's token, never a PAN."""
+
+    PREFIX: ClassVar[str] = "pm"
+
+    customer = models.ForeignKey(
+        Customer, null=True, on_delete=models.PROTECT, related_name="payment_methods"
+    )
+    provider_account_id = models.UUIDField()
+    provider_method = models.CharField(max_length=100)
+    provider_customer = models.CharField(max_length=100, blank=True)
+    brand = models.CharField(max_length=20)
+    last4 = models.CharField(max_length=4)
+    exp_month = models.PositiveSmallIntegerField()
+    exp_year = models.PositiveSmallIntegerField()
+    fingerprint = models.CharField(max_length=64, blank=True)
+    detached_at = models.DateTimeField(null=True)
+
+    class Meta:
+        constraints: ClassVar = [
+            models.UniqueConstraint(
+                fields=["merchant_id", "livemode", "id"], name="payment_method_of_merchant"
+            ),
+        ]
+        indexes: ClassVar = [
+            models.Index(fields=["customer", "-id"], name="payment_method_customer"),
+        ]
+
+
+class Payment(TenantOwned):
+    """A sum that a payer owes a merchant. Amounts are in minor units of `currency`.
+
+    `amount_refunded_minor` is claimed when a refund is requested and given back when it fails, so
+    that concurrent refunds can never exceed the capture. `version` counts the writes; each is
+    conditional on the one read.
+    """
+
+    PREFIX: ClassVar[str] = "pay"
+
+    amount_minor = models.BigIntegerField()
+    currency = models.CharField(max_length=5)
+    status = models.CharField(
+        max_length=16, choices=PaymentStatus.choices, default=PaymentStatus.PENDING
+    )
+    version = models.PositiveIntegerField(default=1)
+    manual_capture = models.BooleanField(default=False)
+    amount_capturable_minor = models.BigIntegerField(default=0)
+    amount_captured_minor = models.BigIntegerField(default=0)
+    amount_refunded_minor = models.BigIntegerField(default=0)
+    amount_disputed_minor = models.BigIntegerField(default=0)
+    fee_minor = models.BigIntegerField(default=0)
+
+    customer = models.ForeignKey(
+        Customer, null=True, on_delete=models.PROTECT, related_name="payments"
+    )
+    payment_method = models.ForeignKey(
+        PaymentMethod, null=True, on_delete=models.PROTECT, related_name="payments"
+    )
+    token = models.CharField(max_length=100, blank=True)
+    intent_id = models.UUIDField(null=True, help_text="The attempt that counts.")
+    channel = models.CharField(max_length=16, default="api", help_text="Where it was taken.")
+    card = models.JSONField(default=dict, blank=True)
+    last4 = models.CharField(max_length=4, blank=True)
+
+    description = models.CharField(max_length=500, blank=True)
+    reference = models.CharField(max_length=100, blank=True)
+    statement_descriptor = models.CharField(max_length=22, blank=True)
+    metadata = models.JSONField(default=dict, blank=True)
+    return_url = models.CharField(max_length=500, blank=True)
+    next_action_url = models.CharField(max_length=500, blank=True)
+    failure_code = models.CharField(max_length=64, blank=True)
+    failure_message = models.CharField(max_length=300, blank=True)
+
+    available_at = models.DateTimeField(null=True, help_text="When the net becomes available.")
+    released_at = models.DateTimeField(null=True)
+    completed_at = models.DateTimeField(null=True)
+    updated_at = models.DateTimeField(default=timezone.now)
+
+    class Meta:
+        constraints: ClassVar = [
+            models.CheckConstraint(
+                condition=Q(amount_minor__gt=0)
+                & Q(amount_captured_minor__gte=0)
+                & Q(amount_captured_minor__lte=F("amount_minor"))
+                & Q(amount_refunded_minor__gte=0)
+                & Q(amount_refunded_minor__lte=F("amount_captured_minor"))
+                & Q(amount_disputed_minor__gte=0),
+                name="payment_amounts_in_range",
+            ),
+            models.CheckConstraint(
+                condition=Q(status__in=PaymentStatus.values), name="payment_status_known"
+            ),
+            models.UniqueConstraint(
+                fields=["merchant_id", "livemode", "id"], name="payment_of_merchant"
+            ),
+        ]
+        indexes: ClassVar = [
+            models.Index(fields=["merchant_id", "livemode", "-id"], name="payment_merchant_newest"),
+            models.Index(fields=["reseller_id", "livemode", "-id"], name="payment_reseller_newest"),
+            models.Index(
+                fields=["merchant_id", "livemode", "status", "-id"], name="payment_merchant_status"
+            ),
+            models.Index(
+                fields=["merchant_id", "reference"],
+                name="payment_reference",
+                condition=~Q(reference=""),
+            ),
+            models.Index(fields=["merchant_id", "last4", "-id"], name="payment_last4"),
+            models.Index(fields=["customer", "-id"], name="payment_customer"),
+            models.Index(
+                fields=["available_at"],
+                name="payment_to_release",
+                condition=Q(released_at__isnull=True) & Q(available_at__isnull=False),
+            ),
+        ]
+
+
+class PaymentEvent(TenantOwned):
+    """One line of a payment's history; append-only, written with the change that it tells."""
+
+    PREFIX: ClassVar[str] = "pev"
+
+    payment = models.ForeignKey(Payment, on_delete=models.PROTECT, related_name="events")
+    type = models.CharField(max_length=40)
+    status = models.CharField(max_length=16)
+    amount_minor = models.BigIntegerField(null=True)
+    actor_kind = models.CharField(max_length=16)
+    actor_label = models.CharField(max_length=200, blank=True)
+    message = models.CharField(max_length=300, blank=True)
+    data = models.JSONField(default=dict, blank=True)
+
+    class Meta:
+        indexes: ClassVar = [models.Index(fields=["payment", "id"], name="payment_event_order")]
+
+
+class Refund(TenantOwned):
+    """Money that goes back to the payer, in part or whole."""
+
+    PREFIX: ClassVar[str] = "ref"
+
+    payment = models.ForeignKey(Payment, on_delete=models.PROTECT, related_name="refunds")
+    amount_minor = models.BigIntegerField()
+    currency = models.CharField(max_length=5)
+    status = models.CharField(
+        max_length=12, choices=RefundStatus.choices, default=RefundStatus.PROCESSING
+    )
+    reason = models.CharField(max_length=100, blank=True)
+    intent_id = models.UUIDField(null=True)
+    failure_code = models.CharField(max_length=64, blank=True)
+    failure_message = models.CharField(max_length=300, blank=True)
+    metadata = models.JSONField(default=dict, blank=True)
+    updated_at = models.DateTimeField(default=timezone.now)
+
+    class Meta:
+        constraints: ClassVar = [
+            models.CheckConstraint(condition=Q(amount_minor__gt=0), name="refund_amount_positive"),
+            models.CheckConstraint(
+                condition=Q(status__in=RefundStatus.values), name="refund_status_known"
+            ),
+        ]
+        indexes: ClassVar = [
+            models.Index(fields=["merchant_id", "livemode", "-id"], name="refund_merchant_newest"),
+            models.Index(fields=["payment", "id"], name="refund_payment"),
+        ]

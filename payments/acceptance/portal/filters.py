@@ -1,0 +1,167 @@
+"""What people type into the filters of the payments list, read into a `PaymentFilter`.
+
+The list, its cursor pages and the export all read the same query string through this module, so
+that an export holds exactly what the list shows.
+"""
+
+from __future__ import annotations
+
+import datetime as dt
+from dataclasses import dataclass, field
+from decimal import Decimal, InvalidOperation
+from typing import Any
+
+from django.http import QueryDict
+from django.utils.dateparse import parse_date
+
+from core import errors, ids
+from core.money import MAX_AMOUNT_MINOR, currency, format_money
+from payments.acceptance.models import Customer
+from payments.acceptance.selectors import PaymentFilter
+from payments.acceptance.states import PaymentStatus
+from tenants.models import Merchant
+from tenants.seats import Seat
+
+FIELDS = (
+    "q", "status", "from", "to", "min", "max", "currency",
+    "customer", "reference", "last4", "email", "merchant",
+)  # fmt: skip
+
+TABS = (
+    ("", "All"),
+    (PaymentStatus.COMPLETED.value, "Completed"),
+    (PaymentStatus.PROCESSING.value, "Processing"),
+    (PaymentStatus.REQUIRES_ACTION.value, "Requires action"),
+    (PaymentStatus.FAILED.value, "Failed"),
+    (PaymentStatus.CANCELED.value, "Canceled"),
+)
+
+
+def parse_major(text: str, code: str) -> int:
+    """An amount as a person writes it ("1,234.50") in minor units of the currency.
+
+    Raises:
+        InvalidRequest: not a number, more decimals than the currency has, negative or too large.
+    """
+    exponent = currency(code).exponent
+    cleaned = text.strip().replace(" ", "").replace("\u00a0", "").replace(",", "")
+    example = f"{Decimal(4890).scaleb(-exponent)}"
+    try:
+        value = Decimal(cleaned)
+    except InvalidOperation:
+        value = Decimal("NaN")
+    if not value.is_finite():
+        raise errors.InvalidRequest(f"Enter an amount, like {example}.")
+    minor = value.scaleb(exponent)
+    if minor != minor.to_integral_value():
+        decimals = "no decimals" if exponent == 0 else f"at most {exponent} decimals"
+        raise errors.InvalidRequest(f"{code.upper()} has {decimals}. Enter it like {example}.")
+    if minor < 0:
+        raise errors.InvalidRequest("An amount cannot be negative.")
+    if minor > MAX_AMOUNT_MINOR:
+        raise errors.InvalidRequest(f"The most is {format_money(MAX_AMOUNT_MINOR, code)}.")
+    return int(minor)
+
+
+@dataclass(slots=True)
+class FilterForm:
+    """The filters as typed, as understood, and what was wrong with them."""
+
+    values: dict[str, str]
+    wanted: PaymentFilter
+    problems: dict[str, str] = field(default_factory=dict)
+    chips: dict[str, str] = field(default_factory=dict)
+
+    @property
+    def active(self) -> bool:
+        """Whether anything is narrowed at all."""
+        return any(value for name, value in self.values.items() if name != "currency")
+
+
+def read_filters(query: QueryDict, seat: Seat) -> FilterForm:
+    """Read the query string; problems are told by field, and a field with one narrows nothing."""
+    values = {name: query.get(name, "").strip()[:200] for name in FIELDS}
+    problems: dict[str, str] = {}
+    code = (values["currency"] or seat.default_currency or "USD").upper()
+
+    def attempt(name: str, read: Any) -> Any:
+        if not values[name]:
+            return None
+        try:
+            return read(values[name])
+        except errors.AppError as error:
+            problems[name] = error.message
+        except ValueError:
+            problems[name] = "Enter a date, like 2026-11-21."
+        return None
+
+    attempt("currency", lambda text: currency(text))
+    if "currency" in problems:
+        code = "USD"
+    low = attempt("min", lambda text: parse_major(text, code))
+    high = attempt("max", lambda text: parse_major(text, code))
+    if low is not None and high is not None and low > high:
+        problems["max"] = "The upper amount is below the lower one."
+    since, until = attempt("from", _date), attempt("to", _date)
+    if since and until and since > until:
+        problems["to"] = "The last day is before the first one."
+    if values["last4"] and not (len(values["last4"]) == 4 and values["last4"].isdigit()):
+        problems["last4"] = "Enter the last four digits of the card."
+    if values["status"] and values["status"] not in PaymentStatus.values:
+        problems["status"] = "There is no such status."
+    narrowed = low is not None or high is not None or bool(values["currency"])
+    wanted = PaymentFilter(
+        livemode=seat.livemode,
+        statuses=(values["status"],) if values["status"] in PaymentStatus.values else (),
+        created_from=_start(since),
+        created_to=_end(until),
+        amount_min_minor=low,
+        amount_max_minor=high,
+        currency=code if narrowed else "",
+        customer_id=attempt("customer", lambda text: ids.decode(Customer.PREFIX, text)),
+        merchant_id=attempt("merchant", lambda text: ids.decode(Merchant.PREFIX, text)),
+        reference=values["reference"],
+        last4=values["last4"] if "last4" not in problems else "",
+        email=values["email"],
+        search=values["q"],
+    )
+    return FilterForm(values, wanted, problems, _chips(values, low, high, code))
+
+
+def _date(text: str) -> dt.date:
+    day = parse_date(text)
+    if day is None:
+        raise ValueError(text)
+    return day
+
+
+def _start(day: dt.date | None) -> dt.datetime | None:
+    return None if day is None else dt.datetime.combine(day, dt.time.min, tzinfo=dt.UTC)
+
+
+def _end(day: dt.date | None) -> dt.datetime | None:
+    return None if day is None else dt.datetime.combine(day, dt.time.max, tzinfo=dt.UTC)
+
+
+def _chips(values: dict[str, str], low: int | None, high: int | None, code: str) -> dict[str, str]:
+    """What each filter's button says when it is in use."""
+    chips: dict[str, str] = {}
+    since, until = values["from"], values["to"]
+    if since or until:
+        chips["date"] = f"{since or '…'} to {until or '…'}"
+    if low is not None and high is not None:
+        chips["amount"] = f"{format_money(low, code)} to {format_money(high, code)}"
+    elif low is not None:
+        chips["amount"] = f"at least {format_money(low, code)}"
+    elif high is not None:
+        chips["amount"] = f"at most {format_money(high, code)}"
+    elif values["currency"]:
+        chips["amount"] = values["currency"].upper()
+    who = values["email"] or values["customer"]
+    if who:
+        chips["customer"] = who
+    if values["last4"]:
+        chips["card"] = f"•••• {values['last4']}"
+    if values["reference"]:
+        chips["reference"] = values["reference"]
+    return chips

@@ -1,0 +1,267 @@
+"""Views: list, export, one payment, and what can be done to it."""
+
+from __future__ import annotations
+
+import secrets
+from collections.abc import Callable
+from typing import Any
+from uuid import UUID
+
+from django.contrib import messages
+from django.db import IntegrityError
+from django.http import HttpResponse, StreamingHttpResponse
+from django.http.response import HttpResponseBase
+from django.shortcuts import redirect, render
+from django.utils import timezone
+
+from core import errors, ids
+from core.db import tenant_atomic
+from core.idempotency import Claim, is_duplicate_claim
+from core.money import format_money, to_major
+from core.pagination import PageRequest, paginate
+from payments.acceptance import selectors
+from payments.acceptance.models import Payment
+from payments.acceptance.portal.export import csv_lines
+from payments.acceptance.portal.filters import TABS, parse_major, read_filters
+from payments.acceptance.portal.timeline import shown_state, timeline
+from payments.acceptance.services.payments import payment_cancel, payment_capture
+from payments.acceptance.services.refunds import refund_create
+from tenants.models import Level, Merchant
+from tenants.portal_base import PortalRequest, portal_view
+
+REFUND_REASONS = (
+    ("requested_by_customer", "The customer asked for it"),
+    ("duplicate", "Charged twice"),
+    ("fraudulent", "It was fraud"),
+    ("other", "Something else"),
+)
+
+
+# ---- list and export ------------------------------------------------------------------------
+
+
+@portal_view("payments.read")
+def payments_page(request: PortalRequest) -> HttpResponse:
+    """The payments of the seat's tenant and mode, filtered, newest first."""
+    form = read_filters(request.GET, request.seat)
+    page = None
+    if not form.problems:
+        rows = selectors.payments(form.wanted).select_related("customer")
+        try:
+            page = paginate(rows, PageRequest.from_query(request.GET.dict()))
+        except errors.InvalidRequest as error:
+            form.problems["page"] = error.message
+    shown = page.items if page is not None else []
+    context = {
+        "form": form,
+        "values": form.values,
+        "page": page,
+        "rows": [(payment, shown_state(payment)) for payment in shown],
+        "tabs": TABS,
+        "merchants": merchant_names(request, shown),
+        "is_reseller": request.seat.level == Level.RESELLER,
+        "currency": form.values["currency"].upper() or request.seat.default_currency or "USD",
+        "first_page": not request.GET.get("cursor"),
+    }
+    return render(request, "acceptance/payments.html", context)
+
+
+def merchant_names(request: PortalRequest, payments: list[Payment]) -> dict[UUID, str]:
+    """Names of the merchants in a list; a reseller sees payments of many."""
+    if request.seat.level != Level.RESELLER:
+        return {}
+    wanted = {payment.merchant_id for payment in payments}
+    return dict(Merchant.objects.filter(id__in=wanted).values_list("id", "name"))
+
+
+@portal_view("payments.export")
+def payments_export(request: PortalRequest) -> HttpResponseBase:
+    """The filtered payments as a CSV file, streamed."""
+    form = read_filters(request.GET, request.seat)
+    if form.problems:
+        return HttpResponse(
+            "The filter could not be read, so nothing was exported: "
+            + " ".join(form.problems.values()),
+            status=400,
+            content_type="text/plain; charset=utf-8",
+        )
+    mode = "live" if request.seat.livemode else "test"
+    name = f"payments-{mode}-{timezone.now():%Y%m%d-%H%M%S}.csv"
+    return StreamingHttpResponse(
+        csv_lines(scope=request.scope, wanted=form.wanted),
+        content_type="text/csv; charset=utf-8",
+        headers={
+            "Content-Disposition": f'attachment; filename="{name}"',
+            "Cache-Control": "no-store",
+        },
+    )
+
+
+# ---- one payment ----------------------------------------------------------------------------
+
+
+def _payment(request: PortalRequest, payment_id: str) -> Payment:
+    return selectors.payment_get(
+        payment_id=ids.decode(Payment.PREFIX, payment_id), livemode=request.seat.livemode
+    )
+
+
+def _context(request: PortalRequest, payment: Payment, **more: Any) -> dict[str, Any]:
+    """Everything on the page of one payment; needs an open scope."""
+    scopes = request.actor.scopes
+    left = payment.amount_captured_minor - payment.amount_refunded_minor
+    completed = payment.status == "completed"
+    open_states = {"pending", "requires_action"}
+    attempts = selectors.payment_attempts(payment_id=payment.id)
+    counted = next((row for row in attempts if row.id == payment.intent_id), None)
+    return {
+        "payment": payment,
+        "state": shown_state(payment),
+        "timeline": timeline(
+            selectors.payment_events(payment_id=payment.id), payment.currency
+        ),
+        "refunds": list(
+            selectors.refunds(livemode=payment.livemode, payment_id=payment.id).order_by("-id")
+        ),
+        "attempts": attempts,
+        "ledger": selectors.payment_ledger(payment=payment)
+        if "ledger.read" in scopes and hasattr(selectors, "payment_ledger")
+        else [],
+        "net_minor": payment.amount_captured_minor - payment.fee_minor,
+        "fee_rule": counted,
+        "residual_minor": counted.reseller_fee_minor
+        if counted is not None and request.seat.level == Level.RESELLER
+        else None,
+        "merchant_name": merchant_names(request, [payment]).get(payment.merchant_id, ""),
+        "left_minor": left,
+        "left_major": to_major(left, payment.currency),
+        "capturable_major": to_major(payment.amount_capturable_minor, payment.currency),
+        "may_refund": completed and left > 0 and "payments.refund" in scopes,
+        "may_capture": payment.amount_capturable_minor > 0 and "payments.capture" in scopes,
+        "may_cancel": (payment.status in open_states or payment.amount_capturable_minor > 0)
+        and "payments.cancel" in scopes,
+        "reasons": REFUND_REASONS,
+        "nonce": secrets.token_urlsafe(18),
+        **more,
+    }
+
+
+@portal_view("payments.read")
+def payment_page(request: PortalRequest, payment_id: str) -> HttpResponse:
+    """One payment: what happened, what it cost, where the money is."""
+    payment = _payment(request, payment_id)
+    return render(request, "acceptance/payment.html", _context(request, payment))
+
+
+def _again(
+    request: PortalRequest, payment_id: str, dialog: str, error: str, *, status: int = 400
+) -> HttpResponse:
+    """The page with one of its dialogs open and what was wrong in it."""
+    with tenant_atomic(request.scope):
+        payment = _payment(request, payment_id)
+        context = _context(
+            request, payment, open_dialog=dialog, problem=error, typed=request.POST
+        )
+        return render(request, "acceptance/payment.html", context, status=status)
+
+
+def _asked_amount(request: PortalRequest, payment: Payment, most_minor: int) -> int:
+    """The amount in the form, in minor units.
+
+    Raises:
+        InvalidRequest: not an amount of this currency, zero, or above `most_minor`.
+    """
+    amount_minor = parse_major(request.POST.get("amount", ""), payment.currency)
+    if amount_minor == 0:
+        raise errors.InvalidRequest("Enter an amount above zero.")
+    if amount_minor > most_minor:
+        most = format_money(most_minor, payment.currency)
+        raise errors.InvalidRequest(f"At most {most} is left. Enter that or less.")
+    return amount_minor
+
+
+def _read(request: PortalRequest, payment_id: str) -> Payment:
+    with tenant_atomic(request.scope):
+        return _payment(request, payment_id)
+
+
+@portal_view("payments.refund", methods=("POST",), levels=(Level.MERCHANT,))
+def refund_submit(request: PortalRequest, payment_id: str) -> HttpResponse:
+    """Refund in part or whole. The form's nonce makes a doubled click one refund."""
+    payment = _read(request, payment_id)
+    reason = request.POST.get("reason", "")
+    if reason not in dict(REFUND_REASONS):
+        reason = ""
+    left = payment.amount_captured_minor - payment.amount_refunded_minor
+    claim = _claim(request, f"{request.POST.get('amount')}|{reason}")
+    try:
+        if claim.previous() is None:
+            refund_create(
+                payment_id=payment.id,
+                merchant_id=payment.merchant_id,
+                actor=request.actor,
+                amount_minor=_asked_amount(request, payment, left),
+                reason=reason,
+                claim=claim,
+            )
+    except IntegrityError as error:
+        if not is_duplicate_claim(error):
+            raise
+    except errors.NotFound:
+        raise
+    except errors.AppError as error:
+        return _again(request, payment_id, "refund", error.message, status=error.status)
+    messages.success(request, "The refund is on its way to the customer.")
+    return redirect("portal:payment", payment_id=payment_id)
+
+
+def _claim(request: PortalRequest, content: str) -> Claim:
+    nonce = request.POST.get("nonce", "")[:64] or secrets.token_urlsafe(18)
+    key = "".join(letter for letter in nonce if letter.isascii() and letter.isprintable())
+    return Claim(
+        actor=request.actor,
+        key=f"portal-{key}",
+        request=("POST", request.path, content.encode()),
+        render=lambda _resource: (200, b"{}"),
+    )
+
+
+def _act(
+    request: PortalRequest, payment_id: str, dialog: str, act: Callable[[Payment], Any], done: str
+) -> HttpResponse:
+    payment = _read(request, payment_id)
+    try:
+        act(payment)
+    except errors.NotFound:
+        raise
+    except errors.AppError as error:
+        return _again(request, payment_id, dialog, error.message, status=error.status)
+    messages.success(request, done)
+    return redirect("portal:payment", payment_id=payment_id)
+
+
+@portal_view("payments.capture", methods=("POST",), levels=(Level.MERCHANT,))
+def capture_submit(request: PortalRequest, payment_id: str) -> HttpResponse:
+    """Capture an authorisation, in full or in part."""
+
+    def capture(payment: Payment) -> None:
+        payment_capture(
+            payment_id=payment.id,
+            actor=request.actor,
+            merchant_id=payment.merchant_id,
+            amount_minor=_asked_amount(request, payment, payment.amount_capturable_minor),
+        )
+
+    return _act(request, payment_id, "capture", capture, "The payment is being captured.")
+
+
+@portal_view("payments.cancel", methods=("POST",), levels=(Level.MERCHANT,))
+def cancel_submit(request: PortalRequest, payment_id: str) -> HttpResponse:
+    """Cancel what has not been captured."""
+
+    def cancel(payment: Payment) -> None:
+        payment_cancel(
+            payment_id=payment.id, actor=request.actor, merchant_id=payment.merchant_id
+        )
+
+    return _act(request, payment_id, "cancel", cancel, "The payment was canceled.")

@@ -1,0 +1,38 @@
+"""Every read that a face needs of payments, refunds, customers and saved methods."""
+
+from payments.acceptance.selectors.books import LedgerLine, payment_ledger
+from payments.acceptance.selectors.customers import (
+    customer_get,
+    customers,
+    payment_method_get,
+    payment_methods,
+)
+from payments.acceptance.selectors.payments import (
+    PaymentFilter,
+    payment_attempts,
+    payment_events,
+    payment_get,
+    payments,
+    payments_export,
+    refund_get,
+    refunds,
+    volume_by_day,
+)
+
+__all__ = [
+    "LedgerLine",
+    "PaymentFilter",
+    "customer_get",
+    "customers",
+    "payment_attempts",
+    "payment_events",
+    "payment_get",
+    "payment_method_get",
+    "payment_ledger",
+    "payment_methods",
+    "payments",
+    "payments_export",
+    "refund_get",
+    "refunds",
+    "volume_by_day",
+]

@@ -1,0 +1,192 @@
+"""Reads of payments and refunds; call them inside `tenant_atomic`.
+
+The tenant's predicate stands in every query although row-level security enforces it again: the
+explicit one is what the planner finds its index by.
+"""
+
+from __future__ import annotations
+
+import datetime as dt
+import uuid
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Any, TypeVar
+
+from django.db.models import Count, Model, Q, QuerySet, Sum
+from django.db.models.functions import TruncDate
+
+from core import ids
+from core.db import current_scope
+from core.errors import NotFound
+from payments.acceptance.models import Payment, PaymentEvent, Refund
+from payments.acceptance.states import PaymentStatus
+from payments.intents.models import Intent
+
+M = TypeVar("M", bound=Model)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PaymentFilter:
+    """What a list of payments is narrowed to; amounts in minor units, times inclusive."""
+
+    livemode: bool
+    statuses: tuple[str, ...] = ()
+    created_from: dt.datetime | None = None
+    created_to: dt.datetime | None = None
+    amount_min_minor: int | None = None
+    amount_max_minor: int | None = None
+    currency: str = ""
+    customer_id: uuid.UUID | None = None
+    merchant_id: uuid.UUID | None = None
+    reference: str = ""
+    last4: str = ""
+    email: str = ""
+    search: str = ""
+
+
+def payments(wanted: PaymentFilter) -> QuerySet[Payment]:
+    """The payments of the scope that fit, unordered (pages order by id, newest first)."""
+    rows = in_scope(Payment.objects.filter(livemode=wanted.livemode))
+    exact: dict[str, Any] = {
+        "merchant_id": wanted.merchant_id,
+        "customer_id": wanted.customer_id,
+        "currency": wanted.currency.upper() or None,
+        "reference": wanted.reference or None,
+        "last4": wanted.last4 or None,
+        "customer__email": wanted.email.strip().lower() or None,
+        "created_at__gte": wanted.created_from,
+        "created_at__lte": wanted.created_to,
+        "amount_minor__gte": wanted.amount_min_minor,
+        "amount_minor__lte": wanted.amount_max_minor,
+    }
+    rows = rows.filter(**{name: value for name, value in exact.items() if value is not None})
+    if wanted.statuses:
+        rows = rows.filter(status__in=wanted.statuses)
+    if wanted.search:
+        rows = rows.filter(_search(wanted.search.strip()))
+    return rows
+
+
+def _search(text: str) -> Q:
+    """One box for everything that people paste: an id, a reference, four digits, an e-mail."""
+    try:
+        return Q(pk=ids.decode(Payment.PREFIX, text))
+    except NotFound:
+        pass
+    if "@" in text:
+        return Q(customer__email=text.lower())
+    if len(text) == 4 and text.isdigit():
+        return Q(last4=text) | Q(reference=text)
+    return Q(reference=text)
+
+
+def payments_export(wanted: PaymentFilter, *, chunk: int = 1000) -> Iterator[Payment]:
+    """Every payment that fits, newest first, in bounded memory and from one snapshot.
+
+    The caller's transaction is the snapshot only under REPEATABLE READ; here rows newer than the
+    first one seen are left out instead, and rows are never repeated: pages go down by id.
+    """
+    last: uuid.UUID | None = None
+    while True:
+        rows = payments(wanted).select_related("customer").order_by("-id")
+        if last is not None:
+            rows = rows.filter(id__lt=last)
+        page = list(rows[:chunk])
+        yield from page
+        if len(page) < chunk:
+            return
+        last = page[-1].id
+
+
+def payment_get(*, payment_id: uuid.UUID, livemode: bool) -> Payment:
+    """One payment with its customer.
+
+    Raises:
+        NotFound: none in this scope and mode.
+    """
+    found = (
+        in_scope(Payment.objects.filter(pk=payment_id, livemode=livemode))
+        .select_related("customer")
+        .first()
+    )
+    if found is None:
+        raise NotFound("There is no such payment.")
+    return found
+
+
+def payment_events(*, payment_id: uuid.UUID) -> list[PaymentEvent]:
+    """The history of a payment, oldest first."""
+    return list(PaymentEvent.objects.filter(payment_id=payment_id).order_by("id"))
+
+
+def payment_attempts(*, payment_id: uuid.UUID) -> list[Intent]:
+    """The intents of a payment, oldest first."""
+    return list(
+        Intent.objects.filter(document_id=payment_id, document_type="payment").order_by("id")
+    )
+
+
+def refunds(
+    *, livemode: bool, payment_id: uuid.UUID | None = None, status: str = ""
+) -> QuerySet[Refund]:
+    """The refunds of the scope."""
+    rows = in_scope(Refund.objects.filter(livemode=livemode))
+    if payment_id is not None:
+        rows = rows.filter(payment_id=payment_id)
+    if status:
+        rows = rows.filter(status=status)
+    return rows
+
+
+def refund_get(*, refund_id: uuid.UUID, livemode: bool) -> Refund:
+    """One refund.
+
+    Raises:
+        NotFound: none in this scope and mode.
+    """
+    found = in_scope(Refund.objects.filter(pk=refund_id, livemode=livemode)).first()
+    if found is None:
+        raise NotFound("There is no such refund.")
+    return found
+
+
+@dataclass(frozen=True, slots=True)
+class DayVolume:
+    """What was captured on one day (UTC), in minor units of one currency."""
+
+    day: dt.date
+    currency: str
+    amount_minor: int
+    count: int
+
+
+def volume_by_day(
+    *, livemode: bool, since: dt.datetime, merchant_id: uuid.UUID | None = None
+) -> list[DayVolume]:
+    """Captured volume a day and currency since a moment; days without any are left out."""
+    rows = in_scope(
+        Payment.objects.filter(
+            livemode=livemode, status=PaymentStatus.COMPLETED, created_at__gte=since
+        )
+    )
+    if merchant_id is not None:
+        rows = rows.filter(merchant_id=merchant_id)
+    grouped = (
+        rows.annotate(day=TruncDate("created_at", tzinfo=dt.UTC))
+        .values("day", "currency")
+        .annotate(amount=Sum("amount_captured_minor"), count=Count("id"))
+        .order_by("day", "currency")
+    )
+    return [
+        DayVolume(row["day"], row["currency"], row["amount"] or 0, row["count"]) for row in grouped
+    ]
+
+
+def in_scope(rows: QuerySet[M]) -> QuerySet[M]:
+    """Keep the open scope's tenant in the query itself."""
+    scope = current_scope()
+    if scope is not None and scope.role == "app_merchant":
+        return rows.filter(merchant_id=scope.tenant)
+    if scope is not None and scope.role == "app_reseller":
+        return rows.filter(reseller_id=scope.tenant)
+    return rows

@@ -1,0 +1,187 @@
+"""Customers and the methods that they let a merchant charge again."""
+
+from __future__ import annotations
+
+import uuid
+from typing import Any
+
+from django.utils import timezone
+
+from core import ids
+from core.context import Actor
+from core.db import Scope, tenant_atomic
+from core.errors import InvalidRequest, NotFound
+from core.ids import new_id
+from core.unit import Writes
+from payments.acceptance.models import Customer, PaymentMethod
+from payments.acceptance.representations import customer_json, payment_method_json
+from payments.acceptance.selectors import customer_get, payment_method_get
+from payments.providers.base import ProviderError, SaveMethod
+from payments.providers.selectors import adapter_for, route
+
+_FIELDS = ("email", "name", "reference", "metadata")
+
+
+def customer_create(
+    *,
+    actor: Actor,
+    email: str = "",
+    name: str = "",
+    reference: str = "",
+    metadata: dict[str, str] | None = None,
+) -> Customer:
+    """Make a customer of the actor's merchant; runs inside the caller's transaction."""
+    assert actor.merchant_id is not None
+    assert actor.reseller_id is not None
+    customer = Customer(
+        merchant_id=actor.merchant_id,
+        reseller_id=actor.reseller_id,
+        livemode=actor.livemode,
+        email=email.strip().lower(),
+        name=name,
+        reference=reference,
+        metadata=metadata or {},
+    )
+    writes = Writes()
+    writes.insert(customer)
+    _record(writes, customer, "customer.created", actor)
+    writes.flush()
+    return customer
+
+
+def customer_update(*, customer_id: uuid.UUID, actor: Actor, changes: dict[str, Any]) -> Customer:
+    """Change a customer's own fields; runs inside the caller's transaction.
+
+    Raises:
+        NotFound: none in this scope and mode.
+    """
+    customer = customer_get(customer_id=customer_id, livemode=actor.livemode)
+    named = [name for name in _FIELDS if name in changes]
+    for name in named:
+        setattr(customer, name, changes[name])
+    customer.email = customer.email.strip().lower()
+    if named:
+        writes = Writes()
+        writes.update(customer, *named)
+        _record(writes, customer, "customer.updated", actor)
+        writes.flush()
+    return customer
+
+
+def customer_delete(*, customer_id: uuid.UUID, actor: Actor) -> Customer:
+    """Forget a customer's personal data and detach the methods; the payments stay.
+
+    Raises:
+        NotFound: none in this scope and mode.
+    """
+    customer = customer_get(customer_id=customer_id, livemode=actor.livemode)
+    customer.email = customer.name = customer.reference = ""
+    customer.metadata = {}
+    customer.deleted_at = timezone.now()
+    writes = Writes()
+    writes.update(customer, *_FIELDS, "deleted_at")
+    writes.sql(
+        "UPDATE acceptance_paymentmethod SET detached_at = now()"
+        " WHERE customer_id = %s AND detached_at IS NULL RETURNING 1",
+        [customer.id],
+    )
+    _record(writes, customer, "customer.deleted", actor)
+    writes.flush()
+    return customer
+
+
+def payment_method_attach(
+    *, customer_id: uuid.UUID, token: str, actor: Actor, currency: str
+) -> PaymentMethod:
+    """Exchange a one-use token for a method that can be charged again.
+
+    The provider is called outside any transaction, under a key derived from the token, so that a
+    retry after a crash finds the same method there.
+
+    Raises:
+        NotFound: no such customer.
+        InvalidRequest: the provider refused the token.
+    """
+    assert actor.merchant_id is not None
+    assert actor.reseller_id is not None
+    with tenant_atomic(Scope.merchant(actor.merchant_id)):
+        customer = customer_get(customer_id=customer_id, livemode=actor.livemode)
+    account = route(
+        currency=currency, amount_minor=1, merchant_id=actor.merchant_id, livemode=actor.livemode
+    )
+    method_id = new_id()
+    try:
+        saved = adapter_for(account.id).save_method(
+            SaveMethod(
+                reference=ids.encode(PaymentMethod.PREFIX, method_id),
+                idempotency_key=f"attach-{token}",
+                token=token,
+                merchant_key=ids.encode("mer", actor.merchant_id),
+                customer=customer.public_id,
+            )
+        )
+    except ProviderError as error:
+        raise InvalidRequest(error.message, code=error.code, param="token") from error
+    card = saved.card
+    method = PaymentMethod(
+        id=method_id,
+        merchant_id=actor.merchant_id,
+        reseller_id=actor.reseller_id,
+        livemode=actor.livemode,
+        customer=customer,
+        provider_account_id=account.id,
+        provider_method=saved.method,
+        provider_customer=saved.customer,
+        brand=card.brand if card else "",
+        last4=card.last4 if card else "",
+        exp_month=card.exp_month if card else 0,
+        exp_year=card.exp_year if card else 0,
+        fingerprint=card.fingerprint if card else "",
+    )
+    with tenant_atomic(Scope.merchant(actor.merchant_id)):
+        writes = Writes()
+        writes.insert(method)
+        _record_method(writes, method, "payment_method.attached", actor)
+        writes.flush()
+    return method
+
+
+def payment_method_detach(*, payment_method_id: uuid.UUID, actor: Actor) -> PaymentMethod:
+    """Stop charging a saved method; runs inside the caller's transaction.
+
+    Raises:
+        NotFound: none in this scope and mode.
+    """
+    method = payment_method_get(payment_method_id=payment_method_id, livemode=actor.livemode)
+    if method.customer_id is None:
+        raise NotFound("There is no such payment method.")
+    method.detached_at = timezone.now()
+    writes = Writes()
+    writes.update(method, "detached_at")
+    _record_method(writes, method, "payment_method.detached", actor)
+    writes.flush()
+    return method
+
+
+def _record(writes: Writes, customer: Customer, action: str, actor: Actor) -> None:
+    writes.audit(actor=actor, action=action, target=customer.public_id)
+    writes.emit(
+        action,
+        aggregate=customer.public_id,
+        payload=customer_json(customer),
+        merchant_id=customer.merchant_id,
+        reseller_id=customer.reseller_id,
+        livemode=customer.livemode,
+    )
+
+
+def _record_method(writes: Writes, method: PaymentMethod, action: str, actor: Actor) -> None:
+    writes.audit(actor=actor, action=action, target=method.public_id)
+    writes.emit(
+        action,
+        aggregate=method.public_id,
+        payload=payment_method_json(method),
+        merchant_id=method.merchant_id,
+        reseller_id=method.reseller_id,
+        livemode=method.livemode,
+    )

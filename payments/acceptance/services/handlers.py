@@ -1,0 +1,155 @@
+"""What becomes of payments and refunds when their intent moves; the saga calls these."""
+
+from __future__ import annotations
+
+import datetime as dt
+from typing import Final
+
+from django.utils import timezone
+
+from core.context import Actor
+from core.unit import Writes
+from payments.acceptance.lock_objects import lock_payment, lock_refund
+from payments.acceptance.models import Payment, Refund
+from payments.acceptance.services.recording import (
+    move_payment,
+    move_refund,
+    record_payment,
+    save_payment,
+)
+from payments.acceptance.states import PaymentStatus, RefundStatus
+from payments.intents.channels import ChannelAnswer, Outcome
+from payments.intents.models import Intent
+from payments.intents.states import IntentState
+
+#: Days until the net of a payment becomes available; a card that settles at once skips them.
+AVAILABLE_AFTER: Final = dt.timedelta(days=2)
+
+_ENDS: Final = {
+    IntentState.FAILED: PaymentStatus.FAILED,
+    IntentState.CANCELLED: PaymentStatus.CANCELED,
+    IntentState.EXPIRED: PaymentStatus.CANCELED,
+}
+
+
+class PaymentHandler:
+    """Moves a payment along with the intent that counts for it."""
+
+    def load(self, intent: Intent) -> Payment:
+        assert intent.document_id is not None
+        return lock_payment(intent.document_id)
+
+    def apply(
+        self,
+        writes: Writes,
+        document: Payment,
+        intent: Intent,
+        answer: ChannelAnswer,
+        actor: Actor,
+    ) -> None:
+        payment = document
+        before = (payment.status, payment.amount_capturable_minor, payment.next_action_url)
+        payment.next_action_url = intent.next_action_url
+        if intent.card and not payment.card:
+            payment.card = intent.card
+            payment.last4 = str(intent.card.get("last4", ""))
+        match IntentState(intent.state):
+            case IntentState.SETTLED:
+                self._complete(writes, payment, intent, actor)
+            case IntentState.AUTHORIZED:
+                self._authorize(writes, payment, intent, actor)
+            case IntentState.FAILED | IntentState.CANCELLED | IntentState.EXPIRED as state:
+                self._end(writes, payment, intent, _ENDS[state], actor)
+            case _:
+                self._wait(writes, payment, answer, actor)
+        if before != (payment.status, payment.amount_capturable_minor, payment.next_action_url):
+            save_payment(writes, payment, *_MUTABLE)
+
+    def _complete(self, writes: Writes, payment: Payment, intent: Intent, actor: Actor) -> None:
+        now = timezone.now()
+        payment.amount_captured_minor = intent.settled_amount_minor
+        payment.amount_capturable_minor = 0
+        payment.fee_minor = intent.fee_minor
+        payment.completed_at = now
+        payment.available_at = now + AVAILABLE_AFTER
+        move_payment(
+            writes,
+            payment,
+            PaymentStatus.COMPLETED,
+            actor=actor,
+            amount_minor=payment.amount_captured_minor,
+        )
+
+    def _authorize(self, writes: Writes, payment: Payment, intent: Intent, actor: Actor) -> None:
+        if payment.amount_capturable_minor:
+            return
+        if payment.status == PaymentStatus.REQUIRES_ACTION:
+            move_payment(writes, payment, PaymentStatus.PROCESSING, actor=actor)
+        payment.amount_capturable_minor = intent.amount_minor
+        record_payment(
+            writes,
+            payment,
+            "payment.authorized",
+            actor=actor,
+            amount_minor=intent.amount_minor,
+        )
+
+    def _end(
+        self,
+        writes: Writes,
+        payment: Payment,
+        intent: Intent,
+        status: PaymentStatus,
+        actor: Actor,
+    ) -> None:
+        payment.amount_capturable_minor = 0
+        payment.failure_code = intent.failure_code
+        payment.failure_message = intent.failure_message
+        move_payment(writes, payment, status, actor=actor, message=intent.failure_message)
+
+    def _wait(self, writes: Writes, payment: Payment, answer: ChannelAnswer, actor: Actor) -> None:
+        if answer.outcome is Outcome.REQUIRES_ACTION:
+            if payment.status == PaymentStatus.PROCESSING:
+                move_payment(writes, payment, PaymentStatus.REQUIRES_ACTION, actor=actor)
+        elif (
+            answer.outcome is Outcome.PENDING and payment.status == PaymentStatus.REQUIRES_ACTION
+        ):
+            move_payment(writes, payment, PaymentStatus.PROCESSING, actor=actor)
+
+
+_MUTABLE: Final = (
+    "status",
+    "amount_capturable_minor",
+    "amount_captured_minor",
+    "fee_minor",
+    "completed_at",
+    "available_at",
+    "card",
+    "last4",
+    "next_action_url",
+    "failure_code",
+    "failure_message",
+)
+
+
+class RefundHandler:
+    """Moves a refund, and gives the claimed amount back when it fails."""
+
+    def load(self, intent: Intent) -> Refund:
+        assert intent.document_id is not None
+        payment, refund = lock_refund(intent.document_id)
+        refund.payment = payment
+        return refund
+
+    def apply(
+        self, writes: Writes, document: Refund, intent: Intent, answer: ChannelAnswer, actor: Actor
+    ) -> None:
+        refund, payment = document, document.payment
+        if intent.state == IntentState.SETTLED:
+            move_refund(writes, refund, payment, RefundStatus.COMPLETED, actor=actor)
+        elif intent.state in _ENDS:
+            payment.amount_refunded_minor -= refund.amount_minor
+            refund.failure_code = intent.failure_code
+            refund.failure_message = intent.failure_message
+            save_payment(writes, payment, "amount_refunded_minor")
+            move_refund(writes, refund, payment, RefundStatus.FAILED, actor=actor)

@@ -1,0 +1,346 @@
+"""Payments: create, confirm, capture, cancel.
+
+From here a payment goes into the saga (`payments.intents.services`) and comes back through
+`handlers.PaymentHandler`, whoever brings the channel's answer.
+"""
+
+from __future__ import annotations
+
+import uuid
+from dataclasses import dataclass, field
+from typing import Any, Protocol
+
+from core.context import Actor
+from core.db import Scope, tenant_atomic
+from core.errors import InvalidRequest, NotFound, PermissionDenied
+from core.idempotency import Claim
+from core.ids import new_id
+from core.unit import Writes
+from payments.acceptance.lock_objects import lock_payment
+from payments.acceptance.models import Customer, Payment, PaymentMethod
+from payments.acceptance.selectors import customer_get, payment_method_get
+from payments.acceptance.services.recording import move_payment, record_payment, save_payment
+from payments.acceptance.states import PaymentStateConflict, PaymentStatus
+from payments.intents.models import Intent, Operation
+from payments.intents.services import Draft, Price, intent_settle, intent_submit, intent_void
+
+DOCUMENT_TYPE = "payment"
+
+
+class Seller(Protocol):
+    """What a payment needs to know of its merchant (`tenants` reads it with the API key)."""
+
+    @property
+    def merchant_id(self) -> uuid.UUID: ...
+    @property
+    def reseller_id(self) -> uuid.UUID: ...
+    @property
+    def is_active(self) -> bool: ...
+    @property
+    def default_currency(self) -> str: ...
+    @property
+    def fee_bps(self) -> int: ...
+    @property
+    def fee_fixed_minor(self) -> int: ...
+    @property
+    def reseller_share_bps(self) -> int: ...
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PaymentDraft:
+    """A payment as it was asked for. `amount_minor` is in minor units of `currency`."""
+
+    amount_minor: int
+    currency: str
+    token: str = ""
+    customer_id: uuid.UUID | None = None
+    payment_method_id: uuid.UUID | None = None
+    manual_capture: bool = False
+    return_url: str = ""
+    description: str = ""
+    reference: str = ""
+    statement_descriptor: str = ""
+    metadata: dict[str, str] = field(default_factory=dict)
+    channel: str = "api"
+
+
+def payment_create(
+    *,
+    draft: PaymentDraft,
+    seller: Seller,
+    actor: Actor,
+    confirm: bool = False,
+    claim: Claim | None = None,
+    payment_id: uuid.UUID | None = None,
+) -> Payment:
+    """Create a payment and, with `confirm`, charge it.
+
+    Without `confirm` it is one transaction; with it, what is about to happen is committed before
+    the provider hears of it, and the answer afterwards. `claim` is finished with the last commit.
+
+    Raises:
+        InvalidRequest: nothing to charge, an unknown customer or method, no route.
+        PermissionDenied: live mode for a merchant that is not active.
+    """
+    check_may_take(seller, actor)
+    payment = _build(draft, seller, actor, payment_id)
+    with tenant_atomic(Scope.merchant(seller.merchant_id)):
+        method = _check_references(draft, livemode=actor.livemode)
+        if method is not None:
+            payment.customer_id = payment.customer_id or method.customer_id
+        if not confirm:
+            writes = Writes()
+            writes.insert(payment)
+            record_payment(
+                writes, payment, "payment.created", actor=actor, amount_minor=payment.amount_minor
+            )
+            if claim is not None:
+                claim.finish(writes, payment)
+            writes.flush()
+            return payment
+    _require_source(payment)
+
+    def write_document(writes: Writes, intent: Intent) -> Payment:
+        intent.document_id = payment.id
+        payment.intent_id = intent.id
+        record_payment(
+            writes, payment, "payment.created", actor=actor, amount_minor=payment.amount_minor
+        )
+        move_payment(writes, payment, PaymentStatus.PROCESSING, actor=actor)
+        writes.insert(payment)
+        return payment
+
+    _submit(payment, method, seller, actor, write_document, claim)
+    return payment
+
+
+def payment_confirm(
+    *,
+    payment_id: uuid.UUID,
+    seller: Seller,
+    actor: Actor,
+    token: str = "",
+    payment_method_id: uuid.UUID | None = None,
+    return_url: str = "",
+    claim: Claim | None = None,
+) -> Payment:
+    """Charge a payment that was created without `confirm`.
+
+    Raises:
+        PaymentStateConflict: the payment is not pending.
+        InvalidRequest: there is nothing to charge.
+    """
+    check_may_take(seller, actor)
+    with tenant_atomic(Scope.merchant(seller.merchant_id)):
+        payment = _own_payment(payment_id, actor)
+        method = None
+        wanted = payment_method_id or (None if token else payment.payment_method_id)
+        if wanted is not None:
+            method = payment_method_get(payment_method_id=wanted, livemode=actor.livemode)
+    if payment.status != PaymentStatus.PENDING:
+        raise PaymentStateConflict(
+            f"Only a pending payment can be confirmed; this one is {payment.status}."
+        )
+    payment.token = token or ("" if method else payment.token)
+    payment.payment_method = method
+    payment.return_url = return_url or payment.return_url
+    _require_source(payment)
+
+    def write_document(writes: Writes, intent: Intent) -> Payment:
+        intent.document_id = payment.id
+        payment.intent_id = intent.id
+        move_payment(writes, payment, PaymentStatus.PROCESSING, actor=actor)
+        save_payment(
+            writes, payment, "status", "intent_id", "token", "payment_method", "return_url"
+        )
+        return payment
+
+    _submit(payment, method, seller, actor, write_document, claim)
+    return payment
+
+
+def payment_capture(
+    *,
+    payment_id: uuid.UUID,
+    actor: Actor,
+    merchant_id: uuid.UUID,
+    amount_minor: int | None = None,
+    claim: Claim | None = None,
+) -> Payment:
+    """Capture what was authorised, in full or in part; the remainder is released.
+
+    Raises:
+        PaymentStateConflict: nothing is authorised.
+        InvalidRequest: more than is authorised.
+    """
+    payment, intent = _payment_with_intent(payment_id, actor, merchant_id)
+    capturable = payment.amount_capturable_minor
+    if capturable == 0 or intent is None:
+        raise PaymentStateConflict(
+            f"There is nothing to capture: the payment is {payment.status}. Only payments made "
+            "with capture_method manual wait for a capture."
+        )
+    wanted = capturable if amount_minor is None else amount_minor
+    if wanted > capturable:
+        raise InvalidRequest(
+            f"Only {capturable} can be captured; {wanted} were asked for.",
+            code="amount_too_large",
+            param="amount",
+        )
+    intent_settle(intent=intent, amount_minor=wanted, actor=actor, document=payment, claim=claim)
+    return _fresh(payment)
+
+
+def payment_cancel(
+    *, payment_id: uuid.UUID, actor: Actor, merchant_id: uuid.UUID, claim: Claim | None = None
+) -> Payment:
+    """Cancel a payment that has not been captured; an authorisation is released.
+
+    Raises:
+        PaymentStateConflict: the payment is final, or the provider is at work on it.
+    """
+    payment, intent = _payment_with_intent(payment_id, actor, merchant_id)
+    if payment.status == PaymentStatus.PENDING:
+        return _cancel_pending(payment.id, actor, merchant_id, claim)
+    waits = payment.status == PaymentStatus.REQUIRES_ACTION or payment.amount_capturable_minor > 0
+    if intent is None or not waits:
+        raise PaymentStateConflict(
+            f"A payment that is {payment.status} cannot be canceled"
+            + (": refund it instead." if payment.status == PaymentStatus.COMPLETED else ".")
+        )
+    intent_void(intent=intent, actor=actor, document=payment, claim=claim)
+    return _fresh(payment)
+
+
+def check_may_take(seller: Seller, actor: Actor) -> None:
+    """Live money needs an active merchant; test mode is open to everybody who has a key.
+
+    Raises:
+        PermissionDenied: the merchant is not active.
+    """
+    if actor.livemode and not seller.is_active:
+        raise PermissionDenied(
+            "This merchant may not take live payments yet. Finish the onboarding, or use a test "
+            "key meanwhile.",
+            code="merchant_not_active",
+        )
+
+
+def _build(
+    draft: PaymentDraft, seller: Seller, actor: Actor, payment_id: uuid.UUID | None
+) -> Payment:
+    return Payment(
+        id=payment_id or new_id(),
+        merchant_id=seller.merchant_id,
+        reseller_id=seller.reseller_id,
+        livemode=actor.livemode,
+        amount_minor=draft.amount_minor,
+        currency=draft.currency,
+        manual_capture=draft.manual_capture,
+        customer_id=draft.customer_id,
+        payment_method_id=draft.payment_method_id,
+        token=draft.token,
+        channel=draft.channel,
+        description=draft.description,
+        reference=draft.reference,
+        statement_descriptor=draft.statement_descriptor,
+        metadata=draft.metadata,
+        return_url=draft.return_url,
+    )
+
+
+def _check_references(draft: PaymentDraft, *, livemode: bool) -> PaymentMethod | None:
+    method = None
+    if draft.payment_method_id is not None:
+        method = payment_method_get(payment_method_id=draft.payment_method_id, livemode=livemode)
+    if draft.customer_id is not None:
+        customer: Customer = customer_get(customer_id=draft.customer_id, livemode=livemode)
+        if method is not None and method.customer_id not in (None, customer.id):
+            raise InvalidRequest(
+                "The payment method belongs to another customer.",
+                code="payment_method_of_other_customer",
+                param="payment_method",
+            )
+    return method
+
+
+def _require_source(payment: Payment) -> None:
+    if not payment.token and payment.payment_method_id is None:
+        raise InvalidRequest(
+            "There is nothing to charge: send payment_method_token (POST /v1/tokens makes one) or "
+            "payment_method.",
+            code="payment_method_missing",
+            param="payment_method_token",
+        )
+
+
+def _submit(
+    payment: Payment,
+    method: PaymentMethod | None,
+    seller: Seller,
+    actor: Actor,
+    write_document: Any,
+    claim: Claim | None,
+) -> None:
+    same_currency = payment.currency == seller.default_currency
+    intent_submit(
+        draft=Draft(
+            merchant_id=payment.merchant_id,
+            reseller_id=payment.reseller_id,
+            livemode=payment.livemode,
+            operation=Operation.PAYMENT,
+            amount_minor=payment.amount_minor,
+            currency=payment.currency,
+            source=method.provider_method if method else payment.token,
+            provider_account_id=method.provider_account_id if method else None,
+            document_type=DOCUMENT_TYPE,
+            manual_capture=payment.manual_capture,
+            return_url=payment.return_url,
+            statement_descriptor=payment.statement_descriptor,
+            price=Price(
+                fee_bps=seller.fee_bps,
+                fee_fixed_minor=seller.fee_fixed_minor if same_currency else 0,
+                reseller_share_bps=seller.reseller_share_bps,
+            ),
+        ),
+        actor=actor,
+        document=write_document,
+        claim=claim,
+    )
+
+
+def _own_payment(payment_id: uuid.UUID, actor: Actor) -> Payment:
+    payment = lock_payment(payment_id)
+    if payment.livemode != actor.livemode:
+        raise NotFound("There is no such payment.")
+    return payment
+
+
+def _payment_with_intent(
+    payment_id: uuid.UUID, actor: Actor, merchant_id: uuid.UUID
+) -> tuple[Payment, Intent | None]:
+    with tenant_atomic(Scope.merchant(merchant_id)):
+        payment = _own_payment(payment_id, actor)
+        intent = Intent.objects.filter(pk=payment.intent_id).first() if payment.intent_id else None
+    return payment, intent
+
+
+def _cancel_pending(
+    payment_id: uuid.UUID, actor: Actor, merchant_id: uuid.UUID, claim: Claim | None
+) -> Payment:
+    with tenant_atomic(Scope.merchant(merchant_id)):
+        payment = lock_payment(payment_id)
+        writes = Writes()
+        move_payment(writes, payment, PaymentStatus.CANCELED, actor=actor)
+        save_payment(writes, payment, "status")
+        if claim is not None:
+            claim.finish(writes, payment)
+        writes.flush()
+    return payment
+
+
+def _fresh(payment: Payment) -> Payment:
+    """The payment as it stands: a webhook may have overtaken the answer that we committed."""
+    with tenant_atomic(Scope.merchant(payment.merchant_id)):
+        return Payment.objects.get(pk=payment.pk)
+

@@ -1,0 +1,166 @@
+"""What every change of a payment or refund writes beside the row: history, audit, event."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from django.utils import timezone
+
+from core.context import Actor
+from core.unit import Writes
+from payments.acceptance.models import Payment, PaymentEvent, Refund
+from payments.acceptance.representations import payment_json, refund_json
+from payments.acceptance.states import (
+    PaymentStatus,
+    RefundStatus,
+    check_payment_move,
+    check_refund_move,
+)
+
+
+def record_payment(
+    writes: Writes,
+    payment: Payment,
+    event_type: str,
+    *,
+    actor: Actor,
+    before: dict[str, Any] | None = None,
+    amount_minor: int | None = None,
+    message: str = "",
+    audit: bool = True,
+) -> None:
+    """Add history line, audit record and outbox event for a change of a payment.
+
+    `event_type` is the public name, e.g. `payment.completed`.
+    """
+    writes.insert(
+        PaymentEvent(
+            merchant_id=payment.merchant_id,
+            reseller_id=payment.reseller_id,
+            livemode=payment.livemode,
+            payment=payment,
+            type=event_type,
+            status=payment.status,
+            amount_minor=amount_minor,
+            actor_kind=actor.kind,
+            actor_label=actor.label or actor.id,
+            message=message[:300],
+        )
+    )
+    if audit:
+        writes.audit(
+            actor=actor,
+            action=event_type,
+            target=payment.public_id,
+            before=before,
+            after={"status": payment.status, "amount": amount_minor},
+            merchant_id=payment.merchant_id,
+            reseller_id=payment.reseller_id,
+            livemode=payment.livemode,
+        )
+    writes.emit(
+        event_type,
+        aggregate=payment.public_id,
+        payload=payment_json(payment),
+        merchant_id=payment.merchant_id,
+        reseller_id=payment.reseller_id,
+        livemode=payment.livemode,
+    )
+
+
+def move_payment(
+    writes: Writes,
+    payment: Payment,
+    status: PaymentStatus,
+    *,
+    actor: Actor,
+    amount_minor: int | None = None,
+    message: str = "",
+) -> None:
+    """Change the status through the state table and record it; the row itself is not yet written."""
+    before = payment.status
+    check_payment_move(before, status)
+    payment.status = status
+    payment.updated_at = timezone.now()
+    record_payment(
+        writes,
+        payment,
+        f"payment.{status.value}",
+        actor=actor,
+        before={"status": before},
+        amount_minor=amount_minor,
+        message=message,
+    )
+
+
+def save_payment(writes: Writes, payment: Payment, *fields: str) -> None:
+    """Write the named columns, on condition that nobody wrote the row since it was read."""
+    read_version = payment.version
+    payment.version = read_version + 1
+    payment.updated_at = timezone.now()
+    writes.update(
+        payment,
+        "version",
+        "updated_at",
+        *fields,
+        expect={"version": read_version},
+        what="The payment",
+    )
+
+
+def record_refund(
+    writes: Writes, refund: Refund, payment: Payment, event_type: str, *, actor: Actor
+) -> None:
+    """Add history line (on the payment), audit record and outbox event for a refund."""
+    writes.insert(
+        PaymentEvent(
+            merchant_id=payment.merchant_id,
+            reseller_id=payment.reseller_id,
+            livemode=payment.livemode,
+            payment=payment,
+            type=event_type,
+            status=payment.status,
+            amount_minor=refund.amount_minor,
+            actor_kind=actor.kind,
+            actor_label=actor.label or actor.id,
+            message=refund.failure_message or refund.reason,
+            data={"refund": refund.public_id},
+        )
+    )
+    writes.audit(
+        actor=actor,
+        action=event_type,
+        target=refund.public_id,
+        after={"status": refund.status, "amount": refund.amount_minor},
+        merchant_id=refund.merchant_id,
+        reseller_id=refund.reseller_id,
+        livemode=refund.livemode,
+    )
+    writes.emit(
+        event_type,
+        aggregate=payment.public_id,
+        payload=refund_json(refund),
+        merchant_id=refund.merchant_id,
+        reseller_id=refund.reseller_id,
+        livemode=refund.livemode,
+    )
+
+
+def move_refund(
+    writes: Writes, refund: Refund, payment: Payment, status: RefundStatus, *, actor: Actor
+) -> None:
+    """Change a refund's status through the state table, and record it."""
+    check_refund_move(refund.status, status)
+    before = refund.status
+    refund.status = status
+    refund.updated_at = timezone.now()
+    writes.update(
+        refund,
+        "status",
+        "updated_at",
+        "failure_code",
+        "failure_message",
+        expect={"status": before},
+        what="The refund",
+    )
+    record_refund(writes, refund, payment, f"refund.{status.value}", actor=actor)

@@ -1,0 +1,94 @@
+"""Pending becomes available: the net of a payment, two days after it was captured."""
+
+from __future__ import annotations
+
+import uuid
+
+from django.utils import timezone
+
+from core.context import Actor
+from core.db import Scope, tenant_atomic
+from core.unit import Writes
+from ledger.chart import MerchantBook, TransferCode
+from ledger.services import TransferSpec, post_or_raise
+from payments.acceptance.models import Payment, PaymentEvent
+from payments.acceptance.states import RefundStatus
+
+RELEASER = Actor.system("release")
+
+
+def release_due(*, limit: int = 500) -> int:
+    """Release what is due, a transaction per merchant; returns how many payments."""
+    with tenant_atomic(Scope.worker()):
+        due = list(
+            Payment.objects.filter(released_at__isnull=True, available_at__lte=timezone.now())
+            # A refund on its way is booked against pending: wait until it has landed.
+            .exclude(refunds__status=RefundStatus.PROCESSING)
+            .order_by("available_at")
+            .values_list("merchant_id", "id")[:limit]
+        )
+    by_merchant: dict[uuid.UUID, list[uuid.UUID]] = {}
+    for merchant_id, payment_id in due:
+        by_merchant.setdefault(merchant_id, []).append(payment_id)
+    return sum(_release(merchant_id, ids) for merchant_id, ids in by_merchant.items())
+
+
+def _release(merchant_id: uuid.UUID, payment_ids: list[uuid.UUID]) -> int:
+    with tenant_atomic(Scope.merchant(merchant_id)):
+        payments = list(
+            Payment.objects.select_for_update(no_key=True, skip_locked=True)
+            .filter(pk__in=payment_ids, released_at__isnull=True)
+            .order_by("id")
+        )
+        writes = Writes()
+        transfers = []
+        for payment in payments:
+            payment.released_at = timezone.now()
+            read_version, payment.version = payment.version, payment.version + 1
+            writes.update(
+                payment, "released_at", "version", expect={"version": read_version}, what="payment"
+            )
+            transfer = _release_transfer(payment)
+            if transfer is not None:
+                transfers.append(transfer)
+            writes.insert(_history(payment))
+        writes.flush()
+        if transfers:
+            post_or_raise(transfers)
+    return len(payments)
+
+
+def _release_transfer(payment: Payment) -> TransferSpec | None:
+    """What is left of the payment in pending; below zero it moves the other way."""
+    net_minor = payment.amount_captured_minor - payment.fee_minor - payment.amount_refunded_minor
+    book = MerchantBook(
+        merchant_id=payment.merchant_id,
+        reseller_id=payment.reseller_id,
+        currency=payment.currency,
+        livemode=payment.livemode,
+    )
+    if net_minor == 0:
+        return None
+    forward = net_minor > 0
+    return TransferSpec(
+        id=uuid.uuid5(payment.id, "available"),
+        debit=book.pending if forward else book.available,
+        credit=book.available if forward else book.pending,
+        amount_minor=abs(net_minor),
+        code=TransferCode.AVAILABLE,
+        document_id=payment.id,
+    )
+
+
+def _history(payment: Payment) -> PaymentEvent:
+    return PaymentEvent(
+        merchant_id=payment.merchant_id,
+        reseller_id=payment.reseller_id,
+        livemode=payment.livemode,
+        payment=payment,
+        type="payment.available",
+        status=payment.status,
+        amount_minor=None,
+        actor_kind=RELEASER.kind,
+        actor_label=RELEASER.label,
+    )

@@ -1,0 +1,111 @@
+"""Card payments through a provider's gateway."""
+
+from __future__ import annotations
+
+import dataclasses
+
+from core import ids
+from core.db import assert_outside_transaction
+from payments.intents.channels.base import ChannelAnswer, Outcome
+from payments.intents.models import Intent
+from payments.providers.base import (
+    Adapter,
+    CancelPayment,
+    CaptureMethod,
+    CapturePayment,
+    CreatePayment,
+    ProviderAnswer,
+    ProviderError,
+)
+from payments.providers.selectors import adapter_for
+
+
+def adapter_of(intent: Intent) -> Adapter:
+    """The adapter that speaks for the intent's account; never inside a transaction."""
+    assert_outside_transaction("A call to a provider")
+    assert intent.provider_account_id is not None
+    return adapter_for(intent.provider_account_id)
+
+
+def refusal(error: ProviderError) -> ChannelAnswer:
+    """A request that the provider turned down: failed for good, or unknown and worth repeating."""
+    if not error.permanent:
+        return ChannelAnswer(outcome=Outcome.UNKNOWN)
+    return ChannelAnswer(
+        outcome=Outcome.FAILED,
+        failure_code=error.code,
+        failure_message=error.message,
+        refused=True,
+    )
+
+
+class GatewayPayment:
+    """Authorises and captures through the adapter of the routed account."""
+
+    name = "gateway"
+
+    def authorize(self, intent: Intent) -> ChannelAnswer:
+        request = CreatePayment(
+            reference=intent.public_id,
+            idempotency_key=f"{intent.public_id}-authorize",
+            amount_minor=intent.amount_minor,
+            currency=intent.currency,
+            source=intent.source,
+            merchant_key=ids.encode("mer", intent.merchant_id),
+            capture_method=(
+                CaptureMethod.MANUAL if intent.manual_capture else CaptureMethod.AUTOMATIC
+            ),
+            return_url=intent.return_url,
+            statement_descriptor=intent.statement_descriptor,
+        )
+        try:
+            return from_provider(adapter_of(intent).create_payment(request))
+        except ProviderError as error:
+            return dataclasses.replace(refusal(error), refused=False)
+
+    def settle(self, intent: Intent) -> ChannelAnswer:
+        amount_minor = intent.settle_amount_minor or intent.amount_minor
+        request = CapturePayment(
+            reference=intent.public_id,
+            idempotency_key=f"{intent.public_id}-settle-{amount_minor}",
+            provider_id=intent.external_id,
+            amount_minor=amount_minor,
+            currency=intent.currency,
+        )
+        try:
+            return from_provider(adapter_of(intent).capture_payment(request))
+        except ProviderError as error:
+            return refusal(error)
+
+    def void(self, intent: Intent) -> ChannelAnswer:
+        request = CancelPayment(
+            reference=intent.public_id,
+            idempotency_key=f"{intent.public_id}-void",
+            provider_id=intent.external_id,
+        )
+        try:
+            return from_provider(adapter_of(intent).cancel_payment(request))
+        except ProviderError as error:
+            return refusal(error)
+
+    def query(self, intent: Intent) -> ChannelAnswer:
+        answer = adapter_of(intent).get_payment_status(
+            reference=intent.public_id, provider_id=intent.external_id or None
+        )
+        return from_provider(answer)
+
+
+def from_provider(answer: ProviderAnswer) -> ChannelAnswer:
+    """A provider's answer about a payment in the saga's words."""
+    card = answer.card
+    return ChannelAnswer(
+        outcome=Outcome(answer.status.value),
+        external_id=answer.provider_id,
+        captured_minor=answer.amount_captured_minor,
+        failure_code=answer.decline.code if answer.decline else "",
+        failure_message=answer.decline.message if answer.decline else "",
+        next_action_url=answer.next_action_url,
+        canceled=answer.canceled,
+        found=answer.found,
+        card=dataclasses.asdict(card) if card else {},
+    )

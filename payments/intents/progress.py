@@ -1,0 +1,170 @@
+"""What an answer means for an intent: a pure decision, the same for every bringer of the answer."""
+
+from __future__ import annotations
+
+import datetime as dt
+from dataclasses import dataclass, field
+from typing import Any, Final
+
+from django.utils import timezone
+
+from payments.intents.channels.base import ChannelAnswer, Outcome
+from payments.intents.models import Intent
+from payments.intents.states import FINAL, IntentState, Step
+
+#: When an answer that is not final is looked at again (Kill Bill's rhythm for UNKNOWN).
+CHECK_AFTER: Final = (dt.timedelta(minutes=5), dt.timedelta(hours=1), dt.timedelta(days=1))
+#: After so long without an answer a person looks at it (the exceptions inbox).
+EXCEPTION_AFTER: Final = dt.timedelta(hours=24)
+#: A payer who has not answered the challenge by now has left.
+ACTION_EXPIRES_AFTER: Final = dt.timedelta(hours=1)
+#: Card schemes release a hold after seven days; ours ends with it.
+HOLD_EXPIRES_AFTER: Final = dt.timedelta(days=7)
+
+
+@dataclass(frozen=True, slots=True)
+class Move:
+    """A new state (or None) and the columns that change with it."""
+
+    state: IntentState | None = None
+    values: dict[str, Any] = field(default_factory=dict)
+
+    @property
+    def changes(self) -> bool:
+        return self.state is not None or bool(self.values)
+
+
+NOTHING: Final = Move()
+
+
+def decide(intent: Intent, answer: ChannelAnswer) -> Move:
+    """Judge an answer against the intent as it stands.
+
+    Late and repeated answers give `NOTHING`. A success that arrives for an intent that we gave up
+    is money that the books do not know: it goes to the exceptions inbox, never to a silent change.
+    """
+    if intent.state in FINAL:
+        return _after_the_end(intent, answer)
+    if answer.outcome is Outcome.SUCCEEDED and answer.captured_minor > 0:
+        return _settled(intent, answer)
+    if answer.canceled:
+        ended = IntentState.CANCELLED if intent.step == Step.VOID else IntentState.EXPIRED
+        return _ended(ended, answer)
+    if answer.refused:
+        return _refused(intent, answer)
+    if answer.outcome is Outcome.FAILED:
+        return _ended(IntentState.FAILED, answer)
+    if answer.outcome is Outcome.SUCCEEDED:
+        return _authorized(intent, answer)
+    if answer.outcome is Outcome.REQUIRES_ACTION:
+        return _requires_action(intent, answer)
+    return _wait(intent, answer)
+
+
+def _settled(intent: Intent, answer: ChannelAnswer) -> Move:
+    return Move(
+        IntentState.SETTLED,
+        {
+            **_learnt(answer),
+            "settled_amount_minor": min(answer.captured_minor, intent.amount_minor),
+            **_AT_REST,
+        },
+    )
+
+
+def _authorized(intent: Intent, answer: ChannelAnswer) -> Move:
+    if intent.state == IntentState.AUTHORIZED:
+        # The hold stands, so a settle or void under way has not arrived: the poller repeats it.
+        return _wait(intent, answer) if intent.step else NOTHING
+    return Move(
+        IntentState.AUTHORIZED,
+        {
+            **_learnt(answer),
+            **_AT_REST,
+            "next_check_at": timezone.now() + HOLD_EXPIRES_AFTER,
+        },
+    )
+
+
+def _requires_action(intent: Intent, answer: ChannelAnswer) -> Move:
+    if intent.next_action_url == answer.next_action_url and intent.checks:
+        return NOTHING
+    return Move(
+        None,
+        {
+            **_learnt(answer),
+            "next_action_url": answer.next_action_url,
+            "next_check_at": timezone.now() + ACTION_EXPIRES_AFTER,
+            "checks": 0,
+        },
+    )
+
+
+def _ended(state: IntentState, answer: ChannelAnswer) -> Move:
+    return Move(
+        state,
+        {
+            **_learnt(answer),
+            "failure_code": answer.failure_code,
+            "failure_message": answer.failure_message[:300],
+            **_AT_REST,
+        },
+    )
+
+
+def _refused(intent: Intent, answer: ChannelAnswer) -> Move:
+    """The channel turned a request down. A hold stays a hold; an attempt without one is over."""
+    if intent.state == IntentState.AUTHORIZED or intent.step == Step.VOID:
+        return Move(
+            None, {"step": Step.NONE, "checks": 0, "next_check_at": timezone.now() + CHECK_AFTER[0]}
+        )
+    return _ended(IntentState.FAILED, answer)
+
+
+def _wait(intent: Intent, answer: ChannelAnswer) -> Move:
+    """Pending or unknown: look again later, and at last let a person look."""
+    now = timezone.now()
+    delay = CHECK_AFTER[min(intent.checks, len(CHECK_AFTER) - 1)]
+    values: dict[str, Any] = {
+        **_learnt(answer),
+        "checks": intent.checks + 1,
+        "next_check_at": now + delay,
+    }
+    if intent.next_action_url and answer.outcome is Outcome.PENDING:
+        values["next_action_url"] = ""
+    if intent.exception_at is None and now - intent.created_at >= EXCEPTION_AFTER:
+        values["exception_at"] = now
+    return Move(None, values)
+
+
+def _after_the_end(intent: Intent, answer: ChannelAnswer) -> Move:
+    gave_up = intent.state != IntentState.SETTLED
+    if gave_up and answer.captured_minor > 0 and intent.exception_at is None:
+        return Move(
+            None,
+            {
+                "exception_at": timezone.now(),
+                "failure_code": "captured_after_end",
+                "failure_message": "The provider captured this attempt after it had ended here.",
+            },
+        )
+    return NOTHING
+
+
+def _learnt(answer: ChannelAnswer) -> dict[str, Any]:
+    """What any answer may teach: the channel's id, and the card behind the token."""
+    values: dict[str, Any] = {}
+    if answer.external_id:
+        values["external_id"] = answer.external_id
+    if answer.card:
+        values["card"] = dict(answer.card)
+    return values
+
+
+_AT_REST: Final[dict[str, Any]] = {
+    "step": Step.NONE,
+    "next_action_url": "",
+    "next_check_at": None,
+    "exception_at": None,
+    "checks": 0,
+}

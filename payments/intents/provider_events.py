@@ -1,0 +1,97 @@
+"""Inbound provider events find their intent here and go the way that a call's answer goes."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any, Final
+
+from core import ids
+from core.context import Actor
+from core.db import Scope, tenant_atomic
+from core.errors import NotFound
+from payments.intents.channels import ChannelAnswer, Outcome
+from payments.intents.channels.gateway import from_provider
+from payments.intents.channels.gateway_refund import from_refund
+from payments.intents.models import Intent
+from payments.intents.services import intent_apply
+from payments.providers.base import DisputeNotice, EventKind, ProviderEvent
+from payments.providers.selectors import Account
+from payments.providers.services import register_event_handler
+
+PROVIDER: Final = "provider"
+
+DisputeHandler = Callable[[Intent, DisputeNotice], None]
+_dispute_handler: DisputeHandler | None = None
+
+
+def register() -> None:
+    """Take the events of every provider; called when the process starts."""
+    register_event_handler(handle_provider_event)
+
+
+def register_dispute_handler(handler: DisputeHandler) -> None:
+    """Let the room of payments take disputes."""
+    global _dispute_handler
+    _dispute_handler = handler
+
+
+def handle_provider_event(event: ProviderEvent, account: Account) -> bool:
+    """Apply one event; False when it speaks of something that we do not know (yet).
+
+    Events may come twice, late, and before the object: the saga judges them by state, so order
+    does not change the end.
+    """
+    actor = Actor(kind=PROVIDER, id=account.provider, label=account.label, platform=True)
+    if event.kind is EventKind.REFUND and event.refund is not None:
+        return _apply(_find(account, event.refund.reference, event.refund.provider_id), event, actor)
+    intent = _find(account, event.reference, event.provider_id)
+    if event.kind is EventKind.DISPUTE and event.dispute is not None:
+        if intent is None:
+            return False
+        if _dispute_handler is not None:
+            _dispute_handler(intent, event.dispute)
+        return True
+    return _apply(intent, event, actor)
+
+
+def _apply(intent: Intent | None, event: ProviderEvent, actor: Actor) -> bool:
+    if intent is None:
+        return False
+    answer = _answer(event, intent)
+    if answer is None:
+        return True
+    if _speaks_of_another_amount(event, intent):
+        # A signed event that names other money than ours is not ours to act on.
+        raise ValueError(f"event {event.event_id} disagrees with {intent.public_id} on the money")
+    intent_apply(intent=intent, answer=answer, actor=actor)
+    return True
+
+
+def _answer(event: ProviderEvent, intent: Intent) -> ChannelAnswer | None:
+    if event.refund is not None:
+        return from_refund(event.refund, intent)
+    if event.payment is None:
+        return None
+    answer = from_provider(event.payment)
+    # An event is news of the provider's, not a refusal of a request of ours.
+    return None if answer.outcome is Outcome.UNKNOWN else answer
+
+
+def _speaks_of_another_amount(event: ProviderEvent, intent: Intent) -> bool:
+    about: Any = event.refund or event.payment
+    if about.currency and about.currency.upper() != intent.currency:
+        return True
+    if event.refund is not None:
+        return bool(about.amount_minor) and about.amount_minor != intent.amount_minor
+    return int(about.amount_captured_minor) > intent.amount_minor
+
+
+def _find(account: Account, reference: str, external_id: str) -> Intent | None:
+    with tenant_atomic(Scope.worker()):
+        intents = Intent.objects.filter(provider_account_id=account.id)
+        if reference:
+            try:
+                return intents.filter(pk=ids.decode(Intent.PREFIX, reference)).first()
+            except NotFound:
+                return None
+        return intents.filter(external_id=external_id).first() if external_id else None

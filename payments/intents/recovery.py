@@ -1,0 +1,79 @@
+"""The status poller: finds attempts without an answer and asks the channel with our reference."""
+
+from __future__ import annotations
+
+import datetime as dt
+import uuid
+from typing import Final
+
+import structlog
+from django.db import connection
+from django.utils import timezone
+
+from core.context import Actor
+from core.db import Scope, tenant_atomic
+from payments.intents.channels import ChannelAnswer, Outcome, channel_named
+from payments.intents.models import Intent
+from payments.intents.services import intent_advance, intent_apply, intent_void
+from payments.intents.states import FINAL, IntentState, Step
+
+log = structlog.get_logger(__name__)
+
+POLLER: Final = Actor.system("status-poller")
+#: While one poller works on an intent, others leave it alone for so long.
+_LEASE: Final = dt.timedelta(seconds=60)
+#: A request that the provider has not seen by the second look never reached it.
+_GIVE_UP_AFTER_CHECKS: Final = 2
+
+
+def due_intents(*, limit: int = 100) -> list[uuid.UUID]:
+    """Lease the intents whose next look is due, the longest waiting first."""
+    with tenant_atomic(Scope.worker()), connection.cursor() as cursor:
+        cursor.execute(
+            "UPDATE intents_intent SET next_check_at = %s WHERE id IN ("
+            " SELECT id FROM intents_intent WHERE next_check_at <= %s ORDER BY next_check_at"
+            " LIMIT %s FOR UPDATE SKIP LOCKED) RETURNING id",
+            [timezone.now() + _LEASE, timezone.now(), limit],
+        )
+        return [row[0] for row in cursor.fetchall()]
+
+
+def intent_check(*, intent_id: uuid.UUID) -> Intent:
+    """Bring one intent nearer to its end: ask what became of it, repeat what never arrived."""
+    with tenant_atomic(Scope.worker()):
+        intent = Intent.objects.get(pk=intent_id)
+    if intent.state in FINAL:
+        return intent
+    if intent.state == IntentState.AUTHORIZED and not intent.step:
+        return intent_void(intent=intent, actor=POLLER)
+    answer = channel_named(intent.channel).query(intent)
+    if answer.outcome is Outcome.REQUIRES_ACTION and intent.next_action_url:
+        # The payer never came back. Giving up must be the provider's word, not only ours.
+        return intent_void(intent=intent, actor=POLLER)
+    if _has_not_arrived(intent, answer):
+        return _repeat_or_give_up(intent)
+    return intent_apply(intent=intent, answer=answer, actor=POLLER)
+
+
+def _has_not_arrived(intent: Intent, answer: ChannelAnswer) -> bool:
+    """Whether the step that was under way has had no effect at the channel."""
+    if intent.step == Step.AUTHORIZE:
+        return not answer.found
+    still_held = answer.outcome is Outcome.SUCCEEDED and answer.captured_minor == 0
+    return bool(intent.step) and still_held and not answer.canceled
+
+
+def _repeat_or_give_up(intent: Intent) -> Intent:
+    if intent.step == Step.AUTHORIZE and intent.checks >= _GIVE_UP_AFTER_CHECKS:
+        log.info("intent.never_received", intent=intent.public_id)
+        never = ChannelAnswer(
+            outcome=Outcome.FAILED,
+            failure_code="provider_never_received",
+            failure_message="The payment never reached the provider; nothing was charged.",
+        )
+        return intent_apply(intent=intent, answer=never, actor=POLLER)
+    # The same idempotency key as before: if the first request is on its way after all, the
+    # provider makes one effect of the two.
+    return intent_advance(intent=intent, actor=POLLER)
+
+

@@ -1,0 +1,338 @@
+"""The saga: one way in for all money, and one way on for every attempt.
+
+    intent_submit   validate, reserve, commit; ask the channel; commit its answer
+    intent_settle   capture what was authorised
+    intent_void     give up what was authorised
+    intent_apply    take a channel's answer, from whoever brings it: a call, a webhook, the poller
+
+What is about to be asked of a channel is committed before it is asked (`Intent.step`), so a process
+that is killed between any two lines leaves a row that the poller brings to the right end.
+"""
+
+from __future__ import annotations
+
+import datetime as dt
+import uuid
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import Any, Final
+
+import structlog
+from django.utils import timezone
+
+from core.context import Actor
+from core.crashpoints import crash_point
+from core.db import Scope, tenant_atomic
+from core.errors import Conflict
+from core.idempotency import Claim
+from core.unit import StaleState, Writes
+from ledger.services import TransferSpec, post_or_raise
+from payments.intents import bookings
+from payments.intents.channels import ChannelAnswer, channel_named
+from payments.intents.documents import handler_for
+from payments.intents.models import Intent, Operation
+from payments.intents.progress import Move, decide
+from payments.intents.states import FINAL, IllegalMove, IntentState, Step, check_move
+from payments.providers.selectors import route
+
+log = structlog.get_logger(__name__)
+
+#: A process that has not brought its answer home by now has died: the poller takes over.
+CRASH_AFTER: Final = dt.timedelta(seconds=60)
+
+_CHANNELS: Final = {Operation.PAYMENT: "gateway", Operation.REFUND: "gateway_refund"}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Price:
+    """What the merchant pays for the payment; fixed in the intent when it is validated."""
+
+    fee_bps: int = 0
+    fee_fixed_minor: int = 0
+    reseller_share_bps: int = 0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Draft:
+    """What a document wants moved. Amounts are in minor units of `currency`.
+
+    `source` is a token or saved method for payments; for refunds the provider's own id of the
+    payment. A refund names the account that took the payment, so it is not routed.
+    """
+
+    merchant_id: uuid.UUID
+    reseller_id: uuid.UUID
+    livemode: bool
+    operation: Operation
+    amount_minor: int
+    currency: str
+    source: str
+    document_type: str
+    document_id: uuid.UUID | None = None
+    manual_capture: bool = False
+    return_url: str = ""
+    statement_descriptor: str = ""
+    price: Price = field(default_factory=Price)
+    refers_to: Intent | None = None
+    provider_account_id: uuid.UUID | None = None
+    tags: tuple[str, ...] = ()
+
+
+def intent_submit(
+    *,
+    draft: Draft,
+    actor: Actor,
+    document: Callable[[Writes, Intent], Any],
+    reserve: Callable[[Intent], list[TransferSpec]] | None = None,
+    claim: Claim | None = None,
+) -> Intent:
+    """Open an intent and take it as far as the channel's first answer. The one way in.
+
+    Args:
+        document: adds the document's rows to the unit of work and returns the document; it runs in
+            the transaction that also reserves the funds, before the channel hears anything.
+        reserve: the pending transfers, where the operation's own do not fit.
+        claim: the idempotency claim whose answer commits with the channel's.
+
+    Raises:
+        InvalidRequest: no route for the amount and currency.
+        LedgerRefused: the funds to reserve are not there.
+    """
+    intent = _validated(draft)
+    with tenant_atomic(Scope.merchant(intent.merchant_id)):
+        writes = Writes()
+        made = document(writes, intent)
+        writes.insert(intent)
+        if claim is not None:
+            claim.begin(writes, getattr(made, "id", intent.id))
+        writes.flush()
+        post_or_raise((reserve or bookings.reservation)(intent))
+    crash_point("intent.reserved")
+    return intent_advance(intent=intent, actor=actor, document=made, claim=claim)
+
+
+def intent_settle(
+    *,
+    intent: Intent,
+    amount_minor: int,
+    actor: Actor,
+    document: Any = None,
+    claim: Claim | None = None,
+) -> Intent:
+    """Capture `amount_minor` of an authorised intent; the remainder is released.
+
+    The caller holds no transaction. Two captures at once: the second finds another version and
+    gets StaleState.
+
+    Raises:
+        IllegalMove: the intent is not authorised, or a step is under way.
+    """
+    return _take_step(
+        intent,
+        Step.SETTLE,
+        actor=actor,
+        settle_amount_minor=amount_minor,
+        document=document,
+        claim=claim,
+    )
+
+
+def intent_void(
+    *, intent: Intent, actor: Actor, document: Any = None, claim: Claim | None = None
+) -> Intent:
+    """Release what was authorised, or give up an attempt that waits for the payer.
+
+    Raises:
+        IllegalMove: the intent is final, or a step is under way that may move money.
+    """
+    return _take_step(intent, Step.VOID, actor=actor, document=document, claim=claim)
+
+
+def intent_advance(
+    *, intent: Intent, actor: Actor, document: Any = None, claim: Claim | None = None
+) -> Intent:
+    """Ask the channel for the step that is written in the intent, and commit its answer."""
+    channel = channel_named(intent.channel)
+    ask = {Step.AUTHORIZE: channel.authorize, Step.SETTLE: channel.settle, Step.VOID: channel.void}
+    answer = ask[Step(intent.step)](intent)
+    crash_point(f"intent.{intent.step}.answered")
+    return intent_apply(intent=intent, answer=answer, actor=actor, document=document, claim=claim)
+
+
+def intent_apply(
+    *,
+    intent: Intent,
+    answer: ChannelAnswer,
+    actor: Actor,
+    document: Any = None,
+    claim: Claim | None = None,
+) -> Intent:
+    """Commit what the channel said: intent, document, events and books in one transaction.
+
+    An answer that changes nothing, or that comes late, is harmless: a final intent never moves
+    again. When somebody else has moved the intent meanwhile (a webhook overtook the call), the
+    row is read anew and the answer is judged against what stands there now.
+    """
+    for _ in range(3):
+        try:
+            return _commit_answer(intent, answer, actor, document, claim)
+        except StaleState:
+            intent, document = _reload(intent), None
+    log.warning("intent.contended", intent=intent.public_id)
+    return _reload(intent)
+
+
+def _validated(draft: Draft) -> Intent:
+    """Route and price a draft; nothing is written yet."""
+    account_id = draft.provider_account_id
+    if account_id is None:
+        account_id = route(
+            currency=draft.currency,
+            amount_minor=draft.amount_minor,
+            merchant_id=draft.merchant_id,
+            livemode=draft.livemode,
+        ).id
+    return Intent(
+        merchant_id=draft.merchant_id,
+        reseller_id=draft.reseller_id,
+        livemode=draft.livemode,
+        document_type=draft.document_type,
+        document_id=draft.document_id,
+        operation=draft.operation,
+        channel=_CHANNELS[draft.operation],
+        refers_to=draft.refers_to,
+        state=IntentState.VALIDATED,
+        step=Step.AUTHORIZE,
+        manual_capture=draft.manual_capture,
+        amount_minor=draft.amount_minor,
+        currency=draft.currency,
+        fee_bps=draft.price.fee_bps,
+        fee_fixed_minor=draft.price.fee_fixed_minor,
+        reseller_share_bps=draft.price.reseller_share_bps,
+        provider_account_id=account_id,
+        source=draft.source,
+        return_url=draft.return_url,
+        statement_descriptor=draft.statement_descriptor,
+        tags=list(draft.tags),
+        next_check_at=timezone.now() + CRASH_AFTER,
+    )
+
+
+def _take_step(
+    intent: Intent,
+    step: Step,
+    *,
+    actor: Actor,
+    document: Any,
+    claim: Claim | None,
+    settle_amount_minor: int | None = None,
+) -> Intent:
+    allowed = {IntentState.AUTHORIZED} if step == Step.SETTLE else {
+        IntentState.VALIDATED,
+        IntentState.AUTHORIZED,
+    }
+    waiting_for_payer = intent.step == Step.AUTHORIZE and bool(intent.next_action_url)
+    under_way = intent.step not in ("", step) and not (step == Step.VOID and waiting_for_payer)
+    if intent.state not in allowed or under_way:
+        raise IllegalMove(
+            f"This cannot be done now: the attempt is {intent.state.lower()}"
+            + (f" and a step ({intent.step}) is under way." if intent.step else ".")
+        )
+    read_version = intent.version
+    intent.step, intent.version = step, read_version + 1
+    intent.settle_amount_minor = settle_amount_minor
+    intent.next_check_at = timezone.now() + CRASH_AFTER
+    with tenant_atomic(Scope.merchant(intent.merchant_id)):
+        writes = Writes()
+        writes.update(
+            intent,
+            "step",
+            "version",
+            "settle_amount_minor",
+            "next_check_at",
+            expect={"version": read_version},
+            what="The payment attempt",
+        )
+        if claim is not None:
+            claim.begin(writes, intent.document_id or intent.id)
+        writes.flush()
+    crash_point(f"intent.{step}.begun")
+    return intent_advance(intent=intent, actor=actor, document=document, claim=claim)
+
+
+def _commit_answer(
+    intent: Intent, answer: ChannelAnswer, actor: Actor, document: Any, claim: Claim | None
+) -> Intent:
+    handler = handler_for(intent)
+    asked = intent.step
+    with tenant_atomic(Scope.merchant(intent.merchant_id)):
+        if document is None and handler is not None:
+            document = handler.load(intent)
+        writes = Writes()
+        move = decide(intent, answer)
+        transfers: list[TransferSpec] = []
+        if move.changes:
+            transfers = _apply_move(writes, intent, move)
+            if handler is not None:
+                handler.apply(writes, document, intent, answer, actor)
+        refused = _refusal(answer) if asked in (Step.SETTLE, Step.VOID) else None
+        if claim is not None:
+            claim.finish(writes, refused or document or intent)
+        writes.flush()
+        if transfers:
+            post_or_raise(transfers)
+    crash_point("intent.committed")
+    if refused is not None:
+        raise refused
+    return intent
+
+
+class StepRefused(Conflict):
+    """The channel turned down a capture or a cancellation; the payment stands as it was."""
+
+    default_code = "provider_refused"
+
+
+def _refusal(answer: ChannelAnswer) -> StepRefused | None:
+    if not answer.refused:
+        return None
+    return StepRefused(
+        answer.failure_message or "The provider refused this.",
+        code=answer.failure_code or None,
+    )
+
+
+def _apply_move(writes: Writes, intent: Intent, move: Move) -> list[TransferSpec]:
+    """Write the move into the intent and return the transfers that belong to it."""
+    before = intent.state
+    read_version = intent.version
+    if move.state is not None and move.state != before:
+        check_move(before, move.state)
+        intent.state = move.state
+    intent.version = read_version + 1
+    for name, value in move.values.items():
+        setattr(intent, name, value)
+    intent.updated_at = timezone.now()
+    transfers = bookings.legs(intent, before=IntentState(before))
+    writes.update(
+        intent,
+        "state",
+        "version",
+        "updated_at",
+        "fee_minor",
+        "reseller_fee_minor",
+        *move.values,
+        expect={"version": read_version},
+        what="The payment attempt",
+    )
+    return transfers
+
+
+def _reload(intent: Intent) -> Intent:
+    with tenant_atomic(Scope.merchant(intent.merchant_id)):
+        return Intent.objects.get(pk=intent.pk)
+
+
+def is_final(intent: Intent) -> bool:
+    """Whether the intent has reached an end from which nothing moves it."""
+    return intent.state in FINAL
