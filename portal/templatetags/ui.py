@@ -142,6 +142,12 @@ def when(moment: datetime | None, style: str = "minute") -> SafeString:
 
 
 @register.simple_tag
+def http_status(status: int) -> SafeString:
+    """An HTTP status with its tone by class; 0 is no answer at all."""
+    return format_html('<span class="status-code s{}">{}</span>', status // 100, status or "none")
+
+
+@register.simple_tag
 def copy_button(text: str, what: str = "") -> SafeString:
     """A small button that copies `text`; `what` names it for those who cannot see it."""
     return format_html(
@@ -187,6 +193,26 @@ def secret(value: str, what: str = "secret") -> SafeString:
         icon_svg("eye"),
         copy_button(value, what),
     )
+
+
+@register.filter
+def get(mapping: Mapping[Any, Any], key: Any) -> Any:
+    """The value under a key that is only known in the loop; empty when there is none."""
+    return mapping.get(key, "")
+
+
+@register.filter
+def humanise(text: str) -> str:
+    """`requested_by_customer` as people write it."""
+    return str(text).replace("_", " ").strip().capitalize()
+
+
+@register.filter
+def percent(bps: int) -> str:
+    """Hundredths of a percent as a percentage: 290 is "2.9 %"."""
+    whole, rest = divmod(bps, 100)
+    fraction = f".{rest:02}".rstrip("0") if rest else ""
+    return f"{whole}{fraction} %"
 
 
 # ---- pieces with content --------------------------------------------------------------------

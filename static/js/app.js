@@ -100,6 +100,8 @@ document.addEventListener("click", (event) => {
   } else if (target.dataset.copy !== undefined) {
     event.preventDefault();
     copy(target);
+  } else if (target.dataset.toast) {
+    toast(target.dataset.toast);
   } else if (target.hasAttribute("data-reveal")) {
     reveal(target);
   } else if (target.hasAttribute("data-theme-set")) {
@@ -169,4 +171,7 @@ document.addEventListener("change", (event) => {
 
 for (const node of all(".toast")) arm(node);
 one("dialog[data-open-now]")?.showModal();
+// A page that answered a POST takes the address of the page it shows: reloading must not repeat the act.
+const shownAt = one("[data-replace-url]");
+if (shownAt) history.replaceState(null, "", shownAt.dataset.replaceUrl);
 one("dialog[open] [aria-invalid='true'], main [aria-invalid='true']")?.focus();

@@ -1,9 +1,11 @@
-// Keeps parts of a page current: <section data-live="/fragment/url" data-ws="ws/payments/pay_…">.
-// A websocket message says "something changed" and the part is fetched again, so that what is shown
-// always comes from one place, the server's template. Without a socket the part is asked for on a timer.
+// Keeps a page current: one element with data-live (and data-ws="ws/payments/pay_…") starts it, and every
+// [data-part="name"] of the page is exchanged for its newer self. A websocket message only says that
+// something changed; the page is then fetched again, so that what is shown always comes from one place,
+// the server's template. Without a socket the page is asked for on a timer.
 
 const POLL_MS = 4000;
 const POLL_MAX_MS = 30000;
+const REFRESH_GAP_MS = 800; // a busy shop sends many messages a second
 const RETRY_MIN_MS = 1000;
 const RETRY_MAX_MS = 30000;
 
@@ -14,9 +16,8 @@ const wsOrigin =
 class LivePart {
   constructor(node) {
     this.node = node;
-    this.url = node.dataset.live;
+    this.url = location.href;
     this.badge = document.querySelector("[data-live-state]");
-    this.body = null;
     this.retryMs = RETRY_MIN_MS;
     this.pollMs = POLL_MS;
     this.pollTimer = 0;
@@ -72,7 +73,7 @@ class LivePart {
     }
     this.busy = true;
     try {
-      const answer = await fetch(this.url, { headers: { "X-Fragment": "1" }, redirect: "manual" });
+      const answer = await fetch(this.url, { redirect: "manual" });
       if (answer.type === "opaqueredirect" || answer.status === 401 || answer.status === 404) {
         this.stop();
         return;
@@ -83,6 +84,7 @@ class LivePart {
     } catch {
       this.pollMs = Math.min(this.pollMs * 2, POLL_MAX_MS);
     } finally {
+      await new Promise((resolve) => setTimeout(resolve, REFRESH_GAP_MS));
       this.busy = false;
       if (this.pending) {
         this.pending = false;
@@ -92,20 +94,18 @@ class LivePart {
   }
 
   replace(html) {
-    if (html === this.body) return;
-    const first = this.body === null;
-    this.body = html;
     const fresh = new DOMParser().parseFromString(html, "text/html");
-    const known = new Set([...this.node.querySelectorAll("[data-key]")].map((item) => item.dataset.key));
+    const known = new Set([...document.querySelectorAll("[data-key]")].map((item) => item.dataset.key));
     for (const part of fresh.querySelectorAll("[data-part]")) {
       const old = document.querySelector(`[data-part="${CSS.escape(part.dataset.part)}"]`);
       if (!old || old.innerHTML === part.innerHTML) continue;
+      if (old.closest("dialog[open]")) continue; // somebody is deciding over these figures
       if (old.contains(document.activeElement) && document.activeElement.matches("input, textarea, select")) continue;
       for (const item of part.querySelectorAll("[data-key]")) {
         if (known.size && !known.has(item.dataset.key)) item.dataset.new = "";
       }
       old.replaceWith(document.adoptNode(part));
-      if (!first) this.announce(part);
+      this.announce(part);
     }
   }
 

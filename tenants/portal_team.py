@@ -1,0 +1,139 @@
+"""The team page: members, their roles, and invitations. And a reseller's merchants."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from django.contrib import messages
+from django.http import HttpResponse
+from django.shortcuts import redirect, render
+
+from core import errors, ids
+from core.db import tenant_atomic
+from core.pagination import PageRequest, paginate
+from tenants import selectors
+from tenants.models import Invitation, Level, Membership, Merchant, Role, TenantStatus
+from tenants.portal_base import PortalRequest, portal_view
+from tenants.services import team as services
+
+ROLES = (
+    (Role.OWNER.value, "Owner", "Everything, and the only one who names other owners."),
+    (Role.ADMIN.value, "Admin", "Payments, refunds, team and settings, in test and live mode."),
+    (Role.DEVELOPER.value, "Developer", "Keys, webhooks and payments, in test mode only."),
+    (Role.VIEWER.value, "Viewer", "Sees payments and reports, changes nothing."),
+)
+
+
+def _context(request: PortalRequest, **more: Any) -> dict[str, Any]:
+    is_owner = request.seat.role == Role.OWNER
+    offered = [role for role in ROLES if is_owner or role[0] != Role.OWNER]
+    return {
+        "members": selectors.members(actor=request.actor),
+        "invitations": [
+            (row, row.public_id) for row in selectors.open_invitations(actor=request.actor)
+        ],
+        "roles": offered,
+        "role_choices": [(value, label) for value, label, _text in offered],
+        "is_owner": is_owner,
+        "own_user_id": request.user.pk,
+        **more,
+    }
+
+
+@portal_view("team.read")
+def team_page(request: PortalRequest) -> HttpResponse:
+    """Who is in this account, in which role."""
+    return render(request, "tenants/team.html", _context(request))
+
+
+@portal_view("team.write", methods=("POST",))
+def invite(request: PortalRequest) -> HttpResponse:
+    """Invite somebody by e-mail."""
+    try:
+        services.invitation_create(
+            actor=request.actor,
+            email=request.POST.get("email", ""),
+            role=request.POST.get("role", ""),
+        )
+    except (errors.InvalidRequest, errors.Conflict, errors.PermissionDenied) as error:
+        with tenant_atomic(request.scope):
+            context = _context(request, refused=error, typed=request.POST)
+            return render(request, "tenants/team.html", context, status=error.status)
+    messages.success(request, "The invitation is on its way. It can be accepted for a few days.")
+    return redirect("portal:team")
+
+
+@portal_view("team.write", methods=("POST",))
+def invitation_revoke(request: PortalRequest, invitation_id: str) -> HttpResponse:
+    """Withdraw an invitation."""
+    try:
+        services.invitation_revoke(
+            actor=request.actor, invitation_id=ids.decode(Invitation.PREFIX, invitation_id)
+        )
+    except errors.Conflict as error:
+        messages.error(request, error.message)
+    else:
+        messages.success(request, "The invitation was withdrawn.")
+    return redirect("portal:team")
+
+
+@portal_view("team.write", methods=("POST",))
+def member_role(request: PortalRequest, member_id: str) -> HttpResponse:
+    """Give a member another role."""
+    try:
+        services.membership_change_role(
+            actor=request.actor,
+            membership_id=ids.decode(Membership.PREFIX, member_id),
+            role=request.POST.get("role", ""),
+        )
+    except (errors.Conflict, errors.InvalidRequest, errors.PermissionDenied) as error:
+        messages.error(request, error.message)
+    else:
+        messages.success(request, "The role was changed.")
+    return redirect("portal:team")
+
+
+@portal_view("team.write", methods=("POST",))
+def member_remove(request: PortalRequest, member_id: str) -> HttpResponse:
+    """End a membership."""
+    try:
+        services.membership_remove(
+            actor=request.actor, membership_id=ids.decode(Membership.PREFIX, member_id)
+        )
+    except (errors.Conflict, errors.PermissionDenied) as error:
+        messages.error(request, error.message)
+    else:
+        messages.success(request, "The member was removed and loses access with the next click.")
+    return redirect("portal:team")
+
+
+@portal_view("merchants.read", levels=(Level.RESELLER,))
+def merchants_page(request: PortalRequest) -> HttpResponse:
+    """The merchants of the reseller, newest first."""
+    status, search = request.GET.get("status", ""), request.GET.get("q", "").strip()[:120]
+    if status not in TenantStatus.values:
+        status = ""
+    try:
+        wanted = PageRequest.from_query(request.GET.dict())
+        rows = selectors.merchants(actor=request.actor, status=status, search=search)
+        page = paginate(rows, wanted)
+    except errors.InvalidRequest:
+        return redirect("portal:merchants")
+    context = {
+        "page": page,
+        "status": status,
+        "search": search,
+        "tabs": [("", "All"), *TenantStatus.choices],
+    }
+    return render(request, "tenants/merchants.html", context)
+
+
+@portal_view("merchants.read", levels=(Level.RESELLER,))
+def merchant_page(request: PortalRequest, merchant_id: str) -> HttpResponse:
+    """One merchant: who it is and what it pays."""
+    row = selectors.merchant_get(
+        actor=request.actor, merchant_id=ids.decode(Merchant.PREFIX, merchant_id)
+    )
+    share = row.fee_bps * row.reseller_share_bps // 10_000
+    context = {"merchant": row, "share_bps": share, "platform_bps": row.fee_bps - share}
+    return render(request, "tenants/merchant.html", context)
