@@ -97,8 +97,8 @@ RETURNS TABLE (
 LANGUAGE sql STABLE SECURITY DEFINER
 SET search_path = pg_catalog, public, pg_temp
 AS $$
-    SELECT * FROM (
-        SELECT ms.id, ms.level::text, ms.role::text, ms.platform_id, ms.reseller_id,
+    SELECT seats.* FROM (
+        SELECT ms.id AS membership_id, ms.level::text AS level, ms.role::text, ms.platform_id, ms.reseller_id,
                ms.merchant_id, coalesce(m.name, r.name, p.name)::text AS tenant_name,
                coalesce(m.status, r.status, 'active')::text, coalesce(m.default_currency, '')::text
         FROM public.tenants_membership ms
