@@ -79,6 +79,8 @@ def _run(home: Home, port: int, *, detached: bool) -> int:
         supervisor.watch()
     except Interrupted:
         say.line()
+        # Asked to stop while it ran is a good end; while it started, the start has failed.
+        code = 0 if supervisor.facts.get("phase") == "ready" else 130
     except Stop as stop:
         say.problem(str(stop))
         code = 1
@@ -107,6 +109,7 @@ def _start_everything(supervisor: Supervisor, port: int) -> None:
         for service in services(home, env, port):
             supervisor.start(service)
         wait_until_ready(supervisor, port)
+        wait_for_worker(supervisor, env["REDIS_URL"])
 
 
 def services(
@@ -178,27 +181,39 @@ def wait_until_ready(supervisor: Supervisor, port: int, *, websockets: bool = Tr
     supervisor.require_alive()
 
 
+def wait_for_worker(supervisor: Supervisor, redis_url: str) -> None:
+    """Wait until the worker answers over the broker.
+
+    Raises:
+        Stop: a process ended, or the worker does not answer.
+    """
+    from celery import Celery
+
+    control = Celery(broker=redis_url, set_as_current=False).control
+    deadline = time.monotonic() + READY_WITHIN_S
+    while not control.ping(timeout=0.5):
+        supervisor.require_alive()
+        if time.monotonic() > deadline:
+            raise Stop(f"The worker does not answer; see {supervisor.log_of('worker')}.")
+    supervisor.require_alive()
+
+
 def migrate(env: dict[str, str]) -> None:
     """Bring the schema up to date. Raises Stop with the migration's own words."""
     with say.timed("migrating the database", "database migrated") as remarks:
         result = stack.run_manage(["migrate", "--no-input"], env)
         if result.returncode:
-            raise Stop(f"The migrations failed:\n{result.stdout[-3000:]}{result.stderr[-5000:]}")
+            raise Stop(f"The migrations failed:\n{result.stdout[-1000:]}{result.stderr[-3000:]}")
         applied = result.stdout.count("... OK")
         remarks.append(f"with {applied} migrations" if applied else "already")
 
 
 def seed(home: Home, env: dict[str, str]) -> None:
-    """Make the demo tenants; the command prints `.dev/demo.json` as JSON."""
+    """Make the demo tenants, once, and write `.dev/demo.json`."""
     with say.timed("making the demo tenants", "demo tenants"):
-        result = stack.run_manage(["seed_demo"], env)
+        result = stack.run_manage(["seed_demo", "--out", str(home.demo_file)], env)
         if result.returncode:
-            raise Stop(f"The demo tenants could not be made:\n{result.stderr[-5000:]}")
-        try:
-            demo = json.loads(result.stdout[result.stdout.index("{") :])
-        except ValueError:
-            raise Stop(f"seed_demo printed no JSON:\n{result.stdout[-2000:]}") from None
-        write_private(home.demo_file, json.dumps(demo, indent=2) + "\n")
+            raise Stop(f"The demo tenants could not be made:\n{result.stderr[-3000:]}")
 
 
 def describe(home: Home) -> str:
