@@ -22,7 +22,7 @@ class ProviderWebhookView(ApiView):
     """Events of payment providers. The signature over the raw body is the only credential."""
 
     public: ClassVar[bool] = True
-    authentication_classes: ClassVar[list[type]] = []
+    authentication_classes = []
 
     @extend_schema(exclude=True)
     def post(self, request: Request, provider: str, account_id: str) -> Response:

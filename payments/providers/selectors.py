@@ -208,11 +208,14 @@ def _opened_json(sealed: str, column: str, account_id: uuid.UUID, tenant_id: uui
 
 def _default_api_base(provider: str) -> str:
     # The sandbox's pages are served by this platform.
-    bases = {"sandbox": settings.BASE_URL, "stripe": settings.STRIPE_API_BASE}
+    bases: dict[str, str] = {
+        "sandbox": settings.BASE_URL,
+        "stripe": settings.STRIPE_API_BASE,
+    }
     return bases.get(provider, "")
 
 
 def sandbox_webhook_secret(account_id: uuid.UUID) -> str:
     """The secret between the sandbox and us: both ends live here, so nothing need be stored."""
     purpose = f"sandbox webhook {account_id}"
-    return hmac.new(settings.SECRET_KEY.encode(), purpose.encode(), hashlib.sha256).hexdigest()
+    return hmac.new(str(settings.SECRET_KEY).encode(), purpose.encode(), hashlib.sha256).hexdigest()

@@ -164,7 +164,7 @@ class SandboxAdapter(Adapter):
     def parse_webhook_event(self, raw_body: bytes) -> ProviderEvent:
         try:
             return _event(json.loads(raw_body))
-        except (ValueError, GarbledError) as error:
+        except (ValueError, RecursionError, GarbledError) as error:
             raise PayloadInvalid(f"This is not an event of the sandbox: {error}") from error
 
     def list_settlement_lines(

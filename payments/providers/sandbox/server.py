@@ -12,7 +12,7 @@ import json
 import uuid
 from collections.abc import Mapping, Sequence
 from datetime import datetime
-from typing import Final
+from typing import Any, Final
 
 from django.conf import settings
 from django.db import DatabaseError, IntegrityError, InterfaceError, OperationalError, connection
@@ -164,7 +164,7 @@ class DatabaseServer:
         # The cheapest question that goes through the same door as a payment.
         _call("select sandbox_get_refund(%s, %s, '')", [self._account_id, None])
 
-    def _charge(self, sql: str, params: Sequence[object]) -> Json:
+    def _charge(self, sql: str, params: Sequence[Any]) -> Json:
         return self._with_challenge_url(_answered(_call(sql, params)))
 
     def _with_challenge_url(self, charge: Json) -> Json:
@@ -215,12 +215,12 @@ def _answered(answer: Json | None) -> Json:
     return answer
 
 
-def _call(sql: str, params: Sequence[object]) -> Json | None:
+def _call(sql: str, params: Sequence[Any]) -> Json | None:
     rows = _call_many(sql, params)
     return rows[0] if rows else None
 
 
-def _call_many(sql: str, params: Sequence[object]) -> list[Json]:
+def _call_many(sql: str, params: Sequence[Any]) -> list[Json]:
     assert_outside_transaction("a call to the sandbox")
     try:
         with connection.cursor() as cursor:

@@ -137,7 +137,7 @@ def _check_cvc(cvc: str, known: TestCard) -> None:
 
 def _fingerprint(number: str) -> str:
     """The same for the same card, and worthless to whoever lacks the key."""
-    digest = hmac.new(_fingerprint_key(settings.SECRET_KEY), number.encode(), hashlib.sha256)
+    digest = hmac.new(_fingerprint_key(str(settings.SECRET_KEY)), number.encode(), hashlib.sha256)
     return digest.hexdigest()[:32]
 
 

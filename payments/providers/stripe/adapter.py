@@ -200,7 +200,7 @@ class StripeAdapter(Adapter):
     def parse_webhook_event(self, raw_body: bytes) -> ProviderEvent:
         try:
             return reading.read_event(reading.mapping(json.loads(raw_body)))
-        except (ValueError, GarbledError) as error:
+        except (ValueError, RecursionError, GarbledError) as error:
             raise PayloadInvalid(f"This is not an event of Stripe: {error}") from error
 
     def list_settlement_lines(

@@ -255,10 +255,11 @@ def _fee(charge: Json, currency: str) -> int | None:
 
 
 def _refunded(charge: Json, state: str, currency: str) -> int:
-    # A partial capture shows its released remainder as refunded; only captured money counts here.
-    if state != "succeeded" or not charge or "amount_captured" not in charge:
+    if state != "succeeded" or "amount_captured" not in charge:
         return 0
-    return from_stripe(whole(charge, "amount_refunded"), currency)
+    # Stripe books the uncaptured rest of a partial capture as refunded; it was never ours.
+    released = whole(charge, "amount") - whole(charge, "amount_captured")
+    return from_stripe(max(0, whole(charge, "amount_refunded") - released), currency)
 
 
 def _last_error(intent: Json) -> Decline:

@@ -1,0 +1,63 @@
+"""Signatures of the form t=…,v1=…, by example and by property."""
+
+from __future__ import annotations
+
+import pytest
+import stripe
+from hypothesis import given
+from hypothesis import strategies as st
+
+from payments.providers import signing
+from payments.providers.base import SignatureExpired, SignatureInvalid
+
+NOW_S = 1_800_000_000
+
+
+def verify(signature: str, raw_body: bytes, *secrets: str, now_s: int = NOW_S) -> None:
+    signing.verify(signature=signature, raw_body=raw_body, secrets=secrets, now_s=now_s)
+
+
+@given(body=st.binary(max_size=200), secret=st.text(min_size=1, max_size=40))
+def test_what_was_signed_is_accepted(body: bytes, secret: str) -> None:
+    secret = secret.encode("utf-8", "replace").decode()
+    verify(signing.sign(raw_body=body, secret=secret, timestamp_s=NOW_S), body, "old", secret)
+
+
+@given(body=st.binary(max_size=50), other=st.binary(max_size=50))
+def test_another_body_is_refused(body: bytes, other: bytes) -> None:
+    signature = signing.sign(raw_body=body, secret="s", timestamp_s=NOW_S)
+    if other != body:
+        with pytest.raises(SignatureInvalid):
+            verify(signature, other, "s")
+
+
+@given(signature=st.text(max_size=200))
+def test_any_text_is_refused_without_an_accident(signature: str) -> None:
+    with pytest.raises(SignatureInvalid):
+        verify(signature, b"{}", "s")
+
+
+@pytest.mark.parametrize("away_s", [-301, 301])
+def test_age_counts_in_both_directions(away_s: int) -> None:
+    signature = signing.sign(raw_body=b"{}", secret="s", timestamp_s=NOW_S + away_s)
+    with pytest.raises(SignatureExpired):
+        verify(signature, b"{}", "s")
+    verify(signature, b"{}", "s", now_s=NOW_S + away_s - 300)
+
+
+def test_a_wrong_secret_is_told_before_the_age() -> None:
+    signature = signing.sign(raw_body=b"{}", secret="other", timestamp_s=0)
+    with pytest.raises(SignatureInvalid):
+        verify(signature, b"{}", "s")
+
+
+def test_without_a_secret_nothing_is_accepted() -> None:
+    signature = signing.sign(raw_body=b"{}", secret="", timestamp_s=NOW_S)
+    for secrets in ((), ("",)):
+        with pytest.raises(SignatureInvalid):
+            verify(signature, b"{}", *secrets)
+
+
+def test_the_scheme_is_stripes() -> None:
+    theirs = stripe.WebhookSignature.generate_signature_header('{"a":1}', "s", NOW_S)
+    assert theirs == signing.sign(raw_body=b'{"a":1}', secret="s", timestamp_s=NOW_S)
