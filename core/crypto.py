@@ -39,7 +39,7 @@ _PURPOSE_DATA: Final = "data"
 _PURPOSE_INDEX: Final = "index"
 
 
-class CannotOpen(Exception):  # noqa: N818 - the state of a value, not of the program
+class CannotOpen(Exception):
     """A sealed value does not open: wrong place, changed content, or a key that is gone."""
 
 
@@ -139,10 +139,15 @@ def blind_index(value: str, *, tenant_id: UUID, table: str, column: str) -> str:
     return hmac.new(key, message, hashlib.sha256).hexdigest()
 
 
-def sealed_version(sealed: str) -> int:
-    """The data key version of a sealed value; 0 when it is none."""
-    parts = sealed.split(".")
-    return int(parts[1]) if len(parts) == 3 and parts[1].isdigit() else 0
+def reseal_if_old(
+    sealed: str, *, tenant_id: UUID, table: str, column: str, pk: UUID | str
+) -> str | None:
+    """Seal a value again under the tenant's newest data key; None when it is under it already."""
+    newest, _ = _current_key(tenant_id, _PURPOSE_DATA)
+    if sealed.startswith(f"{FORMAT}.{newest}."):
+        return None
+    text = open_sealed(sealed, tenant_id=tenant_id, table=table, column=column, pk=pk)
+    return seal(text, tenant_id=tenant_id, table=table, column=column, pk=pk)
 
 
 def new_data_key(tenant_id: UUID) -> int:

@@ -9,7 +9,10 @@ class NotificationsConfig(AppConfig):
 
     def ready(self) -> None:
         from core.outbox import subscribe_batch
+        from core.rotation import register_sealed_column
         from notifications import realtime, services
 
         subscribe_batch("*", realtime.push)
         subscribe_batch("*", services.fan_out)
+        for column in ("secret_sealed", "previous_secret_sealed"):
+            register_sealed_column(table=services.TABLE, column=column, tenant="merchant_id")

@@ -30,7 +30,7 @@ MAX_ENDPOINTS: Final = 16
 MAX_REPLAY: Final = 10_000
 REPLAY_PER_S: Final = 20
 ROTATION_OVERLAP: Final = timedelta(hours=24)
-_TABLE: Final = "notifications_webhookendpoint"
+TABLE: Final = "notifications_webhookendpoint"
 
 
 @dataclass(frozen=True, slots=True)
@@ -391,13 +391,13 @@ def _delivery(event: OutboxEvent, endpoint: WebhookEndpoint, trigger: str) -> We
 
 def _seal(endpoint: WebhookEndpoint, secret: str, column: str) -> str:
     return crypto.seal(
-        secret, tenant_id=endpoint.merchant_id, table=_TABLE, column=column, pk=endpoint.id
+        secret, tenant_id=endpoint.merchant_id, table=TABLE, column=column, pk=endpoint.id
     )
 
 
 def _open(endpoint: WebhookEndpoint, sealed: str, column: str) -> str:
     return crypto.open_sealed(
-        sealed, tenant_id=endpoint.merchant_id, table=_TABLE, column=column, pk=endpoint.id
+        sealed, tenant_id=endpoint.merchant_id, table=TABLE, column=column, pk=endpoint.id
     )
 
 

@@ -1,0 +1,161 @@
+from __future__ import annotations
+
+import base64
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from datetime import timedelta
+
+import pytest
+from django.core.exceptions import ImproperlyConfigured
+from django.core.management import call_command
+from django.db import ProgrammingError, connection
+
+from core import crypto, rotation
+from core.crypto import CannotOpen, blind_index, open_sealed, seal
+from core.db import Scope, fetch_all, tenant_atomic
+from core.ids import new_id
+from notifications import services
+from tests.core.support import worker_sql
+from tests.factories import make_tenants
+
+NEW_KEY = "2:" + base64.b64encode(b"1" * 32).decode()
+
+
+@pytest.fixture(autouse=True)
+def _no_remembered_keys() -> Iterator[None]:
+    crypto.forget_keys()
+    yield
+    crypto.forget_keys()
+
+
+def test_opens_in_its_place_alone() -> None:
+    tenant, pk = new_id(), new_id()
+    place = {"tenant_id": tenant, "table": "t", "column": "c", "pk": pk}
+    sealed = seal("geheim ☂", **place)
+
+    assert "geheim" not in sealed
+    assert open_sealed(sealed, **place) == "geheim ☂"
+    assert seal("geheim ☂", **place) != sealed
+    seal("other", **{**place, "tenant_id": (other := new_id())})
+    for moved in ({"tenant_id": other}, {"table": "u"}, {"column": "d"}, {"pk": new_id()}):
+        with pytest.raises(CannotOpen):
+            open_sealed(sealed, **{**place, **moved})
+
+
+def test_a_changed_value_does_not_open() -> None:
+    place = {"tenant_id": new_id(), "table": "t", "column": "c", "pk": new_id()}
+    sealed = seal("x" * 40, **place)
+    middle = len(sealed) // 2
+    swapped = "A" if sealed[middle] != "A" else "B"
+    for wrong in (
+        sealed[:middle] + swapped + sealed[middle + 1 :],
+        sealed[:-8],
+        sealed.replace("v1.1.", "v1.2."),
+        "v2" + sealed[2:],
+        "",
+        "plain text",
+    ):
+        with pytest.raises(CannotOpen):
+            open_sealed(wrong, **place)
+
+
+def test_works_in_every_scope_and_outside_any() -> None:
+    tenants = make_tenants(users=False)
+    place = {"tenant_id": tenants.merchant.id, "table": "t", "column": "c", "pk": "1"}
+    with tenant_atomic(tenants.scope):
+        sealed = seal("a", **place)
+    crypto.forget_keys()
+    assert open_sealed(sealed, **place) == "a"
+    for scope in (tenants.reseller_scope, Scope.staff(), Scope.worker(), Scope.auth()):
+        crypto.forget_keys()
+        with tenant_atomic(scope):
+            assert open_sealed(sealed, **place) == "a"
+
+
+def test_wrapped_keys_are_not_readable_as_a_tenant() -> None:
+    tenants = make_tenants(users=False)
+    seal("a", tenant_id=tenants.merchant.id, table="t", column="c", pk="1")
+    with pytest.raises(ProgrammingError), tenant_atomic(tenants.scope):
+        fetch_all("SELECT * FROM core_datakey")
+
+
+def test_a_key_of_a_rolled_back_transaction_is_forgotten() -> None:
+    tenants = make_tenants(users=False)
+    place = {"tenant_id": tenants.merchant.id, "table": "t", "column": "c", "pk": "1"}
+
+    def seal_and_fail() -> None:
+        with tenant_atomic(tenants.scope):
+            seal("lost", **place)
+            raise RuntimeError
+
+    with pytest.raises(RuntimeError):
+        seal_and_fail()
+    sealed = seal("kept", **place)
+    crypto.forget_keys()
+
+    assert open_sealed(sealed, **place) == "kept"
+
+
+def test_first_keys_made_at_once_are_one() -> None:
+    place = {"tenant_id": new_id(), "table": "t", "column": "c", "pk": "1"}
+
+    def one(number: int) -> str:
+        try:
+            return seal(str(number), **place)
+        finally:
+            connection.close()
+
+    with ThreadPoolExecutor(8) as pool:
+        sealed = list(pool.map(one, range(16)))
+    crypto.forget_keys()
+
+    assert [open_sealed(text, **place) for text in sealed] == [str(n) for n in range(16)]
+
+
+def test_the_blind_index_is_stable_and_apart_per_tenant_and_column() -> None:
+    tenant, other = new_id(), new_id()
+    base = blind_index("a@b.c", tenant_id=tenant, table="t", column="email")
+    crypto.forget_keys()
+
+    assert blind_index("a@b.c", tenant_id=tenant, table="t", column="email") == base
+    assert blind_index("a@b.c", tenant_id=other, table="t", column="email") != base
+    assert blind_index("a@b.c", tenant_id=tenant, table="t", column="phone") != base
+    assert blind_index("x@b.c", tenant_id=tenant, table="t", column="email") != base
+
+
+def test_rotation_renews_master_key_data_key_and_fields(settings) -> None:
+    tenants = make_tenants(users=False)
+    settings.ALLOW_LOOPBACK_WEBHOOKS = True
+    spec = services.endpoint_spec(url="http://127.0.0.1:9/x", events=["*"])
+    endpoint, secret = services.endpoint_create(actor=tenants.key_actor(), spec=spec)
+    old_keys = list(settings.FIELD_KEYS)
+
+    settings.FIELD_KEYS = [NEW_KEY, *old_keys]
+    crypto.forget_keys()
+    done = rotation.rotate(older_than=timedelta(0))
+    assert done.rewrapped >= 1
+    assert done.new_keys >= 1
+    assert done.resealed >= 1
+
+    settings.FIELD_KEYS = [NEW_KEY]
+    crypto.forget_keys()
+    [(sealed,)] = worker_sql(
+        "SELECT secret_sealed FROM notifications_webhookendpoint WHERE id = %s", [endpoint.id]
+    )
+    assert sealed != endpoint.secret_sealed
+    endpoint.secret_sealed = sealed
+    assert services.live_secrets(endpoint) == [secret]
+
+    again = rotation.rotate()
+    assert (again.rewrapped, again.new_keys, again.resealed) == (0, 0, 0)
+
+    # Later tests read with the old master key.
+    settings.FIELD_KEYS = [*old_keys, NEW_KEY]
+    crypto.forget_keys()
+    call_command("rotate_field_keys")
+
+
+@pytest.mark.parametrize("keys", [[], ["1"], ["1:abc"], ["1:" + "A" * 43], ["?:" + "A" * 44]])
+def test_bad_master_keys_are_named_at_once(keys: list[str]) -> None:
+    with pytest.raises(ImproperlyConfigured, match="FIELD_KEYS"):
+        crypto.LocalKeyProvider(keys)
