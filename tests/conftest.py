@@ -14,6 +14,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+import django
 import psycopg
 import pytest
 from psycopg import sql
@@ -44,6 +45,8 @@ def _set_environment() -> None:
 
 
 _set_environment()
+# Before any test module is imported: they import models at the top, as modules should.
+django.setup()
 
 
 def _admin() -> psycopg.Connection[Any]:
@@ -92,8 +95,9 @@ def database(django_db_blocker: Any) -> Iterator[str]:
                 sql.Identifier(_DATABASE), sql.Identifier(_TEMPLATE)
             )
         )
-    with django_db_blocker.unblock():
-        yield _DATABASE
+    # Never blocked again: threads of ours may still write when the last test is over.
+    django_db_blocker.unblock()
+    yield _DATABASE
     from django.db import connections
 
     connections.close_all()

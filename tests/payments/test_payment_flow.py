@@ -1,0 +1,127 @@
+"""One payment from the API to the ledger: every outcome of the published test cards."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from tests.api import Api, new_api
+
+
+@pytest.fixture
+def api(database: str) -> Api:
+    return new_api()
+
+
+def _balance(api: Api) -> dict[str, Any]:
+    return api.get("/v1/balance").json()["data"]
+
+
+def test_a_card_payment_completes_and_stands_in_the_books(api: Api) -> None:
+    answer = api.pay(amount=10_000, reference="order-1")
+    assert answer.status_code == 201, answer.content
+    payment = answer.json()["data"]
+    assert payment["status"] == "completed"
+    assert payment["amount_captured"] == 10_000
+    assert payment["card"]["last4"] == "4242"
+    assert payment["fee"] > 0
+    assert payment["net"] == 10_000 - payment["fee"]
+    expanded = api.get(f"/v1/payments/{payment['id']}?expand=events,attempts,ledger").json()["data"]
+    assert [event["type"] for event in expanded["events"]] == [
+        "payment.created",
+        "payment.processing",
+        "payment.completed",
+    ]
+    codes = [(line["code"], line["state"]) for line in expanded["ledger"]]
+    assert codes == [
+        ("payment", "posted"),
+        ("platform_fee", "posted"),
+        ("reseller_residual", "posted"),
+    ]
+    assert sum(line["amount"] for line in expanded["ledger"][1:]) == payment["fee"]
+    assert [attempt["state"] for attempt in expanded["attempts"]] == ["SETTLED"]
+
+
+@pytest.mark.parametrize(
+    ("number", "code"),
+    [
+        ("4000000000000002", "card_declined"),
+        ("4000000000009995", "insufficient_funds"),
+        ("4000000000000069", "expired_card"),
+        ("4000000000000127", "incorrect_cvc"),
+    ],
+)
+def test_a_decline_is_a_402_and_books_nothing(api: Api, number: str, code: str) -> None:
+    answer = api.pay(number)
+    assert answer.status_code == 402, answer.content
+    error = answer.json()["error"]
+    assert (error["type"], error["code"]) == ("card_error", code)
+    payment = error["details"]["payment"]
+    assert payment["status"] == "failed"
+    ledger = api.get(f"/v1/payments/{payment['id']}?expand=ledger").json()["data"]["ledger"]
+    assert [line["state"] for line in ledger] == ["voided"]
+
+
+def test_created_then_confirmed(api: Api) -> None:
+    created = api.post("/v1/payments", {"amount": 500, "currency": "eur"})
+    assert created.status_code == 201
+    assert created.json()["data"]["status"] == "pending"
+    payment_id = created.json()["data"]["id"]
+    confirmed = api.post(
+        f"/v1/payments/{payment_id}/confirm", {"payment_method_token": api.token()}
+    )
+    assert confirmed.status_code == 200, confirmed.content
+    assert confirmed.json()["data"]["status"] == "completed"
+
+
+def test_manual_capture_in_part_releases_the_remainder(api: Api) -> None:
+    made = api.pay(amount=1_000, capture_method="manual").json()["data"]
+    assert (made["status"], made["amount_capturable"]) == ("processing", 1_000)
+    too_much = api.post(f"/v1/payments/{made['id']}/capture", {"amount": 1_001})
+    assert too_much.status_code == 400
+    captured = api.post(f"/v1/payments/{made['id']}/capture", {"amount": 400})
+    assert captured.status_code == 200, captured.content
+    data = captured.json()["data"]
+    assert (data["status"], data["amount_captured"], data["amount_capturable"]) == (
+        "completed",
+        400,
+        0,
+    )
+    again = api.post(f"/v1/payments/{made['id']}/capture")
+    assert again.status_code == 409
+
+
+def test_an_authorization_can_be_canceled(api: Api) -> None:
+    made = api.pay(amount=1_000, capture_method="manual").json()["data"]
+    canceled = api.post(f"/v1/payments/{made['id']}/cancel")
+    assert canceled.status_code == 200, canceled.content
+    assert canceled.json()["data"]["status"] == "canceled"
+
+
+def test_refund_in_part_then_whole(api: Api) -> None:
+    payment = api.pay(amount=1_000).json()["data"]
+    first = api.post("/v1/refunds", {"payment": payment["id"], "amount": 300})
+    assert first.status_code == 201, first.content
+    assert first.json()["data"]["status"] == "completed"
+    too_much = api.post("/v1/refunds", {"payment": payment["id"], "amount": 701})
+    assert too_much.status_code == 400
+    rest = api.post("/v1/refunds", {"payment": payment["id"]})
+    assert rest.json()["data"]["amount"] == 700
+    read = api.get(f"/v1/payments/{payment['id']}").json()["data"]
+    assert read["amount_refunded"] == 1_000
+
+
+def test_three_d_secure_redirects(api: Api) -> None:
+    made = api.pay("4000000000003220", return_url="https://shop.example/back")
+    assert made.status_code == 201, made.content
+    data = made.json()["data"]
+    assert data["status"] == "requires_action"
+    assert data["next_action"]["type"] == "redirect"
+    assert "/sandbox/3ds/" in data["next_action"]["url"]
+
+
+def test_a_charge_whose_answer_is_lost_stays_processing(api: Api) -> None:
+    made = api.pay("4000000000005043")
+    assert made.status_code == 201, made.content
+    assert made.json()["data"]["status"] == "processing"
