@@ -247,7 +247,7 @@ def _parse(url: str, *, allow_loopback: bool) -> httpx.URL:
     host = parsed.host.rstrip(".").lower()
     if not host:
         raise OutboundRefusedError("The URL has no host name.")
-    if parsed.port == 0:
+    if parsed.port is not None and not 1 <= parsed.port <= 65_535:
         raise OutboundRefusedError("The URL's port is not valid.")
     if allow_loopback and (host == "localhost" or host.endswith(".localhost")):
         return parsed

@@ -1,0 +1,130 @@
+from __future__ import annotations
+
+import hashlib
+import hmac
+import time
+from dataclasses import replace
+
+import pytest
+
+from core import hmac_auth
+from core.errors import AuthenticationFailed
+from core.hmac_auth import SignedRequest, from_headers, sign_headers, signature, use_nonce, verify
+from core.ids import new_id
+
+SECRET = b"s" * 32
+URL = "https://api.example.com/v1/intents?b=2&a=1%2F"
+BODY = b'{"amount": 100}'
+
+
+def signed() -> tuple[SignedRequest, str]:
+    headers = sign_headers(
+        key_id="svc_1", secret=SECRET, method="POST", url=URL, body=BODY, idempotency_key="k-1"
+    )
+    return from_headers(
+        headers,
+        method="POST",
+        host="api.example.com",
+        path="/v1/intents",
+        query="b=2&a=1%2F",
+        body=BODY,
+    )
+
+
+def test_signs_the_documented_string() -> None:
+    request, given = signed()
+    text = "\n".join(
+        [
+            "v1",
+            "svc_1",
+            request.timestamp,
+            request.nonce,
+            "POST",
+            "api.example.com",
+            "/v1/intents",
+            "b=2&a=1%2F",
+            "application/json",
+            "k-1",
+            hashlib.sha256(BODY).hexdigest(),
+        ]
+    )
+    assert given == "v1=" + hmac.new(SECRET, text.encode(), hashlib.sha256).hexdigest()
+    verify(secret=SECRET, request=request, given=given)
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"key_id": "svc_2"},
+        {"nonce": "0" * 24},
+        {"method": "GET"},
+        {"host": "evil.example.com"},
+        {"path": "/v1/intents/"},
+        {"query": "a=1%2F&b=2"},
+        {"query": ""},
+        {"content_type": "text/plain"},
+        {"idempotency_key": "k-2"},
+        {"body": BODY + b" "},
+        {"timestamp": str(int(time.time()) - 10)},
+    ],
+)
+def test_any_change_breaks_the_signature(change: dict) -> None:
+    request, given = signed()
+    with pytest.raises(AuthenticationFailed) as refused:
+        verify(secret=SECRET, request=replace(request, **change), given=given)
+    assert refused.value.code == "signature_invalid"
+
+
+@pytest.mark.parametrize("offset_s", [-301, 301])
+def test_an_old_or_future_request_is_refused(offset_s: int) -> None:
+    request, given = signed()
+    with pytest.raises(AuthenticationFailed) as refused:
+        verify(secret=SECRET, request=request, given=given, now_s=time.time() + offset_s)
+    assert refused.value.code == "signature_expired"
+    verify(secret=SECRET, request=request, given=given, now_s=time.time() + offset_s * 0.99)
+
+
+@pytest.mark.parametrize("timestamp", ["", "-1", "1e9", "１２３", "9" * 400, "12.5", "nan"])
+def test_a_timestamp_is_digits(timestamp: str) -> None:
+    request, _ = signed()
+    changed = replace(request, timestamp=timestamp)
+    with pytest.raises(AuthenticationFailed):
+        verify(secret=SECRET, request=changed, given=signature(SECRET, changed))
+
+
+def test_a_line_break_cannot_move_the_fields() -> None:
+    request, _ = signed()
+    for name in ("path", "query", "content_type", "idempotency_key", "host"):
+        with pytest.raises(AuthenticationFailed, match="line break"):
+            signature(SECRET, replace(request, **{name: "a\nb"}))
+
+
+def test_wrong_secret_missing_headers_short_nonce() -> None:
+    request, given = signed()
+    with pytest.raises(AuthenticationFailed):
+        verify(secret=b"t" * 32, request=request, given=given)
+    with pytest.raises(AuthenticationFailed, match="Signature missing"):
+        from_headers(
+            {
+                hmac_auth.HEADER_KEY_ID: "a",
+                hmac_auth.HEADER_NONCE: "b",
+                hmac_auth.HEADER_TIMESTAMP: "1",
+            },
+            method="GET",
+            host="h",
+            path="/",
+            query="",
+            body=b"",
+        )
+    short = replace(request, nonce="abc")
+    with pytest.raises(AuthenticationFailed, match="characters"):
+        verify(secret=SECRET, request=short, given=signature(SECRET, short))
+
+
+def test_a_nonce_is_good_once_for_each_key() -> None:
+    nonce, key_id = new_id().hex, f"svc_{new_id().hex}"
+    use_nonce(key_id=key_id, nonce=nonce)
+    with pytest.raises(AuthenticationFailed) as refused:
+        use_nonce(key_id=key_id, nonce=nonce)
+    assert refused.value.code == "nonce_reused"
+    use_nonce(key_id=f"{key_id}x", nonce=nonce)

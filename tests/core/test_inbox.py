@@ -1,0 +1,205 @@
+"""Inbound webhooks: stored once, processed at least once, parked until their object appears."""
+
+from __future__ import annotations
+
+from concurrent.futures import ThreadPoolExecutor
+from typing import Any
+from uuid import UUID
+
+import pytest
+from django.db import connection
+
+from core import inbox
+from core.db import Scope, tenant_atomic
+from core.ids import new_id
+from core.inbox import Result, Verdict
+from core.models import InboxMessage
+from tests.core.support import drain, emit, worker_sql
+from tests.factories import make_tenants
+
+
+@pytest.fixture(autouse=True)
+def enqueued(monkeypatch: pytest.MonkeyPatch) -> list[UUID]:
+    """No worker runs in these tests: what would be enqueued is remembered instead."""
+    seen: list[UUID] = []
+    monkeypatch.setattr(inbox, "_enqueue", seen.append)
+    return seen
+
+
+@pytest.fixture
+def provider(monkeypatch: pytest.MonkeyPatch) -> str:
+    name = f"p{new_id().hex[-8:]}"
+    yield name
+    inbox._processors.pop(name, None)
+
+
+def receive(provider: str, event_id: str = "evt_1", **more: Any) -> tuple[InboxMessage, bool]:
+    fields = {"account_id": new_id(), "raw": b'{"a": 1}', "headers": {"Cookie": "x"}, **more}
+    return inbox.receive(provider=provider, event_id=event_id, parsed_type="a.b", **fields)
+
+
+def row(message: InboxMessage) -> InboxMessage:
+    with tenant_atomic(Scope.worker()):
+        return InboxMessage.objects.get(id=message.id)
+
+
+def make_due(message: InboxMessage) -> None:
+    worker_sql(
+        "UPDATE core_inboxmessage SET next_attempt_at = clock_timestamp() WHERE id = %s"
+        " RETURNING 1",
+        [message.id],
+    )
+
+
+def test_stores_the_raw_bytes_once_and_enqueues_once(provider: str, enqueued: list[UUID]) -> None:
+    account = new_id()
+    headers = {"Stripe-Signature": "t=1,v1=x", "Cookie": "secret", "Authorization": "secret"}
+    first, created = receive(provider, account_id=account, raw=b"\x00\xffraw", headers=headers)
+    again, created_again = receive(provider, account_id=account, raw=b"other")
+    elsewhere, created_elsewhere = receive(provider, account_id=new_id())
+
+    assert (created, created_again, created_elsewhere) == (True, False, True)
+    assert again.id == first.id != elsewhere.id
+    stored = row(first)
+    assert bytes(stored.raw) == b"\x00\xffraw"
+    assert stored.headers == {"stripe-signature": "t=1,v1=x"}
+    assert enqueued == [first.id, elsewhere.id]
+
+
+def test_fifty_duplicates_at_once_are_one_message(provider: str) -> None:
+    account = new_id()
+
+    def one(_: int) -> bool:
+        try:
+            return receive(provider, account_id=account)[1]
+        finally:
+            connection.close()
+
+    with ThreadPoolExecutor(10) as pool:
+        created = list(pool.map(one, range(50)))
+
+    assert created.count(True) == 1
+    assert worker_sql("SELECT count(*) FROM core_inboxmessage WHERE provider = %s", [provider]) == [
+        (1,)
+    ]
+
+
+def test_processes_a_message_once(provider: str) -> None:
+    seen: list[bytes] = []
+
+    def processor(message: InboxMessage) -> Result:
+        seen.append(bytes(message.raw))
+        return Result(Verdict.PROCESSED)
+
+    inbox.register_processor(provider, processor)
+    message, _ = receive(provider)
+
+    assert inbox.process(message.id) == "processed"
+    assert inbox.process(message.id) == ""
+    assert seen == [b'{"a": 1}']
+    assert row(message).processed_at is not None
+
+
+def test_two_workers_do_not_meet_on_one_message(provider: str) -> None:
+    inner: list[str] = []
+
+    def processor(message: InboxMessage) -> Result:
+        inner.append(inbox.process(message.id))
+        return Result(Verdict.PROCESSED)
+
+    inbox.register_processor(provider, processor)
+    message, _ = receive(provider)
+
+    assert inbox.process(message.id) == "processed"
+    assert inner == [""]
+
+
+def test_a_worker_that_died_is_repeated_by_the_sweep(provider: str) -> None:
+    message, _ = receive(provider)
+    assert inbox._claim(message.id) is not None  # and then it was killed
+
+    assert message.id not in inbox.sweep(limit=10_000)
+    make_due(message)
+    assert message.id in inbox.sweep(limit=10_000)
+
+
+def test_a_message_whose_task_was_lost_is_found_by_the_sweep(provider: str) -> None:
+    message, _ = receive(provider)
+    assert message.id not in inbox.sweep(limit=10_000)
+    worker_sql(
+        "UPDATE core_inboxmessage SET received_at = received_at - interval '11 s'"
+        " WHERE id = %s RETURNING 1",
+        [message.id],
+    )
+    assert message.id in inbox.sweep(limit=10_000)
+
+
+def test_waits_for_an_object_that_we_do_not_know_yet(provider: str, enqueued: list[UUID]) -> None:
+    known: set[str] = set()
+
+    def processor(message: InboxMessage) -> Result:
+        if "pay_later" in known:
+            return Result(Verdict.PROCESSED)
+        return Result(Verdict.PARKED, reference="pay_later")
+
+    inbox.register_processor(provider, processor)
+    message, _ = receive(provider)
+    assert inbox.process(message.id) == "parked"
+    assert row(message).reference == "pay_later"
+    enqueued.clear()
+
+    known.add("pay_later")
+    emit(make_tenants(users=False), "test.appeared", aggregate="pay_later")
+    drain()
+
+    assert enqueued == [message.id]
+    assert inbox.process(message.id) == "processed"
+    assert inbox.match_parked("pay_later", "") == 0
+
+
+def test_gives_up_a_parked_message_after_three_days(provider: str) -> None:
+    inbox.register_processor(provider, lambda _: Result(Verdict.PARKED, reference="pay_never"))
+    message, _ = receive(provider)
+    for _ in range(inbox.MAX_ATTEMPTS + 2):
+        assert inbox.process(message.id) == "parked"
+        make_due(message)
+    worker_sql(
+        "UPDATE core_inboxmessage SET received_at = received_at - interval '3 days 1 second'"
+        " WHERE id = %s RETURNING 1",
+        [message.id],
+    )
+
+    assert inbox.process(message.id) == "quarantined"
+    assert "pay_never" in row(message).last_error
+
+
+def test_a_poison_message_is_quarantined_and_can_be_released(provider: str) -> None:
+    def processor(_: InboxMessage) -> Result:
+        raise ValueError("broken \x00 payload")
+
+    inbox.register_processor(provider, processor)
+    message, _ = receive(provider)
+    states = []
+    for _ in range(inbox.MAX_ATTEMPTS):
+        states.append(inbox.process(message.id))
+        assert inbox.process(message.id) == ""  # not due yet
+        make_due(message)
+
+    assert states == ["failed"] * (inbox.MAX_ATTEMPTS - 1) + ["quarantined"]
+    assert "ValueError: broken" in row(message).last_error
+    assert inbox.process(message.id) == ""
+
+    inbox.register_processor(provider, lambda _: Result(Verdict.PROCESSED))
+    assert inbox.release(message.id) is True
+    assert inbox.process(message.id) == "processed"
+    assert inbox.release(message.id) is False
+
+
+def test_tenants_never_see_the_inbox(provider: str) -> None:
+    from django.db import ProgrammingError
+
+    tenants = make_tenants(users=False)
+    receive(provider)
+    for scope in (tenants.scope, tenants.reseller_scope):
+        with pytest.raises(ProgrammingError), tenant_atomic(scope):
+            InboxMessage.objects.count()
