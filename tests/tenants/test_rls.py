@@ -1,0 +1,195 @@
+"""The second wall: every tenant table is protected, and shows nothing without a scope."""
+
+from __future__ import annotations
+
+import uuid
+from collections.abc import Callable
+
+import psycopg
+import pytest
+from django.apps import apps
+from django.db import ProgrammingError, connection, transaction
+
+from core.db import Scope, fetch_all, tenant_atomic
+from tenants.models import ApiKey, Membership, Merchant, User
+from tests.factories import make_merchant, make_tenants
+
+#: Tables that belong to nobody and may be read before a tenant is known.
+OPEN_TABLES = {
+    "auth_group",
+    "auth_group_permissions",
+    "auth_permission",
+    "django_admin_log",
+    "django_content_type",
+    "django_migrations",
+    "django_session",
+    "guardian_groupobjectpermission",
+    "guardian_userobjectpermission",
+    "tenants_user_groups",
+    "tenants_user_user_permissions",
+}
+#: Read under the login role for the session, each with a policy of its own.
+SESSION_TABLES = {"tenants_user", "tenants_totpdevice"}
+FRAMEWORKS = ("otp_totp_", "otp_static_")
+
+
+def _tables(dsn: str) -> dict[str, tuple[bool, bool]]:
+    with psycopg.connect(dsn) as conn:
+        rows = conn.execute(
+            "SELECT c.relname, c.relrowsecurity, c.relforcerowsecurity FROM pg_class c"
+            " JOIN pg_namespace n ON n.oid = c.relnamespace"
+            " WHERE n.nspname = 'public' AND c.relkind IN ('r', 'p') AND NOT c.relispartition"
+        ).fetchall()
+    return {name: (enabled, forced) for name, enabled, forced in rows}
+
+
+def test_every_table_of_ours_has_row_level_security_enabled_and_forced(admin_dsn: str) -> None:
+    bare = {
+        name: flags
+        for name, flags in _tables(admin_dsn).items()
+        if flags != (True, True) and name not in OPEN_TABLES and not name.startswith(FRAMEWORKS)
+    }
+    assert bare == {}
+
+
+def test_every_model_with_a_merchant_column_has_policies_for_it(admin_dsn: str) -> None:
+    with psycopg.connect(admin_dsn) as conn:
+        rows = conn.execute("SELECT tablename, policyname, qual FROM pg_policies").fetchall()
+    policies = {(table, name): qual for table, name, qual in rows}
+    wrong = []
+    for model in apps.get_models():
+        table = model._meta.db_table
+        columns = {field.column for field in model._meta.local_concrete_fields}
+        merchant = policies.get((table, "app_merchant"))
+        if "merchant_id" in columns and merchant is not None and "app.tenant" not in merchant:
+            wrong.append(table)
+    assert wrong == []
+
+
+def test_no_policy_holds_an_or(admin_dsn: str) -> None:
+    with psycopg.connect(admin_dsn) as conn:
+        rows = conn.execute("SELECT tablename, policyname, qual FROM pg_policies").fetchall()
+    assert [row for row in rows if row[2] and " OR " in row[2].upper()] == []
+
+
+def test_without_a_scope_every_table_is_denied(admin_dsn: str) -> None:
+    make_tenants()
+    readable = []
+    for name in _tables(admin_dsn):
+        if name in OPEN_TABLES or name in SESSION_TABLES:
+            continue
+        try:
+            with transaction.atomic(), connection.cursor() as cursor:
+                cursor.execute(f'SELECT 1 FROM "{name}" LIMIT 1')
+        except ProgrammingError as error:
+            assert "permission denied" in str(error)
+        else:
+            readable.append(name)
+    assert readable == []
+
+
+@pytest.mark.parametrize("scope", [Scope.merchant, Scope.reseller])
+def test_a_scope_of_an_unknown_tenant_sees_no_row_of_any_table(
+    scope: Callable[[uuid.UUID], Scope], admin_dsn: str
+) -> None:
+    make_tenants(totp=True)
+    seen = []
+    for name in _tables(admin_dsn):
+        if name in OPEN_TABLES or name.startswith(FRAMEWORKS):
+            continue
+        try:
+            with tenant_atomic(scope(uuid.uuid4())):
+                rows = fetch_all(f'SELECT count(*) FROM "{name}"')
+        except ProgrammingError as error:
+            assert "permission denied" in str(error)
+        else:
+            if rows[0][0]:
+                seen.append(name)
+    assert seen == []
+
+
+def test_an_empty_tenant_setting_sees_nothing() -> None:
+    make_tenants()
+    with tenant_atomic(Scope("app_merchant", None)):
+        assert Merchant.objects.count() == 0
+        assert ApiKey.objects.count() == 0
+
+
+def test_a_merchant_sees_itself_and_its_own() -> None:
+    t, other = make_tenants(), make_tenants()
+    with tenant_atomic(t.scope):
+        assert list(Merchant.objects.values_list("id", flat=True)) == [t.merchant.id]
+        assert ApiKey.objects.count() == 4
+        assert ApiKey.objects.filter(id=other.key_rows["sk", False].id).count() == 0
+        assert Membership.objects.count() == 4
+
+
+def test_a_reseller_sees_its_merchants_but_not_their_keys() -> None:
+    t, other = make_tenants(), make_tenants()
+    second = make_merchant(t)
+    with tenant_atomic(t.reseller_scope):
+        found = set(Merchant.objects.values_list("id", flat=True))
+    assert found == {t.merchant.id, second.merchant.id}
+    assert other.merchant.id not in found
+    with (
+        pytest.raises(ProgrammingError, match="permission denied"),
+        tenant_atomic(t.reseller_scope),
+    ):
+        ApiKey.objects.count()
+
+
+def test_a_merchant_sees_its_people_and_no_password() -> None:
+    t = make_tenants()
+    with tenant_atomic(t.scope):
+        emails = set(User.objects.values_list("email", flat=True))
+    assert emails == {
+        t.users[f"merchant.{role}"].email for role in ("owner", "admin", "developer", "viewer")
+    }
+    with pytest.raises(ProgrammingError, match="permission denied"), tenant_atomic(t.scope):
+        list(User.objects.values_list("password", flat=True))
+
+
+def test_a_merchant_cannot_write_into_another() -> None:
+    t, other = make_tenants(), make_tenants()
+    row = t.key_rows["sk", False]
+    with pytest.raises(ProgrammingError, match="row-level security"), tenant_atomic(t.scope):
+        ApiKey.objects.filter(id=row.id).update(merchant_id=other.merchant.id)
+    with tenant_atomic(t.scope):
+        assert ApiKey.objects.get(id=row.id).merchant_id == t.merchant.id
+        assert ApiKey.objects.filter(id=other.key_rows["sk", False].id).update(name="mine") == 0
+
+
+def test_a_merchant_cannot_change_its_own_status_or_price() -> None:
+    t = make_tenants()
+    for change in ({"status": "closed"}, {"fee_bps": 0}):
+        with pytest.raises(ProgrammingError, match="permission denied"), tenant_atomic(t.scope):
+            Merchant.objects.filter(id=t.merchant.id).update(**change)
+    with tenant_atomic(t.scope):
+        row = Merchant.objects.get(id=t.merchant.id)
+    assert (row.status, row.fee_bps) == ("active", 290)
+
+
+def test_a_row_cannot_name_a_merchant_of_another_reseller(admin_dsn: str) -> None:
+    t, other = make_tenants(), make_tenants()
+    with psycopg.connect(admin_dsn) as conn, pytest.raises(psycopg.errors.ForeignKeyViolation):
+        conn.execute(
+            "UPDATE tenants_apikey SET reseller_id = %s WHERE id = %s",
+            [other.reseller.id, t.key_rows["sk", False].id],
+        )
+
+
+def test_lookup_functions_have_a_fixed_path_and_an_owner_without_login(admin_dsn: str) -> None:
+    with psycopg.connect(admin_dsn) as conn:
+        rows = conn.execute(
+            "SELECT p.proname, r.rolname, r.rolcanlogin, p.proconfig,"
+            " has_function_privilege('public', p.oid, 'EXECUTE')"
+            " FROM pg_proc p JOIN pg_roles r ON r.oid = p.proowner"
+            " JOIN pg_namespace n ON n.oid = p.pronamespace"
+            " WHERE p.prosecdef AND n.nspname = 'public'"
+        ).fetchall()
+    assert {row[0] for row in rows} >= {"tenants_api_key_find", "tenants_seats"}
+    for name, owner, can_login, config, public in rows:
+        assert owner == "app_definer", name
+        assert not can_login, name
+        assert any(setting.startswith("search_path=") for setting in config or []), name
+        assert not public, name
