@@ -1,4 +1,4 @@
-"""Outbound requests to customers' addresses: what is refused, and how the guard cannot be led on."""
+"""Outbound requests to customers' addresses: what is refused, and that nothing leads it on."""
 
 from __future__ import annotations
 
@@ -207,6 +207,17 @@ def test_a_second_dns_answer_changes_nothing(
     assert connected == ["93.184.216.34"]
 
 
+def _whole_request(conn: socket.socket) -> bytes:
+    raw = b""
+    while b"\r\n\r\n" not in raw:
+        raw += conn.recv(65536) or b"\r\n\r\n"
+    head, _, body = raw.partition(b"\r\n\r\n")
+    length = int(head.lower().partition(b"content-length: ")[2].split(b"\r\n")[0] or 0)
+    while len(body) < length:
+        body += conn.recv(65536)
+    return head + b"\r\n\r\n" + body
+
+
 @contextmanager
 def raw_server(answer: bytes, *, drip_s: float = 0.0) -> Iterator[tuple[str, list[bytes]]]:
     """A server that sends `answer`, a byte at a time when `drip_s` is set."""
@@ -220,7 +231,7 @@ def raw_server(answer: bytes, *, drip_s: float = 0.0) -> Iterator[tuple[str, lis
             except OSError:
                 return
             with conn:
-                seen.append(conn.recv(65536))
+                seen.append(_whole_request(conn))
                 try:
                     if not drip_s:
                         conn.sendall(answer)
