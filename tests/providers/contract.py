@@ -11,7 +11,7 @@ import secrets
 import time
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
-from typing import Protocol
+from typing import Any, Protocol
 
 import pytest
 
@@ -28,6 +28,7 @@ from payments.providers.base import (
     ProviderError,
     RefundPayment,
     SaveMethod,
+    SettlementLine,
     SignatureExpired,
     SignatureInvalid,
     Status,
@@ -37,8 +38,11 @@ from payments.providers.base import (
 class Rig(Protocol):
     """A provider under test."""
 
-    adapter: Adapter
     merchant_key: str
+
+    @property
+    def adapter(self) -> Adapter:
+        """The adapter under test."""
 
     def source(self, behaviour: str) -> str:
         """A fresh token or method: ``succeeds``, ``declined``, ``challenge``,
@@ -73,7 +77,7 @@ class Payments:
 
     rig: Rig
 
-    def request(self, behaviour: str = "succeeds", **changes: object) -> CreatePayment:
+    def request(self, behaviour: str = "succeeds", **changes: Any) -> CreatePayment:
         mark = secrets.token_hex(8)
         base = CreatePayment(
             reference=f"int_{mark}",
@@ -84,9 +88,9 @@ class Payments:
             merchant_key=self.rig.merchant_key,
             return_url="https://shop.example/return",
         )
-        return replace(base, **changes)  # type: ignore[arg-type]
+        return replace(base, **changes)
 
-    def captured(self, **changes: object) -> ProviderAnswer:
+    def captured(self, **changes: Any) -> ProviderAnswer:
         answer = self.rig.adapter.create_payment(self.request(**changes))
         assert answer.status is Status.SUCCEEDED
         return answer
@@ -466,7 +470,8 @@ class AdapterContract:
         done = payments.captured()
         refund = rig.adapter.refund_payment(refund_of(done, 300))
         now = datetime.now(UTC)
-        found, cursor = [], ""
+        found: list[SettlementLine] = []
+        cursor = ""
         while True:
             page = rig.adapter.list_settlement_lines(
                 since=now - timedelta(minutes=5),

@@ -99,10 +99,11 @@ async def _carry_out(request: web.Request, handler: Any) -> web.StreamResponse:
     elif request.path == "/v1/payment_intents/search":
         return await _search(request)
     elif any(key.split("[")[0] in _dropped(request.path) for key in request.query):
-        kept = [(k, v) for k, v in request.query.items() if k.split("[")[0] not in {"created"}]
-        request = request.clone(rel_url=request.rel_url.with_query(kept))
+        dropped = _dropped(request.path)
+        asked = [(k, v) for k, v in request.query.items() if k.split("[")[0] not in dropped]
+        request = request.clone(rel_url=request.rel_url.with_query(asked))
     try:
-        response = await handler(request)
+        response: web.StreamResponse = await handler(request)
     except UserError as refused:
         _add_intent(refused)
         raise

@@ -73,7 +73,7 @@ class SandboxRig:
             livemode=False,
             webhook_secrets=("whsec_newer", SECRET),
         )
-        self.adapter = SandboxAdapter(config, self._server)  # type: ignore[arg-type]
+        self.adapter = SandboxAdapter(config, self._server)
 
     def source(self, behaviour: str) -> str:
         return self.card(self.cards[behaviour])
@@ -106,7 +106,7 @@ class SandboxRig:
     def count(self, sql: str, *params: object) -> int:
         """What the bank's own staff would see."""
         with psycopg.connect(self._admin_dsn) as conn:
-            row = conn.execute(sql, params).fetchone()  # type: ignore[arg-type]
+            row = conn.execute(sql, params).fetchone()
         assert row is not None
         return int(row[0])
 

@@ -211,7 +211,7 @@ def test_an_account_that_fails_its_checks_is_passed_over_until_it_recovers(
 ) -> None:
     made, merchant_id = merchant_account()
     add_rule(made)
-    answer = {"ok": False}
+    answer: dict[str, Any] = {"ok": False}
     monkeypatch.setattr(
         type(adapter_for(made.id)), "health", lambda self: Health(latency_ms=1, **answer)
     )

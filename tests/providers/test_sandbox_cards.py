@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import json
 import uuid
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
+from typing import Any
 
 import psycopg
 import pytest
@@ -36,7 +39,7 @@ def payments(rig: SandboxRig) -> Payments:
     return Payments(rig)
 
 
-def pay(rig: SandboxRig, payments: Payments, number: str, **changes: object) -> ProviderAnswer:
+def pay(rig: SandboxRig, payments: Payments, number: str, **changes: Any) -> ProviderAnswer:
     return rig.adapter.create_payment(payments.request(source=rig.card(number), **changes))
 
 
@@ -132,8 +135,6 @@ def test_a_processing_payment_settles_by_itself_and_says_so_once(
 def test_a_disputed_card_sends_a_dispute_after_the_capture(
     rig: SandboxRig, payments: Payments, settings: Settings
 ) -> None:
-    import json
-
     settings.SANDBOX_SETTLE_AFTER_S = 0
     done = pay(rig, payments, "4000000000000259")
     [leased] = server.claim_events(limit=10, account_id=rig.account_id)
@@ -217,12 +218,12 @@ def test_a_broken_database_connection_is_an_unknown(
 # Races
 
 
-def together(calls: int, work: object) -> list[object]:
+def together(calls: int, work: Callable[[int], Any]) -> list[Any]:
     """The same call from several connections at once; errors come back as values."""
 
-    def run(index: int) -> object:
+    def run(index: int) -> Any:
         try:
-            return work(index)  # type: ignore[operator]
+            return work(index)
         except ProviderError as refused:
             return refused
         finally:

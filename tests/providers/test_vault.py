@@ -24,7 +24,12 @@ NUMBER = "4242424242424242"
 
 
 def card(**changes: Any) -> CardInput:
-    given = {"number": NUMBER, "exp_month": 12, "exp_year": 2034, "cvc": "123"} | changes
+    given: dict[str, Any] = {
+        "number": NUMBER,
+        "exp_month": 12,
+        "exp_year": 2034,
+        "cvc": "123",
+    } | changes
     return CardInput(**given)
 
 
@@ -109,7 +114,7 @@ def test_the_number_and_the_code_are_nowhere(rig: SandboxRig, admin_dsn: str) ->
         ).fetchall()
         assert len(names) >= 8
         for (name,) in names:
-            rows = conn.execute(f"select t::text from {name} t").fetchall()  # type: ignore[arg-type]
+            rows = conn.execute(f"select t::text from {name} t").fetchall()
             assert not [row for row in rows if number in row[0]]
     assert number not in repr(card(number=number))
     assert cvc not in repr(card(cvc=cvc))
