@@ -176,7 +176,7 @@ def forget_old(*, limit: int = 10_000) -> int:
 
 def _owner(actor: Actor) -> str:
     mode = "live" if actor.livemode else "test"
-    if actor.merchant_id is not None:
+    if actor.merchant_id is not None and actor.kind != "service":
         return f"{actor.merchant_id}:{mode}"
     return f"{actor.kind}:{actor.id}:{mode}"
 

@@ -147,6 +147,19 @@ CELERY_BROKER_TRANSPORT_OPTIONS = {"visibility_timeout": 900, "unacked_restore_i
 CELERY_BROKER_CONNECTION_RETRY_ON_STARTUP = True
 CELERY_WORKER_HIJACK_ROOT_LOGGER = False
 CELERY_TIMEZONE = "UTC"
+#: Sweeps. What commits is picked up by these even if every message in Valkey is lost.
+CELERY_BEAT_SCHEDULE = {
+    name: {"task": name, "schedule": every_s, "options": {"expires": max(every_s * 2, 10)}}
+    for name, every_s in {
+        "providers.deliver_sandbox_events": 2,
+        "notifications.send_due_webhooks": 5,
+        "intents.check_due": 10,
+        "core.sweep_inbox": 15,
+        "acceptance.release_due": 60,
+        "providers.check_health": 60,
+        "core.purge_expired": 3600,
+    }.items()
+}
 
 AUTH_USER_MODEL = "tenants.User"
 AUTHENTICATION_BACKENDS = [

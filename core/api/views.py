@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+import uuid
 from collections.abc import Callable
 from typing import Any, ClassVar, cast
 
@@ -16,7 +17,7 @@ from core.api import request_log
 from core.api.renderers import dump, success
 from core.context import Actor
 from core.db import tenant_atomic
-from core.errors import AuthenticationFailed, Conflict, PermissionDenied
+from core.errors import AppError, AuthenticationFailed, Conflict, PermissionDenied
 from core.idempotency import Answer, Claim, check_key, is_duplicate_claim
 from core.ratelimit import Rate, enforce_rate
 
@@ -121,7 +122,48 @@ class ApiView(APIView):
         except IntegrityError as error:
             return self.lost_race(claim, error)
 
-    def claim(self, render: Callable[[Any], tuple[int, bytes]]) -> Claim | None:
+    def once_outside(
+        self,
+        operation: Callable[[Claim | None], Any],
+        *,
+        resume: Callable[[uuid.UUID], Any],
+        render: Callable[[Any], tuple[int, bytes]],
+        actor: Actor | None = None,
+    ) -> Response:
+        """Run an operation that calls a provider, once per Idempotency-Key.
+
+        The claim is made by the operation itself, together with its first effect, and finished
+        with its last. A key that was used before fails there, or the operation fails because it
+        has already been done: in both cases the first answer counts. `resume` reads the object of
+        a request that died half-way; the poller is bringing it to its end.
+        """
+        claim = self.claim(render, actor=actor)
+        try:
+            made = operation(claim)
+        except IntegrityError as error:
+            if claim is None or not is_duplicate_claim(error):
+                raise
+            previous = claim.previous()
+            if isinstance(previous, Answer):
+                return self.replay(previous)
+            status, body = render(resume(cast(uuid.UUID, previous)))
+            return self.replay(Answer(status, body, replayed=True))
+        except AppError:
+            if claim is not None and claim.answer is not None:
+                return self.replay(claim.answer)
+            if claim is not None and claim.record is None:
+                earlier = claim.previous()
+                if isinstance(earlier, Answer):
+                    return self.replay(earlier)
+            raise
+        if claim is not None and claim.answer is not None:
+            return self.replay(claim.answer)
+        status, body = render(made)
+        return Response(body, status=status)
+
+    def claim(
+        self, render: Callable[[Any], tuple[int, bytes]], *, actor: Actor | None = None
+    ) -> Claim | None:
         """The claim that this request's Idempotency-Key makes, or None without one."""
         request = self.request
         key = check_key(
@@ -131,7 +173,7 @@ class ApiView(APIView):
             return None
         raw = request._request.body
         return Claim(
-            actor=self.actor,
+            actor=actor or self.actor,
             key=key,
             request=(request.method or "", request.get_full_path(), raw),
             render=render,

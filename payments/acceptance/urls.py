@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+from django.conf import settings
 from django.urls import path
 
 from payments.acceptance import api as views
@@ -34,3 +35,8 @@ api = [
     path("refunds", views.RefundsView.as_view(), name="refunds"),
     path("refunds/<str:refund_id>", views.RefundView.as_view(), name="refund"),
 ]
+
+if settings.BENCH_FLOOR:
+    from payments.acceptance.api.floor import FloorView
+
+    api.append(path("_bench/floor", FloorView.as_view(), name="bench-floor"))

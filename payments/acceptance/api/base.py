@@ -6,7 +6,6 @@ import datetime as dt
 from collections.abc import Callable, Mapping
 from typing import Any
 
-from django.db import IntegrityError
 from django.utils.dateparse import parse_date, parse_datetime
 from rest_framework.response import Response
 
@@ -14,7 +13,7 @@ from core.api.errors import render_error
 from core.api.renderers import dump, success
 from core.api.views import ApiView
 from core.errors import AppError, CardError, InvalidRequest
-from core.idempotency import Answer, Claim, is_duplicate_claim
+from core.idempotency import Claim
 from core.money import parse_amount
 from payments.acceptance.models import Payment, Refund
 from payments.acceptance.representations import payment_json, refund_json
@@ -46,48 +45,10 @@ class MoneyView(ApiView):
         resume: Callable[[Any], Any],
         status: int = 200,
     ) -> Response:
-        """Run a money operation once per Idempotency-Key.
-
-        The claim is made by the operation itself, together with its first effect. A key that was
-        used before fails there, or the operation fails because it has already been done: in both
-        cases the first answer counts. `resume` reads the object of a request that died half-way;
-        the poller is bringing it to its end.
-        """
-
-        def render(made: Any) -> tuple[int, bytes]:
-            return outcome(made, status)
-
-        claim = self.claim(render)
-        try:
-            made = operation(claim)
-        except IntegrityError as error:
-            if claim is None or not is_duplicate_claim(error):
-                raise
-            return self._earlier(claim, resume, render)
-        except AppError as error:
-            if claim is not None and claim.answer is None:
-                previous = claim.previous() if claim.record is None else None
-                if isinstance(previous, Answer):
-                    return self.replay(previous)
-            elif claim is not None and claim.answer is not None:
-                return self.replay(claim.answer)
-            raise error
-        if claim is not None and claim.answer is not None:
-            return self.replay(claim.answer)
-        code, body = render(made)
-        return Response(body, status=code)
-
-    def _earlier(
-        self,
-        claim: Claim,
-        resume: Callable[[Any], Any],
-        render: Callable[[Any], tuple[int, bytes]],
-    ) -> Response:
-        previous = claim.previous()
-        if isinstance(previous, Answer):
-            return self.replay(previous)
-        code, body = render(resume(previous))
-        return self.replay(Answer(code, body, replayed=True))
+        """Run a money operation once per Idempotency-Key; a decline is a 402."""
+        return self.once_outside(
+            operation, resume=resume, render=lambda made: outcome(made, status)
+        )
 
 
 def outcome(made: Any, status: int) -> tuple[int, bytes]:

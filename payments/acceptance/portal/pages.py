@@ -117,9 +117,7 @@ def _context(request: PortalRequest, payment: Payment, **more: Any) -> dict[str,
     return {
         "payment": payment,
         "state": shown_state(payment),
-        "timeline": timeline(
-            selectors.payment_events(payment_id=payment.id), payment.currency
-        ),
+        "timeline": timeline(selectors.payment_events(payment_id=payment.id), payment.currency),
         "refunds": list(
             selectors.refunds(livemode=payment.livemode, payment_id=payment.id).order_by("-id")
         ),
@@ -159,9 +157,7 @@ def _again(
     """The page with one of its dialogs open and what was wrong in it."""
     with tenant_atomic(request.scope):
         payment = _payment(request, payment_id)
-        context = _context(
-            request, payment, open_dialog=dialog, problem=error, typed=request.POST
-        )
+        context = _context(request, payment, open_dialog=dialog, problem=error, typed=request.POST)
         return render(request, "acceptance/payment.html", context, status=status)
 
 
@@ -260,8 +256,6 @@ def cancel_submit(request: PortalRequest, payment_id: str) -> HttpResponse:
     """Cancel what has not been captured."""
 
     def cancel(payment: Payment) -> None:
-        payment_cancel(
-            payment_id=payment.id, actor=request.actor, merchant_id=payment.merchant_id
-        )
+        payment_cancel(payment_id=payment.id, actor=request.actor, merchant_id=payment.merchant_id)
 
     return _act(request, payment_id, "cancel", cancel, "The payment was canceled.")

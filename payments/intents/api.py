@@ -1,0 +1,138 @@
+"""`/v1/intents`: the way in for trusted services of ours, which sign their requests (HMAC)."""
+
+from __future__ import annotations
+
+import dataclasses
+from typing import Any, ClassVar
+
+from drf_spectacular.utils import OpenApiExample, extend_schema
+from rest_framework.request import Request
+from rest_framework.response import Response
+
+from core import ids
+from core.api.renderers import dump, success
+from core.api.views import ApiView
+from core.context import Actor
+from core.db import Scope, tenant_atomic
+from core.errors import NotFound, PermissionDenied
+from core.idempotency import Claim
+from core.unit import Writes
+from payments.intents import serializers as shapes
+from payments.intents.models import Intent, Operation
+from payments.intents.selectors import intent_get, intent_json
+from payments.intents.services import Draft, Price, intent_submit
+from tenants.authentication import MerchantFacts, merchant_facts
+
+#: The document of an intent that a service submits is the service's own, so we keep none.
+DOCUMENT_TYPE = "service"
+
+
+class IntentsView(ApiView):
+    """Submit intents."""
+
+    tag = "Intents"
+    permissions: ClassVar = {"POST": "intents.create"}
+    idempotency = "required"
+
+    @extend_schema(
+        operation_id="intents_create",
+        request=shapes.IntentCreate,
+        responses={201: shapes.IntentOut},
+        examples=[
+            OpenApiExample(
+                "A card payment for a merchant",
+                request_only=True,
+                value={
+                    "merchant": "mer_01kah8q3v5e0trz5b2m8x1c9dn",
+                    "operation": "payment",
+                    "amount": 4890,
+                    "currency": "EUR",
+                    "payment_method_token": "tok_01kah8q3v5e0trz5b2m8x1c9dn",
+                    "metadata": {"tags": ["kyc_verified"]},
+                },
+            )
+        ],
+    )
+    def post(self, request: Request) -> Response:
+        """Submit an attempt to move money.
+
+        States: `CREATED` → `VALIDATED` → `AUTHORIZED` → `SETTLED`, or `FAILED`, `CANCELLED`,
+        `EXPIRED`. A declined attempt is an intent that is `FAILED`, not an error.
+        """
+        values = shapes.IntentCreate.parse(self.body)
+        facts, actor = self._on_behalf_of(values)
+
+        def stand_alone(writes: Writes, intent: Intent) -> Intent:
+            intent.document_id = intent.id
+            writes.audit(actor=actor, action="intent.submitted", target=intent.public_id)
+            return intent
+
+        def operation(claim: Claim | None) -> Intent:
+            return intent_submit(
+                draft=_draft(values, facts, actor), actor=actor, document=stand_alone, claim=claim
+            )
+
+        return self.once_outside(
+            operation,
+            resume=lambda key: self._read(key, Scope.merchant(facts.merchant_id)),
+            render=lambda made: (201, dump(success(intent_json(made)))),
+            actor=actor,
+        )
+
+    def _on_behalf_of(self, values: dict[str, Any]) -> tuple[MerchantFacts, Actor]:
+        """The merchant that the service names, and the service acting inside that merchant."""
+        actor = self.actor
+        if actor.merchant_id is not None and actor.merchant_id != values["merchant"]:
+            raise NotFound("There is no such merchant.", param="merchant")
+        facts = merchant_facts(values["merchant"])
+        if facts is None:
+            raise NotFound("There is no such merchant.", param="merchant")
+        if actor.livemode and not facts.is_active:
+            raise PermissionDenied(
+                "This merchant may not take live payments yet.", code="merchant_not_active"
+            )
+        bound = dataclasses.replace(
+            actor, merchant_id=facts.merchant_id, reseller_id=facts.reseller_id
+        )
+        return facts, bound
+
+    def _read(self, key: Any, scope: Scope) -> Intent:
+        with tenant_atomic(scope):
+            return intent_get(intent_id=key, livemode=self.actor.livemode)
+
+
+class IntentView(ApiView):
+    """One intent."""
+
+    tag = "Intents"
+    permissions: ClassVar = {"GET": "intents.read"}
+
+    @extend_schema(operation_id="intents_retrieve", responses={200: shapes.IntentOut})
+    def get(self, request: Request, intent_id: str) -> Response:
+        """Retrieve an intent."""
+        key = ids.decode(Intent.PREFIX, intent_id)
+        with tenant_atomic(self.actor.scope):
+            found = intent_get(intent_id=key, livemode=self.actor.livemode)
+        return Response(intent_json(found))
+
+
+def _draft(values: dict[str, Any], facts: MerchantFacts, actor: Actor) -> Draft:
+    same_currency = values["currency"] == facts.default_currency
+    return Draft(
+        merchant_id=facts.merchant_id,
+        reseller_id=facts.reseller_id,
+        livemode=actor.livemode,
+        operation=Operation(values["operation"]),
+        amount_minor=values["amount"],
+        currency=values["currency"],
+        source=values["payment_method_token"],
+        document_type=DOCUMENT_TYPE,
+        manual_capture=values["capture_method"] == "manual",
+        return_url=values.get("return_url", ""),
+        price=Price(
+            fee_bps=facts.fee_bps,
+            fee_fixed_minor=facts.fee_fixed_minor if same_currency else 0,
+            reseller_share_bps=facts.reseller_share_bps,
+        ),
+        tags=tuple(values.get("metadata", {}).get("tags", ())),
+    )

@@ -1,0 +1,70 @@
+"""Reads of intents; call them inside `tenant_atomic`."""
+
+from __future__ import annotations
+
+import uuid
+from typing import Any
+
+from django.db.models import QuerySet
+
+from core import ids
+from core.errors import NotFound
+from payments.intents.models import Intent
+
+
+def intent_get(*, intent_id: uuid.UUID, livemode: bool | None = None) -> Intent:
+    """One intent of the scope.
+
+    Raises:
+        NotFound: none in this scope (and mode, where one is given).
+    """
+    rows = Intent.objects.filter(pk=intent_id)
+    if livemode is not None:
+        rows = rows.filter(livemode=livemode)
+    found = rows.first()
+    if found is None:
+        raise NotFound("There is no such intent.")
+    return found
+
+
+def exceptions_inbox() -> QuerySet[Intent]:
+    """Attempts that a person must look at: no answer for 24 hours, or captured after their end."""
+    return Intent.objects.filter(exception_at__isnull=False).order_by("exception_at")
+
+
+def intent_json(intent: Intent) -> dict[str, Any]:
+    """An intent as the API shows it; amounts in minor units."""
+    return {
+        "id": intent.public_id,
+        "object": "intent",
+        "merchant": ids.encode("mer", intent.merchant_id),
+        "operation": intent.operation,
+        "state": intent.state,
+        "step": intent.step or None,
+        "amount": intent.amount_minor,
+        "amount_settled": intent.settled_amount_minor,
+        "currency": intent.currency,
+        "fee": intent.fee_minor,
+        "channel": intent.channel,
+        "document": _document(intent),
+        "next_action": (
+            {"type": "redirect", "url": intent.next_action_url} if intent.next_action_url else None
+        ),
+        "failure": (
+            {"code": intent.failure_code, "message": intent.failure_message}
+            if intent.failure_code
+            else None
+        ),
+        "tags": intent.tags,
+        "livemode": intent.livemode,
+        "created_at": intent.created_at,
+        "updated_at": intent.updated_at,
+    }
+
+
+def _document(intent: Intent) -> str | None:
+    prefixes = {"payment": "pay", "refund": "ref"}
+    prefix = prefixes.get(intent.document_type)
+    if prefix is None or intent.document_id is None:
+        return None
+    return ids.encode(prefix, intent.document_id)
