@@ -231,7 +231,18 @@ def describe(home: Home) -> str:
     users = [user for user in demo.get("users", []) if isinstance(user, dict)]
     if users:
         columns = ("email", "password", "role", "tenant")
-        rows = [columns, *(tuple(str(user.get(name, "")) for name in columns) for user in users)]
+        tenants = demo.get("resellers", []) + demo.get("merchants", [])
+        names = {tenant["id"]: tenant["name"] for tenant in tenants}
+        rows = [
+            columns,
+            *(
+                (
+                    *(str(user.get(name, "")) for name in columns[:3]),
+                    str(names.get(user.get("tenant"), "the platform")),
+                )
+                for user in users
+            ),
+        ]
         widths = [max(len(row[index]) for row in rows) for index in range(len(columns))]
         lines += [
             "  " + "  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True))

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import tempfile
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
 from devtools.home import Home
+from devtools.postgres import forget_elsewhere
 
 
 @pytest.fixture(scope="session", autouse=True)
@@ -16,11 +19,14 @@ def database() -> str:
 
 
 @pytest.fixture
-def home(tmp_path: Path) -> Home:
+def home(tmp_path: Path) -> Iterator[Home]:
     """A state folder that every account can enter (PostgreSQL gives up root)."""
-    for folder in (tmp_path, *tmp_path.parents):
-        if folder.name.startswith("pytest-"):
-            folder.chmod(0o755)
+    temporary = Path(tempfile.gettempdir()).resolve()
+    folder = tmp_path.resolve()
+    while folder not in (temporary, folder.parent):
+        folder.chmod(0o755)
+        folder = folder.parent
     home = Home(tmp_path / "state")
     home.make()
-    return home
+    yield home
+    forget_elsewhere(home)

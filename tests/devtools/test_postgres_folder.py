@@ -101,6 +101,30 @@ def test_a_database_folder_that_has_gone_is_not_silently_replaced(home: Home) ->
         place_for(home, "secret")
 
     assert not gone.exists()
+    home.postgres_location.unlink()
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root gives way to another account")
+def test_in_a_private_checkout_the_database_lies_elsewhere_and_reset_finds_it(home: Home) -> None:
+    home.path.chmod(0o700)
+
+    cluster = place_for(home, "secret")
+
+    assert cluster.base == Path(home.postgres_location.read_text().strip())
+    assert not cluster.base.is_relative_to(home.path)
+    assert place_for(home, "secret").base == cluster.base
+    postgres.forget_elsewhere(home)
+    assert not cluster.base.exists()
+
+
+def test_a_recorded_place_that_is_not_ours_is_never_deleted(home: Home, tmp_path: Path) -> None:
+    foreign = tmp_path / "foreign"
+    foreign.mkdir()
+    home.postgres_location.write_text(f"{foreign}\n")
+
+    postgres.forget_elsewhere(home)
+
+    assert foreign.exists()
 
 
 @pytest.mark.parametrize("content", ["", "not a number\n", "4194304\n"])
