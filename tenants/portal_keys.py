@@ -115,14 +115,14 @@ def key_rotate(request: PortalRequest, key_id: str) -> HttpResponse:
     except (errors.InvalidRequest, errors.Conflict) as error:
         messages.error(request, error.message)
         return redirect("portal:keys")
-    return _page(request, made=row, made_text=text, overlap_hours=int(overlap.total_seconds()) // 3600)
+    return _page(
+        request, made=row, made_text=text, overlap_hours=int(overlap.total_seconds()) // 3600
+    )
 
 
 @portal_view("keys.write", methods=("POST",), levels=(Level.MERCHANT,))
 def key_revoke(request: PortalRequest, key_id: str) -> HttpResponse:
     """End a key at once."""
-    row = services.api_key_revoke(
-        actor=request.actor, key_id=ids.decode(ApiKey.PREFIX, key_id)
-    )
+    row = services.api_key_revoke(actor=request.actor, key_id=ids.decode(ApiKey.PREFIX, key_id))
     messages.success(request, f"The key {row.name} was revoked. It is refused from now on.")
     return redirect("portal:keys")

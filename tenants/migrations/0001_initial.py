@@ -439,6 +439,7 @@ class Migration(migrations.Migration):
                     "created_at",
                     models.DateTimeField(default=django.utils.timezone.now, editable=False),
                 ),
+                ("membership_id", models.UUIDField()),
                 ("merchant_id", models.UUIDField(blank=True, null=True)),
                 ("livemode", models.BooleanField(default=False)),
                 ("second_factor", models.BooleanField(default=False)),
@@ -448,12 +449,6 @@ class Migration(migrations.Migration):
                 ("expires_at", models.DateTimeField()),
                 ("used_at", models.DateTimeField(blank=True, null=True)),
                 ("revoked_at", models.DateTimeField(blank=True, null=True)),
-                (
-                    "membership",
-                    models.ForeignKey(
-                        on_delete=django.db.models.deletion.CASCADE, to="tenants.membership"
-                    ),
-                ),
                 (
                     "user",
                     models.ForeignKey(

@@ -8,7 +8,7 @@ from django.contrib.postgres.fields import ArrayField
 from django.db import models
 
 from core.models import Entity, TenantOwned
-from tenants.models.people import Membership, User
+from tenants.models.people import User
 
 
 class KeyKind(models.TextChoices):
@@ -111,7 +111,8 @@ class RefreshToken(Entity):
     PREFIX: ClassVar[str] = "rft"
 
     user = models.ForeignKey(User, on_delete=models.CASCADE, related_name="refresh_tokens")
-    membership = models.ForeignKey(Membership, on_delete=models.CASCADE)
+    # A plain id: a membership may be taken away while tokens name it, and that ends them.
+    membership_id = models.UUIDField()
     merchant_id = models.UUIDField(null=True, blank=True)
     livemode = models.BooleanField(default=False)
     second_factor = models.BooleanField(default=False)

@@ -27,9 +27,9 @@ from tenants.services.api_keys import MACHINE_PURPOSE
 REFRESH_PURPOSE: Final = "refresh_token"
 REFRESH_LIFETIME: Final = timedelta(days=30)
 REFRESH_PREFIX: Final = "mrt_"
-# Per quarter of an hour. An address may stand for a whole office.
+# Per quarter of an hour. An address may stand for a whole office, or for a carrier's NAT.
 ACCOUNT_TRIES: Final = 5
-ADDRESS_TRIES: Final = 60
+ADDRESS_TRIES: Final = 300
 TRY_WINDOW_S: Final = 900
 
 
