@@ -161,7 +161,6 @@ class CreatePayment:
     merchant_key: str = ""
     capture_method: CaptureMethod = CaptureMethod.AUTOMATIC
     return_url: str = ""
-    customer: str = ""
     off_session: bool = False
     description: str = ""
     statement_descriptor: str = ""
@@ -202,7 +201,11 @@ class RefundPayment:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SaveMethod:
-    """Turn a one-use token into a method that can be charged many times."""
+    """Turn a one-use token into a method that can be charged many times.
+
+    ``customer`` is the *provider's* customer from an earlier `SavedMethod`; without one the
+    provider makes one where it needs to.
+    """
 
     reference: str
     idempotency_key: str
@@ -213,7 +216,11 @@ class SaveMethod:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SavedMethod:
-    """A reusable method at the provider, and the provider's own customer it hangs on, if any."""
+    """A reusable method: ``method`` is what `CreatePayment.source` takes, opaque and complete.
+
+    ``customer`` is the provider's own customer that it hangs on, if any; it is needed to save
+    another card for the same payer, not to charge this one.
+    """
 
     method: str
     customer: str = ""

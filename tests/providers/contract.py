@@ -408,18 +408,19 @@ class AdapterContract:
     # Saved methods
 
     def test_a_saved_method_is_charged_many_times(self, rig: Rig, payments: Payments) -> None:
-        saved = rig.adapter.save_method(
-            SaveMethod(
-                reference="pm_" + secrets.token_hex(8),
-                idempotency_key=secrets.token_hex(8),
-                token=rig.token(),
-                merchant_key=rig.merchant_key,
-            )
+        request = SaveMethod(
+            reference="pm_" + secrets.token_hex(8),
+            idempotency_key=secrets.token_hex(8),
+            token=rig.token(),
+            merchant_key=rig.merchant_key,
         )
+        saved = rig.adapter.save_method(request)
+        again = rig.adapter.save_method(replace(request, reference="another attempt"))
+        assert again.method == saved.method
         assert saved.card is not None
         assert saved.card.last4 == "4242"
         for _ in range(2):
-            payments.captured(source=saved.method, customer=saved.customer, return_url="")
+            payments.captured(source=saved.method)
 
     # Webhooks
 

@@ -2,8 +2,8 @@
 
 localstripe keeps the state of payments, and is not ours. Added around it: parameters that it does
 not know are dropped, idempotency keys are honoured, its objects carry the amounts that Stripe's
-do, refunds above the capture and captures after a cancellation are refused, and
-``POST /_config/fault/KIND`` spoils the next request.
+do, and it refuses as Stripe does: refunds above the capture, captures after a cancellation, another
+customer's card. ``POST /_config/fault/KIND`` spoils the next request.
 """
 
 from __future__ import annotations
@@ -67,11 +67,21 @@ def _refund(self: Any, *args: Any, **data: Any) -> None:
     _real_refund(self, *args, **data)
 
 
+def _intent(self: Any, *args: Any, **data: Any) -> None:
+    method = data.get("payment_method")
+    owner = resources.PaymentMethod._api_retrieve(method).customer if method else None
+    if owner and owner != data.get("customer"):
+        raise UserError(400, "The payment method belongs to a customer: include the customer.")
+    _real_intent(self, *args, **data)
+
+
+_real_intent = resources.PaymentIntent.__init__
 _real_capture = resources.Charge._capture
 _real_refund = resources.Refund.__init__
 resources.Charge._capture = _capture
 resources.Charge.amount_captured = property(_captured)
 resources.PaymentIntent.amount_received = property(_received)
+resources.PaymentIntent.__init__ = _intent
 resources.Refund.__init__ = _refund
 
 

@@ -289,9 +289,8 @@ class StripeAdapter(Adapter):
         key = request.idempotency_key
         customer = request.customer
         if not customer:
-            created = self._client.v1.customers.create(
-                {"metadata": {REFERENCE: request.reference}}, _options(f"{key}:customer")
-            )
+            # Nothing of this attempt's own goes along: a retry must say the same under this key.
+            created = self._client.v1.customers.create({}, _options(f"{key}:customer"))
             customer = reading.text(_plain(created), "id")
         method = request.token
         if not method.startswith("pm_"):
@@ -300,8 +299,11 @@ class StripeAdapter(Adapter):
             )
             method = reading.text(_plain(made), "id")
         attached = _plain(methods.attach(method, {"customer": customer}, _options(f"{key}:attach")))
+        # Stripe charges an attached method only together with its customer.
         return SavedMethod(
-            method=reading.text(attached, "id"), customer=customer, card=_saved_card(attached)
+            method=f"{customer}/{reading.text(attached, 'id')}",
+            customer=customer,
+            card=_saved_card(attached),
         )
 
 
@@ -315,12 +317,13 @@ def _create_params(request: CreatePayment) -> dict[str, object]:
         "metadata": {**request.metadata, REFERENCE: request.reference},
         "expand": _EXPAND,
     }
-    if request.source.startswith("tok_"):
-        params["payment_method_data"] = {"type": "card", "card": {"token": request.source}}
+    customer, _, method = request.source.rpartition("/")
+    if method.startswith("tok_"):
+        params["payment_method_data"] = {"type": "card", "card": {"token": method}}
     else:
-        params["payment_method"] = request.source
-    if request.customer:
-        params["customer"] = request.customer
+        params["payment_method"] = method
+    if customer:
+        params["customer"] = customer
     if request.off_session:
         params["off_session"] = True
     elif request.return_url:
