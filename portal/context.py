@@ -9,5 +9,9 @@ from portal.navigation import frame_for
 
 
 def shell(request: HttpRequest) -> dict[str, Any]:
-    """`frame` for templates/base/portal.html; computed only by pages that draw it."""
-    return {"frame": SimpleLazyObject(lambda: frame_for(request))}
+    """`frame` for templates/base/portal.html, computed only by pages that draw it; who asks, and where."""
+    return {
+        "frame": SimpleLazyObject(lambda: frame_for(request)),
+        "seat": getattr(request, "seat", None),
+        "actor": getattr(request, "actor", None),
+    }

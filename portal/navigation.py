@@ -3,16 +3,20 @@
 Entries are offered by permission (tenants/policies.py), so that nobody is led to a page that says no.
 """
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
-from typing import Final
+from functools import wraps
+from typing import Any, Final
 
 from django.http import HttpRequest
+from django.http.response import HttpResponseBase
 from django.urls import NoReverseMatch, reverse
 
 from portal.theme import theme_of
 from tenants.models import Level
 from tenants.seats import Seat, seats_of
+
+View = Callable[..., HttpResponseBase]
 
 _LEVELS: Final = (Level.MERCHANT, Level.RESELLER)
 
@@ -149,7 +153,7 @@ def frame_for(request: HttpRequest) -> Frame:
     names |= {"mode": "portal:mode", "tenant": "portal:tenant", "settings": "portal:settings"}
     if "payments.read" in scopes:
         names["search"] = "portal:payments"
-    choices = tuple(_choice(offered, seat) for offered in seats_of(user_id=request.user.pk))
+    choices = tuple(_choice(offered, seat) for offered in _offered(request))
     return Frame(
         theme=theme,
         here=here,
@@ -164,6 +168,23 @@ def frame_for(request: HttpRequest) -> Frame:
         user=person,
         urls=_urls(names),
     )
+
+
+def know_seats(view: View) -> View:
+    """Look up the person's seats before the view opens its scope, in which nobody may list them."""
+
+    @wraps(view)
+    def page(request: HttpRequest, /, *args: Any, **kwargs: Any) -> HttpResponseBase:
+        if request.user.is_authenticated:
+            request.offered_seats = seats_of(user_id=request.user.pk)  # type: ignore[attr-defined]
+        return view(request, *args, **kwargs)
+
+    return page
+
+
+def _offered(request: HttpRequest) -> list[Seat]:
+    known: list[Seat] | None = getattr(request, "offered_seats", None)
+    return seats_of(user_id=request.user.pk) if known is None else known
 
 
 def _choice(seat: Seat, current: Seat) -> TenantChoice:

@@ -113,6 +113,31 @@ def money(amount_minor: int, currency: str, *, code: bool = False) -> SafeString
     return format_html('<span class="amount">{}{}</span>', shown, suffix)
 
 
+BRAND_CHIPS = {
+    "visa": ("VISA", "Visa"),
+    "mastercard": ("MC", "Mastercard"),
+    "amex": ("AMEX", "American Express"),
+    "discover": ("DISC", "Discover"),
+    "diners": ("DC", "Diners Club"),
+    "jcb": ("JCB", "JCB"),
+    "unionpay": ("UP", "UnionPay"),
+}
+
+
+@register.simple_tag
+def card_art(brand: str, last4: str) -> SafeString:
+    """A card as people tell it from others: its brand and its last four digits."""
+    short, name = BRAND_CHIPS.get(str(brand or ""), ("CARD", "Card"))
+    return format_html(
+        '<span class="card-art" title="{0}"><span class="brand-chip" aria-hidden="true">{1}</span>'
+        '<span class="sr-only">{0} ending in </span>'
+        '<span class="tnum"><span aria-hidden="true">•••• </span>{2}</span></span>',
+        name,
+        short,
+        last4,
+    )
+
+
 @register.simple_tag
 def pay_label(amount_minor: int, currency: str) -> str:
     """The words on the payer's button."""

@@ -1,0 +1,24 @@
+"""Settings: the account as we know it, and how the portal looks in this browser."""
+
+from __future__ import annotations
+
+from django.http import HttpResponse
+from django.shortcuts import render
+
+from portal.theme import theme_of
+from tenants import selectors
+from tenants.models import Level
+from tenants.portal_base import PortalRequest, portal_view
+
+
+@portal_view("settings.read")
+def settings_page(request: PortalRequest) -> HttpResponse:
+    """Account, person and theme; nothing here moves money."""
+    seat = request.seat
+    merchant = reseller = None
+    if seat.level == Level.MERCHANT and seat.merchant_id is not None:
+        merchant = selectors.merchants(actor=request.actor).filter(id=seat.merchant_id).first()
+    else:
+        reseller = selectors.reseller_of(actor=request.actor)
+    context = {"merchant": merchant, "reseller": reseller, "theme_now": theme_of(request)}
+    return render(request, "portal/settings.html", context)
