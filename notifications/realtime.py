@@ -7,13 +7,15 @@ A push says that something happened and to what; the page fetches the rest with 
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+import asyncio
+import os
+import threading
+from collections.abc import Callable, Coroutine, Sequence
 from typing import Any, Final
 from uuid import UUID
 
 import redis
 import structlog
-from asgiref.sync import async_to_sync
 from channels.layers import get_channel_layer
 
 from core.context import Actor
@@ -24,6 +26,7 @@ log = structlog.get_logger(__name__)
 
 DocumentChecker = Callable[[Actor, str], bool]
 MAX_PUSH: Final = 500
+PUSH_TIMEOUT_S: Final = 3.0
 _checkers: dict[str, DocumentChecker] = {}
 
 
@@ -82,6 +85,39 @@ def push(events: Sequence[OutboxEvent]) -> None:
                 await layer.group_send(group, message)
 
     try:
-        async_to_sync(send_all)()
+        _loop.run(send_all(), timeout_s=PUSH_TIMEOUT_S)
     except (redis.RedisError, OSError, TimeoutError) as error:
         log.warning("realtime.not_pushed", error_type=type(error).__name__, count=len(wanted))
+
+
+class _PushLoop:
+    """One event loop in a thread of its own, for the life of the process.
+
+    A loop for each push would open a connection to Valkey for each push.
+    """
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._loop: asyncio.AbstractEventLoop | None = None
+        self._pid = 0
+
+    def run(self, work: Coroutine[Any, Any, None], *, timeout_s: float) -> None:
+        """Run to the end, or raise TimeoutError and cancel."""
+        future = asyncio.run_coroutine_threadsafe(work, self._running())
+        try:
+            future.result(timeout=timeout_s)
+        except TimeoutError:
+            future.cancel()
+            raise
+
+    def _running(self) -> asyncio.AbstractEventLoop:
+        with self._lock:
+            if self._loop is None or self._pid != os.getpid():
+                self._loop, self._pid = asyncio.new_event_loop(), os.getpid()
+                threading.Thread(
+                    target=self._loop.run_forever, name="realtime-push", daemon=True
+                ).start()
+            return self._loop
+
+
+_loop = _PushLoop()

@@ -1,0 +1,196 @@
+"""Websockets over the real channel layer: who gets in, what is pushed, and when it ends."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
+from typing import Any
+
+import pytest
+from asgiref.sync import sync_to_async
+from channels.testing import WebsocketCommunicator
+from django.conf import settings as django_settings
+from django.contrib.auth import BACKEND_SESSION_KEY, HASH_SESSION_KEY, SESSION_KEY
+from django.contrib.sessions.backends.db import SessionStore
+from django_otp import DEVICE_ID_SESSION_KEY
+
+from config.asgi import application
+from core.context import Actor
+from notifications import consumers, realtime
+from tenants.models import User
+from tests.core.support import drain, emit
+from tests.factories import Tenants, make_tenants
+
+ORIGIN = django_settings.BASE_URL
+
+
+@pytest.fixture(autouse=True)
+def _payments_of_their_merchant(monkeypatch: pytest.MonkeyPatch) -> None:
+    """`pay_<merchant's hex>` belongs to that merchant (the real look-up is payments' own)."""
+
+    def checker(actor: Actor, public_id: str) -> bool:
+        return actor.merchant_id is not None and public_id == payment_of(actor.merchant_id)
+
+    monkeypatch.setitem(realtime._checkers, "pay", checker)
+
+
+def payment_of(merchant_id: Any) -> str:
+    return f"pay_{merchant_id.hex}"
+
+
+def log_in(user: User, **extra: Any) -> SessionStore:
+    session = SessionStore()
+    session[SESSION_KEY] = str(user.pk)
+    session[BACKEND_SESSION_KEY] = "django.contrib.auth.backends.ModelBackend"
+    session[HASH_SESSION_KEY] = user.get_session_auth_hash()
+    session.update(extra)
+    session.save()
+    return session
+
+
+@asynccontextmanager
+async def socket(
+    path: str, session: SessionStore | None, *, origin: str | None = ORIGIN
+) -> AsyncIterator[WebsocketCommunicator]:
+    headers = [(b"host", b"127.0.0.1:8001")]
+    if origin is not None:
+        headers.append((b"origin", origin.encode()))
+    if session is not None:
+        cookie = f"{django_settings.SESSION_COOKIE_NAME}={session.session_key}"
+        headers.append((b"cookie", cookie.encode()))
+    communicator = WebsocketCommunicator(application, path, headers=headers)
+    yield communicator
+    await communicator.disconnect()
+
+
+async def closed_with(communicator: WebsocketCommunicator, *, timeout_s: float = 3) -> int:
+    message = await communicator.receive_output(timeout=timeout_s)
+    assert message["type"] == "websocket.close"
+    return int(message["code"])
+
+
+def happen(tenants: Tenants, event_type: str, aggregate: str, **payload: Any) -> None:
+    emit(tenants, event_type, aggregate=aggregate, **payload)
+    drain()
+
+
+in_thread: Callable[..., Any] = sync_to_async
+
+
+@pytest.fixture
+def tenants() -> Tenants:
+    return make_tenants()
+
+
+async def test_a_payments_page_hears_of_its_payment_and_no_other(tenants: Tenants) -> None:
+    session = await in_thread(log_in)(tenants.users["merchant.viewer"])
+    payment = payment_of(tenants.merchant.id)
+    async with socket(f"/ws/payments/{payment}", session) as page:
+        assert (await page.connect())[0] is True
+        await in_thread(happen)(tenants, "payment.created", "pay_other")
+        await in_thread(happen)(
+            tenants, "payment.completed", payment, status="completed", amount=5, email="a@b.c"
+        )
+        pushed = await page.receive_json_from(timeout=5)
+        assert await page.receive_nothing(timeout=0.2)
+
+    assert (pushed["type"], pushed["object"]) == ("payment.completed", payment)
+    assert pushed["status"] == "completed"
+    assert set(pushed) == {"id", "type", "object", "status", "created_at"}
+
+
+async def test_activity_is_of_the_own_tenant_and_mode(tenants: Tenants) -> None:
+    session = await in_thread(log_in)(tenants.users["merchant.developer"])
+    stranger = await in_thread(make_tenants)()
+    async with socket("/ws/activity", session) as page:
+        assert (await page.connect())[0] is True
+        await in_thread(happen)(stranger, "payment.created", "pay_foreign")
+        await in_thread(happen)(tenants, "payment.created", "pay_own")
+        pushed = await page.receive_json_from(timeout=5)
+        assert await page.receive_nothing(timeout=0.2)
+    assert pushed["object"] == "pay_own"
+
+
+async def test_a_reseller_hears_of_its_merchants(tenants: Tenants) -> None:
+    session = await in_thread(log_in)(tenants.users["reseller.viewer"])
+    async with socket("/ws/activity", session) as page:
+        assert (await page.connect())[0] is True
+        await in_thread(happen)(tenants, "payment.created", "pay_own")
+        assert (await page.receive_json_from(timeout=5))["object"] == "pay_own"
+
+
+@pytest.mark.parametrize(
+    "origin", [None, "", "null", "https://evil.example", ORIGIN + ".evil.example"]
+)
+async def test_a_foreign_page_gets_no_socket(tenants: Tenants, origin: str | None) -> None:
+    session = await in_thread(log_in)(tenants.users["merchant.viewer"])
+    async with socket("/ws/activity", session, origin=origin) as page:
+        assert (await page.connect())[0] is False
+
+
+async def test_without_a_session_there_is_no_socket(tenants: Tenants) -> None:
+    forged = SessionStore(session_key="x" * 32)
+    for session in (None, forged):
+        async with socket("/ws/activity", session) as page:
+            assert (await page.connect())[0] is True
+            assert await closed_with(page) == consumers.CLOSE_NOT_LOGGED_IN
+
+
+async def test_who_needs_a_second_factor_needs_it_here_too(tenants: Tenants) -> None:
+    owner = tenants.users["merchant.owner"]
+    without = await in_thread(log_in)(owner)
+    async with socket("/ws/activity", without) as page:
+        await page.connect()
+        assert await closed_with(page) == consumers.CLOSE_NOT_LOGGED_IN
+    verified = await in_thread(log_in)(owner, **{DEVICE_ID_SESSION_KEY: "otp_totp.x/1"})
+    async with socket("/ws/activity", verified) as page:
+        assert (await page.connect())[0] is True
+        assert await page.receive_nothing(timeout=0.2)
+
+
+async def test_another_tenants_payment_does_not_exist(tenants: Tenants) -> None:
+    stranger = await in_thread(make_tenants)()
+    session = await in_thread(log_in)(stranger.users["merchant.viewer"])
+    for path in (
+        f"/ws/payments/{payment_of(tenants.merchant.id)}",
+        "/ws/payments/pay_unknown",
+        "/ws/payments/ref_1",
+        "/ws/payments/pay_..%00",
+    ):
+        async with socket(path, session) as page:
+            await page.connect()
+            assert await closed_with(page) == consumers.CLOSE_NOT_FOUND, path
+
+
+async def test_a_logout_ends_open_sockets(
+    tenants: Tenants, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(consumers, "RECHECK_S", 0.1)
+    session = await in_thread(log_in)(tenants.users["merchant.viewer"])
+    async with socket("/ws/activity", session) as page:
+        assert (await page.connect())[0] is True
+        await asyncio.sleep(0.3)
+        await in_thread(session.flush)()
+        assert await closed_with(page) == consumers.CLOSE_NOT_LOGGED_IN
+
+
+async def test_a_lost_right_ends_open_sockets(
+    tenants: Tenants, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(consumers, "RECHECK_S", 0.1)
+    session = await in_thread(log_in)(tenants.users["merchant.viewer"])
+    async with socket(f"/ws/payments/{payment_of(tenants.merchant.id)}", session) as page:
+        assert (await page.connect())[0] is True
+        monkeypatch.setitem(realtime._checkers, "pay", lambda *_: False)
+        assert await closed_with(page) == consumers.CLOSE_NOT_FOUND
+
+
+async def test_what_a_page_sends_means_nothing(tenants: Tenants) -> None:
+    session = await in_thread(log_in)(tenants.users["merchant.viewer"])
+    async with socket("/ws/activity", session) as page:
+        await page.connect()
+        await page.send_to(text_data="{not json")
+        await page.send_to(bytes_data=b"\x00")
+        await in_thread(happen)(tenants, "payment.created", "pay_own")
+        assert (await page.receive_json_from(timeout=5))["object"] == "pay_own"
