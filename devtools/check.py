@@ -69,7 +69,7 @@ def steps() -> list[Step]:
         Step("types (mypy)", lambda: _command([str(BIN / "mypy"), *present])),
         Step("format (ruff)", lambda: _command([str(BIN / "ruff"), "format", "--check", "."])),
         Step("lint (ruff)", lambda: _command([str(BIN / "ruff"), "check", "."])),
-        Step("imports (import-linter)", lambda: _command([str(BIN / "lint-imports")])),
+        Step("imports (import-linter)", lambda: _command([str(BIN / "lint-imports"), "--no-logo"])),
         Step("migrations complete", _migrations),
         Step("OpenAPI document up to date", _openapi),
         Step(

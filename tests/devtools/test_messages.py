@@ -15,6 +15,7 @@ from devtools.home import ROOT, Home
 from devtools.ports import HOST, free_port
 from devtools.say import Stop
 from devtools.stack import Servers
+from devtools.supervisor import interruptible
 
 
 def _program(path: Path, text: str) -> None:
@@ -76,7 +77,8 @@ def test_a_busy_port_ends_the_start_before_any_process(
     with socket.socket() as listener:
         listener.bind((HOST, 0))
         listener.listen()
-        code = up._run(home, listener.getsockname()[1], detached=False)
+        with interruptible():  # which gives the signals back to pytest afterwards
+            code = up._run(home, listener.getsockname()[1], detached=False)
 
     assert code == 1
     assert "cannot be had" in capsys.readouterr().err
