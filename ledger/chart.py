@@ -113,7 +113,7 @@ _OWN_NUMBERS: Final = {"USDT": 1001, "BTC": 1002, "ETH": 1003, "XCG": 532}
 
 
 @functools.cache
-def ledger_number(currency: str, livemode: bool) -> int:  # noqa: FBT001 - a pair that names a ledger
+def ledger_number(currency: str, livemode: bool) -> int:
     """The ledger of one currency and mode: ten times the ISO 4217 number, plus 1 when live.
 
     Raises:
@@ -179,7 +179,7 @@ class AccountRef:
         return ledger_currency(self.ledger)[0]
 
 
-def mode(livemode: bool) -> str:  # noqa: FBT001
+def mode(livemode: bool) -> str:
     return "live" if livemode else "test"
 
 

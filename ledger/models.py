@@ -9,7 +9,7 @@ from __future__ import annotations
 from typing import ClassVar
 
 from django.db import models
-from django.db.models import F, Q
+from django.db.models import Q
 
 from core import ids
 from ledger.flags import AccountFlags, TransferFlags
@@ -66,15 +66,6 @@ class Account(models.Model):
             models.Index(fields=["merchant_id", "ledger"], name="ledger_account_merchant"),
             models.Index(fields=["reseller_id", "ledger"], name="ledger_account_reseller"),
             models.Index(fields=["ledger", "code"], name="ledger_account_chart"),
-        ]
-        constraints: ClassVar = [
-            models.CheckConstraint(
-                name="ledger_account_not_negative",
-                condition=Q(debits_pending__gte=0)
-                & Q(debits_posted__gte=0)
-                & Q(credits_pending__gte=0)
-                & Q(credits_posted__gte=0),
-            ),
         ]
 
     def __str__(self) -> str:
@@ -151,21 +142,12 @@ class Transfer(models.Model):
                 name="ledger_transfer_document",
                 condition=Q(document_id__isnull=False),
             ),
-            models.Index(
-                fields=["corrects"],
-                name="ledger_transfer_corrects",
-                condition=Q(corrects__isnull=False),
-            ),
         ]
         constraints: ClassVar = [
             models.UniqueConstraint(
                 fields=["pending"],
                 name="ledger_transfer_resolved_once",
                 condition=Q(pending__isnull=False),
-            ),
-            models.CheckConstraint(
-                name="ledger_transfer_two_accounts",
-                condition=~Q(debit_account=F("credit_account")),
             ),
         ]
 
@@ -200,3 +182,13 @@ class PendingTimeout(models.Model):
 
     def __str__(self) -> str:
         return str(self.transfer_id)
+
+
+class TransitCheck(models.Model):
+    """A transit account that the open transaction moved; looked at and removed at its commit."""
+
+    id = models.BigAutoField(primary_key=True)
+    account_id = models.UUIDField(db_index=True)
+
+    def __str__(self) -> str:
+        return str(self.account_id)

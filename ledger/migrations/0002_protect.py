@@ -20,31 +20,26 @@ class Migration(migrations.Migration):
         ProtectTable(
             "ledger_pendingtimeout", **_INTERNAL, definer="SELECT, INSERT, UPDATE, DELETE"
         ),
+        ProtectTable("ledger_transitcheck", **_INTERNAL, definer="SELECT, INSERT, DELETE"),
         RunSqlFile(
             __file__,
             "0002_guards.sql",
             reverse="""
-            DROP TRIGGER transit_zero ON ledger_account;
-            DROP TRIGGER identity ON ledger_account;
-            DROP TRIGGER posted_only ON ledger_account;
+            DROP FUNCTION ledger_check_transit(uuid[]);
+            DROP TRIGGER transit_zero ON ledger_transitcheck;
             DROP TRIGGER never_deleted ON ledger_account;
-            DROP TRIGGER posted_only ON ledger_transfer;
             DROP TRIGGER append_only ON ledger_transfer;
             DROP TRIGGER append_only ON ledger_failedtransfer;
             DROP FUNCTION ledger_transit_zero();
-            DROP FUNCTION ledger_account_identity();
             DROP FUNCTION ledger_refuse();
             DROP INDEX ledger_transfer_timestamp;
             DROP SEQUENCE ledger_timestamp;
             ALTER TABLE ledger_account RESET (fillfactor, autovacuum_vacuum_scale_factor);
             ALTER TABLE ledger_transfer RESET (autovacuum_vacuum_insert_scale_factor);
-            ALTER TABLE ledger_transfer
-                DROP CONSTRAINT ledger_transfer_pending_named,
-                DROP CONSTRAINT ledger_transfer_amount_positive;
-            ALTER TABLE ledger_account
-                DROP CONSTRAINT ledger_account_one_limit,
-                DROP CONSTRAINT ledger_account_credits_limit,
-                DROP CONSTRAINT ledger_account_debits_limit;
+            ALTER TABLE ledger_transfer DROP CONSTRAINT ledger_transfer_sound;
+            ALTER TABLE ledger_account DROP CONSTRAINT ledger_account_sound;
+            DROP FUNCTION ledger_account_sound;
+            DROP FUNCTION ledger_transfer_sound;
             """,
         ),
     ]

@@ -17,6 +17,7 @@ class Migration(migrations.Migration):
             "0003_post.sql",
             reverse="""
             DROP FUNCTION ledger_post;
+            DROP FUNCTION ledger_post_batch;
             DROP FUNCTION ledger_known;
             DROP FUNCTION ledger_compare;
             DROP FUNCTION ledger_positions;

@@ -87,7 +87,7 @@ ALTER FUNCTION ledger_known OWNER TO app_definer;
 REVOKE ALL ON FUNCTION ledger_known FROM PUBLIC;
 GRANT EXECUTE ON FUNCTION ledger_known TO app_merchant, app_reseller, app_staff, app_worker;
 
-CREATE FUNCTION ledger_post(
+CREATE FUNCTION ledger_post_batch(
     p_id uuid[], p_debit uuid[], p_credit uuid[], p_amount bigint[], p_ledger int[], p_code int[],
     p_flags int[] DEFAULT NULL, p_pending uuid[] DEFAULT NULL, p_timeout int[] DEFAULT NULL,
     p_document uuid[] DEFAULT NULL, p_effective date[] DEFAULT NULL, p_corrects uuid[] DEFAULT NULL
@@ -124,7 +124,7 @@ DECLARE
     -- What will be written, by place in the batch.
     o_d int[]; o_c int[]; o_debit uuid[] := p_debit; o_credit uuid[] := p_credit;
     o_ledger int[] := p_ledger; o_code int[] := p_code; o_document uuid[] := p_document;
-    o_merchant uuid[]; o_reseller uuid[]; o_history boolean := false;
+    o_merchant uuid[]; o_reseller uuid[]; o_history boolean := false; v_transit boolean;
     h1 bigint[]; h2 bigint[]; h3 bigint[]; h4 bigint[];
     h5 bigint[]; h6 bigint[]; h7 bigint[]; h8 bigint[];
     v_chain int := 0; v_broken boolean := false;
@@ -159,8 +159,9 @@ BEGIN
     SELECT array_agg(a.id), array_agg(a.ledger), array_agg(a.flags), array_agg(a.merchant_id),
            array_agg(a.reseller_id), array_agg(a.debits_pending), array_agg(a.debits_posted),
            array_agg(a.credits_pending), array_agg(a.credits_posted), max(a.last_booked_at),
-           bool_or((a.flags & 8) <> 0)
-      INTO a_id, a_ledger, a_flags, a_merchant, a_reseller, a_dp, a_d, a_cp, a_c, a_last, o_history
+           bool_or((a.flags & 8) <> 0), bool_or((a.flags & 256) <> 0)
+      INTO a_id, a_ledger, a_flags, a_merchant, a_reseller, a_dp, a_d, a_cp, a_c, a_last, o_history,
+           v_transit
       FROM (SELECT * FROM ledger_account
              WHERE id = ANY (p_debit || p_credit || s_debit || s_credit)
                -- Another tenant's account is not found.
@@ -523,6 +524,9 @@ BEGIN
                AS u (id, debit, credit, result, ledger, code, flags, timeout, effective, pending,
                      document, corrects, merchant, reseller, h1, h2, h3, h4, h5, h6, h7, h8, pos)
          WHERE u.result >= 0;
+        IF v_transit THEN
+            PERFORM ledger_check_transit(a_id);
+        END IF;
         IF v_timeouts THEN
             INSERT INTO ledger_pendingtimeout (transfer_id, expires_at)
             SELECT u.id, v_at + (u.pos - 1) * interval '1 microsecond'
@@ -537,6 +541,158 @@ BEGIN
             ON CONFLICT DO NOTHING;
     END IF;
     RETURN v_result;
+END $$;
+ALTER FUNCTION ledger_post_batch OWNER TO app_definer;
+REVOKE ALL ON FUNCTION ledger_post_batch FROM PUBLIC;
+
+-- The way in. A single transfer that is sound is booked here, in a few statements on scalars;
+-- everything else, and every single one that turns out not to be sound, is judged as a batch, with
+-- the accounts already locked. Both give the same answers.
+CREATE FUNCTION ledger_post(
+    p_id uuid[], p_debit uuid[], p_credit uuid[], p_amount bigint[], p_ledger int[], p_code int[],
+    p_flags int[] DEFAULT NULL, p_pending uuid[] DEFAULT NULL, p_timeout int[] DEFAULT NULL,
+    p_document uuid[] DEFAULT NULL, p_effective date[] DEFAULT NULL, p_corrects uuid[] DEFAULT NULL
+) RETURNS bigint[]
+LANGUAGE plpgsql VOLATILE SECURITY DEFINER
+SET search_path = pg_catalog, public, pg_temp
+SET enable_seqscan = off SET enable_bitmapscan = off
+AS $$
+#variable_conflict use_variable
+DECLARE
+    huge CONSTANT bigint := 1000000000000000000;
+    v_role text;
+    v_tenant uuid;
+    v_id uuid; v_debit uuid; v_credit uuid; v_amount bigint; v_whole bigint; v_pending uuid;
+    v_ledger int; v_code int; v_flags int; v_document uuid; v_effective date; v_corrects uuid;
+    v_merchant uuid; v_reseller uuid; v_timestamp bigint; v_at timestamptz;
+    h1 bigint; h2 bigint; h3 bigint; h4 bigint; h5 bigint; h6 bigint; h7 bigint; h8 bigint;
+    a record; d record; c record; p record;
+    v_found int := 0;
+    v_sound boolean;
+BEGIN
+    v_flags := coalesce(p_flags[1], 0);
+    IF cardinality(p_id) = 1 AND p_timeout IS NULL AND v_flags IN (0, 2, 4, 8)
+       AND (p_pending IS NULL) = (v_flags < 4)
+    THEN
+        v_id := p_id[1]; v_amount := p_amount[1]; v_document := p_document[1];
+        v_sound := true;
+        IF v_flags < 4 THEN
+            v_debit := p_debit[1]; v_credit := p_credit[1];
+            v_ledger := p_ledger[1]; v_code := p_code[1];
+        ELSE
+            v_pending := p_pending[1];
+            SELECT * INTO p FROM ledger_transfer WHERE id = v_pending;
+            v_debit := p.debit_account_id; v_credit := p.credit_account_id;
+            v_ledger := p.ledger; v_code := p.code; v_whole := p.amount;
+            v_document := coalesce(v_document, p.document_id);
+            IF v_amount IS NULL THEN v_amount := v_whole; END IF;
+            v_sound := p.flags & 194 = 2 AND v_amount <= v_whole
+                AND (v_flags = 4 OR v_amount = v_whole)
+                AND (p_debit[1] IS NULL OR p_debit[1] = v_debit)
+                AND (p_credit[1] IS NULL OR p_credit[1] = v_credit)
+                AND coalesce(p_ledger[1], 0) IN (0, v_ledger)
+                AND coalesce(p_code[1], 0) IN (0, v_code)
+                AND (p.timeout_s IS NULL
+                     OR p.booked_at + make_interval(secs => p.timeout_s) > clock_timestamp());
+        END IF;
+        IF v_sound THEN
+            v_role := current_setting('role', true);
+            IF v_role IN ('app_merchant', 'app_reseller') THEN
+                v_tenant := coalesce(nullif(current_setting('app.tenant', true), '')::uuid,
+                                     '00000000-0000-0000-0000-000000000000');
+            END IF;
+            FOR a IN SELECT id, ledger, flags, merchant_id, reseller_id, debits_pending,
+                            debits_posted, credits_pending, credits_posted, last_booked_at,
+                            failed_before
+                       FROM ledger_account, (SELECT EXISTS (
+                                SELECT FROM ledger_failedtransfer WHERE id = v_id)) f (failed_before)
+                      WHERE id IN (v_debit, v_credit)
+                        AND (v_tenant IS NULL OR scope_id = v_tenant
+                             OR (v_role = 'app_reseller' AND reseller_id = v_tenant))
+                      ORDER BY id FOR NO KEY UPDATE OF ledger_account LOOP
+                v_found := v_found + 1;
+                IF a.id = v_debit THEN d := a; ELSE c := a; END IF;
+            END LOOP;
+        END IF;
+        IF v_found = 2 THEN
+            v_sound := d.ledger = v_ledger AND c.ledger = v_ledger AND NOT a.failed_before
+                AND v_amount > 0 AND v_amount < huge AND v_code > 0
+                AND ((d.flags | c.flags) & 32) = 0
+                AND v_id > '00000000-0000-0000-0000-000000000000'
+                AND v_id < 'ffffffff-ffff-ffff-ffff-ffffffffffff';
+            IF v_flags < 4 THEN
+                v_sound := v_sound
+                    AND (d.merchant_id IS NULL OR c.merchant_id IS NULL
+                         OR d.merchant_id = c.merchant_id)
+                    AND d.debits_pending + d.debits_posted < huge
+                    AND c.credits_pending + c.credits_posted < huge
+                    AND (d.flags & 2 = 0
+                         OR d.debits_pending + d.debits_posted + v_amount <= d.credits_posted)
+                    AND (c.flags & 4 = 0
+                         OR c.credits_pending + c.credits_posted + v_amount <= c.debits_posted);
+            END IF;
+            IF v_sound THEN
+                IF v_flags = 2 THEN
+                    d.debits_pending := d.debits_pending + v_amount;
+                    c.credits_pending := c.credits_pending + v_amount;
+                ELSE
+                    IF v_flags <> 0 THEN
+                        d.debits_pending := d.debits_pending - v_whole;
+                        c.credits_pending := c.credits_pending - v_whole;
+                    END IF;
+                    IF v_flags <> 8 THEN
+                        d.debits_posted := d.debits_posted + v_amount;
+                        c.credits_posted := c.credits_posted + v_amount;
+                    END IF;
+                END IF;
+                v_at := greatest(clock_timestamp(), d.last_booked_at + interval '1 microsecond',
+                                 c.last_booked_at + interval '1 microsecond');
+                v_merchant := coalesce(d.merchant_id, c.merchant_id);
+                v_reseller := coalesce(d.reseller_id, c.reseller_id);
+                v_effective := p_effective[1];
+                v_corrects := p_corrects[1];
+                IF (d.flags & 8) <> 0 THEN
+                    h1 := d.debits_pending; h2 := d.debits_posted;
+                    h3 := d.credits_pending; h4 := d.credits_posted;
+                END IF;
+                IF (c.flags & 8) <> 0 THEN
+                    h5 := c.debits_pending; h6 := c.debits_posted;
+                    h7 := c.credits_pending; h8 := c.credits_posted;
+                END IF;
+                v_timestamp := nextval('ledger_timestamp');
+                INSERT INTO ledger_transfer (
+                    id, debit_account_id, credit_account_id, amount, "timestamp", booked_at, ledger,
+                    code, flags, pending_id, effective_on, document_id, corrects_id, merchant_id,
+                    reseller_id, debit_debits_pending, debit_debits_posted, debit_credits_pending,
+                    debit_credits_posted, credit_debits_pending, credit_debits_posted,
+                    credit_credits_pending, credit_credits_posted)
+                VALUES (v_id, v_debit, v_credit, v_amount, v_timestamp, v_at, v_ledger, v_code,
+                        v_flags, v_pending, v_effective, v_document, v_corrects, v_merchant,
+                        v_reseller, h1, h2, h3, h4, h5, h6, h7, h8)
+                    -- The id, or another settlement of the same pending transfer.
+                    ON CONFLICT DO NOTHING;
+                IF FOUND THEN
+                    UPDATE ledger_account
+                       SET debits_pending = CASE id WHEN v_debit THEN d.debits_pending
+                                                    ELSE c.debits_pending END,
+                           debits_posted = CASE id WHEN v_debit THEN d.debits_posted
+                                                   ELSE c.debits_posted END,
+                           credits_pending = CASE id WHEN v_debit THEN d.credits_pending
+                                                     ELSE c.credits_pending END,
+                           credits_posted = CASE id WHEN v_debit THEN d.credits_posted
+                                                    ELSE c.credits_posted END,
+                           last_booked_at = v_at
+                     WHERE id IN (v_debit, v_credit);
+                    IF ((d.flags | c.flags) & 256) <> 0 THEN
+                        PERFORM ledger_check_transit(ARRAY[v_debit, v_credit]);
+                    END IF;
+                    RETURN ARRAY[v_amount];
+                END IF;
+            END IF;
+        END IF;
+    END IF;
+    RETURN ledger_post_batch(p_id, p_debit, p_credit, p_amount, p_ledger, p_code, p_flags,
+                             p_pending, p_timeout, p_document, p_effective, p_corrects);
 END $$;
 ALTER FUNCTION ledger_post OWNER TO app_definer;
 REVOKE ALL ON FUNCTION ledger_post FROM PUBLIC;
