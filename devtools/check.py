@@ -16,7 +16,8 @@ from pathlib import Path
 from devtools import say
 from devtools.home import ROOT
 
-SCHEMA = ROOT / "docs" / "openapi.yaml"
+SCHEMA = ROOT / "docs" / "openapi.json"
+_FORMAT = ("--format", "openapi-json")
 BIN = Path(sys.executable).parent
 
 #: What mypy looks at: our rooms, those that exist.
@@ -85,7 +86,7 @@ def _fix() -> None:
         [str(BIN / "ruff"), "format", "--quiet", "."],
     ):
         subprocess.run(command, cwd=ROOT, check=False)
-    result = _manage(["spectacular", "--file", str(SCHEMA)])
+    result = _manage(["spectacular", *_FORMAT, "--file", str(SCHEMA)])
     if not result.ok:
         say.warn(f"{SCHEMA.name} was not written anew:\n{_indented(result.output)}")
 
@@ -106,7 +107,9 @@ def _openapi() -> Result:
     """The committed document is what the code says, and the generator warns of nothing."""
     with tempfile.TemporaryDirectory() as folder:
         fresh = Path(folder) / SCHEMA.name
-        result = _manage(["spectacular", "--validate", "--fail-on-warn", "--file", str(fresh)])
+        result = _manage(
+            ["spectacular", *_FORMAT, "--validate", "--fail-on-warn", "--file", str(fresh)]
+        )
         if not result.ok:
             return result
         committed = SCHEMA.read_text() if SCHEMA.exists() else ""

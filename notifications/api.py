@@ -188,7 +188,7 @@ class EndpointView(ApiView):
         summary="Delete a webhook endpoint",
         tags=["Webhooks"],
         request=None,
-        responses=shapes.EndpointSerializer,
+        responses={200: shapes.EndpointDeletedSerializer},
     )
     def delete(self, request: Request, endpoint_id: str) -> Response:
         """Delete an endpoint. Its past deliveries stay readable."""

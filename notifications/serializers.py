@@ -6,6 +6,7 @@ from typing import Any
 
 from rest_framework import serializers
 
+from core.api.fields import StrictSerializer
 from core.ids import encode
 from core.models import OutboxEvent
 from notifications.models import WebhookAttempt, WebhookDelivery, WebhookEndpoint
@@ -21,7 +22,9 @@ class EventSerializer(serializers.Serializer[Any]):
     created_at = serializers.DateTimeField()
     livemode = serializers.BooleanField()
     request_id = serializers.CharField(allow_null=True, help_text="The request that caused it.")
-    data = serializers.DictField(help_text="The object, as its own endpoint returned it then.")
+    data = serializers.DictField(  # type: ignore[assignment]
+        help_text="The object, as its own endpoint returned it then."
+    )
 
 
 class EventListSerializer(serializers.Serializer[Any]):
@@ -30,7 +33,7 @@ class EventListSerializer(serializers.Serializer[Any]):
     next_cursor = serializers.CharField(allow_null=True)
 
 
-class EndpointRequestSerializer(serializers.Serializer[Any]):
+class EndpointRequestSerializer(StrictSerializer):
     """What registers an endpoint."""
 
     url = serializers.CharField(
@@ -43,7 +46,7 @@ class EndpointRequestSerializer(serializers.Serializer[Any]):
     description = serializers.CharField(max_length=200, required=False, allow_blank=True)
 
 
-class EndpointUpdateSerializer(serializers.Serializer[Any]):
+class EndpointUpdateSerializer(StrictSerializer):
     """What may be changed; a field that is left out stays."""
 
     url = serializers.CharField(max_length=2048, required=False)
@@ -80,6 +83,12 @@ class EndpointWithSecretSerializer(EndpointSerializer):
     secret = serializers.CharField(required=False, help_text="`whsec_…` (Standard Webhooks).")
 
 
+class EndpointDeletedSerializer(EndpointSerializer):
+    """The endpoint as it was, disabled now."""
+
+    deleted = serializers.BooleanField()
+
+
 class EndpointListSerializer(serializers.Serializer[Any]):
     items = EndpointSerializer(many=True)
     has_more = serializers.BooleanField()
@@ -95,6 +104,9 @@ class AttemptSerializer(serializers.Serializer[Any]):
     status = serializers.IntegerField(allow_null=True, help_text="HTTP status; null: no answer.")
     error = serializers.CharField(allow_blank=True)
     response_excerpt = serializers.CharField(allow_blank=True, help_text="First 1,000 characters.")
+
+    class Meta:
+        ref_name = "DeliveryAttempt"
 
 
 class DeliverySerializer(serializers.Serializer[Any]):
@@ -125,7 +137,7 @@ class DeliveryListSerializer(serializers.Serializer[Any]):
     next_cursor = serializers.CharField(allow_null=True)
 
 
-class ResendRequestSerializer(serializers.Serializer[Any]):
+class ResendRequestSerializer(StrictSerializer):
     endpoint = serializers.CharField(
         required=False, help_text="Only to this endpoint; else to all that want the event."
     )
@@ -135,7 +147,7 @@ class ResentSerializer(serializers.Serializer[Any]):
     deliveries = DeliverySerializer(many=True)
 
 
-class ReplayRequestSerializer(serializers.Serializer[Any]):
+class ReplayRequestSerializer(StrictSerializer):
     created_from = serializers.DateTimeField(help_text="Events from this time on.")
     created_to = serializers.DateTimeField(required=False, help_text="And before this one.")
     only_missing = serializers.BooleanField(default=True, help_text="Leave out what was delivered.")
@@ -145,7 +157,7 @@ class ReplayedSerializer(serializers.Serializer[Any]):
     events = serializers.IntegerField(help_text="How many are on their way, 10,000 at most.")
 
 
-class RollRequestSerializer(serializers.Serializer[Any]):
+class RollRequestSerializer(StrictSerializer):
     overlap_hours = serializers.IntegerField(
         default=24, min_value=0, max_value=168, help_text="How long the old secret signs too."
     )

@@ -95,7 +95,7 @@ class LogoutView(ApiView):
         operation_id="auth_logout",
         tags=["Authentication"],
         request=shapes.RefreshBody,
-        responses={200: None},
+        responses={200: shapes.LoggedOutShape},
         auth=[],
     )
     def post(self, request: Request) -> Response:
@@ -282,7 +282,7 @@ class MemberView(ApiView):
         )
         return Response(shapes.member_data(_member(actor, wanted)))
 
-    @extend_schema(operation_id="team_remove", tags=["Team"], responses={200: None})
+    @extend_schema(operation_id="team_remove", tags=["Team"], responses={200: shapes.DeletedShape})
     def delete(self, request: Request, member_id: str) -> Response:
         """End a membership."""
         wanted = ids.decode(Membership.PREFIX, member_id)
@@ -334,7 +334,9 @@ class InvitationView(ApiView):
 
     permissions: ClassVar[dict[str, str]] = {"DELETE": "team.write"}
 
-    @extend_schema(operation_id="invitations_revoke", tags=["Team"], responses={200: None})
+    @extend_schema(
+        operation_id="invitations_revoke", tags=["Team"], responses={200: shapes.DeletedShape}
+    )
     def delete(self, request: Request, invitation_id: str) -> Response:
         """Withdraw an invitation; its link stops working."""
         wanted = ids.decode(Invitation.PREFIX, invitation_id)

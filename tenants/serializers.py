@@ -62,6 +62,23 @@ class TokenShape(serializers.Serializer[Any]):
     tenant = serializers.CharField(required=False, help_text="Where the token acts.")
     role = serializers.CharField(required=False)
 
+    class Meta:
+        ref_name = "AccessToken"
+
+
+class LoggedOutShape(serializers.Serializer[Any]):
+    """The end of a login."""
+
+    logged_out = serializers.BooleanField()
+
+
+class DeletedShape(serializers.Serializer[Any]):
+    """What was removed."""
+
+    id = serializers.CharField()
+    object = serializers.CharField()
+    deleted = serializers.BooleanField()
+
 
 class ApiKeyBody(serializers.Serializer[Any]):
     """A new API key. Its mode is that of the caller."""
