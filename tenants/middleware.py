@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable
 from typing import Any, Final, cast
+from urllib.parse import urlencode
 
 from django.conf import settings
 from django.contrib import messages
@@ -13,6 +14,7 @@ from django.http import HttpRequest, HttpResponse
 from django.http.response import HttpResponseBase
 from django.shortcuts import redirect, render
 from django.template.response import SimpleTemplateResponse
+from django.urls import reverse
 
 from core import errors
 from core.db import Scope, tenant_atomic
@@ -108,10 +110,11 @@ class AdminScopeMiddleware:
         # Everything lazy that reads under the login role is read before the scope is open.
         user = request.user
         verified = user.is_authenticated and user.is_verified()
-        if user.is_authenticated:
-            refusal = self._seat(request, cast("User", user), verified=verified)
-            if refusal is not None:
-                return refusal
+        if not user.is_authenticated:
+            return redirect(f"{reverse('login')}?{urlencode({'next': request.get_full_path()})}")
+        refusal = self._seat(request, cast("User", user), verified=verified)
+        if refusal is not None:
+            return refusal
         try:
             with tenant_atomic(Scope.staff()):
                 response = view(request, *args, **kwargs)
@@ -127,8 +130,8 @@ class AdminScopeMiddleware:
         from tenants.portal_base import client_ip, has_second_factor
 
         if not verified:
-            step = "verify" if has_second_factor(user) else "setup"
-            return redirect(f"/login/{step}?next={request.path}")
+            step = reverse("login-verify" if has_second_factor(user) else "login-setup")
+            return redirect(f"{step}?{urlencode({'next': request.get_full_path()})}")
         platform = [s for s in seats_of(user_id=user.id) if s.level == Level.PLATFORM]
         if not user.is_staff or not user.is_active or not platform:
             return render(
