@@ -10,6 +10,7 @@ from __future__ import annotations
 import enum
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from typing import Final
 from uuid import UUID
 
@@ -140,7 +141,7 @@ def match_parked(*references: str) -> int:
             [wanted],
         )
         for (message_id,) in rows:
-            after_commit(lambda found=message_id: _enqueue(found))
+            after_commit(partial(_enqueue, message_id))
     return len(rows)
 
 

@@ -114,7 +114,8 @@ def release_quarantined(*, event_id: str | None = None) -> int:
         given_up = OutboxEvent.objects.filter(quarantined_at__isnull=False)
         if event_id:
             given_up = given_up.filter(id=event_id)
-        return given_up.update(quarantined_at=None, leased_until=None, attempts=0)
+        released: int = given_up.update(quarantined_at=None, leased_until=None, attempts=0)
+    return released
 
 
 def relay_lag_s() -> float:
@@ -153,7 +154,7 @@ def run(stop: threading.Event) -> None:
 
 
 def _backoff_s(attempts: int) -> int:
-    return min(2**attempts, BACKOFF_MAX_S)
+    return min(1 << attempts, BACKOFF_MAX_S)
 
 
 def _drop_connections() -> None:

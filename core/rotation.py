@@ -84,7 +84,7 @@ def _begin_new_keys(older_than: timedelta) -> int:
 
 def _reseal(column: SealedColumn) -> int:
     changed = 0
-    after: object = None
+    after: UUID | int | None = None
     while True:
         with tenant_atomic(Scope.worker()):
             rows = _page(column, after)
@@ -95,7 +95,7 @@ def _reseal(column: SealedColumn) -> int:
         after = rows[-1][0]
 
 
-def _page(column: SealedColumn, after: object) -> list[tuple[object, UUID, str]]:
+def _page(column: SealedColumn, after: UUID | int | None) -> list[tuple[UUID | int, UUID, str]]:
     tenant = (
         sql.Identifier(column.tenant)
         if column.tenant
@@ -110,10 +110,12 @@ def _page(column: SealedColumn, after: object) -> list[tuple[object, UUID, str]]
         column=sql.Identifier(column.column),
         table=sql.Identifier(column.table),
     )
-    return fetch_all(query, [None if after is None else str(after), after, CHUNK])
+    with connection.cursor() as cursor:
+        cursor.execute(query, [None if after is None else str(after), after, CHUNK])
+        return list(cursor.fetchall())
 
 
-def _reseal_one(column: SealedColumn, pk: object, tenant_id: UUID, sealed: str) -> int:
+def _reseal_one(column: SealedColumn, pk: UUID | int, tenant_id: UUID, sealed: str) -> int:
     again = crypto.reseal_if_old(
         sealed, tenant_id=tenant_id, table=column.table, column=column.place, pk=str(pk)
     )

@@ -8,11 +8,15 @@ class NotificationsConfig(AppConfig):
     default_auto_field = "django.db.models.BigAutoField"
 
     def ready(self) -> None:
+        from core.metrics import register_gauge
         from core.outbox import subscribe_batch
         from core.rotation import register_sealed_column
-        from notifications import realtime, services
+        from notifications import delivery, realtime, services
 
         subscribe_batch("*", realtime.push)
         subscribe_batch("*", services.fan_out)
+        register_gauge(
+            "merchantry_webhooks_due", "Deliveries whose time has come.", delivery.due_count
+        )
         for column in ("secret_sealed", "previous_secret_sealed"):
             register_sealed_column(table=services.TABLE, column=column, tenant="merchant_id")

@@ -20,6 +20,7 @@ from django.contrib.sessions.backends.base import SessionBase
 from django.http import HttpRequest
 from django.utils.module_loading import import_string
 from django_otp import DEVICE_ID_SESSION_KEY
+from django_otp.models import Device
 
 from core.context import Actor
 from notifications.realtime import activity_group, document_group, may_listen
@@ -82,7 +83,9 @@ class PortalConsumer(AsyncJsonWebsocketConsumer):
         raise NotImplementedError
 
     async def _listener(self) -> Listener | None:
-        return await database_sync_to_async(current_listener)(self.scope, self.permission)
+        read = database_sync_to_async(current_listener)
+        found: Listener | None = await read(self.scope, self.permission)
+        return found
 
     async def _refuse(self, code: int) -> None:
         # A close code reaches the page only over an accepted socket; it then knows not to retry.
@@ -152,11 +155,18 @@ def current_listener(scope: dict[str, Any], permission: str) -> Listener | None:
     seat = resolve_seat(user_id=user.id, session=request.session)
     if seat is None or seat.level == Level.PLATFORM:
         return None
-    verified = bool(request.session.get(DEVICE_ID_SESSION_KEY))
+    verified = _second_factor_passed(request.session, user)
     if not verified and second_factor_due(user=user, seat=seat):
         return None
     actor = seat.actor(user=user, second_factor=verified, ip=(scope.get("client") or [None])[0])
     return Listener(actor, session_key) if permission in actor.scopes else None
+
+
+def _second_factor_passed(session: SessionBase, user: User) -> bool:
+    # As OTPMiddleware does: the device must still be there, confirmed, and this person's.
+    persistent_id = session.get(DEVICE_ID_SESSION_KEY)
+    device = Device.from_persistent_id(persistent_id) if persistent_id else None
+    return device is not None and device.confirmed and device.user_id == user.pk
 
 
 def _session(session_key: str) -> SessionBase:

@@ -377,8 +377,3 @@ def _answer(response: OutboundResponse) -> Answer:
 
 def _clean(text: str) -> str:
     return text.replace("\x00", "")
-
-
-metrics.register_gauge(
-    "merchantry_webhooks_due", "Deliveries whose time has come.", lambda: float(due_count())
-)

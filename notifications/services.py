@@ -15,7 +15,7 @@ from django.utils import timezone
 from core import crypto
 from core.context import Actor
 from core.db import Scope, after_commit, assert_outside_transaction, fetch_all, tenant_atomic
-from core.errors import Conflict, InvalidRequest
+from core.errors import Conflict, InvalidRequest, NotFound
 from core.ids import new_id
 from core.models import OutboxEvent
 from core.net import check_public_url
@@ -79,7 +79,9 @@ def endpoint_create(*, actor: Actor, spec: EndpointSpec) -> tuple[WebhookEndpoin
     Runs in the caller's scope. Raises InvalidRequest without a URL or events, and Conflict above 16
     endpoints in a mode.
     """
-    merchant_id = selectors.owner_of(actor)
+    merchant_id, reseller_id = selectors.owner_of(actor), actor.reseller_id
+    if reseller_id is None:
+        raise NotFound("Webhooks belong to a merchant: act as one.")
     if spec.url is None:
         raise InvalidRequest("url is missing: where shall the events go?", param="url")
     if spec.events is None:
@@ -100,7 +102,7 @@ def endpoint_create(*, actor: Actor, spec: EndpointSpec) -> tuple[WebhookEndpoin
         endpoint = WebhookEndpoint(
             id=new_id(),
             merchant_id=merchant_id,
-            reseller_id=actor.reseller_id,
+            reseller_id=reseller_id,
             livemode=actor.livemode,
             url=spec.url,
             events=spec.events,

@@ -18,7 +18,7 @@ from django_otp import DEVICE_ID_SESSION_KEY
 from config.asgi import application
 from core.context import Actor
 from notifications import consumers, realtime
-from tenants.models import User
+from tenants.models import TotpDevice, User
 from tests.core.support import drain, emit
 from tests.factories import Tenants, make_tenants
 
@@ -137,14 +137,25 @@ async def test_without_a_session_there_is_no_socket(tenants: Tenants) -> None:
             assert await closed_with(page) == consumers.CLOSE_NOT_LOGGED_IN
 
 
-async def test_who_needs_a_second_factor_needs_it_here_too(tenants: Tenants) -> None:
-    owner = tenants.users["merchant.owner"]
-    without = await in_thread(log_in)(owner)
-    async with socket("/ws/activity", without) as page:
-        await page.connect()
-        assert await closed_with(page) == consumers.CLOSE_NOT_LOGGED_IN
-    verified = await in_thread(log_in)(owner, **{DEVICE_ID_SESSION_KEY: "otp_totp.x/1"})
-    async with socket("/ws/activity", verified) as page:
+async def test_who_needs_a_second_factor_needs_it_here_too() -> None:
+    tenants = await in_thread(make_tenants)(totp=True)
+    owner, viewer = tenants.users["merchant.owner"], tenants.users["merchant.viewer"]
+    devices = {
+        user.id: (await TotpDevice.objects.aget(user=user)).persistent_id
+        for user in (owner, viewer)
+    }
+    for extra in (
+        {},
+        {DEVICE_ID_SESSION_KEY: "tenants.totpdevice/0"},
+        {DEVICE_ID_SESSION_KEY: "nonsense"},
+        {DEVICE_ID_SESSION_KEY: devices[viewer.id]},
+    ):
+        session = await in_thread(log_in)(owner, **extra)
+        async with socket("/ws/activity", session) as page:
+            await page.connect()
+            assert await closed_with(page) == consumers.CLOSE_NOT_LOGGED_IN, extra
+    session = await in_thread(log_in)(owner, **{DEVICE_ID_SESSION_KEY: devices[owner.id]})
+    async with socket("/ws/activity", session) as page:
         assert (await page.connect())[0] is True
         assert await page.receive_nothing(timeout=0.2)
 
