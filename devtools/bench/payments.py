@@ -115,8 +115,8 @@ class _Bench:
         statements = sum(calls for query, calls in rows if not query.upper().startswith(control))
         commits = sum(calls for query, calls in rows if query.upper().startswith("COMMIT"))
         return {
-            "statements": round(statements / payments, 2),
-            "commits": round(commits / payments, 2),
+            "statements": round(statements / payments, 1),
+            "commits": round(commits / payments, 1),
         }
 
     def memory(self, payments: int) -> dict[str, float]:
