@@ -8,13 +8,16 @@ policy set and `app.tenant` the rows (row-level security, the second wall of ten
 from __future__ import annotations
 
 import contextlib
+import functools
 import uuid
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextvars import ContextVar
 from dataclasses import dataclass
 from typing import Any, Literal
 
+import psycopg
 from django.db import connection, transaction
+from psycopg import sql as psycopg_sql
 
 Role = Literal["app_merchant", "app_reseller", "app_staff", "app_worker", "app_auth"]
 
@@ -65,7 +68,7 @@ class Scope:
 
 _scope: ContextVar[Scope | None] = ContextVar("merchantry_scope", default=None)
 
-_OPEN_SCOPE = "select set_config('role', %s, true), set_config('app.tenant', %s, true)"
+_OPEN_SCOPE = "select set_config('role', $1, true), set_config('app.tenant', $2, true)"
 
 
 def current_scope() -> Scope | None:
@@ -95,8 +98,7 @@ def tenant_atomic(scope: Scope) -> Iterator[None]:
         # The token is reset before the commit hooks run: a hook opens its own scope.
         token = _scope.set(scope)
         try:
-            with connection.cursor() as cursor:
-                cursor.execute(_OPEN_SCOPE, [scope.role, str(scope.tenant or "")])
+            execute_prepared(_OPEN_SCOPE, [scope.role, str(scope.tenant or "")])
             yield
         finally:
             _scope.reset(token)
@@ -115,6 +117,30 @@ def assert_outside_transaction(what: str) -> None:
 def after_commit(callback: Callable[[], Any]) -> None:
     """Run `callback` once the open transaction has committed (at once when none is open)."""
     transaction.on_commit(callback)
+
+
+def execute_prepared(text: str, params: Sequence[Any]) -> list[tuple[Any, ...]]:
+    """Run one statement of the hot path as a prepared statement, and return its rows.
+
+    Django's cursor sends literals, which PostgreSQL parses and plans anew each time; here the
+    parameters are bound by the server, and the plan is kept with the connection.
+
+    Args:
+        text: SQL with $1, $2, … for the parameters; the same text each time, without values.
+    """
+    connection.ensure_connection()
+    if connection.queries_logged:
+        connection.queries_log.append({"sql": text, "time": ""})
+    with connection.wrap_database_errors, psycopg.RawCursor(connection.connection) as cursor:
+        cursor.execute(psycopg_sql.SQL(text), params, prepare=True)
+        return cursor.fetchall() if cursor.description else []
+
+
+@functools.lru_cache(maxsize=512)
+def numbered(text: str, offset: int = 0) -> str:
+    """Turn each %s of a statement into $n, counting on from `offset`."""
+    first, *rest = text.split("%s")
+    return first + "".join(f"${offset + n + 1}{part}" for n, part in enumerate(rest))
 
 
 def fetch_all(sql: str, params: Any = None) -> list[tuple[Any, ...]]:

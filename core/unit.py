@@ -7,13 +7,15 @@ as data-modifying CTEs. Either all of it stands or, with the transaction, none.
 from __future__ import annotations
 
 import functools
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any, NamedTuple
 
-from django.db import connection, models
+import orjson
+from django.db import DEFAULT_DB_ALIAS, models
+from psycopg.types.json import Jsonb
 
 from core.context import Actor, request_id
-from core.db import ScopeError, current_scope
+from core.db import ScopeError, current_scope, execute_prepared, numbered
 from core.errors import Conflict
 from core.models import AuditRecord, OutboxEvent
 
@@ -24,22 +26,69 @@ class StaleState(Conflict):
     default_code = "state_changed"
 
 
-class _Insert(NamedTuple):
-    head: str
-    row: str
-    fields: tuple[models.Field[Any, Any], ...]
+Convert = Callable[[Any], Any]
+
+
+class _Table(NamedTuple):
+    """A model as the unit of work sees it: its table and how each column's value is sent."""
+
+    name: str
+    columns: tuple[tuple[str, str, Convert | None], ...]
 
 
 @functools.cache
-def _insert_parts(model: type[models.Model]) -> _Insert:
-    fields = tuple(
-        f
-        for f in model._meta.local_concrete_fields
-        if not isinstance(f, models.AutoField) and not f.generated
+def _table(model: type[models.Model]) -> _Table:
+    fields = [
+        field
+        for field in model._meta.local_concrete_fields
+        if not isinstance(field, models.AutoField) and not field.generated
+    ]
+    return _Table(
+        model._meta.db_table,
+        tuple((field.attname, field.column, _convert(field)) for field in fields),
     )
-    columns = ", ".join(f'"{f.column}"' for f in fields)
-    row = "(" + ", ".join("%s" for _ in fields) + ")"
-    return _Insert(f'INSERT INTO "{model._meta.db_table}" ({columns}) VALUES ', row, fields)
+
+
+def _convert(field: models.Field[Any, Any]) -> Convert | None:
+    """How a column's value must be changed before psycopg binds it; None leaves it as it is."""
+    if isinstance(field, models.JSONField):
+        return _json
+    if isinstance(field, models.CharField):
+        # Choices are enum members, which psycopg would take for an enum of PostgreSQL's.
+        return str
+    return None
+
+
+def _json(value: Any) -> Any:
+    return None if value is None else Jsonb(value, dumps=orjson.dumps)
+
+
+@functools.lru_cache(maxsize=1024)
+def _statement(
+    extra: tuple[tuple[str, int], ...],
+    inserts: tuple[tuple[type[models.Model], int], ...],
+    guarded: tuple[int, ...],
+) -> str:
+    """The text for one shape of unit; values never stand in it, so few shapes exist."""
+    parts: list[str] = []
+    number = 0
+    for index, (text, count) in enumerate(extra):
+        parts.append(f"s{index} AS ({numbered(text, number)})")
+        number += count
+    for index, (model, rows) in enumerate(inserts):
+        table = _table(model)
+        columns = ", ".join(f'"{column}"' for _, column, _ in table.columns)
+        width = len(table.columns)
+        values = []
+        for _ in range(rows):
+            values.append(f"({', '.join(f'${number + n + 1}' for n in range(width))})")
+            number += width
+        parts.append(
+            f'i{index} AS (INSERT INTO "{table.name}" ({columns})'  # noqa: S608 - names of models
+            f" VALUES {', '.join(values)})"
+        )
+    counts = ", ".join(f"(SELECT count(*) FROM s{index})" for index in guarded)
+    return f"WITH {', '.join(parts)} SELECT {counts or '1'}"  # noqa: S608 - values are bound
 
 
 class Writes:
@@ -71,27 +120,21 @@ class Writes:
             expect: what must still stand in the row (column values by field name); `flush` raises
                 StaleState when it does not.
         """
-        meta = instance._meta
+        table = _table(type(instance))
+        by_name = {attname: (column, convert) for attname, column, convert in table.columns}
         values: list[Any] = []
-        sets = []
-        for name in fields:
-            field = meta.get_field(name)
-            assert isinstance(field, models.Field)
-            sets.append(f'"{field.column}" = %s')
-            values.append(
-                field.get_db_prep_save(getattr(instance, field.attname), connection=connection)
-            )
-        where = ['"id" = %s']
-        values.append(instance.pk)
-        for name, value in (expect or {}).items():
-            field = meta.get_field(name)
-            assert isinstance(field, models.Field)
-            where.append(f'"{field.column}" = %s')
-            values.append(field.get_db_prep_save(value, connection=connection))
-        text = (
-            f'UPDATE "{meta.db_table}" SET {", ".join(sets)}'
-            f" WHERE {' AND '.join(where)} RETURNING 1"
+
+        def term(name: str, value: Any) -> str:
+            column, convert = by_name[name]
+            values.append(convert(value) if convert is not None and value is not None else value)
+            return f'"{column}" = %s'
+
+        named = [name if name in by_name else f"{name}_id" for name in fields]
+        sets = ", ".join(term(name, getattr(instance, name)) for name in named)
+        where = " AND ".join(
+            term(name, value) for name, value in [("id", instance.pk), *(expect or {}).items()]
         )
+        text = f'UPDATE "{table.name}" SET {sets} WHERE {where} RETURNING 1'  # noqa: S608
         self.sql(text, values, guard=what or str(instance))
 
     def sql(self, text: str, params: Sequence[Any] = (), *, guard: str = "") -> None:
@@ -164,29 +207,30 @@ class Writes:
             return
         if current_scope() is None:
             raise ScopeError("Writes.flush() needs tenant_atomic()")
-        parts: list[str] = []
-        params: list[Any] = []
-        for index, (text, values) in enumerate(self._statements):
-            parts.append(f"s{index} AS ({text})")
-            params += values
+        params: list[Any] = [value for _, values in self._statements for value in values]
         for model, instances in self._inserts.items():
-            insert = _insert_parts(model)
-            rows = ", ".join([insert.row] * len(instances))
-            parts.append(f"i{len(parts)} AS ({insert.head}{rows})")
+            columns = _table(model).columns
             for instance in instances:
-                for field in insert.fields:
-                    value = field.pre_save(instance, True)
-                    params.append(field.get_db_prep_save(value, connection=connection))
-                instance._state.adding = False
-                instance._state.db = connection.alias
-        counts = ", ".join(f"(SELECT count(*) FROM s{index})" for index, _ in self._guarded)
-        with connection.cursor() as cursor:
-            cursor.execute(f"WITH {', '.join(parts)} SELECT {counts or '1'}", params)
-            row = cursor.fetchone()
-        for (_, what), count in zip(self._guarded, row, strict=False):
+                row = instance.__dict__
+                for attname, _, convert in columns:
+                    value = row[attname]
+                    if convert is not None and value is not None:
+                        value = convert(value)
+                    params.append(value)
+        text = _statement(
+            tuple((text, len(values)) for text, values in self._statements),
+            tuple((model, len(rows)) for model, rows in self._inserts.items()),
+            tuple(index for index, _ in self._guarded),
+        )
+        counts = execute_prepared(text, params)[0]
+        for (_, what), count in zip(self._guarded, counts, strict=False):
             if count == 0:
                 raise StaleState(
                     f"{what} was changed by another request at the same time. Read it again and "
                     "decide anew."
                 )
+        for instances in self._inserts.values():
+            for instance in instances:
+                instance._state.adding = False
+                instance._state.db = DEFAULT_DB_ALIAS
         self._inserts, self._statements, self._guarded = {}, [], []

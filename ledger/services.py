@@ -13,7 +13,7 @@ from uuid import UUID
 
 from django.db import connection
 
-from core.db import ScopeError, current_scope
+from core.db import ScopeError, current_scope, execute_prepared, numbered
 from core.errors import Conflict
 from ledger.backends.base import (
     AccountSpec,
@@ -115,9 +115,7 @@ def post(transfers: Sequence[TransferSpec]) -> list[Result]:
     if not transfers:
         return []
     sql, params = post_statement(transfers)
-    with connection.cursor() as cursor:
-        cursor.execute(sql, params)
-        row = cursor.fetchone()
+    row = execute_prepared(numbered(sql), params)[0]
     return results(transfers, row[-1])
 
 

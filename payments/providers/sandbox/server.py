@@ -17,7 +17,7 @@ from typing import Any, Final
 from django.conf import settings
 from django.db import DatabaseError, IntegrityError, InterfaceError, OperationalError, connection
 
-from core.db import assert_outside_transaction
+from core.db import assert_outside_transaction, execute_prepared, numbered
 from core.errors import NotFound
 from core.ids import decode, new_id
 from payments.providers.sandbox.vault import TOKEN_PREFIX
@@ -223,9 +223,8 @@ def _call(sql: str, params: Sequence[Any]) -> Json | None:
 def _call_many(sql: str, params: Sequence[Any]) -> list[Json]:
     assert_outside_transaction("a call to the sandbox")
     try:
-        with connection.cursor() as cursor:
-            cursor.execute(sql, params)
-            return [_decoded(row[0]) for row in cursor.fetchall() if row[0] is not None]
+        rows = execute_prepared(numbered(sql), params)
+        return [_decoded(row[0]) for row in rows if row[0] is not None]
     except IntegrityError as error:
         raise ServerRefusedError(
             code="invalid_request", message="The sandbox cannot book this request."
