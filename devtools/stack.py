@@ -126,6 +126,12 @@ def provision(home: Home, secrets: dict[str, str], servers: Servers) -> dict[str
         )
     except RolesNotPermitted as error:
         raise Stop(str(error)) from None
+    except psycopg.errors.InsufficientPrivilege as error:
+        raise Stop(
+            f"The account in DATABASE_URL may not make the roles and the database {database!r}: "
+            f"{str(error).strip()}\nIf another administrator made the roles merchantry_* and app_* "
+            "on this server, use that account or a superuser."
+        ) from None
     except psycopg.Error as error:
         raise Stop(f"The roles and the database {database!r} could not be made: {error}") from None
     return {

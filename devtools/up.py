@@ -102,12 +102,14 @@ def _start_everything(supervisor: Supervisor, port: int) -> None:
     env = stack.platform_env(home, secrets, port=port)
     env |= stack.provision(home, secrets, servers)
     migrate(env)
-    seed(home, env)
     # What ./dev manage and ./dev demo need to speak to the same servers.
     write_private(home.run / "env.json", json.dumps(_own_part(env)))
-    with say.timed("starting web, websockets, worker, beat and relay", "all processes answer"):
+    doing = "starting web, websockets, worker, beat and relay"
+    with say.timed(doing, "all processes answer"):
         for service in services(home, env, port):
             supervisor.start(service)
+        # They take their time to start, and the demo tenants can be made meanwhile.
+        seed(home, env)
         wait_until_ready(supervisor, port)
         wait_for_worker(supervisor, env["REDIS_URL"])
 
