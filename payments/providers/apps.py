@@ -12,9 +12,11 @@ class ProvidersConfig(AppConfig):
 
     def ready(self) -> None:
         from core.inbox import register_processor
+        from core.rotation import register_sealed_column
         from payments.providers import registry
         from payments.providers.sandbox.adapter import SandboxAdapter
         from payments.providers.sandbox.server import DatabaseServer
+        from payments.providers.selectors import ACCOUNT_TABLE
         from payments.providers.services import webhook_process
         from payments.providers.stripe.adapter import StripeAdapter
 
@@ -27,3 +29,5 @@ class ProvidersConfig(AppConfig):
         registry.register("stripe", StripeAdapter)
         for provider in registry.provider_names():
             register_processor(provider, webhook_process)
+        for column in ("credentials", "webhook_secrets"):
+            register_sealed_column(table=ACCOUNT_TABLE, column=column, tenant="key_tenant_id")

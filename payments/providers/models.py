@@ -8,6 +8,7 @@ from django.contrib.postgres.fields import ArrayField
 from django.db import models
 from django.db.models import F, Q
 
+from core.crypto import PLATFORM_TENANT
 from core.models import Entity
 from payments.providers.sandbox.models import (
     ChargeState,
@@ -42,7 +43,8 @@ class ProviderAccount(Entity):
     """Credentials at a provider: the platform's own (no merchant) or one merchant's.
 
     ``credentials`` (an object) and ``webhook_secrets`` (a list, newest first, so that a secret can
-    be rotated without losing an event) are JSON sealed by `core.crypto`, or empty.
+    be rotated without losing an event) are JSON sealed by `core.crypto` under the key of
+    ``key_tenant_id`` (the merchant, or the platform), or empty.
     """
 
     PREFIX: ClassVar[str] = "pra"
@@ -56,6 +58,7 @@ class ProviderAccount(Entity):
         max_length=300, blank=True, default="", help_text="Empty: the provider's own address."
     )
     timeout_s = models.PositiveSmallIntegerField(default=20)
+    key_tenant_id = models.UUIDField(default=PLATFORM_TENANT)
     credentials = models.TextField(blank=True, default="")
     webhook_secrets = models.TextField(blank=True, default="")
     enabled = models.BooleanField(default=True)
@@ -70,6 +73,11 @@ class ProviderAccount(Entity):
                 condition=Q(merchant_id__isnull=True, reseller_id__isnull=True)
                 | Q(merchant_id__isnull=False, reseller_id__isnull=False),
                 name="provideraccount_tenant_whole",
+            ),
+            models.CheckConstraint(
+                condition=Q(merchant_id__isnull=True, key_tenant_id=PLATFORM_TENANT)
+                | Q(merchant_id=F("key_tenant_id")),
+                name="provideraccount_key_is_tenants",
             ),
             models.CheckConstraint(
                 condition=Q(timeout_s__gte=1, timeout_s__lte=80),

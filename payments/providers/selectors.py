@@ -25,6 +25,8 @@ from payments.providers.registry import build_adapter
 # within this time.
 CACHE_TTL_S: Final = 10
 
+ACCOUNT_TABLE: Final = "providers_provideraccount"
+
 _CACHE_SIZE: Final = 4096
 
 _Key = TypeVar("_Key")
@@ -199,7 +201,7 @@ def _opened_json(sealed: str, column: str, account_id: uuid.UUID, tenant_id: uui
         open_sealed(
             sealed,
             tenant_id=tenant_id,
-            table="providers_provideraccount",
+            table=ACCOUNT_TABLE,
             column=column,
             pk=account_id,
         )

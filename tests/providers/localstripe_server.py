@@ -163,7 +163,7 @@ async def _once(request: web.Request, handler: Any) -> web.StreamResponse:
         ANSWERS[key] = (said, refused)
         raise
     ANSWERS[key] = (said, response.text)
-    return response  # type: ignore[no-any-return]
+    return response
 
 
 @web.middleware

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import secrets
 import uuid
+from datetime import timedelta
 from typing import Any
 
 import psycopg
@@ -11,7 +12,9 @@ import pytest
 from django.db import IntegrityError, connection
 from django.test.utils import CaptureQueriesContext
 
+from core import rotation
 from core.context import Actor
+from core.crypto import CannotOpen
 from core.db import Scope, tenant_atomic
 from core.errors import InvalidRequest, NotFound
 from payments.providers import services
@@ -30,6 +33,8 @@ def account(**changes: Any) -> ProviderAccount:
         "livemode": False,
         "credentials": {"secret_key": KEY},
         "webhook_secrets": ["whsec_new", "whsec_old"],
+        # Nobody listens there: no test speaks to the world.
+        "api_base": "http://127.0.0.1:9",
     } | changes
     return services.account_create(actor=ACTOR, **given)
 
@@ -86,8 +91,16 @@ def test_a_sealed_secret_does_not_open_in_another_row(admin_dsn: str) -> None:
             " (select credentials from providers_provideraccount where id = %s) where id = %s",
             [first.id, second.id],
         )
-    with pytest.raises(Exception, match="not sealed for this row"):
-        adapter_for(second.id)
+    try:
+        with pytest.raises(CannotOpen, match="not sealed for this row"):
+            adapter_for(second.id)
+        # One account that does not open keeps no other from being looked after.
+        assert services.health_check_all() >= 1
+    finally:
+        with psycopg.connect(admin_dsn) as conn:
+            conn.execute(
+                "update providers_provideraccount set credentials = '' where id = %s", [second.id]
+            )
 
 
 def test_creating_an_account_is_audited_without_its_secrets(admin_dsn: str) -> None:
@@ -107,6 +120,17 @@ def test_secrets_are_rotated_in_place() -> None:
         actor=ACTOR, account_id=made.id, webhook_secrets=["whsec_newest", "whsec_new"]
     )
     assert adapter_for(made.id).config.webhook_secrets == ("whsec_newest", "whsec_new")
+
+
+def test_rotation_seals_them_again_and_they_still_open(admin_dsn: str) -> None:
+    made, _ = merchant_account()
+    before = row_of(admin_dsn, made.id)
+    rotation.rotate(older_than=timedelta())
+    assert row_of(admin_dsn, made.id) != before
+    forget_accounts()
+    config = adapter_for(made.id).config
+    assert config.credentials["secret_key"] == KEY
+    assert config.webhook_secrets == ("whsec_new", "whsec_old")
 
 
 @pytest.mark.parametrize(

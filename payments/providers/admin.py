@@ -1,0 +1,167 @@
+"""Provider accounts and routing for the platform's staff.
+
+Accounts and rules are added and switched on or off here, by way of the services; secrets go in and
+never come out. Nothing is deleted: payments point to what took them.
+"""
+
+from __future__ import annotations
+
+from typing import Any, ClassVar, cast
+
+from django import forms
+from django.contrib import admin
+from django.db.models import QuerySet
+from django.http import HttpRequest
+from unfold.admin import ModelAdmin
+from unfold.widgets import UnfoldAdminPasswordWidget
+
+from core.context import Actor
+from payments.providers import services
+from payments.providers.models import ProviderAccount, RoutingRule
+from payments.providers.registry import provider_names
+
+_PERMISSION = "platform.operations.write"
+
+
+def _actor(request: HttpRequest) -> Actor:
+    return cast(Actor, request.actor)  # type: ignore[attr-defined]
+
+
+class _StaffAdmin(ModelAdmin):
+    """Read by all staff, added to with the permission, changed by actions alone."""
+
+    def has_view_permission(self, request: HttpRequest, obj: Any = None) -> bool:
+        return True
+
+    def has_module_permission(self, request: HttpRequest) -> bool:
+        return True
+
+    def has_add_permission(self, request: HttpRequest) -> bool:
+        return _PERMISSION in _actor(request).scopes
+
+    def has_operate_permission(self, request: HttpRequest) -> bool:
+        """Asked by Django for actions that name ``operate``."""
+        return _PERMISSION in _actor(request).scopes
+
+    def has_change_permission(self, request: HttpRequest, obj: Any = None) -> bool:
+        return False
+
+    def has_delete_permission(self, request: HttpRequest, obj: Any = None) -> bool:
+        return False
+
+    def log_addition(self, request: HttpRequest, obj: Any, message: Any) -> None:
+        """The service has written the audit record; there is no second log."""
+
+
+class AccountForm(forms.ModelForm):  # type: ignore[type-arg]
+    """What an account needs. The secrets are no fields of the model: they are sealed first."""
+
+    provider = forms.ChoiceField(choices=lambda: [(name, name) for name in provider_names()])
+    secret_key = forms.CharField(
+        required=False,
+        widget=UnfoldAdminPasswordWidget(attrs={"autocomplete": "off"}),
+        help_text="The provider's secret API key of the same mode. It is not shown again.",
+    )
+    webhook_secret = forms.CharField(
+        required=False,
+        widget=UnfoldAdminPasswordWidget(attrs={"autocomplete": "off"}),
+        help_text="What the provider signs its webhooks with. It is not shown again.",
+    )
+
+    class Meta:
+        model = ProviderAccount
+        fields = ("provider", "label", "livemode", "api_base", "timeout_s")
+
+
+@admin.register(ProviderAccount)
+class ProviderAccountAdmin(_StaffAdmin):
+    list_display = ("label", "provider", "mode", "enabled", "health_line", "webhook_path")
+    list_filter = ("provider", "livemode", "enabled")
+    search_fields = ("label", "id")
+    exclude = ("credentials", "webhook_secrets", "key_tenant_id")
+    readonly_fields = ("webhook_path",)
+    actions: ClassVar[list[str]] = ["enable", "disable"]
+
+    def get_queryset(self, request: HttpRequest) -> QuerySet[ProviderAccount]:
+        return ProviderAccount.objects.select_related("health")
+
+    def get_form(
+        self, request: HttpRequest, obj: Any = None, change: bool = False, **kwargs: Any
+    ) -> Any:
+        if obj is None:
+            kwargs["form"] = AccountForm
+        return super().get_form(request, obj, change, **kwargs)
+
+    def get_fields(self, request: HttpRequest, obj: Any = None) -> Any:
+        if obj is None:
+            return (*AccountForm.Meta.fields, "secret_key", "webhook_secret")
+        return super().get_fields(request, obj)
+
+    def save_model(self, request: HttpRequest, obj: Any, form: Any, change: bool) -> None:
+        """Open the account by the service, which seals what is secret."""
+        given = form.cleaned_data
+        key, secret = given["secret_key"], given["webhook_secret"]
+        made = services.account_create(
+            actor=_actor(request),
+            provider=given["provider"],
+            label=given["label"],
+            livemode=given["livemode"],
+            credentials={"secret_key": key} if key else {},
+            webhook_secrets=[secret] if secret else [],
+            api_base=given["api_base"],
+            timeout_s=given["timeout_s"],
+        )
+        obj.id = made.id
+
+    @admin.display(description="Mode")
+    def mode(self, account: ProviderAccount) -> str:
+        return "live" if account.livemode else "test"
+
+    @admin.display(description="Health")
+    def health_line(self, account: ProviderAccount) -> str:
+        health = getattr(account, "health", None)
+        if health is None:
+            return "not checked yet"
+        answered = f"{health.latency_ms} ms" if health.ok else health.message or "no answer"
+        return f"{'ok' if health.ok else 'failing'}, {answered}"
+
+    @admin.display(description="Webhook address")
+    def webhook_path(self, account: ProviderAccount) -> str:
+        return f"/v1/provider_webhooks/{account.provider}/{account.public_id}"
+
+    @admin.action(description="Enable", permissions=["operate"])
+    def enable(self, request: HttpRequest, queryset: QuerySet[ProviderAccount]) -> None:
+        self._switch(request, queryset, enabled=True)
+
+    @admin.action(description="Disable", permissions=["operate"])
+    def disable(self, request: HttpRequest, queryset: QuerySet[ProviderAccount]) -> None:
+        self._switch(request, queryset, enabled=False)
+
+    def _switch(
+        self, request: HttpRequest, queryset: QuerySet[ProviderAccount], *, enabled: bool
+    ) -> None:
+        for account_id in queryset.order_by("id").values_list("id", flat=True):
+            services.account_set_enabled(
+                actor=_actor(request), account_id=account_id, enabled=enabled
+            )
+
+
+@admin.register(RoutingRule)
+class RoutingRuleAdmin(_StaffAdmin):
+    list_display = ("account", "currencies", "min_amount_minor", "max_amount_minor", "priority")
+    list_filter = ("enabled",)
+    list_select_related = ("account",)
+    fields = ("account", "currencies", "min_amount_minor", "max_amount_minor", "priority")
+
+    def save_model(self, request: HttpRequest, obj: Any, form: Any, change: bool) -> None:
+        """Add the rule by the service."""
+        given = form.cleaned_data
+        made = services.rule_create(
+            actor=_actor(request),
+            account_id=given["account"].id,
+            currencies=given["currencies"] or [],
+            min_amount_minor=given["min_amount_minor"],
+            max_amount_minor=given["max_amount_minor"],
+            priority=given["priority"],
+        )
+        obj.id = made.id
