@@ -11,8 +11,6 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from django.conf import settings
-
 from core import outbox, relay
 from core.context import Actor
 from core.db import Scope, fetch_all, tenant_atomic
@@ -104,7 +102,7 @@ def start_child(log: Path, *options: str) -> subprocess.Popen[bytes]:
     child = subprocess.Popen(
         [sys.executable, str(ROOT / "tests/core/relay_child.py"), str(log), *options],
         cwd=ROOT,
-        env={**os.environ, "DJANGO_SETTINGS_MODULE": settings.SETTINGS_MODULE},
+        env=os.environ.copy(),
         stdout=subprocess.DEVNULL,
         stderr=subprocess.DEVNULL,
     )

@@ -1,0 +1,121 @@
+"""Relay and worker as processes of their own: killed, restarted, their broker flushed."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from urllib.parse import urlsplit, urlunsplit
+
+import pytest
+import redis
+from django.conf import settings as django_settings
+
+from tests.core.support import ROOT, emit, eventually, start_child
+from tests.factories import Tenants
+from tests.notifications.receiver import Receiver
+from tests.notifications.support import deliveries, endpoint, happen, send, time_passes
+
+pytestmark = pytest.mark.slow
+
+# A broker database apart from the other tests', whose tasks this worker must not take.
+BROKER = urlunsplit(urlsplit(django_settings.REDIS_URL)._replace(path="/14"))
+
+
+@pytest.fixture(autouse=True)
+def _own_broker(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("REDIS_URL", BROKER)
+    monkeypatch.setenv("ALLOW_LOOPBACK_WEBHOOKS", "true")
+    redis.Redis.from_url(BROKER).flushdb()
+
+
+@contextmanager
+def relay_process(tmp_path: Path) -> Iterator[subprocess.Popen[bytes]]:
+    child = start_child(tmp_path / "relay.log")
+    try:
+        yield child
+    finally:
+        child.send_signal(signal.SIGTERM)
+        child.wait(timeout=20)
+
+
+@contextmanager
+def worker_process() -> Iterator[subprocess.Popen[bytes]]:
+    worker = subprocess.Popen(
+        (
+            f"{sys.executable} -m celery -A config worker --concurrency 1"
+            " --without-gossip --without-mingle --without-heartbeat"
+        ).split(),
+        cwd=ROOT,
+        env=os.environ.copy(),
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
+        start_new_session=True,
+    )
+    try:
+        yield worker
+    finally:
+        if worker.poll() is None:
+            os.killpg(worker.pid, signal.SIGKILL)
+        worker.wait()
+
+
+def test_an_event_travels_through_relay_and_worker(
+    tenants: Tenants, receiver: Receiver, tmp_path: Path
+) -> None:
+    target, secret = endpoint(tenants, receiver.url)
+    with relay_process(tmp_path), worker_process():
+        event = emit(tenants, "payment.completed", aggregate="pay_1")
+        eventually(lambda: receiver.requests, timeout_s=40)
+        eventually(lambda: deliveries(target)[0].state == "delivered")
+    assert [e["id"] for e in receiver.verified(secret)] == [event.public_id]
+
+
+def test_a_worker_killed_while_sending_costs_a_repetition(
+    tenants: Tenants, receiver: Receiver, tmp_path: Path
+) -> None:
+    target, secret = endpoint(tenants, receiver.url)
+    receiver.delay_s = 10
+    with relay_process(tmp_path), worker_process() as worker:
+        emit(tenants, "payment.completed", aggregate="pay_1")
+        eventually(lambda: receiver.requests, timeout_s=40)
+        os.killpg(worker.pid, signal.SIGKILL)
+        worker.wait()
+    [row] = deliveries(target)
+    assert (row.state, row.attempts) == ("pending", 1)
+    receiver.delay_s = 0
+
+    send()
+    assert len(receiver.requests) == 1  # the lease of the dead worker still stands
+    time_passes(target)
+    send()
+
+    [row] = deliveries(target)
+    assert (row.state, row.attempts) == ("delivered", 2)
+    first, second = receiver.verified(secret)
+    assert first == second
+
+
+def test_a_flushed_broker_loses_no_event(
+    tenants: Tenants, receiver: Receiver, tmp_path: Path
+) -> None:
+    target, secret = endpoint(tenants, receiver.url)
+    with relay_process(tmp_path):
+        event = emit(tenants, "payment.completed", aggregate="pay_1")
+        eventually(lambda: deliveries(target))
+        eventually(lambda: redis.Redis.from_url(BROKER).llen("celery"))
+        redis.Redis.from_url(BROKER).flushdb()
+    assert receiver.requests == []
+
+    send()  # what beat asks for every few seconds
+
+    assert [e["id"] for e in receiver.verified(secret)] == [event.public_id]
+
+
+def test_events_of_a_merchant_without_endpoints_cost_nothing(tenants: Tenants) -> None:
+    happen(tenants)
+    assert redis.Redis.from_url(BROKER).llen("celery") == 0

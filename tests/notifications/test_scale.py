@@ -1,0 +1,88 @@
+"""The delivery log and the sender stay quick when the tables are long."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+import psycopg
+import pytest
+from django.db import connection
+
+from core.db import Scope, tenant_atomic
+from core.pagination import PageRequest
+from notifications import delivery, selectors
+from notifications.selectors import DeliveryFilter
+from tests.factories import Tenants
+from tests.notifications.receiver import Receiver
+from tests.notifications.support import endpoint
+
+ROWS = 30_000
+
+_FILL = """
+INSERT INTO notifications_webhookdelivery
+  (id, created_at, merchant_id, reseller_id, livemode, endpoint_id, event_id, event_type, "trigger",
+   state, attempts, last_error)
+SELECT gen_random_uuid(), now(), %(m)s, %(r)s, false, %(e)s, gen_random_uuid(), 'payment.created',
+       'event', 'delivered', 1, ''
+  FROM generate_series(1, %(n)s)
+"""
+
+
+@pytest.fixture
+def long_log(tenants: Tenants, receiver: Receiver, admin_dsn: str) -> Tenants:
+    target, _ = endpoint(tenants, receiver.url)
+    with psycopg.connect(admin_dsn, autocommit=True) as admin:
+        place = {"m": tenants.merchant.id, "r": tenants.reseller.id, "e": target.id, "n": ROWS}
+        admin.execute(_FILL, place)
+        admin.execute("ANALYZE notifications_webhookdelivery")
+    return tenants
+
+
+def plan_of(sql: str, params: Any) -> str:
+    with connection.cursor() as cursor:
+        cursor.execute(f"EXPLAIN (FORMAT JSON) {sql}", params)
+        return json.dumps(cursor.fetchone()[0])
+
+
+@pytest.mark.parametrize("wanted", ["all", "endpoint", "event"])
+def test_a_page_of_the_log_reads_an_index(long_log: Tenants, wanted: str) -> None:
+    actor = long_log.key_actor()
+    with tenant_atomic(long_log.scope):
+        first = selectors.deliveries_page(
+            actor=actor, wanted=DeliveryFilter(), page=PageRequest(limit=25)
+        )
+        row = first.items[0]
+        chosen = {
+            "all": DeliveryFilter(),
+            "endpoint": DeliveryFilter(endpoint_id=f"we_{_text(row.endpoint_id)}"),
+            "event": DeliveryFilter(event_id=f"evt_{_text(row.event_id)}"),
+        }[wanted]
+        statements: list[tuple[str, Any]] = []
+
+        def remember(execute: Any, sql: str, params: Any, many: bool, context: Any) -> Any:
+            statements.append((sql, params))
+            return execute(sql, params, many, context)
+
+        with connection.execute_wrapper(remember):
+            page = selectors.deliveries_page(
+                actor=actor,
+                wanted=chosen,
+                page=PageRequest(limit=25, cursor=None if wanted == "event" else first.next_cursor),
+            )
+        assert len(page.items) == (1 if wanted == "event" else 25)
+        [(sql, params)] = statements
+        assert "Seq Scan" not in plan_of(sql, params)
+
+
+def test_looking_for_due_deliveries_does_not_read_the_log(long_log: Tenants) -> None:
+    with tenant_atomic(Scope.worker()):
+        plan = plan_of(delivery._CLAIM, [delivery.WINDOW, 8, 16, 60])
+    assert "delivery_due" in plan
+    assert "Seq Scan" not in plan
+
+
+def _text(value: Any) -> str:
+    from core.ids import encode
+
+    return encode("x", value).removeprefix("x_")
