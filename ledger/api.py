@@ -1,0 +1,226 @@
+"""REST: `/v1/balance`, `/v1/ledger/accounts`, `/v1/ledger/transfers`."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from datetime import UTC, datetime, time
+from typing import Any, ClassVar
+from uuid import UUID
+
+from django.utils.dateparse import parse_date, parse_datetime
+from drf_spectacular.utils import OpenApiParameter, extend_schema
+from rest_framework.request import Request
+from rest_framework.response import Response
+
+from core.api.views import ApiView
+from core.db import tenant_atomic
+from core.errors import InvalidRequest
+from core.money import currency as known_currency
+from core.pagination import PageRequest
+from ledger import selectors
+from ledger import serializers as shapes
+from ledger.chart import BY_NAME
+
+_PAGE = [
+    OpenApiParameter("limit", int, description="1 to 100; 25 by default."),
+    OpenApiParameter("cursor", str, description="`next_cursor` of the page before."),
+]
+_READ: dict[str, str] = {"GET": "ledger.read"}
+
+
+class BalanceView(ApiView):
+    permissions: ClassVar[dict[str, str]] = {"GET": "balance.read"}
+
+    @extend_schema(
+        operation_id="balance_retrieve",
+        summary="Retrieve the balance",
+        tags=["Ledger"],
+        responses=shapes.BalanceSerializer,
+    )
+    def get(self, request: Request) -> Response:
+        """Pending, available and reserved money of the key's mode, by currency, in minor units."""
+        _known(self.query)
+        actor = self.actor
+        with tenant_atomic(actor.scope):
+            balances = selectors.balance_by_currency(actor=actor)
+        return Response(shapes.balance_json(balances, livemode=actor.livemode))
+
+
+class AccountsView(ApiView):
+    permissions: ClassVar[dict[str, str]] = _READ
+
+    @extend_schema(
+        operation_id="ledger_accounts_list",
+        summary="List ledger accounts",
+        tags=["Ledger"],
+        parameters=[
+            *_PAGE,
+            OpenApiParameter("currency", str, description="ISO 4217 code."),
+            OpenApiParameter("type", str, description="For example `merchant_pending`."),
+        ],
+        responses=shapes.AccountListSerializer,
+    )
+    def get(self, request: Request) -> Response:
+        """Your accounts in the key's mode, with their balances."""
+        query = _known(self.query, "limit", "cursor", "currency", "type")
+        currency = query.get("currency")
+        kind = query.get("type")
+        if kind is not None and kind not in BY_NAME:
+            raise InvalidRequest(
+                "type must be a line of the chart of accounts, such as merchant_pending.",
+                code="parameter_invalid",
+                param="type",
+            )
+        with tenant_atomic(self.actor.scope):
+            page = selectors.accounts_page(
+                actor=self.actor,
+                page=PageRequest.from_query(query),
+                currency=known_currency(currency).code if currency else None,
+                code=BY_NAME[kind].code if kind else None,
+            )
+        return Response(page.render(shapes.account_json))
+
+
+class AccountView(ApiView):
+    permissions: ClassVar[dict[str, str]] = _READ
+
+    @extend_schema(
+        operation_id="ledger_accounts_retrieve",
+        summary="Retrieve a ledger account",
+        tags=["Ledger"],
+        parameters=[
+            OpenApiParameter(
+                "as_of", datetime, description="The balances as they stood at this time."
+            )
+        ],
+        responses=shapes.AccountSerializer,
+    )
+    def get(self, request: Request, account_id: str) -> Response:
+        """An account with its balances, now or as of a past time."""
+        as_of = _moment(_known(self.query, "as_of"), "as_of")
+        with tenant_atomic(self.actor.scope):
+            account = selectors.account_get(actor=self.actor, account_id=account_id)
+            if as_of is not None:
+                then = selectors.balance_as_of(account.id, as_of)
+                account.debits_pending = then.debits_pending
+                account.debits_posted = then.debits_posted
+                account.credits_pending = then.credits_pending
+                account.credits_posted = then.credits_posted
+        return Response(shapes.account_json(account))
+
+
+class StatementView(ApiView):
+    permissions: ClassVar[dict[str, str]] = _READ
+
+    @extend_schema(
+        operation_id="ledger_accounts_statement",
+        summary="Read an account's statement",
+        tags=["Ledger"],
+        parameters=[
+            *_PAGE,
+            OpenApiParameter("from", datetime, description="Booked from this time on."),
+            OpenApiParameter("to", datetime, description="Booked before this time."),
+        ],
+        responses=shapes.StatementSerializer,
+    )
+    def get(self, request: Request, account_id: str) -> Response:
+        """The account's transfers with the balance after each, newest first."""
+        query = _known(self.query, "limit", "cursor", "from", "to")
+        with tenant_atomic(self.actor.scope):
+            account = selectors.account_get(actor=self.actor, account_id=account_id)
+            page = selectors.statement_page(
+                account=account,
+                page=PageRequest.from_query(query),
+                since=_moment(query, "from"),
+                until=_moment(query, "to"),
+            )
+        side = selectors.normal_side(account.code)
+        return Response(page.render(lambda line: shapes.statement_json(line, side=side)))
+
+
+class TransfersView(ApiView):
+    permissions: ClassVar[dict[str, str]] = _READ
+
+    @extend_schema(
+        operation_id="ledger_transfers_list",
+        summary="List transfers",
+        tags=["Ledger"],
+        parameters=[
+            *_PAGE,
+            OpenApiParameter("account", str, description="Only this account's (`acc_…`)."),
+            OpenApiParameter("document", UUID, description="Only this document's, oldest first."),
+        ],
+        responses=shapes.TransferListSerializer,
+    )
+    def get(self, request: Request) -> Response:
+        """Transfers on your accounts, newest first."""
+        query = _known(self.query, "limit", "cursor", "account", "document")
+        with tenant_atomic(self.actor.scope):
+            wanted = query.get("account")
+            page = selectors.transfers_page(
+                actor=self.actor,
+                page=PageRequest.from_query(query),
+                account=selectors.account_get(actor=self.actor, account_id=wanted)
+                if wanted
+                else None,
+                document_id=_uuid(query.get("document")),
+            )
+            states = selectors.states_of(page.items)
+        return Response(page.render(lambda t: shapes.transfer_json(t, states)))
+
+
+class TransferView(ApiView):
+    permissions: ClassVar[dict[str, str]] = _READ
+
+    @extend_schema(
+        operation_id="ledger_transfers_retrieve",
+        summary="Retrieve a transfer",
+        tags=["Ledger"],
+        responses=shapes.TransferSerializer,
+    )
+    def get(self, request: Request, transfer_id: str) -> Response:
+        """One transfer by its id."""
+        with tenant_atomic(self.actor.scope):
+            found = selectors.transfer_get(actor=self.actor, transfer_id=transfer_id)
+            states = selectors.states_of([found])
+        return Response(shapes.transfer_json(found, states))
+
+
+def _known(query: Mapping[str, str], *names: str) -> Mapping[str, str]:
+    for name in query:
+        if name not in names:
+            raise InvalidRequest(
+                f"Unknown parameter {name[:64]!r}.", code="parameter_unknown", param=name[:64]
+            )
+    return query
+
+
+def _moment(query: Mapping[str, str], name: str) -> datetime | None:
+    raw = query.get(name)
+    if raw is None:
+        return None
+    try:
+        moment = parse_datetime(raw)
+        day = None if moment else parse_date(raw)
+    except ValueError:
+        moment, day = None, None
+    if day is not None:
+        moment = datetime.combine(day, time.min, UTC)
+    if moment is None or moment.tzinfo is None:
+        raise InvalidRequest(
+            f"{name} must be an ISO 8601 time with its zone, such as 2026-01-31T00:00:00Z.",
+            code="parameter_invalid",
+            param=name,
+        )
+    return moment
+
+
+def _uuid(raw: str | None) -> Any:
+    if raw is None:
+        return None
+    try:
+        return UUID(raw)
+    except ValueError as error:
+        raise InvalidRequest(
+            "document must be the UUID of a document.", code="parameter_invalid", param="document"
+        ) from error

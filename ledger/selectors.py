@@ -1,0 +1,457 @@
+"""Reading the ledger. Every function runs inside `tenant_atomic`: a merchant sees its own alone.
+
+Lists name the tenant in the query as well as the policies do; both walls stand.
+"""
+
+from __future__ import annotations
+
+import base64
+import binascii
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from typing import Any
+from uuid import UUID
+
+from django.db import connection
+from django.db.models import QuerySet
+
+from core.context import Actor
+from core.db import fetch_all, fetch_one
+from core.errors import InvalidRequest, NotFound
+from core.ids import decode
+from core.pagination import Page, PageRequest, paginate
+from ledger.chart import BY_CODE, BY_NAME, ledger_currency
+from ledger.flags import AccountFlags, TransferFlags
+from ledger.models import Account, Transfer
+
+_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+_PENDING, _AVAILABLE, _RESERVE = (
+    BY_NAME[name].code for name in ("merchant_pending", "merchant_available", "merchant_reserve")
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Balance:
+    """The four balances of an account, in minor units."""
+
+    debits_pending: int = 0
+    debits_posted: int = 0
+    credits_pending: int = 0
+    credits_posted: int = 0
+
+    def posted(self, *, normal_side: str) -> int:
+        """What stands on the account, positive on its normal side."""
+        net = self.credits_posted - self.debits_posted
+        return net if normal_side == "credit" else -net
+
+
+@dataclass(frozen=True, slots=True)
+class StatementLine:
+    """One transfer seen from one of its accounts, with the balances after it."""
+
+    transfer: UUID
+    booked_at: datetime
+    effective_on: Any
+    direction: str
+    amount_minor: int
+    counterpart: UUID
+    code: int
+    flags: TransferFlags
+    document_id: UUID | None
+    balance: Balance
+
+
+@dataclass(frozen=True, slots=True)
+class CurrencyBalance:
+    """A merchant's money in one currency, in minor units.
+
+    `available_minor` leaves out what payouts on their way have reserved.
+    """
+
+    currency: str
+    pending_minor: int
+    available_minor: int
+    reserved_minor: int
+
+
+@dataclass(frozen=True, slots=True)
+class TrialLine:
+    """The sums over all accounts of one code in one ledger."""
+
+    ledger: int
+    code: int
+    accounts: int
+    debits_pending: int
+    debits_posted: int
+    credits_pending: int
+    credits_posted: int
+
+
+def normal_side(code: int) -> str:
+    line = BY_CODE.get(code)
+    return line.normal_side if line else "credit"
+
+
+# ---- accounts
+
+
+def accounts_visible(actor: Actor, currency: str | None = None) -> QuerySet[Account]:
+    """The accounts that the actor may see, in its mode."""
+    rows = Account.objects.filter(livemode=actor.livemode)
+    if actor.merchant_id is not None:
+        rows = rows.filter(merchant_id=actor.merchant_id)
+    elif actor.reseller_id is not None:
+        rows = rows.filter(reseller_id=actor.reseller_id)
+    if currency:
+        rows = rows.filter(currency=currency)
+    return rows
+
+
+def accounts_page(
+    *, actor: Actor, page: PageRequest, currency: str | None = None, code: int | None = None
+) -> Page[Account]:
+    rows = accounts_visible(actor, currency)
+    if code is not None:
+        rows = rows.filter(code=code)
+    return paginate(rows, page)
+
+
+def account_get(*, actor: Actor, account_id: str) -> Account:
+    """One account by its public id.
+
+    Raises:
+        NotFound: there is none, or it is another tenant's.
+    """
+    found = accounts_visible(actor).filter(id=decode(Account.PREFIX, account_id)).first()
+    if found is None:
+        raise NotFound(f"There is no account {account_id}.", code="account_missing")
+    return found
+
+
+def balance_now(account_id: UUID) -> Balance:
+    """The balances of an account as they stand; zero for one that was never opened."""
+    row = fetch_one(
+        "SELECT debits_pending, debits_posted, credits_pending, credits_posted"
+        " FROM ledger_account WHERE id = %s",
+        [account_id],
+    )
+    return Balance(*row) if row else Balance()
+
+
+_AS_OF = """
+SELECT dp, d, cp, c FROM (
+    (SELECT booked_at, debit_debits_pending AS dp, debit_debits_posted AS d,
+            debit_credits_pending AS cp, debit_credits_posted AS c
+       FROM ledger_transfer WHERE debit_account_id = %(id)s AND booked_at <= %(at)s
+      ORDER BY booked_at DESC LIMIT 1)
+    UNION ALL
+    (SELECT booked_at, credit_debits_pending, credit_debits_posted,
+            credit_credits_pending, credit_credits_posted
+       FROM ledger_transfer WHERE credit_account_id = %(id)s AND booked_at <= %(at)s
+      ORDER BY booked_at DESC LIMIT 1)
+) newest ORDER BY booked_at DESC LIMIT 1
+"""
+
+
+def balance_as_of(account_id: UUID, at: datetime) -> Balance:
+    """The balances of an account right after everything booked up to and including `at`.
+
+    Two index look-ups, however long the history. Accounts without the `history` flag keep none.
+
+    Raises:
+        InvalidRequest: the account keeps no history.
+    """
+    row = fetch_one(_AS_OF, {"id": account_id, "at": at})
+    if row is None:
+        return Balance()
+    if row[0] is None:
+        raise InvalidRequest(
+            "The account keeps no history of its balances.", code="history_not_kept"
+        )
+    return Balance(*row)
+
+
+def balances_at(account_ids: Sequence[UUID], days: Sequence[datetime]) -> list[tuple[Any, ...]]:
+    """Posted balances of accounts at several moments: rows of (account, moment, credits - debits).
+
+    One statement of two index look-ups per account and moment, for charts.
+    """
+    return fetch_all(
+        """
+        SELECT a.id, m.at, coalesce((
+            SELECT c - d FROM (
+                (SELECT booked_at, debit_credits_posted AS c, debit_debits_posted AS d
+                   FROM ledger_transfer WHERE debit_account_id = a.id AND booked_at <= m.at
+                  ORDER BY booked_at DESC LIMIT 1)
+                UNION ALL
+                (SELECT booked_at, credit_credits_posted, credit_debits_posted
+                   FROM ledger_transfer WHERE credit_account_id = a.id AND booked_at <= m.at
+                  ORDER BY booked_at DESC LIMIT 1)) n
+            ORDER BY booked_at DESC LIMIT 1), 0)
+        FROM unnest(%s::uuid[]) AS a (id) CROSS JOIN unnest(%s::timestamptz[]) AS m (at)
+        ORDER BY m.at
+        """,
+        [list(account_ids), list(days)],
+    )
+
+
+def balance_by_currency(*, actor: Actor) -> list[CurrencyBalance]:
+    """A merchant's pending, available and reserved money, by currency.
+
+    Of a reseller or the platform: the sums over the merchants that it sees.
+    """
+    wanted = [_PENDING, _AVAILABLE, _RESERVE]
+    sums: dict[str, dict[int, int]] = {}
+    rows = accounts_visible(actor).filter(code__in=wanted, merchant_id__isnull=False)
+    for code, currency, credits, debits, reserved in rows.values_list(
+        "code", "currency", "credits_posted", "debits_posted", "debits_pending"
+    ):
+        net = credits - debits - (reserved if code == _AVAILABLE else 0)
+        per_code = sums.setdefault(currency, {})
+        per_code[code] = per_code.get(code, 0) + net
+    return [
+        CurrencyBalance(
+            currency=currency,
+            pending_minor=found.get(_PENDING, 0),
+            available_minor=found.get(_AVAILABLE, 0),
+            reserved_minor=found.get(_RESERVE, 0),
+        )
+        for currency, found in sorted(sums.items())
+    ]
+
+
+# ---- statements
+
+_SIDES = """
+    (SELECT id, booked_at, effective_on, 'debit' AS direction, amount,
+            credit_account_id AS counterpart, code, flags, document_id, debit_debits_pending,
+            debit_debits_posted, debit_credits_pending, debit_credits_posted
+       FROM ledger_transfer
+      WHERE debit_account_id = %(id)s AND booked_at >= %(from)s AND booked_at < %(to)s
+      ORDER BY booked_at {order} LIMIT %(limit)s)
+    UNION ALL
+    (SELECT id, booked_at, effective_on, 'credit', amount, debit_account_id, code, flags,
+            document_id, credit_debits_pending, credit_debits_posted, credit_credits_pending,
+            credit_credits_posted
+       FROM ledger_transfer
+      WHERE credit_account_id = %(id)s AND booked_at >= %(from)s AND booked_at < %(to)s
+      ORDER BY booked_at {order} LIMIT %(limit)s)
+    ORDER BY booked_at {order} LIMIT %(limit)s
+"""
+_NEWEST_FIRST, _OLDEST_FIRST = _SIDES.format(order="DESC"), _SIDES.format(order="ASC")
+_BEGINNING = datetime(2000, 1, 1, tzinfo=UTC)
+_END = datetime(9000, 1, 1, tzinfo=UTC)
+
+
+def statement_page(
+    *,
+    account: Account,
+    page: PageRequest,
+    since: datetime | None = None,
+    until: datetime | None = None,
+) -> Page[StatementLine]:
+    """An account's transfers with the balances after each, newest first.
+
+    Args:
+        since, until: booked from (included) and before.
+    """
+    before = until or _END
+    if page.cursor:
+        before = min(before, decode_moment(page.cursor))
+    lines = _lines(
+        _NEWEST_FIRST,
+        {"id": account.id, "from": since or _BEGINNING, "to": before, "limit": page.limit + 1},
+    )
+    items = lines[: page.limit]
+    more = len(lines) > page.limit
+    return Page(items=items, next_cursor=encode_moment(items[-1].booked_at) if more else None)
+
+
+def statement_stream(
+    *,
+    account: Account,
+    since: datetime | None = None,
+    until: datetime | None = None,
+    chunk: int = 2000,
+) -> Iterator[StatementLine]:
+    """The same, oldest first and without end: read by chunks, each a short index scan."""
+    begin = since or _BEGINNING
+    while True:
+        lines = _lines(
+            _OLDEST_FIRST,
+            {"id": account.id, "from": begin, "to": until or _END, "limit": chunk},
+        )
+        yield from lines
+        if len(lines) < chunk:
+            return
+        begin = lines[-1].booked_at + timedelta(microseconds=1)
+
+
+def _lines(sql: str, params: dict[str, Any]) -> list[StatementLine]:
+    with connection.cursor() as cursor:
+        cursor.execute(sql, params)
+        return [
+            StatementLine(
+                *row[:7],
+                flags=TransferFlags(row[7]),
+                document_id=row[8],
+                balance=Balance(*(value or 0 for value in row[9:])),
+            )
+            for row in cursor.fetchall()
+        ]
+
+
+# ---- transfers
+
+
+def transfers_page(
+    *,
+    actor: Actor,
+    page: PageRequest,
+    account: Account | None = None,
+    document_id: UUID | None = None,
+) -> Page[Transfer]:
+    """Transfers that the actor may see, newest first: of one account, one document, or all.
+
+    "All" asks each visible account's two indexes for its newest and merges them; a tenant has a
+    handful of accounts, and no third index on tenants has to be kept up with every transfer.
+    """
+    if document_id is not None:
+        rows = Transfer.objects.filter(document_id=document_id).order_by("timestamp")
+        if actor.merchant_id is not None:
+            rows = rows.filter(merchant_id=actor.merchant_id)
+        seen = [row for row in rows if row.ledger % 10 == int(actor.livemode)]
+        return Page(items=seen, next_cursor=None)
+    ids = (
+        [account.id]
+        if account is not None
+        else list(accounts_visible(actor).values_list("id", flat=True)[:1000])
+    )
+    before = decode_moment(page.cursor) if page.cursor else _END
+    found = fetch_all(
+        """
+        SELECT DISTINCT t.booked_at, t.id FROM unnest(%(ids)s::uuid[]) AS a (id), LATERAL (
+            (SELECT booked_at, id FROM ledger_transfer
+              WHERE debit_account_id = a.id AND booked_at < %(before)s
+              ORDER BY booked_at DESC LIMIT %(limit)s)
+            UNION ALL
+            (SELECT booked_at, id FROM ledger_transfer
+              WHERE credit_account_id = a.id AND booked_at < %(before)s
+              ORDER BY booked_at DESC LIMIT %(limit)s)) t
+        ORDER BY t.booked_at DESC LIMIT %(limit)s
+        """,
+        {"ids": ids, "before": before, "limit": page.limit + 1},
+    )
+    shown = found[: page.limit]
+    rows = Transfer.objects.filter(id__in=[row[1] for row in shown]).order_by("-booked_at")
+    more = len(found) > page.limit
+    return Page(
+        items=list(rows.select_related("debit_account", "credit_account")),
+        next_cursor=encode_moment(shown[-1][0]) if more else None,
+    )
+
+
+def transfer_get(*, actor: Actor, transfer_id: str) -> Transfer:
+    """One transfer by its public id.
+
+    Raises:
+        NotFound: there is none, or it is another tenant's.
+    """
+    rows = Transfer.objects.filter(id=decode(Transfer.PREFIX, transfer_id))
+    if actor.merchant_id is not None:
+        rows = rows.filter(merchant_id=actor.merchant_id)
+    elif actor.reseller_id is not None:
+        rows = rows.filter(reseller_id=actor.reseller_id)
+    found = rows.first()
+    if found is None or found.ledger % 10 != int(actor.livemode):
+        raise NotFound(f"There is no transfer {transfer_id}.", code="transfer_missing")
+    return found
+
+
+def journal(document_id: UUID) -> list[Transfer]:
+    """All transfers of a document (a payment, a refund, a payout) that the scope sees, in order."""
+    return list(Transfer.objects.filter(document_id=document_id).order_by("timestamp"))
+
+
+def states_of(transfers: Sequence[Transfer]) -> dict[UUID, str]:
+    """How each stands: posted, pending, or what became of the pending one."""
+    pending = [t.id for t in transfers if t.is_pending]
+    ends = dict(
+        Transfer.objects.filter(pending_id__in=pending).values_list("pending_id", "flags")
+        if pending
+        else ()
+    )
+    return {t.id: _state(TransferFlags(t.flags), ends.get(t.id)) for t in transfers}
+
+
+def _state(flags: TransferFlags, end: int | None) -> str:
+    if flags & TransferFlags.VOID_PENDING:
+        return "voided"
+    if flags & TransferFlags.EXPIRED:
+        return "expired"
+    if not flags & TransferFlags.PENDING:
+        return "posted"
+    if end is None:
+        return "pending"
+    if end & TransferFlags.POST_PENDING:
+        return "posted"
+    return "voided" if end & TransferFlags.VOID_PENDING else "expired"
+
+
+# ---- the books as a whole
+
+
+def trial_balance(*, livemode: bool) -> list[TrialLine]:
+    """Sums by ledger and account code; debits equal credits in each ledger (staff, workers)."""
+    return [
+        TrialLine(ledger, code, *map(int, rest))
+        for ledger, code, *rest in fetch_all(
+            """
+            SELECT ledger, code, count(*), sum(debits_pending), sum(debits_posted),
+                   sum(credits_pending), sum(credits_posted)
+              FROM ledger_account WHERE livemode = %s GROUP BY ledger, code ORDER BY ledger, code
+            """,
+            [livemode],
+        )
+    ]
+
+
+def account_title(account: Account) -> str:
+    line = BY_CODE.get(account.code)
+    return line.title if line else account.name
+
+
+def closed(account: Account) -> bool:
+    return bool(account.flags & AccountFlags.CLOSED)
+
+
+def currency_of(ledger: int) -> str:
+    return ledger_currency(ledger)[0]
+
+
+# ---- cursors: booking times are unique within an account
+
+
+def encode_moment(moment: datetime) -> str:
+    micros = (moment - _EPOCH) // timedelta(microseconds=1)
+    return base64.urlsafe_b64encode(micros.to_bytes(8, "big")).decode().rstrip("=")
+
+
+def decode_moment(cursor: str) -> datetime:
+    """The moment in a cursor.
+
+    Raises:
+        InvalidRequest: a cursor that we did not make.
+    """
+    try:
+        raw = base64.b64decode(cursor + "=" * (-len(cursor) % 4), altchars=b"-_", validate=True)
+        if len(raw) != 8:
+            raise ValueError(cursor)
+        return _EPOCH + timedelta(microseconds=int.from_bytes(raw, "big"))
+    except (ValueError, OverflowError, binascii.Error) as error:
+        raise InvalidRequest(
+            "The cursor is not one of ours. Take next_cursor from the page before.",
+            code="cursor_invalid",
+            param="cursor",
+        ) from error
