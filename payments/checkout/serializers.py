@@ -1,0 +1,98 @@
+"""What the checkout's API and page accept and show; requests are strict, amounts minor units."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from rest_framework import serializers
+
+from core.api.fields import (
+    AmountField,
+    CurrencyField,
+    HttpUrlField,
+    IdField,
+    MetadataField,
+    StrictSerializer,
+    TextField,
+)
+from payments.acceptance.serializers import PageOf
+from payments.checkout.states import SessionStatus
+
+
+class SessionCreate(StrictSerializer):
+    amount = AmountField(help_text="Minor units: 4890 is 48.90 EUR, 4890 JPY is ¥4,890.")
+    currency = CurrencyField(help_text="ISO 4217 code.")
+    description = TextField(
+        required=False, max_length=500, guard=True, help_text="Shown to the payer."
+    )
+    reference = TextField(
+        required=False,
+        max_length=100,
+        guard=True,
+        help_text="Your own id, such as an order number; shown on the payer's receipt.",
+    )
+    customer = IdField("cus", required=False)
+    capture_method = serializers.ChoiceField(
+        choices=["automatic", "manual"], required=False, default="automatic"
+    )
+    statement_descriptor = TextField(required=False, max_length=22, guard=True)
+    success_url = HttpUrlField(
+        required=False, help_text="Where the payer may go on after paying. Prove nothing by it."
+    )
+    cancel_url = HttpUrlField(required=False, help_text="Where a payer who gives up may go.")
+    metadata = MetadataField(required=False, help_text="Copied to each payment of the session.")
+
+
+class SessionExpire(StrictSerializer):
+    pass
+
+
+class SessionOut(serializers.Serializer[Any]):
+    id = serializers.CharField()
+    object = serializers.CharField(default="checkout_session")
+    merchant = serializers.CharField()
+    url = serializers.CharField(
+        allow_null=True,
+        help_text="The payer's page. Only in the answer that creates the session: it holds a "
+        "secret that is not kept.",
+    )
+    status = serializers.ChoiceField(
+        choices=SessionStatus.choices,
+        help_text="open → processing → complete; back to open after a decline; expired after "
+        "24 hours or by request.",
+    )
+    amount = serializers.IntegerField(help_text="Minor units.")
+    currency = serializers.CharField()
+    capture_method = serializers.ChoiceField(choices=["automatic", "manual"])
+    payment = serializers.CharField(allow_null=True, help_text="The attempt that counts.")
+    customer = serializers.CharField(allow_null=True)
+    description = serializers.CharField(allow_null=True)
+    reference = serializers.CharField(allow_null=True)
+    statement_descriptor = serializers.CharField(allow_null=True)
+    metadata = serializers.DictField(child=serializers.CharField())
+    success_url = serializers.CharField(allow_null=True)
+    cancel_url = serializers.CharField(allow_null=True)
+    livemode = serializers.BooleanField()
+    created_at = serializers.DateTimeField()
+    expires_at = serializers.DateTimeField()
+    completed_at = serializers.DateTimeField(allow_null=True)
+    canceled_at = serializers.DateTimeField(allow_null=True)
+    payments = serializers.ListField(
+        child=serializers.CharField(),
+        required=False,
+        help_text="Every attempt, oldest first; when one session is retrieved.",
+    )
+
+
+class SessionPage(PageOf):
+    items = SessionOut(many=True)
+
+
+class PayerPay(StrictSerializer):
+    """What the payer's page sends: never an amount, never a card."""
+
+    payment_method_token = TextField(max_length=100, allow_blank=False)
+
+
+class PayerEmpty(StrictSerializer):
+    pass
