@@ -8,3 +8,13 @@ from django.apps import AppConfig
 class LedgerConfig(AppConfig):
     name = "ledger"
     verbose_name = "Ledger"
+
+    def ready(self) -> None:
+        from core.metrics import register_gauge
+        from ledger.integrity import off_gauge
+
+        register_gauge(
+            "merchantry_ledger_books_off",
+            "1 while the newest verification of the books found a fault.",
+            off_gauge,
+        )

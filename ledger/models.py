@@ -12,6 +12,7 @@ from django.db import models
 from django.db.models import Q
 
 from core import ids
+from core.models import Entity
 from ledger.flags import AccountFlags, TransferFlags
 
 
@@ -192,3 +193,84 @@ class TransitCheck(models.Model):
 
     def __str__(self) -> str:
         return str(self.account_id)
+
+
+class CheckpointBalance(models.Model):
+    """An account's balances as recomputed from its transfers, up to the checkpoint."""
+
+    account_id = models.UUIDField(primary_key=True)
+    debits_pending = models.DecimalField(max_digits=30, decimal_places=0)
+    debits_posted = models.DecimalField(max_digits=30, decimal_places=0)
+    credits_pending = models.DecimalField(max_digits=30, decimal_places=0)
+    credits_posted = models.DecimalField(max_digits=30, decimal_places=0)
+
+    def __str__(self) -> str:
+        return str(self.account_id)
+
+
+class Checkpoint(models.Model):
+    """How far the transfers have been summed up: one row."""
+
+    id = models.SmallIntegerField(primary_key=True, default=1)
+    up_to = models.BigIntegerField(default=0, help_text="A transfer's timestamp.")
+
+    def __str__(self) -> str:
+        return str(self.up_to)
+
+
+class IntegrityRun(models.Model):
+    """One verification of the books against the journal."""
+
+    id = models.UUIDField(primary_key=True, default=ids.new_id, editable=False)
+    started_at = models.DateTimeField()
+    finished_at = models.DateTimeField()
+    full = models.BooleanField()
+    up_to = models.BigIntegerField()
+    transfers = models.BigIntegerField(help_text="Summed up in this run.")
+    accounts = models.BigIntegerField()
+    fault = models.CharField(max_length=500, blank=True, help_text="Empty when the books agree.")
+
+    def __str__(self) -> str:
+        return f"{self.started_at:%Y-%m-%d %H:%M} {self.fault or 'sound'}"
+
+    @property
+    def sound(self) -> bool:
+        return not self.fault
+
+
+class CorrectionProposal(Entity):
+    """A manual correction: proposed by one person, booked when a second one confirms it."""
+
+    PREFIX: ClassVar[str] = "cor"
+
+    class State(models.TextChoices):
+        PROPOSED = "proposed"
+        BOOKED = "booked"
+        REJECTED = "rejected"
+
+    debit_account_id = models.UUIDField()
+    credit_account_id = models.UUIDField()
+    amount_minor = models.BigIntegerField()
+    ledger = models.IntegerField()
+    corrects_id = models.UUIDField(null=True)
+    effective_on = models.DateField(null=True)
+    reason = models.CharField(max_length=500)
+    state = models.CharField(max_length=10, choices=State.choices, default=State.PROPOSED)
+    proposed_by = models.CharField(max_length=64)
+    decided_by = models.CharField(max_length=64, blank=True)
+    decided_at = models.DateTimeField(null=True)
+    transfer_id = models.UUIDField(null=True)
+
+    class Meta:
+        indexes: ClassVar = [
+            models.Index(fields=["corrects_id"], name="ledger_correction_of"),
+        ]
+        constraints: ClassVar = [
+            models.CheckConstraint(
+                name="ledger_correction_two_people",
+                condition=~Q(state="booked") | ~Q(decided_by=models.F("proposed_by")),
+            ),
+            models.CheckConstraint(
+                name="ledger_correction_amount", condition=Q(amount_minor__gt=0)
+            ),
+        ]

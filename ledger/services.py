@@ -13,7 +13,15 @@ from uuid import UUID
 
 from django.db import connection
 
-from core.db import ScopeError, current_scope, execute_prepared, numbered
+from core.db import (
+    Scope,
+    ScopeError,
+    current_scope,
+    execute_prepared,
+    fetch_one,
+    numbered,
+    tenant_atomic,
+)
 from core.errors import Conflict
 from ledger.backends.base import (
     AccountSpec,
@@ -50,6 +58,7 @@ __all__ = [
     "TransferSpec",
     "TransferStatus",
     "account_id",
+    "expire_pending",
     "ledger_number",
     "linked",
     "open_accounts",
@@ -167,3 +176,15 @@ def open_accounts(accounts: Sequence[AccountRef | AccountSpec]) -> list[AccountS
         cursor.execute(f"SELECT {OPEN_SQL}", account_columns(accounts))
         row = cursor.fetchone()
     return [AccountStatus(value) for value in row[0]]
+
+
+def expire_pending(*, limit: int = 1000) -> int:
+    """Release pending transfers whose time is up, in transactions of `limit`; how many were."""
+    released = 0
+    while True:
+        with tenant_atomic(Scope.worker()):
+            row = fetch_one("SELECT ledger_expire(%s)", [limit])
+        count = int(row[0]) if row else 0
+        released += count
+        if count < limit:
+            return released

@@ -1,0 +1,228 @@
+"""Verification of the books, expiry, and what the database itself refuses."""
+
+from __future__ import annotations
+
+import time
+from datetime import UTC, datetime, timedelta
+from uuid import UUID
+
+import psycopg
+import pytest
+from django.db import DatabaseError
+
+from core.db import Scope, fetch_all, fetch_one, tenant_atomic
+from core.ids import new_id
+from ledger import integrity, selectors
+from ledger.chart import MerchantBook, TransferCode, account_ref
+from ledger.integrity import verify
+from ledger.models import Account, Transfer
+from ledger.services import (
+    TransferFlags,
+    TransferSpec,
+    TransferStatus,
+    expire_pending,
+    open_accounts,
+    post,
+    post_or_raise,
+    post_pending,
+)
+from tests.ledger.test_post import a_book, authorize, held
+
+
+def test_books_that_agree_are_sound_and_the_next_run_looks_at_what_is_new_alone() -> None:
+    book, provider = a_book(), new_id()
+    pending = authorize(book, 900, provider)
+    first = verify()
+    with tenant_atomic(Scope.worker()):
+        post_or_raise([post_pending(new_id(), pending, 400)])
+    second = verify()
+
+    assert (first.fault, second.fault) == ("", "")
+    assert second.transfers == 1
+
+
+def test_a_tampered_balance_is_named(admin_dsn: str) -> None:
+    book = a_book()
+    authorize(book, 900, new_id())
+    verify()
+    with psycopg.connect(admin_dsn, autocommit=True) as conn:
+        change = "UPDATE ledger_account SET credits_pending = credits_pending + %s WHERE id = %s"
+        conn.execute(change, [5, book.pending.id])
+        run = verify()
+        conn.execute(change, [-5, book.pending.id])
+
+    assert run.fault.startswith(f"Account {book.pending.name} ({book.pending.id}): credits_pending")
+    assert integrity.off_gauge() == 1.0
+    assert verify(full=True).fault == ""
+    assert integrity.off_gauge() == 0.0
+
+
+def test_a_reservation_expires_and_cannot_be_posted_any_more() -> None:
+    book = a_book()
+    pending = new_id()
+    with tenant_atomic(Scope.merchant(book.merchant_id)):
+        post_or_raise(
+            [
+                TransferSpec(
+                    id=pending,
+                    debit=book.provider_clearing(new_id()),
+                    credit=book.pending,
+                    amount_minor=700,
+                    code=TransferCode.PAYMENT,
+                    flags=TransferFlags.PENDING,
+                    timeout_s=1,
+                )
+            ]
+        )
+    time.sleep(1.1)
+    with tenant_atomic(Scope.merchant(book.merchant_id)):
+        late = post([post_pending(new_id(), pending)])
+    assert held(book, "pending") == (0, 700)
+
+    assert expire_pending() >= 1
+    assert expire_pending() == 0
+
+    assert [r.status for r in late] == [TransferStatus.PENDING_TRANSFER_EXPIRED]
+    assert held(book, "pending") == (0, 0)
+    with tenant_atomic(Scope.worker()):
+        release = Transfer.objects.get(pending_id=pending)
+        assert release.flags == TransferFlags.EXPIRED
+        assert selectors.states_of([Transfer.objects.get(id=pending)]) == {pending: "expired"}
+        assert selectors.balance_as_of(book.pending.id, datetime.now(UTC)).credits_pending == 0
+    assert verify().fault == ""
+
+
+def test_transfers_cannot_be_changed_or_deleted_even_by_a_superuser(admin_dsn: str) -> None:
+    pending = authorize(a_book(), 5, new_id())
+    with psycopg.connect(admin_dsn, autocommit=True) as conn:
+        for statement in (
+            "UPDATE ledger_transfer SET amount = 6",
+            "DELETE FROM ledger_transfer",
+            "TRUNCATE ledger_transfer CASCADE",
+            "DELETE FROM ledger_account",
+        ):
+            with pytest.raises(psycopg.errors.RestrictViolation):
+                conn.execute(statement)  # type: ignore[call-overload]
+    with tenant_atomic(Scope.worker()):
+        assert Transfer.objects.get(id=pending).amount == 5
+
+
+@pytest.mark.parametrize("role", ["merchant", "reseller", "staff", "worker"])
+def test_no_scope_writes_rows_itself(role: str) -> None:
+    book = a_book()
+    authorize(book, 5, new_id())
+    scope = {
+        "merchant": Scope.merchant(book.merchant_id),
+        "reseller": Scope.reseller(book.reseller_id),
+        "staff": Scope.staff(),
+        "worker": Scope.worker(),
+    }[role]
+    for statement in (
+        "UPDATE ledger_account SET credits_posted = 1",
+        "INSERT INTO ledger_transfer (id) VALUES (gen_random_uuid())",
+        "DELETE FROM ledger_transfer",
+    ):
+        with pytest.raises(DatabaseError, match="permission denied"), tenant_atomic(scope):
+            fetch_all(statement)
+    assert held(book, "pending") == (0, 5)
+
+
+def test_a_transit_account_that_is_not_zero_refuses_the_commit() -> None:
+    book, provider = a_book(), new_id()
+
+    def into_transit(amount: int) -> TransferSpec:
+        return TransferSpec(
+            id=new_id(),
+            debit=book.provider_clearing(provider),
+            credit=book.settlement_transit,
+            amount_minor=amount,
+            code=TransferCode.PROVIDER_SETTLEMENT,
+        )
+
+    def out_of_transit(amount: int) -> TransferSpec:
+        return TransferSpec(
+            id=new_id(),
+            debit=book.settlement_transit,
+            credit=book.available,
+            amount_minor=amount,
+            code=TransferCode.PROVIDER_SETTLEMENT,
+        )
+
+    with tenant_atomic(Scope.worker()):
+        post_or_raise([into_transit(10)])
+        post_or_raise([out_of_transit(10)])
+    with pytest.raises(DatabaseError, match="transit account"), tenant_atomic(Scope.worker()):
+        post_or_raise([into_transit(10), out_of_transit(9)])
+
+    assert held(book, "available") == (10, 0)
+    assert held(book, "settlement_transit") == (0, 0)
+
+
+def test_the_database_itself_refuses_an_overdraft(admin_dsn: str) -> None:
+    ref = account_ref("wallet", new_id(), currency="USD", livemode=False)
+    with tenant_atomic(Scope.worker()):
+        open_accounts([ref])
+    with (
+        psycopg.connect(admin_dsn, autocommit=True) as conn,
+        pytest.raises(psycopg.errors.CheckViolation),
+    ):
+        conn.execute("UPDATE ledger_account SET debits_posted = 1 WHERE id = %s", [ref.id])
+
+
+def test_balances_as_of_a_past_time_and_statement_with_running_balance() -> None:
+    book, provider = a_book(), new_id()
+    moments: list[datetime] = []
+    for amount in (100, 250, 50):
+        with tenant_atomic(Scope.merchant(book.merchant_id)):
+            post_or_raise(
+                [
+                    TransferSpec(
+                        id=new_id(),
+                        debit=book.provider_clearing(provider),
+                        credit=book.available,
+                        amount_minor=amount,
+                        code=TransferCode.AVAILABLE,
+                    )
+                ]
+            )
+        with tenant_atomic(Scope.worker()):
+            newest = fetch_one("SELECT clock_timestamp()")
+        assert newest is not None
+        moments.append(newest[0])
+
+    with tenant_atomic(Scope.merchant(book.merchant_id)):
+        then = [selectors.balance_as_of(book.available.id, at).credits_posted for at in moments]
+        before = selectors.balance_as_of(book.available.id, moments[0] - timedelta(days=1))
+        account = Account.objects.get(id=book.available.id)
+        page = selectors.statement_page(account=account, page=selectors.PageRequest(limit=2))
+        rest = selectors.statement_page(
+            account=account, page=selectors.PageRequest(limit=2, cursor=page.next_cursor)
+        )
+        streamed = [line.amount_minor for line in selectors.statement_stream(account=account)]
+
+    assert then == [100, 350, 400]
+    assert before.credits_posted == 0
+    assert [line.balance.credits_posted for line in page.items] == [400, 350]
+    assert [line.balance.credits_posted for line in rest.items] == [100]
+    assert (page.has_more, rest.has_more) == (True, False)
+    assert streamed == [100, 250, 50]
+
+
+def test_every_ledger_sums_to_zero() -> None:
+    book: MerchantBook = a_book("JPY")
+    authorize(book, 5, new_id())
+    with tenant_atomic(Scope.staff()):
+        sums: dict[int, int] = {}
+        for line in selectors.trial_balance(livemode=False):
+            net = line.debits_posted - line.credits_posted
+            sums[line.ledger] = sums.get(line.ledger, 0) + net
+    assert book.pending.ledger in sums
+    assert set(sums.values()) == {0}
+
+
+def test_timestamps_increase_strictly() -> None:
+    book, provider = a_book(), new_id()
+    made: list[UUID] = [authorize(book, 1, provider) for _ in range(3)]
+    with tenant_atomic(Scope.worker()):
+        stamps = [Transfer.objects.get(id=one).timestamp for one in made]
+    assert stamps == sorted(set(stamps))
