@@ -13,7 +13,7 @@ from django.contrib import admin
 from django.db.models import QuerySet
 from django.http import HttpRequest
 from unfold.admin import ModelAdmin
-from unfold.widgets import UnfoldAdminPasswordWidget
+from unfold.widgets import UnfoldAdminPasswordWidget, UnfoldAdminURLInputWidget
 
 from core.context import Actor
 from payments.providers import services
@@ -57,6 +57,12 @@ class AccountForm(forms.ModelForm):  # type: ignore[type-arg]
     """What an account needs. The secrets are no fields of the model: they are sealed first."""
 
     provider = forms.ChoiceField(choices=lambda: [(name, name) for name in provider_names()])
+    api_base = forms.URLField(
+        required=False,
+        assume_scheme="https",
+        widget=UnfoldAdminURLInputWidget,
+        help_text="Empty: the provider's own address.",
+    )
     secret_key = forms.CharField(
         required=False,
         widget=UnfoldAdminPasswordWidget(attrs={"autocomplete": "off"}),

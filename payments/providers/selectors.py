@@ -87,6 +87,7 @@ class _Recent(Generic[_Key, _Value]):
 
 _candidates: _Recent[tuple[uuid.UUID, bool, str], tuple[_Candidate, ...]] = _Recent()
 _opened: _Recent[uuid.UUID, tuple[Account, Adapter]] = _Recent()
+_built: dict[uuid.UUID, Adapter] = {}
 
 
 def forget_accounts() -> None:
@@ -191,7 +192,18 @@ def _load_account(account_id: uuid.UUID) -> tuple[Account, Adapter]:
         timeout_s=timeout_s,
     )
     account = Account(id=account_id, provider=provider, label=label, livemode=livemode)
-    return account, build_adapter(config)
+    return account, _adapter_with(config)
+
+
+def _adapter_with(config: AccountConfig) -> Adapter:
+    """The adapter in use if nothing changed: it holds warm connections to the provider."""
+    adapter = _built.get(config.account_id)
+    if adapter is None or adapter.config != config:
+        adapter = build_adapter(config)
+        if len(_built) >= _CACHE_SIZE:
+            _built.clear()
+        _built[config.account_id] = adapter
+    return adapter
 
 
 def _opened_json(sealed: str, column: str, account_id: uuid.UUID, tenant_id: uuid.UUID) -> Any:

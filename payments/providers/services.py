@@ -210,6 +210,11 @@ def rule_create(
     writes = Writes()
     with tenant_atomic(Scope.staff()):
         account = _account(account_id)
+        if account.merchant_id is not None and merchant_id not in (None, account.merchant_id):
+            raise InvalidRequest(
+                "This account belongs to another merchant; a rule cannot lend it out.",
+                param="account",
+            )
         rule = RoutingRule(
             id=new_id(),
             account_id=account.id,

@@ -261,6 +261,27 @@ def test_bad_rules_are_refused() -> None:
     assert routed(merchant_id) != made.id
 
 
+def test_a_merchants_account_is_not_lent_to_another(sandbox_account: uuid.UUID) -> None:
+    made, _ = merchant_account()
+    stranger = uuid.uuid4()
+    with pytest.raises(InvalidRequest):
+        services.rule_create(
+            actor=ACTOR, account_id=made.id, merchant_id=stranger, reseller_id=uuid.uuid4()
+        )
+    assert routed(stranger) == sandbox_account
+
+
+def test_an_adapter_is_kept_until_its_account_changes() -> None:
+    made = account()
+    first = adapter_for(made.id)
+    forget_accounts()
+    assert adapter_for(made.id) is first
+    services.account_set_webhook_secrets(
+        actor=ACTOR, account_id=made.id, webhook_secrets=["whsec_x"]
+    )
+    assert adapter_for(made.id) is not first
+
+
 def test_routing_costs_nothing_while_it_is_remembered_and_works_in_a_merchants_scope() -> None:
     merchant_id = uuid.uuid4()
     with tenant_atomic(Scope.merchant(merchant_id)), CaptureQueriesContext(connection) as first:
