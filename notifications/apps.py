@@ -10,6 +10,7 @@ class NotificationsConfig(AppConfig):
     def ready(self) -> None:
         from core.metrics import register_gauge
         from core.outbox import subscribe_batch
+        from core.retention import Rule, register_rule
         from core.rotation import register_sealed_column
         from notifications import delivery, realtime, services
 
@@ -18,5 +19,7 @@ class NotificationsConfig(AppConfig):
         register_gauge(
             "merchantry_webhooks_due", "Deliveries whose time has come.", delivery.due_count
         )
+        register_rule(Rule("notifications_webhookattempt", "true"))
+        register_rule(Rule("notifications_webhookdelivery", "state <> 'pending'"))
         for column in ("secret_sealed", "previous_secret_sealed"):
             register_sealed_column(table=services.TABLE, column=column, tenant="merchant_id")

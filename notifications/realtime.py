@@ -10,6 +10,7 @@ from __future__ import annotations
 import asyncio
 import os
 import threading
+from collections import deque
 from collections.abc import Callable, Coroutine, Sequence
 from typing import Any, Final
 from uuid import UUID
@@ -26,6 +27,7 @@ log = structlog.get_logger(__name__)
 
 DocumentChecker = Callable[[Actor, str], bool]
 MAX_PUSH: Final = 500
+ACTIVITY_PER_BATCH: Final = 10
 PUSH_TIMEOUT_S: Final = 3.0
 _checkers: dict[str, DocumentChecker] = {}
 
@@ -75,19 +77,28 @@ def push(events: Sequence[OutboxEvent]) -> None:
         return
 
     async def send_all() -> None:
-        for event in wanted:
-            message = {"type": "event.push", "event": message_of(event)}
-            tenants = [id_ for id_ in (event.merchant_id, event.reseller_id) if id_ is not None]
-            for group in (
-                document_group(event.aggregate),
-                *(activity_group(id_, livemode=event.livemode) for id_ in tenants),
-            ):
+        for group, events_of_group in _by_group(wanted).items():
+            for event in events_of_group:
+                message = {"type": "event.push", "event": message_of(event)}
                 await layer.group_send(group, message)
 
     try:
         _loop.run(send_all(), timeout_s=PUSH_TIMEOUT_S)
     except (redis.RedisError, OSError, TimeoutError) as error:
         log.warning("realtime.not_pushed", error_type=type(error).__name__, count=len(wanted))
+
+
+def _by_group(events: Sequence[OutboxEvent]) -> dict[str, deque[OutboxEvent]]:
+    """What goes to whom: of one batch, a document's page needs its last event alone, and a stream
+    of activity no more than a page shows."""
+    groups: dict[str, deque[OutboxEvent]] = {}
+    for event in events:
+        groups.setdefault(document_group(event.aggregate), deque(maxlen=1)).append(event)
+        for tenant_id in (event.merchant_id, event.reseller_id):
+            if tenant_id is not None:
+                group = activity_group(tenant_id, livemode=event.livemode)
+                groups.setdefault(group, deque(maxlen=ACTIVITY_PER_BATCH)).append(event)
+    return groups
 
 
 class _PushLoop:
