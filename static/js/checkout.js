@@ -4,21 +4,22 @@
 // The page's contract (templates/base/checkout.html, templates/components/checkout_form.html):
 //
 //   form[data-checkout]
-//     data-tokens-url        POST {"card": {"number", "exp_month", "exp_year", "cvc"}}, Authorization: Bearer
-//                            <data-publishable-key> → {"data": {"id": "tok_…"}}
-//     data-publishable-key   pk key of the merchant, in the mode of the session
-//     data-pay-url           POST {"payment_method_token", "email"?} with Idempotency-Key and the CSRF token
-//     data-session-url       GET, the truth about the session; asked while a payment is on its way
-//   both of the latter answer, with or without the API envelope around it:
-//     {"status": "open" | "processing" | "requires_action" | "completed" | "failed" | "expired",
-//      "next_action": {"url"}, "error": {"message", "code", "param"}, "return_url"}
+//     data-tokens-url    POST {"card": {"number", "exp_month", "exp_year", "cvc"}} → {"data": {"id": "tok_…"}}:
+//                        the vault's door for this page, and the only address that ever sees the card
+//     data-pay-url       POST {"payment_method_token"} with an Idempotency-Key minted for this submit
+//     data-session-url   GET, the truth about the session; asked while a payment is on its way
+//     data-cancel-url    POST {}, the payer left the bank's check
+//   Every POST carries the CSRF token of the form. All but the first answer, in the API's envelope:
+//     {"status": "open" | "failed" | "processing" | "requires_action" | "completed" | "expired" | "canceled",
+//      "attempt": the key of the last attempt, "next_action": {"url"}, "error": {"message", "code", "param"},
+//      "return_url", "receipt": {"amount", "card", "reference", "payment", "paid_at", "verb"}}
 //   failed means: this attempt failed and the session can be paid with another card.
 //
-//   [data-view="form|processing|completed|expired"]   one is shown, the others are hidden
+//   [data-view="form|processing|completed|expired|canceled"]   one is shown, the others are hidden
 //   [data-pay]            the submit button; its label is kept in data-label
 //   [data-alert] > [data-alert-text]                  why the last attempt did not work
 //   dialog[data-challenge] with iframe[data-challenge-frame] and button[data-challenge-cancel]
-//   a[data-return]        shown when the answer has a return_url
+//   [data-receipt="card|reference|…"]   the receipt's texts; a [data-receipt-row] without one is hidden
 //   #card-number #card-expiry #card-cvc, each with an empty <p id="<id>-error"> and in aria-describedby
 //   [data-brand]          the brand in words
 //
@@ -36,8 +37,10 @@ const REQUEST_LIMIT_MS = 40000;
 const TEXTS = {
   offline: "We could not reach the payment service. Nothing was charged. Check your connection and try again.",
   unsure: "The connection broke while you were paying. We are asking whether the payment went through.",
+  checking: "Asking your bank…",
   closed: "You closed your bank's check, so nothing was charged. Pay again to repeat it, or use another card.",
   timeout: "Your bank's check took too long and nothing was charged. Try again, or use another card.",
+  open: "The payment was not made and nothing was charged. Try again.",
   declined: "Your card was declined and nothing was charged. Try another card, or ask your bank.",
 };
 
@@ -52,6 +55,7 @@ class Checkout {
     this.frame = document.querySelector("[data-challenge-frame]");
     this.busy = false;
     this.watching = 0;
+    this.attempt = "";
     this.fields = new Map([
       [this.number, () => numberProblem(this.number.value)],
       [this.expiry, () => expiryProblem(this.expiry.value)],
@@ -62,10 +66,10 @@ class Checkout {
       event.preventDefault();
       this.submit();
     });
-    document.querySelector("[data-challenge-cancel]")?.addEventListener("click", () => this.closeChallenge(true));
+    document.querySelector("[data-challenge-cancel]")?.addEventListener("click", () => this.leaveChallenge(TEXTS.closed));
     this.dialog?.addEventListener("cancel", (event) => {
       event.preventDefault();
-      this.closeChallenge(true);
+      this.leaveChallenge(TEXTS.closed);
     });
     addEventListener("message", (event) => {
       if (event.source === this.frame?.contentWindow && event.data?.type === "merchantry:challenge") this.askNow?.();
@@ -156,31 +160,24 @@ class Checkout {
 
   async tokenise() {
     const expiry = parseExpiry(this.expiry.value);
-    const answer = await send(this.form.dataset.tokensUrl, {
-      method: "POST",
-      headers: { "Content-Type": "application/json", Authorization: `Bearer ${this.form.dataset.publishableKey}` },
-      body: JSON.stringify({
-        card: {
-          number: digitsOf(this.number.value),
-          exp_month: expiry.month,
-          exp_year: expiry.year,
-          cvc: this.cvc.value,
-        },
-      }),
+    const answer = await this.post(this.form.dataset.tokensUrl, {
+      card: {
+        number: digitsOf(this.number.value),
+        exp_month: expiry.month,
+        exp_year: expiry.year,
+        cvc: this.cvc.value,
+      },
     });
     if (!answer.id) throw Object.assign(new Error("no token"), { answer });
     return answer.id;
   }
 
   async pay(token) {
+    // The token is as unique as a UUID, which browsers make on secure origins only.
+    this.attempt = crypto.randomUUID?.() ?? token;
     const body = { payment_method_token: token };
-    const email = this.form.elements.namedItem("email");
-    if (email?.value) body.email = email.value;
-    const headers = { "Content-Type": "application/json", "Idempotency-Key": crypto.randomUUID?.() ?? token };
-    const csrf = this.form.elements.namedItem("csrfmiddlewaretoken");
-    if (csrf) headers["X-CSRFToken"] = csrf.value;
     try {
-      this.handle(await send(this.form.dataset.payUrl, { method: "POST", headers, body: JSON.stringify(body) }));
+      this.handle(await this.post(this.form.dataset.payUrl, body, { "Idempotency-Key": this.attempt }));
     } catch (error) {
       if (error.answer) {
         this.refuse(error);
@@ -190,6 +187,15 @@ class Checkout {
       this.alert(TEXTS.unsure);
       this.watch({ afterBreak: true });
     }
+  }
+
+  post(url, body, headers = {}) {
+    const csrf = this.form.elements.namedItem("csrfmiddlewaretoken").value;
+    return send(url, {
+      method: "POST",
+      headers: { "Content-Type": "application/json", Accept: "application/json", "X-CSRFToken": csrf, ...headers },
+      body: JSON.stringify(body),
+    });
   }
 
   handle(answer) {
@@ -205,20 +211,25 @@ class Checkout {
         this.challenge(answer.next_action?.url);
         break;
       case "expired":
-        this.show("expired");
+      case "canceled":
+        this.closeChallenge();
+        this.show(answer.status);
         break;
       default:
-        this.refuse({ answer });
+        this.refuse({ answer, declined: answer.status === "failed" });
     }
   }
 
   finish(answer) {
     this.closeChallenge();
-    const link = document.querySelector("[data-return]");
-    if (link && answer.return_url) {
-      link.href = answer.return_url;
-      link.hidden = false;
+    const receipt = answer.receipt ?? {};
+    for (const node of document.querySelectorAll("[data-receipt]")) {
+      const text = receipt[node.dataset.receipt] ?? "";
+      node.textContent = text;
+      const row = node.closest("[data-receipt-row]");
+      if (row) row.hidden = !text;
     }
+    this.form.reset();
     this.show("completed");
   }
 
@@ -227,6 +238,7 @@ class Checkout {
     this.closeChallenge();
     this.show("form");
     this.lock(false);
+    if (error.declined) this.cvc.value = "";
     const problem = error.answer?.error;
     const field = { number: this.number, exp_month: this.expiry, exp_year: this.expiry, cvc: this.cvc }[
       (problem?.param ?? "").replace(/^card\./, "")
@@ -236,7 +248,8 @@ class Checkout {
       field.focus();
       return;
     }
-    this.alert(problem?.message || (error.answer ? TEXTS.declined : TEXTS.offline));
+    const unsaid = error.answer?.status === "open" ? TEXTS.open : TEXTS.declined;
+    this.alert(problem?.message || (error.answer ? unsaid : TEXTS.offline));
   }
 
   // ---- the bank's check ---------------------------------------------------------------------
@@ -252,14 +265,33 @@ class Checkout {
     this.watch({ challenge: true });
   }
 
-  closeChallenge(byPayer = false) {
+  closeChallenge() {
     if (!this.dialog?.open) return;
     this.dialog.close();
     this.frame.src = "about:blank";
-    if (!byPayer) return;
+  }
+
+  /** The payer gave up, or took too long: the attempt is cancelled, unless it has gone through already. */
+  async leaveChallenge(text) {
+    if (!this.dialog?.open) return;
     this.watching += 1;
-    this.lock(false);
-    this.alert(TEXTS.closed);
+    this.closeChallenge();
+    this.lock(true, TEXTS.checking);
+    let answer;
+    try {
+      answer = await this.post(this.form.dataset.cancelUrl, {});
+    } catch {
+      this.alert(TEXTS.unsure);
+      this.watch({ afterBreak: true });
+      return;
+    }
+    if (answer.status === "open") {
+      this.cvc.value = "";
+      this.lock(false);
+      this.alert(text);
+    } else {
+      this.handle(answer);
+    }
   }
 
   // ---- asking the server --------------------------------------------------------------------
@@ -286,10 +318,7 @@ class Checkout {
       if (turn !== this.watching) return;
       if (challenge && answer.status === "requires_action") {
         if (Date.now() - began < CHALLENGE_LIMIT_MS) continue;
-        this.watching += 1;
-        this.closeChallenge();
-        this.lock(false);
-        this.alert(TEXTS.timeout);
+        this.leaveChallenge(TEXTS.timeout);
         return;
       }
       if (answer.status === "processing") {
@@ -297,11 +326,11 @@ class Checkout {
         this.show("processing");
         continue;
       }
-      if (answer.status === "open") {
+      const before = answer.status === "open" || (answer.status === "failed" && answer.attempt !== this.attempt);
+      if (before && afterBreak) {
         // Paying had not reached the server: it is safe to try again.
-        if (!afterBreak && !challenge) continue;
         this.watching += 1;
-        this.refuse(afterBreak ? {} : { answer });
+        this.refuse({});
         return;
       }
       this.watching += 1;
@@ -321,14 +350,14 @@ class Checkout {
 
   // ---- the page -----------------------------------------------------------------------------
 
-  lock(busy) {
+  lock(busy, text = "Paying…") {
     this.busy = busy;
     for (const input of this.fields.keys()) input.readOnly = busy;
     if (busy) this.button.setAttribute("aria-busy", "true");
     else this.button.removeAttribute("aria-busy");
     this.button.disabled = false;
     const label = this.button.querySelector("[data-pay-text]");
-    if (label) label.textContent = busy ? "Paying…" : this.button.dataset.label;
+    if (label) label.textContent = busy ? text : this.button.dataset.label;
   }
 
   alert(text) {

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from typing import Any, Final
 
 from django.db import connection
-from django.db.models import F, Value
+from django.db.models import F, TextField, Value
 from django.db.models.fields.json import KT
 from django.db.models.functions import Coalesce
 
@@ -46,8 +46,8 @@ def csv_lines(*, scope: Scope, wanted: PaymentFilter) -> Iterator[str]:
             payments(wanted)
             .order_by("-id")
             .annotate(
-                email=Coalesce("customer__email", Value("")),
-                brand=Coalesce(KT("card__brand"), Value("")),
+                email=Coalesce("customer__email", Value(""), output_field=TextField()),
+                brand=Coalesce(KT("card__brand"), Value(""), output_field=TextField()),
                 net=F("amount_captured_minor") - F("fee_minor"),
             )
             .values_list(

@@ -122,9 +122,7 @@ def _context(request: PortalRequest, payment: Payment, **more: Any) -> dict[str,
             selectors.refunds(livemode=payment.livemode, payment_id=payment.id).order_by("-id")
         ),
         "attempts": attempts,
-        "ledger": selectors.payment_ledger(payment=payment)
-        if "ledger.read" in scopes and hasattr(selectors, "payment_ledger")
-        else [],
+        "ledger": selectors.payment_ledger(payment) if "ledger.read" in scopes else [],
         "net_minor": payment.amount_captured_minor - payment.fee_minor,
         "fee_rule": counted,
         "residual_minor": counted.reseller_fee_minor
@@ -132,6 +130,7 @@ def _context(request: PortalRequest, payment: Payment, **more: Any) -> dict[str,
         else None,
         "merchant_name": merchant_names(request, [payment]).get(payment.merchant_id, ""),
         "left_minor": left,
+        "refund_hint": f"At most {format_money(left, payment.currency)}, all that is left.",
         "left_major": to_major(left, payment.currency),
         "capturable_major": to_major(payment.amount_capturable_minor, payment.currency),
         "may_refund": completed and left > 0 and "payments.refund" in scopes,

@@ -1,0 +1,51 @@
+"""A signed-in browser of the test client, and payments to look at."""
+
+from __future__ import annotations
+
+import re
+import time
+from typing import Any
+
+from django.test import Client
+from django_otp import DEVICE_ID_SESSION_KEY
+
+from core.db import Scope, tenant_atomic
+from tenants.middleware import SESSION_SEEN, SESSION_STARTED
+from tenants.models import TotpDevice
+from tests.api import Api
+from tests.factories import Tenants
+
+
+def signed_in(tenants: Tenants, name: str = "merchant.owner") -> Client:
+    """A client with a session as after password and code (a code counts once, so tests skip it)."""
+    client, user = Client(raise_request_exception=False), tenants.users[name]
+    client.force_login(user)
+    session = client.session
+    session[SESSION_STARTED] = session[SESSION_SEEN] = int(time.time())
+    if user.id in tenants.totp_secrets:
+        with tenant_atomic(Scope.auth()):
+            session[DEVICE_ID_SESSION_KEY] = TotpDevice.objects.get(user=user).persistent_id
+    session.save()
+    return client
+
+
+def take_payment(tenants: Tenants, **body: Any) -> dict[str, Any]:
+    """A payment over the API, confirmed with a card that succeeds unless told otherwise."""
+    api = Api(tenants)
+    wanted = {
+        "amount": 4890,
+        "currency": "USD",
+        "confirm": True,
+        "payment_method_token": api.token(body.pop("number", "4242424242424242")),
+        **body,
+    }
+    answer = api.post("/v1/payments", wanted).json()
+    data = answer["data"] if answer["success"] else answer["error"]["details"]["payment"]
+    assert isinstance(data, dict)
+    return data
+
+
+def text_of(response: Any) -> str:
+    """What a person reads on the page: tags, scripts and repeated spaces taken out."""
+    html = re.sub(r"<(script|style|template)\b.*?</\1>", " ", response.content.decode(), flags=re.S)
+    return re.sub(r"\s+", " ", re.sub(r"<[^>]+>", " ", html))

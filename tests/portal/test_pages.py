@@ -1,0 +1,435 @@
+"""The portal's pages over HTTP, as people of each role meet them."""
+
+from __future__ import annotations
+
+import csv
+import io
+import re
+from typing import Any
+
+import pytest
+from django.test import Client
+
+from core.api import request_log
+from core.db import tenant_atomic
+from core.models import RequestLog
+from payments.acceptance.models import Payment, Refund
+from tenants.models import ApiKey
+from tests.factories import Tenants, make_merchant, make_tenants
+from tests.portal.support import signed_in, take_payment, text_of
+
+MERCHANT_PAGES = (
+    "/", "/payments", "/developers/keys", "/developers/webhooks", "/developers/events",
+    "/developers/requests", "/team", "/settings",
+)  # fmt: skip
+RESELLER_PAGES = ("/", "/payments", "/merchants", "/team", "/settings")
+
+
+@pytest.fixture(scope="module")
+def shop(database: str) -> Tenants:
+    """One merchant with some payments; tests of this module only read it."""
+    tenants = make_tenants(totp=True)
+    take_payment(tenants, amount=1500, reference="A-1")
+    take_payment(tenants, amount=2500, reference="=SUM(A1)", description="Two bags")
+    take_payment(tenants, amount=3500, number="4000000000000002")
+    return tenants
+
+
+def payments_of(tenants: Tenants) -> list[Payment]:
+    with tenant_atomic(tenants.scope):
+        return list(Payment.objects.filter(merchant_id=tenants.merchant.id).order_by("id"))
+
+
+# ---- every page ------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("path", MERCHANT_PAGES)
+def test_a_merchants_pages_open_full_and_empty(shop: Tenants, path: str) -> None:
+    for tenants in (shop, make_tenants(totp=True)):
+        response = signed_in(tenants).get(path)
+        assert response.status_code == 200
+        html = response.content.decode()
+        assert 'aria-current="page"' in html
+        assert "{%" not in html
+        assert "{#" not in html
+        assert "style=" not in html
+        assert "unsafe" not in response.headers["Content-Security-Policy"]
+
+
+@pytest.mark.parametrize("path", RESELLER_PAGES)
+def test_a_resellers_pages_open_full_and_empty(shop: Tenants, path: str) -> None:
+    for tenants in (shop, make_tenants(totp=True)):
+        response = signed_in(tenants, "reseller.owner").get(path)
+        assert response.status_code == 200
+
+
+def test_pages_send_a_stranger_to_the_login() -> None:
+    for path in (*MERCHANT_PAGES, "/merchants", "/payments/export.csv"):
+        response = Client().get(path)
+        assert response.status_code == 302
+        assert response.headers["Location"].startswith("/login?")
+
+
+def test_the_sidebar_offers_what_the_role_may_open() -> None:
+    tenants = make_tenants(totp=True)
+    viewer = text_of(signed_in(tenants, "merchant.viewer").get("/"))
+    assert "API keys" not in viewer
+    assert "Webhooks" in viewer
+    assert signed_in(tenants, "merchant.viewer").get("/developers/keys").status_code == 403
+    reseller = text_of(signed_in(tenants, "reseller.owner").get("/"))
+    assert "Merchants" in reseller
+    assert "Request log" not in reseller
+
+
+# ---- home and switches -----------------------------------------------------------------------
+
+
+def test_home_shows_todays_volume_and_the_newest_payments(shop: Tenants) -> None:
+    page = text_of(signed_in(shop).get("/"))
+    assert "Volume today $40.00" in page
+    assert "Payments today 2" in page
+    assert "66.6 %" in page
+    assert "$35.00" in page
+
+
+def test_test_and_live_data_never_mix(shop: Tenants) -> None:
+    client = signed_in(shop)
+    assert "no real money moves" in text_of(client.get("/"))
+    client.post("/settings/mode", {"mode": "live", "next": "/payments"})
+    live = text_of(client.get("/payments"))
+    assert "no real money moves" not in live
+    assert "No payments yet" in live
+
+
+def test_a_developer_stays_in_test_mode() -> None:
+    tenants = make_tenants(totp=True)
+    client = signed_in(tenants, "merchant.developer")
+    client.post("/settings/mode", {"mode": "live"})
+    assert "no real money moves" in text_of(client.get("/payments"))
+
+
+def test_leaving_a_payment_by_the_mode_switch_leads_to_the_list(shop: Tenants) -> None:
+    client = signed_in(shop)
+    payment = payments_of(shop)[0].public_id
+    response = client.post("/settings/mode", {"mode": "live", "next": f"/payments/{payment}"})
+    assert response.headers["Location"] == "/payments"
+
+
+def test_the_theme_is_kept_in_a_cookie_and_drawn_by_the_server() -> None:
+    client = Client()
+    assert 'data-theme="system"' in client.get("/login").content.decode()
+    client.post("/settings/theme", {"theme": "dark", "next": "/login"})
+    assert 'data-theme="dark"' in client.get("/login").content.decode()
+    assert client.post("/settings/theme", {"theme": "pink"}).status_code == 400
+
+
+def test_a_switch_never_leads_to_another_host() -> None:
+    client = Client()
+    response = client.post("/settings/theme", {"theme": "dark", "next": "https://evil.example/"})
+    assert response.headers["Location"] == "/"
+
+
+def test_another_tenant_cannot_be_chosen() -> None:
+    tenants, other = make_tenants(totp=True), make_tenants()
+    client = signed_in(tenants)
+    foreign = f"{other.memberships['merchant.owner'].id}.{other.merchant.id}"
+    client.post("/settings/account", {"membership": foreign})
+    page = text_of(client.get("/"))
+    assert tenants.merchant.name in page
+    assert other.merchant.name not in page
+
+
+# ---- payments --------------------------------------------------------------------------------
+
+
+def listed(client: Client, query: str) -> set[str]:
+    response = client.get(f"/payments?{query}")
+    assert response.status_code == 200
+    return set(re.findall(r'data-key="(pay_[a-z0-9]+)"', response.content.decode()))
+
+
+@pytest.mark.parametrize(
+    ("query", "expected"),
+    [("", (0, 1, 2)), ("status=failed", (2,)), ("q=A-1", (0,)), ("reference=A-1", (0,)),
+     ("last4=0002", (2,)), ("min=20&max=30", (1,)), ("min=20", (1, 2)), ("from=2020-01-01", (0, 1, 2)),
+     ("to=2020-01-01", ()), ("currency=EUR", ()), ("email=nobody@example.test", ())],
+)  # fmt: skip
+def test_filters_and_export_agree(shop: Tenants, query: str, expected: tuple[int, ...]) -> None:
+    client = signed_in(shop)
+    wanted = {payments_of(shop)[index].public_id for index in expected}
+    assert listed(client, query) == wanted
+    exported = client.get(f"/payments/export.csv?{query}")
+    rows = list(csv.DictReader(io.StringIO(exported.getvalue().decode())))
+    assert {row["id"] for row in rows} == wanted
+
+
+def test_the_export_has_exact_amounts_and_runs_no_formula(shop: Tenants) -> None:
+    exported = signed_in(shop).get("/payments/export.csv?min=25&max=25").getvalue().decode()
+    (row,) = csv.DictReader(io.StringIO(exported))
+    assert (row["amount"], row["currency"], row["status"]) == ("25.00", "USD", "completed")
+    assert row["reference"] == "'=SUM(A1)"
+
+
+def test_a_filter_that_cannot_be_read_lists_and_exports_nothing(shop: Tenants) -> None:
+    client = signed_in(shop)
+    page = client.get("/payments?from=tomorrow")
+    assert "The filter could not be read" in text_of(page)
+    assert listed(client, "from=tomorrow") == set()
+    assert client.get("/payments/export.csv?from=tomorrow").status_code == 400
+
+
+def test_pages_go_on_where_the_one_before_ended() -> None:
+    tenants = make_tenants(totp=True)
+    for _ in range(3):
+        take_payment(tenants)
+    client = signed_in(tenants)
+    first = client.get("/payments?limit=2").content.decode()
+    older = re.search(r'href="(\?[^"]*cursor=[^"]*)"[^>]*rel="next"', first)
+    assert older is not None
+    second = listed(client, older[1].replace("&amp;", "&").lstrip("?"))
+    assert len(second) == 1
+    assert second.isdisjoint(listed(client, "limit=2"))
+
+
+def test_a_payments_page_tells_fees_books_and_history(shop: Tenants) -> None:
+    payment = payments_of(shop)[1]
+    page = text_of(signed_in(shop).get(f"/payments/{payment.public_id}"))
+    for part in ("$25.00", "Payment completed", "Provider clearing", "Merchant pending", "2.9 %"):
+        assert part in page
+    failed = text_of(signed_in(shop).get(f"/payments/{payments_of(shop)[2].public_id}"))
+    assert "Not charged" in failed
+    assert "card_declined" in failed
+
+
+def test_another_tenants_payment_does_not_exist(shop: Tenants) -> None:
+    other = make_tenants(totp=True)
+    client = signed_in(other)
+    payment = payments_of(shop)[0]
+    assert client.get(f"/payments/{payment.public_id}").status_code == 404
+    answer = client.post(f"/payments/{payment.public_id}/refund", {"amount": "1.00"})
+    assert answer.status_code == 404
+    assert payments_of(shop)[0].amount_refunded_minor == 0
+    assert listed(client, f"q={payment.public_id}") == set()
+    assert client.get("/payments/pay_nonsense").status_code == 404
+
+
+def test_a_reseller_sees_the_payments_of_its_merchants_and_acts_on_none(shop: Tenants) -> None:
+    client = signed_in(shop, "reseller.owner")
+    payment = payments_of(shop)[0]
+    page = client.get(f"/payments/{payment.public_id}")
+    assert shop.merchant.name in text_of(page)
+    assert 'data-dialog-open="refund"' not in page.content.decode()
+    answer = client.post(f"/payments/{payment.public_id}/refund", {"amount": "1.00"})
+    assert answer.status_code == 404
+    assert payments_of(shop)[0].amount_refunded_minor == 0
+
+
+# ---- refunds ---------------------------------------------------------------------------------
+
+
+def refund(client: Client, payment: str, amount: str, nonce: str = "n1", **more: Any) -> Any:
+    return client.post(f"/payments/{payment}/refund", {"amount": amount, "nonce": nonce, **more})
+
+
+def test_a_refund_in_part_and_then_the_rest() -> None:
+    tenants = make_tenants(totp=True)
+    payment = take_payment(tenants, amount=4890)["id"]
+    client = signed_in(tenants)
+    assert refund(client, payment, "8.90", "a", reason="duplicate").status_code == 302
+    assert "Partly refunded" in text_of(client.get(f"/payments/{payment}"))
+    assert refund(client, payment, "40.00", "b").status_code == 302
+    assert payments_of(tenants)[0].amount_refunded_minor == 4890
+    page = client.get(f"/payments/{payment}")
+    assert 'data-dialog-open="refund"' not in page.content.decode()
+
+
+def test_a_doubled_click_refunds_once() -> None:
+    tenants = make_tenants(totp=True)
+    payment = take_payment(tenants, amount=4890)["id"]
+    client = signed_in(tenants)
+    for _ in range(3):
+        assert refund(client, payment, "8.90", "same").status_code == 302
+    with tenant_atomic(tenants.scope):
+        assert Refund.objects.filter(merchant_id=tenants.merchant.id).count() == 1
+    assert payments_of(tenants)[0].amount_refunded_minor == 890
+
+
+@pytest.mark.parametrize("amount", ["48.91", "0", "-1", "1.234", "a lot", ""])
+def test_an_impossible_refund_is_refused_in_the_dialog_and_changes_nothing(amount: str) -> None:
+    tenants = make_tenants(totp=True)
+    payment = take_payment(tenants, amount=4890)["id"]
+    response = refund(signed_in(tenants), payment, amount)
+    assert response.status_code == 400
+    html = response.content.decode()
+    assert re.search(r'<dialog[^>]*id="refund"[^>]*data-open-now', html)
+    assert 'aria-invalid="true"' in html
+    assert payments_of(tenants)[0].amount_refunded_minor == 0
+
+
+def test_a_viewer_may_not_refund() -> None:
+    tenants = make_tenants(totp=True)
+    payment = take_payment(tenants)["id"]
+    client = signed_in(tenants, "merchant.viewer")
+    assert 'data-dialog-open="refund"' not in client.get(f"/payments/{payment}").content.decode()
+    assert refund(client, payment, "1.00").status_code == 403
+    assert payments_of(tenants)[0].amount_refunded_minor == 0
+
+
+def test_an_authorisation_is_captured_in_part_or_canceled() -> None:
+    tenants = make_tenants(totp=True)
+    first = take_payment(tenants, amount=5000, capture_method="manual")["id"]
+    second = take_payment(tenants, amount=5000, capture_method="manual")["id"]
+    client = signed_in(tenants)
+    assert "Uncaptured" in text_of(client.get(f"/payments/{first}"))
+    too_much = client.post(f"/payments/{first}/capture", {"amount": "50.01"})
+    assert too_much.status_code == 400
+    assert client.post(f"/payments/{first}/capture", {"amount": "20.00"}).status_code == 302
+    assert client.post(f"/payments/{second}/cancel").status_code == 302
+    captured, canceled = payments_of(tenants)
+    assert (captured.status, captured.amount_captured_minor) == ("completed", 2000)
+    assert (canceled.status, canceled.amount_captured_minor) == ("canceled", 0)
+
+
+# ---- keys, webhooks, team --------------------------------------------------------------------
+
+
+def test_a_key_is_shown_once_and_works() -> None:
+    tenants = make_tenants(totp=True)
+    client = signed_in(tenants)
+    made = client.post("/developers/keys/create", {"name": "Till", "kind": "sk"})
+    assert made.status_code == 200
+    assert "no-store" in made.headers["Cache-Control"]
+    found = re.search(r"mk_sk_test_[0-9A-Za-z_]{40,}", made.content.decode())
+    assert found is not None
+    answer = Client().get("/v1/payments", headers={"Authorization": f"Bearer {found[0]}"})
+    assert answer.status_code == 200
+    again = client.get("/developers/keys").content.decode()
+    assert found[0] not in again
+    assert "Till" in again
+
+
+def test_a_restricted_key_without_scopes_is_refused_and_not_made() -> None:
+    tenants = make_tenants(totp=True)
+    response = signed_in(tenants).post("/developers/keys/create", {"name": "X", "kind": "rk"})
+    assert response.status_code == 400
+    assert "at least one scope" in text_of(response)
+    with tenant_atomic(tenants.scope):
+        assert not ApiKey.objects.filter(merchant_id=tenants.merchant.id, name="X").exists()
+
+
+def test_a_revoked_key_is_refused_at_once() -> None:
+    tenants = make_tenants(totp=True)
+    key = tenants.key_rows["sk", False].public_id
+    assert signed_in(tenants).post(f"/developers/keys/{key}/revoke").status_code == 302
+    assert Client().get("/v1/payments", headers=tenants.headers()).status_code == 401
+
+
+def test_another_tenants_key_does_not_exist() -> None:
+    tenants, other = make_tenants(totp=True), make_tenants()
+    key = other.key_rows["sk", False].public_id
+    for act in ("rotate", "revoke"):
+        response = signed_in(tenants).post(f"/developers/keys/{key}/{act}", {"overlap": "24"})
+        assert response.status_code == 404
+    assert Client().get("/v1/payments", headers=other.headers()).status_code == 200
+
+
+def add_endpoint(client: Client, **more: Any) -> Any:
+    data = {"url": "https://93.184.215.14/hooks", "all": "on", **more}
+    return client.post("/developers/webhooks/create", data)
+
+
+def test_an_endpoints_secret_is_shown_once() -> None:
+    tenants = make_tenants(totp=True)
+    client = signed_in(tenants)
+    made = add_endpoint(client, description="Shop")
+    assert "no-store" in made.headers["Cache-Control"]
+    secret = re.search(r"whsec_[0-9A-Za-z+/=]{20,}", made.content.decode())
+    page = re.search(
+        r'data-replace-url="(/developers/webhooks/we_[a-z0-9]+)"', made.content.decode()
+    )
+    assert secret is not None
+    assert page is not None
+    again = client.get(page[1]).content.decode()
+    assert secret[0] not in again
+    rolled = client.post(f"{page[1]}/roll").content.decode()
+    assert "whsec_" in rolled
+    assert secret[0] not in rolled
+
+
+def test_an_endpoint_that_points_inside_is_refused_with_its_reason() -> None:
+    tenants = make_tenants(totp=True)
+    client = signed_in(tenants)
+    response = add_endpoint(client, url="https://169.254.169.254/latest")
+    assert response.status_code == 400
+    assert 'aria-invalid="true"' in response.content.decode()
+    assert "No endpoints yet" in text_of(client.get("/developers/webhooks"))
+
+
+def test_another_tenants_endpoint_does_not_exist() -> None:
+    tenants, other = make_tenants(totp=True), make_tenants(totp=True)
+    made = add_endpoint(signed_in(tenants)).content.decode()
+    found = re.search(r'data-replace-url="(/developers/webhooks/we_[a-z0-9]+)"', made)
+    assert found is not None
+    client = signed_in(other)
+    assert client.get(found[1]).status_code == 404
+    for act in ("delete", "roll", "status", "update", "replay"):
+        data = {"url": "https://93.184.215.14/", "all": "on", "from": "2026-01-01"}
+        assert client.post(f"{found[1]}/{act}", data).status_code == 404
+    assert "Enabled" in text_of(signed_in(tenants).get(found[1]))
+
+
+def test_an_invitation_appears_and_can_be_withdrawn() -> None:
+    tenants = make_tenants(totp=True)
+    client = signed_in(tenants)
+    assert (
+        client.post("/team/invite", {"email": "new@example.test", "role": "viewer"}).status_code
+        == 302
+    )
+    html = client.get("/team").content.decode()
+    assert "new@example.test" in html
+    found = re.search(r"/team/invitations/inv_[a-z0-9]+/revoke", html)
+    assert found is not None
+    client.post(found[0])
+    assert "new@example.test" not in client.get("/team").content.decode()
+
+
+def test_a_wrong_address_keeps_what_was_typed() -> None:
+    tenants = make_tenants(totp=True)
+    response = signed_in(tenants).post("/team/invite", {"email": "no address", "role": "admin"})
+    assert response.status_code == 400
+    html = response.content.decode()
+    assert 'value="no address"' in html
+    assert re.search(r'<dialog[^>]*id="invite"[^>]*data-open-now', html)
+
+
+def test_the_last_owner_cannot_be_removed() -> None:
+    tenants = make_tenants(totp=True)
+    client = signed_in(tenants)
+    owner = tenants.memberships["merchant.owner"].public_id
+    client.post(f"/team/{owner}/remove")
+    assert "Team" in text_of(client.get("/team"))
+
+
+def test_merchants_are_the_resellers_own() -> None:
+    tenants, other = make_tenants(totp=True), make_tenants()
+    second = make_merchant(tenants)
+    client = signed_in(tenants, "reseller.owner")
+    page = text_of(client.get("/merchants"))
+    assert tenants.merchant.name in page
+    assert second.merchant.name in page
+    assert other.merchant.name not in page
+    assert client.get(f"/merchants/{second.merchant.public_id}").status_code == 200
+    assert client.get(f"/merchants/{other.merchant.public_id}").status_code == 404
+
+
+def test_the_request_log_finds_a_call_by_its_id(shop: Tenants) -> None:
+    request_log.flush()
+    with tenant_atomic(shop.scope):
+        row = RequestLog.objects.filter(merchant_id=shop.merchant.id).order_by("-id").first()
+    assert row is not None
+    client = signed_in(shop)
+    assert row.request_id in client.get(f"/developers/requests?q={row.request_id}").content.decode()
+    assert "No request fits" in text_of(client.get("/developers/requests?q=req_none"))
+    other = signed_in(make_tenants(totp=True))
+    found = other.get(f"/developers/requests?q={row.request_id}")
+    assert "No request fits" in text_of(found)
