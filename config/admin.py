@@ -1,8 +1,8 @@
 """The admin site of the platform's staff: unfold's look, our login, our navigation.
 
 Registered in place of unfold's own site, before the apps are asked for theirs. There is no
-second login: staff log in like everybody else and need a second factor. The transaction of a request
-and its content security policy come from ``tenants.middleware.AdminScopeMiddleware``.
+second login: staff log in like everybody else and need a second factor. The transaction of a
+request and its content security policy come from ``tenants.middleware.AdminScopeMiddleware``.
 """
 
 from __future__ import annotations
@@ -87,6 +87,8 @@ COLORS: Final = {
     },
 }
 
+FOREIGN_APPS: Final = frozenset({"auth", "guardian", "otp_static", "otp_totp"})
+
 CONFIG: Final[dict[str, Any]] = {
     "SITE_TITLE": "Merchantry",
     "SITE_HEADER": "Merchantry",
@@ -165,3 +167,7 @@ class MerchantryAdminConfig(SimpleAdminConfig):
         admin.site = site  # type: ignore[assignment]
         sites.site = site  # type: ignore[assignment]
         admin.autodiscover()
+        # Frameworks bring pages that would go around our services and permissions.
+        for model in list(site._registry):
+            if model._meta.app_label in FOREIGN_APPS:
+                site.unregister(model)

@@ -19,7 +19,7 @@ from core.attempts import count_attempt, forget_attempts
 from core.context import Actor
 from core.db import Scope, fetch_all, fetch_one, tenant_atomic
 from core.unit import Writes
-from tenants import keys
+from tenants import keys, policies
 from tenants.models import RecoveryCode, TotpDevice, User
 
 ISSUER: Final = "Merchantry"
@@ -169,12 +169,18 @@ def enrolment_confirm(*, user: User, secret: bytes, code: str, actor: Actor) -> 
 
 
 def second_factor_reset(*, user: User, actor: Actor) -> None:
-    """Take device and recovery codes away (support, after checking the person's identity)."""
+    """Take device and recovery codes away (support, after checking the person's identity).
+
+    Joins the open transaction of the admin. The next sign-in of an owner or of staff enrols anew.
+    """
+    policies.require(actor, "platform.users.write")
+    if user.id == actor.user_id:
+        raise errors.Conflict("Have a colleague reset your own.", code="own_account")
     writes = Writes()
+    for table in ("tenants_recoverycode", "tenants_totpdevice"):
+        writes.sql(f'DELETE FROM "{table}" WHERE user_id = %s RETURNING 1', [user.id])  # noqa: S608
     writes.audit(actor=actor, action="user.second_factor_reset", target=user.public_id)
-    with tenant_atomic(Scope.auth()):
-        RecoveryCode.objects.filter(user_id=user.id).delete()
-        TotpDevice.objects.filter(user_id=user.id).delete()
+    with tenant_atomic(actor.scope):
         writes.flush()
 
 

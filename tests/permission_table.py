@@ -121,6 +121,13 @@ TABLE: Final[dict[str, Row]] = {
     "developers/events/<str:event_id>/resend": page(
         "events.resend", method="POST", levels=MERCHANT
     ),
+    # ledger
+    "v1/balance": api(GET="balance.read"),
+    "v1/ledger/accounts": api(GET="ledger.read"),
+    "v1/ledger/accounts/<str:account_id>": api(GET="ledger.read"),
+    "v1/ledger/accounts/<str:account_id>/statement": api(GET="ledger.read"),
+    "v1/ledger/transfers": api(GET="ledger.read"),
+    "v1/ledger/transfers/<str:transfer_id>": api(GET="ledger.read"),
     # payments.providers
     "v1/provider_webhooks/<slug:provider>/<slug:account_id>": PUBLIC,
     "sandbox/3ds/<uuid:challenge_id>": PUBLIC,
@@ -150,6 +157,20 @@ TABLE: Final[dict[str, Row]] = {
     "payments/<str:payment_id>/refund": page("payments.refund", method="POST", levels=MERCHANT),
     "payments/<str:payment_id>/capture": page("payments.capture", method="POST", levels=MERCHANT),
     "payments/<str:payment_id>/cancel": page("payments.cancel", method="POST", levels=MERCHANT),
+    # payments.checkout: the payer's pages are opened by the secret in their address
+    "v1/checkout/sessions": api(GET="checkout.read", POST="checkout.write"),
+    "v1/checkout/sessions/<str:session_id>": api(GET="checkout.read"),
+    "v1/checkout/sessions/<str:session_id>/expire": api(POST="checkout.write"),
+    "pay/<str:session_id>/<str:secret>": PUBLIC,
+    "pay/<str:session_id>/<str:secret>/cancel": PUBLIC,
+    "pay/<str:session_id>/<str:secret>/payment": PUBLIC,
+    "pay/<str:session_id>/<str:secret>/status": PUBLIC,
+    "pay/<str:session_id>/<str:secret>/tokens": PUBLIC,
+    "pay/returned": PUBLIC,
+    # developers
+    "v1": PUBLIC,
+    "v1/": PUBLIC,
+    "v1/openapi.json": PUBLIC,
     # portal
     "": page(None),
     "developers/requests": page("requests.read", levels=MERCHANT),

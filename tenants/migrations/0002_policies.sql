@@ -63,3 +63,6 @@ GRANT SELECT ON tenants_totpdevice TO merchantry_app;
 GRANT SELECT, INSERT, UPDATE, DELETE ON tenants_totpdevice TO app_auth;
 GRANT SELECT (id, name, confirmed, user_id, created_at), DELETE ON tenants_totpdevice TO app_staff;
 GRANT USAGE ON SEQUENCE tenants_totpdevice_id_seq TO app_auth;
+
+-- Support takes a lost authenticator away, recovery codes included, and reads none of them.
+GRANT SELECT (user_id) ON tenants_recoverycode TO app_staff;

@@ -134,7 +134,7 @@ class Migration(migrations.Migration):
             "tenants_recoverycode",
             merchant_column=None,
             reseller_column=None,
-            staff="",
+            staff="DELETE",
             worker="",
             auth=ALL,
         ),

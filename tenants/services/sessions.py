@@ -18,7 +18,7 @@ from core.attempts import count_attempt, forget_attempts
 from core.context import Actor
 from core.db import Scope, fetch_all, fetch_one, tenant_atomic
 from core.unit import Writes
-from tenants import keys, second_factor, tokens
+from tenants import keys, policies, second_factor, tokens
 from tenants.models import RefreshToken, User
 from tenants.models.people import normalise_email
 from tenants.seats import Seat, find_seat, seats_of
@@ -269,6 +269,16 @@ def password_reset_request(*, email: str, ip: str | None) -> None:
             )
             writes.emit("user.password_reset_requested", aggregate=user.public_id, payload={})
             writes.flush()
+
+
+def password_reset_send(*, actor: Actor, user: User) -> None:
+    """Send a reset link on behalf of support staff; joins the admin's transaction."""
+    policies.require(actor, "platform.users.write")
+    with tenant_atomic(actor.scope):
+        writes = Writes()
+        writes.audit(actor=actor, action="user.password_reset_sent", target=user.public_id)
+        writes.emit("user.password_reset_requested", aggregate=user.public_id, payload={})
+        writes.flush()
 
 
 def reset_token_user(*, user_id: UUID, token: str) -> User:

@@ -1,0 +1,238 @@
+"""The base classes of every page in the admin, and the kernel's own pages.
+
+Money, ledger and audit are read-only here (design §10): what staff may change, they change through
+an action that calls a service. A class says which permission (tenants/policies.py) opens it; the
+staff scope and ``request.actor`` come from ``tenants.middleware.AdminScopeMiddleware``.
+
+    @admin.register(Payment)
+    class PaymentAdmin(ReadOnlyAdmin):
+        list_display = ("public_id", "status", "shown_amount", "created_at")
+        list_filter = ("status", "livemode")
+        actions_detail = ("resend",)
+
+        @action(description="Resend the webhook", permissions=["resend"])
+        @confirmed("The customer's server gets the event again.")
+        def resend(self, request, object_id):
+            event_resend(actor=actor_of(request), ...)
+            return self.done(request, object_id, "Queued again.")
+
+        def has_resend_permission(self, request, object_id=None):
+            return allowed(request, "platform.operations.write")
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from functools import wraps
+from typing import Any, ClassVar
+
+from django.contrib import admin, messages
+from django.db.models import Model, QuerySet
+from django.http import HttpRequest, HttpResponse
+from django.shortcuts import redirect
+from django.template.response import TemplateResponse
+from django.urls import reverse
+from django.utils.html import format_html
+from django.utils.safestring import SafeString
+from unfold.admin import ModelAdmin
+
+from core.context import Actor
+from core.errors import PermissionDenied
+from core.models import AuditRecord, InboxMessage, OutboxEvent
+
+STAFF = "platform.staff"
+ActionView = Callable[[Any, HttpRequest, str], HttpResponse]
+
+
+def actor_of(request: HttpRequest) -> Actor:
+    """Who works in the admin. Raises PermissionDenied outside the staff scope."""
+    actor = getattr(request, "actor", None)
+    if not isinstance(actor, Actor):
+        raise PermissionDenied("The admin is open to the platform's staff only.")
+    return actor
+
+
+def allowed(request: HttpRequest, permission: str) -> bool:
+    """Whether the person at the admin holds a permission."""
+    actor = getattr(request, "actor", None)
+    return isinstance(actor, Actor) and permission in actor.scopes
+
+
+def confirmed(question: str) -> Callable[[ActionView], ActionView]:
+    """Ask before an action runs. Stands below ``@action``.
+
+    unfold runs actions by GET; an action that writes must not follow from a link that somebody
+    else placed, so GET shows ``question`` with a button, and only POST, with its CSRF token, acts.
+    """
+
+    def decorate(act: ActionView) -> ActionView:
+        @wraps(act)
+        def ask(self: Any, request: HttpRequest, object_id: str) -> HttpResponse:
+            if request.method == "POST":
+                return act(self, request, object_id)
+            row = self.found(request, object_id)
+            context = {
+                **self.admin_site.each_context(request),
+                "title": act.__name__.replace("_", " ").capitalize(),
+                "subtitle": str(row),
+                "opts": self.model._meta,
+                "question": question,
+                "back": self.address_of(object_id),
+            }
+            return TemplateResponse(request, "admin/confirm_action.html", context)
+
+        return ask
+
+    return decorate
+
+
+class ReadOnlyAdmin(ModelAdmin):  # type: ignore[misc]  # unfold publishes no types
+    """Lists and shows; adds, changes and deletes nothing. All of it needs ``view_permission``."""
+
+    view_permission: ClassVar[str] = STAFF
+
+    list_filter_submit = True
+    list_fullwidth = True
+    list_per_page = 50
+    # Counting a big table under the filter would cost more than the page.
+    show_full_result_count = False
+    warn_unsaved_form = False
+    compressed_fields = True
+
+    def has_view_permission(self, request: HttpRequest, obj: Model | None = None) -> bool:
+        """Whether the list and the pages open."""
+        return allowed(request, self.view_permission)
+
+    def has_module_permission(self, request: HttpRequest) -> bool:
+        """Whether the overview names this model."""
+        return self.has_view_permission(request)
+
+    def has_add_permission(self, request: HttpRequest) -> bool:
+        """Never: a service makes rows."""
+        return False
+
+    def has_change_permission(self, request: HttpRequest, obj: Model | None = None) -> bool:
+        """Never: a service changes rows."""
+        return False
+
+    def has_delete_permission(self, request: HttpRequest, obj: Model | None = None) -> bool:
+        """Never."""
+        return False
+
+    def done(self, request: HttpRequest, object_id: Any, message: str) -> HttpResponse:
+        """Say what an action did and go back to the object."""
+        messages.success(request, message)
+        return redirect(self.address_of(object_id))
+
+    def address_of(self, object_id: Any) -> str:
+        """The page of one object."""
+        meta = self.model._meta
+        return reverse(f"admin:{meta.app_label}_{meta.model_name}_change", args=[object_id])
+
+    def found(self, request: HttpRequest, object_id: Any) -> Any:
+        """The object of an action. Raises PermissionDenied where there is none to be seen."""
+        row = self.get_object(request, str(object_id))
+        if row is None:
+            raise PermissionDenied("There is no such object.")
+        return row
+
+
+def pretty_json(value: Any) -> SafeString:
+    """A JSON value as an indented block; keys in order, text escaped."""
+    if value is None:
+        return format_html("—")
+    text = json.dumps(value, indent=2, sort_keys=True, ensure_ascii=False, default=str)
+    return format_html('<pre class="whitespace-pre-wrap font-mono text-xs">{}</pre>', text)
+
+
+@admin.register(AuditRecord)
+class AuditRecordAdmin(ReadOnlyAdmin):
+    """Who did what, newest first; append-only in the database too."""
+
+    list_display = ("created_at", "action", "actor_label", "target", "ip", "livemode", "sealed")
+    list_filter = ("actor_kind", "livemode", "created_at")
+    search_fields = ("=target", "=actor_id", "=request_id", "action")
+    ordering = ("-id",)
+    fields = (
+        "created_at",
+        "action",
+        "target",
+        "actor_kind",
+        "actor_id",
+        "actor_label",
+        "ip",
+        "request_id",
+        "merchant_id",
+        "reseller_id",
+        "livemode",
+        "shown_before",
+        "shown_after",
+        "sequence",
+        "shown_hash",
+    )
+    readonly_fields = ("shown_before", "shown_after", "shown_hash")
+
+    @admin.display(boolean=True, description="Sealed")
+    def sealed(self, row: AuditRecord) -> bool:
+        """Whether the record has its place in the hash chain."""
+        return row.sealed_at is not None
+
+    @admin.display(description="Before")
+    def shown_before(self, row: AuditRecord) -> SafeString:
+        """The state before."""
+        return pretty_json(row.before)
+
+    @admin.display(description="After")
+    def shown_after(self, row: AuditRecord) -> SafeString:
+        """The state after."""
+        return pretty_json(row.after)
+
+    @admin.display(description="Hash")
+    def shown_hash(self, row: AuditRecord) -> str:
+        """SHA-256 over the record and the one before it."""
+        return bytes(row.hash).hex() if row.hash is not None else "—"
+
+
+@admin.register(OutboxEvent)
+class OutboxEventAdmin(ReadOnlyAdmin):
+    """Events on their way; what is quarantined waits for a person."""
+
+    list_display = ("created_at", "type", "aggregate", "attempts", "state", "last_error")
+    list_filter = (
+        ("delivered_at", admin.EmptyFieldListFilter),
+        ("quarantined_at", admin.EmptyFieldListFilter),
+        "livemode",
+    )
+    search_fields = ("=aggregate", "=type", "=request_id")
+    ordering = ("-id",)
+    exclude = ("payload",)
+    readonly_fields = ("shown_payload",)
+
+    @admin.display(description="State")
+    def state(self, row: OutboxEvent) -> str:
+        """In a word."""
+        if row.quarantined_at is not None:
+            return "quarantined"
+        return "delivered" if row.delivered_at is not None else "waiting"
+
+    @admin.display(description="Payload")
+    def shown_payload(self, row: OutboxEvent) -> SafeString:
+        """The public JSON of the object at that moment."""
+        return pretty_json(row.payload)
+
+
+@admin.register(InboxMessage)
+class InboxMessageAdmin(ReadOnlyAdmin):
+    """What providers sent; the raw bytes stay in the database."""
+
+    list_display = ("received_at", "provider", "event_type", "reference", "state", "attempts")
+    list_filter = ("provider", "state", "received_at")
+    search_fields = ("=event_id", "=reference", "=request_id")
+    ordering = ("-id",)
+    exclude = ("raw", "headers")
+
+    def get_queryset(self, request: HttpRequest) -> QuerySet[InboxMessage]:
+        """Without the bodies, which no column shows."""
+        found: QuerySet[InboxMessage] = super().get_queryset(request)
+        return found.defer("raw", "headers")

@@ -1,0 +1,169 @@
+"""The admin: read-only where the design says so, actions through services, a policy of its own."""
+
+from __future__ import annotations
+
+import pytest
+from django.contrib import admin
+from django.test import Client
+from django.urls import reverse
+
+from core.admin import ReadOnlyAdmin
+from core.db import Scope, tenant_atomic
+from core.models import AuditRecord, OutboxEvent
+from tenants.models import ApiKey, Merchant, RecoveryCode, TotpDevice, User
+from tests.factories import Tenants, make_tenants
+from tests.tenants.test_permission_table import browser_for
+
+READ_ONLY_APPS = {"core", "tenants", "ledger", "intents", "acceptance", "notifications"}
+
+
+@pytest.fixture(scope="module")
+def t() -> Tenants:
+    return make_tenants(totp=True)
+
+
+def staff(t: Tenants, role: str) -> Client:
+    return browser_for(t, "platform", role)
+
+
+def page(model: type, object_id: object, action: str = "") -> str:
+    meta = model._meta  # type: ignore[attr-defined]
+    name = f"admin:{meta.app_label}_{meta.model_name}"
+    if action:
+        return reverse(f"{name}_{action}", args=[object_id])
+    return reverse(f"{name}_change", args=[object_id])
+
+
+def test_every_page_of_money_ledger_and_audit_is_read_only() -> None:
+    for model, model_admin in admin.site._registry.items():
+        if model._meta.app_label in READ_ONLY_APPS:
+            assert isinstance(model_admin, ReadOnlyAdmin), model
+
+
+def test_no_framework_page_goes_around_our_services() -> None:
+    apps = {model._meta.app_label for model in admin.site._registry}
+    assert not apps & {"auth", "guardian", "otp_totp", "otp_static", "sessions"}
+
+
+def test_the_pages_show_what_staff_needs_and_no_secret(t: Tenants) -> None:
+    client = staff(t, "support")
+    key = t.key_rows["sk", False]
+    shown = client.get(page(ApiKey, key.id)).content.decode()
+    assert key.name in shown
+    assert bytes(key.digest).hex() not in shown
+    user = t.users["merchant.owner"]
+    shown = client.get(page(User, user.id)).content.decode()
+    assert user.email in shown
+    assert t.merchant.name in shown
+    assert user.password not in shown
+
+
+def test_a_read_only_page_takes_no_post(t: Tenants) -> None:
+    client = staff(t, "compliance")
+    response = client.post(page(Merchant, t.merchant.id), {"name": "Changed"})
+    assert response.status_code == 403
+    for name in ("add", "delete"):
+        args = [] if name == "add" else [t.merchant.id]
+        address = reverse(f"admin:tenants_merchant_{name}", args=args)
+        assert client.get(address).status_code == 403
+    with tenant_atomic(t.scope):
+        assert Merchant.objects.get(id=t.merchant.id).name == t.merchant.name
+
+
+def test_compliance_suspends_a_merchant_and_support_cannot() -> None:
+    t = make_tenants(totp=True)
+    address = page(Merchant, t.merchant.id, "suspend")
+    assert staff(t, "support").post(address).status_code == 403
+    with tenant_atomic(t.scope):
+        assert Merchant.objects.get(id=t.merchant.id).status == "active"
+    client = staff(t, "compliance")
+    assert "Live payments stop" in client.get(address).content.decode()
+    with tenant_atomic(t.scope):
+        assert Merchant.objects.get(id=t.merchant.id).status == "active"
+    assert client.post(address).status_code == 302
+    with tenant_atomic(t.scope):
+        assert Merchant.objects.get(id=t.merchant.id).status == "suspended"
+        record = AuditRecord.objects.get(action="merchant.status_changed")
+        event = OutboxEvent.objects.get(type="merchant.status_changed")
+    assert record.actor_id == t.users["platform.compliance"].public_id
+    assert (record.before, record.after) == ({"status": "active"}, {"status": "suspended"})
+    assert event.aggregate == t.merchant.public_id
+
+
+def test_every_action_asks_before_it_acts() -> None:
+    for model_admin in admin.site._registry.values():
+        if not isinstance(model_admin, ReadOnlyAdmin):
+            continue
+        for name in model_admin._extract_action_names(model_admin.actions_detail):
+            act = getattr(model_admin, name)
+            while hasattr(act, "__wrapped__") and act.__code__.co_name != "ask":
+                act = act.__wrapped__
+            assert act.__code__.co_name == "ask", f"{model_admin}.{name} needs @confirmed"
+
+
+def test_an_action_needs_a_csrf_token(t: Tenants) -> None:
+    client = staff(t, "compliance")
+    client.handler.enforce_csrf_checks = True
+    assert client.post(page(Merchant, t.merchant.id, "suspend")).status_code == 403
+    with tenant_atomic(t.scope):
+        assert Merchant.objects.get(id=t.merchant.id).status == "active"
+
+
+def test_support_takes_a_lost_authenticator_away() -> None:
+    t = make_tenants(totp=True)
+    user = t.users["merchant.owner"]
+    response = staff(t, "support").post(page(User, user.id, "reset_second_factor"))
+    assert response.status_code == 302
+    with tenant_atomic(Scope.auth()):
+        assert not TotpDevice.objects.filter(user=user).exists()
+        assert not RecoveryCode.objects.filter(user=user).exists()
+        assert TotpDevice.objects.filter(user=t.users["merchant.admin"]).exists()
+    with tenant_atomic(Scope.staff()):
+        assert AuditRecord.objects.filter(
+            action="user.second_factor_reset", target=user.public_id
+        ).exists()
+
+
+def test_support_sends_a_reset_link() -> None:
+    t = make_tenants(totp=True)
+    user = t.users["merchant.viewer"]
+    staff(t, "support").post(page(User, user.id, "send_reset"))
+    with tenant_atomic(Scope.staff()):
+        assert OutboxEvent.objects.filter(
+            type="user.password_reset_requested", aggregate=user.public_id
+        ).exists()
+
+
+def test_an_error_of_ours_becomes_a_message_and_changes_nothing() -> None:
+    t = make_tenants(totp=True)
+    with tenant_atomic(Scope.staff()):
+        Merchant.objects.filter(id=t.merchant.id).update(status="closed")
+    response = staff(t, "compliance").post(page(Merchant, t.merchant.id, "activate"), follow=True)
+    assert "A closed tenant stays closed." in response.content.decode()
+    with tenant_atomic(t.scope):
+        assert Merchant.objects.get(id=t.merchant.id).status == "closed"
+
+
+def test_the_admin_has_a_policy_of_its_own_and_a_main_landmark(t: Tenants) -> None:
+    response = staff(t, "finance").get("/admin/")
+    policy = response.headers["Content-Security-Policy"]
+    assert "'unsafe-eval'" in policy
+    assert "script-src 'self' 'unsafe-eval'" in policy
+    assert "default-src 'none'" in policy
+    assert b"<main" in response.content
+    assert "unsafe-eval" not in Client().get("/login").headers["Content-Security-Policy"]
+
+
+def test_the_lists_open_with_a_search_and_a_filter(t: Tenants) -> None:
+    client = staff(t, "support")
+    for model, model_admin in admin.site._registry.items():
+        address = reverse(f"admin:{model._meta.app_label}_{model._meta.model_name}_changelist")
+        if model_admin.search_fields:
+            response = client.get(address, {"q": "nothing"})
+            assert response.status_code == 200, (model, response.headers.get("Location"))
+
+
+def test_the_sidebar_names_only_pages_that_exist(t: Tenants) -> None:
+    shown = staff(t, "support").get("/admin/").content.decode()
+    assert reverse("admin:tenants_merchant_changelist") in shown
+    assert reverse("admin:core_auditrecord_changelist") in shown
