@@ -119,11 +119,23 @@ def test_another_answer_changes_nothing(client: Client, sandbox_account: uuid.UU
     assert status(sandbox_account, answer).status is Status.REQUIRES_ACTION
 
 
-@pytest.mark.parametrize("address", ["", "javascript:alert(1)", "data:text/html,x", "//evil"])
+@pytest.mark.parametrize(
+    "address",
+    [
+        "",
+        "javascript:alert(1)",
+        "data:text/html,x",
+        "//evil",
+        "https://a;script-src *",
+        "https://user:secret@shop.example/",
+        "https://[::1",
+    ],
+)
 def test_only_web_addresses_are_returned_to(
     client: Client, sandbox_account: uuid.UUID, address: str
 ) -> None:
     answer = challenge(sandbox_account, return_url=address)
+    assert "script-src" not in client.get(path_of(answer)).headers["Content-Security-Policy"]
     code, location, page = post(client, path_of(answer), "complete")
     assert (code, location) == (200, "")
     assert "You can close this page" in page

@@ -6,6 +6,7 @@ nothing of our sessions, and its address is the only key to it.
 
 from __future__ import annotations
 
+import re
 import uuid
 from typing import Any, Final
 from urllib.parse import urlsplit
@@ -26,6 +27,7 @@ from payments.providers.sandbox.wire import Json, ServerTimeoutError
 
 log = structlog.get_logger(__name__)
 
+_HOST: Final = re.compile(r"(?:[A-Za-z0-9.-]+|\[[0-9A-Fa-f:.]+\])(?::[0-9]{1,5})?")
 _ANSWERS: Final = {"complete": True, "fail": False}
 
 
@@ -101,10 +103,18 @@ def _found(charge: Json | None) -> Json:
 
 
 def _return_url(charge: Json) -> str:
-    """Where the payer came from. Only web addresses: anything else a browser might execute."""
+    """Where the payer came from, or nothing.
+
+    Only web addresses, for anything else a browser might execute; and only plain hosts, for the
+    host becomes part of the page's security policy.
+    """
     address = str(charge.get("return_url") or "")
-    parts = urlsplit(address)
-    return address if parts.scheme in ("http", "https") and parts.netloc else ""
+    try:
+        parts = urlsplit(address)
+    except ValueError:
+        return ""
+    plain = parts.scheme in ("http", "https") and _HOST.fullmatch(parts.netloc)
+    return address if plain else ""
 
 
 def _whole(value: object) -> int:
