@@ -48,7 +48,7 @@ CHART: Final = (
     ChartLine(1050, "custody", "Stablecoins and crypto in custody", "asset", "debit"),
     ChartLine(2010, "merchant_pending", "Merchant, not yet available", "liability", "credit"),
     ChartLine(2020, "merchant_available", "Merchant, available", "liability", "credit"),
-    ChartLine(2030, "merchant_reserve", "Merchant, held in reserve", "liability", "credit", _FUNDED),
+    ChartLine(2030, "merchant_reserve", "Merchant, in reserve", "liability", "credit", _FUNDED),
     ChartLine(2040, "reseller_residual", "Reseller's share of fees", "liability", "credit"),
     ChartLine(2050, "payout_transit", "Payouts on their way", "liability", "credit", _FUNDED),
     ChartLine(2060, "refunds", "Refunds on their way", "liability", "credit", _FUNDED),

@@ -204,10 +204,10 @@ def balance_by_currency(*, actor: Actor) -> list[CurrencyBalance]:
     wanted = [_PENDING, _AVAILABLE, _RESERVE]
     sums: dict[str, dict[int, int]] = {}
     rows = accounts_visible(actor).filter(code__in=wanted, merchant_id__isnull=False)
-    for code, currency, credits, debits, reserved in rows.values_list(
+    for code, currency, credited, debited, reserved in rows.values_list(
         "code", "currency", "credits_posted", "debits_posted", "debits_pending"
     ):
-        net = credits - debits - (reserved if code == _AVAILABLE else 0)
+        net = credited - debited - (reserved if code == _AVAILABLE else 0)
         per_code = sums.setdefault(currency, {})
         per_code[code] = per_code.get(code, 0) + net
     return [

@@ -15,7 +15,7 @@ _LINES = (
     (1050, "custody", "Stablecoins and crypto in custody", "asset", "debit", 8),
     (2010, "merchant_pending", "Merchant, not yet available", "liability", "credit", 8),
     (2020, "merchant_available", "Merchant, available", "liability", "credit", 8),
-    (2030, "merchant_reserve", "Merchant, held in reserve", "liability", "credit", 10),
+    (2030, "merchant_reserve", "Merchant, in reserve", "liability", "credit", 10),
     (2040, "reseller_residual", "Reseller's share of fees", "liability", "credit", 8),
     (2050, "payout_transit", "Payouts on their way", "liability", "credit", 10),
     (2060, "refunds", "Refunds on their way", "liability", "credit", 10),

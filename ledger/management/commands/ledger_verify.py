@@ -19,7 +19,7 @@ class Command(BaseCommand):
         )
 
     def handle(self, *args: Any, **options: Any) -> None:
-        run = verify(full=options["full"], progress=lambda text: self.stdout.write(text))
+        run = verify(full=options["full"], progress=self.stdout.write)
         took = (run.finished_at - run.started_at).total_seconds()
         what = f"{run.accounts:,} accounts, {run.transfers:,} transfers summed up, {took:.1f} s"
         if run.fault:
