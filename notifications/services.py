@@ -10,6 +10,7 @@ from typing import Any, Final
 import kombu.exceptions
 import redis
 import structlog
+from celery import current_app
 from django.utils import timezone
 
 from core import crypto
@@ -365,10 +366,9 @@ def deliveries_replay(
 
 def wake_senders() -> None:
     """Tell a worker that deliveries are due. A lost call costs seconds: the sweep finds them."""
-    from notifications.tasks import send_due_webhooks
-
     try:
-        send_due_webhooks.apply_async(retry=False, expires=60)
+        # By name: services know nothing of the faces that call them.
+        current_app.send_task("notifications.send_due_webhooks", retry=False, expires=60)
     except (kombu.exceptions.OperationalError, redis.RedisError, OSError) as error:
         log.warning("webhooks.not_woken", error_type=type(error).__name__)
 

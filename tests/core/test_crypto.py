@@ -4,6 +4,7 @@ import base64
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from datetime import timedelta
+from typing import Any
 
 import pytest
 from django.core.exceptions import ImproperlyConfigured
@@ -30,20 +31,26 @@ def _no_remembered_keys() -> Iterator[None]:
 
 def test_opens_in_its_place_alone() -> None:
     tenant, pk = new_id(), new_id()
-    place = {"tenant_id": tenant, "table": "t", "column": "c", "pk": pk}
+    place: dict[str, Any] = {"tenant_id": tenant, "table": "t", "column": "c", "pk": pk}
     sealed = seal("geheim ☂", **place)
 
     assert "geheim" not in sealed
     assert open_sealed(sealed, **place) == "geheim ☂"
     assert seal("geheim ☂", **place) != sealed
     seal("other", **{**place, "tenant_id": (other := new_id())})
-    for moved in ({"tenant_id": other}, {"table": "u"}, {"column": "d"}, {"pk": new_id()}):
+    elsewhere: list[dict[str, Any]] = [
+        {"tenant_id": other},
+        {"table": "u"},
+        {"column": "d"},
+        {"pk": new_id()},
+    ]
+    for moved in elsewhere:
         with pytest.raises(CannotOpen):
             open_sealed(sealed, **{**place, **moved})
 
 
 def test_a_changed_value_does_not_open() -> None:
-    place = {"tenant_id": new_id(), "table": "t", "column": "c", "pk": new_id()}
+    place: dict[str, Any] = {"tenant_id": new_id(), "table": "t", "column": "c", "pk": new_id()}
     sealed = seal("x" * 40, **place)
     middle = len(sealed) // 2
     swapped = "A" if sealed[middle] != "A" else "B"
@@ -61,7 +68,12 @@ def test_a_changed_value_does_not_open() -> None:
 
 def test_works_in_every_scope_and_outside_any() -> None:
     tenants = make_tenants(users=False)
-    place = {"tenant_id": tenants.merchant.id, "table": "t", "column": "c", "pk": "1"}
+    place: dict[str, Any] = {
+        "tenant_id": tenants.merchant.id,
+        "table": "t",
+        "column": "c",
+        "pk": "1",
+    }
     with tenant_atomic(tenants.scope):
         sealed = seal("a", **place)
     crypto.forget_keys()
@@ -81,7 +93,12 @@ def test_wrapped_keys_are_not_readable_as_a_tenant() -> None:
 
 def test_a_key_of_a_rolled_back_transaction_is_forgotten() -> None:
     tenants = make_tenants(users=False)
-    place = {"tenant_id": tenants.merchant.id, "table": "t", "column": "c", "pk": "1"}
+    place: dict[str, Any] = {
+        "tenant_id": tenants.merchant.id,
+        "table": "t",
+        "column": "c",
+        "pk": "1",
+    }
 
     def seal_and_fail() -> None:
         with tenant_atomic(tenants.scope):
@@ -97,7 +114,7 @@ def test_a_key_of_a_rolled_back_transaction_is_forgotten() -> None:
 
 
 def test_first_keys_made_at_once_are_one() -> None:
-    place = {"tenant_id": new_id(), "table": "t", "column": "c", "pk": "1"}
+    place: dict[str, Any] = {"tenant_id": new_id(), "table": "t", "column": "c", "pk": "1"}
 
     def one(number: int) -> str:
         try:

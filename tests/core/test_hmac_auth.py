@@ -4,6 +4,7 @@ import hashlib
 import hmac
 import time
 from dataclasses import replace
+from typing import Any, cast
 
 import pytest
 
@@ -68,7 +69,7 @@ def test_signs_the_documented_string() -> None:
         {"timestamp": str(int(time.time()) - 10)},
     ],
 )
-def test_any_change_breaks_the_signature(change: dict) -> None:
+def test_any_change_breaks_the_signature(change: dict[str, Any]) -> None:
     request, given = signed()
     with pytest.raises(AuthenticationFailed) as refused:
         verify(secret=SECRET, request=replace(request, **change), given=given)
@@ -96,7 +97,7 @@ def test_a_line_break_cannot_move_the_fields() -> None:
     request, _ = signed()
     for name in ("path", "query", "content_type", "idempotency_key", "host"):
         with pytest.raises(AuthenticationFailed, match="line break"):
-            signature(SECRET, replace(request, **{name: "a\nb"}))
+            signature(SECRET, replace(request, **cast("dict[str, Any]", {name: "a\nb"})))
 
 
 def test_wrong_secret_missing_headers_short_nonce() -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 from uuid import UUID
@@ -27,7 +28,7 @@ def enqueued(monkeypatch: pytest.MonkeyPatch) -> list[UUID]:
 
 
 @pytest.fixture
-def provider(monkeypatch: pytest.MonkeyPatch) -> str:
+def provider() -> Iterator[str]:
     name = f"p{new_id().hex[-8:]}"
     yield name
     inbox._processors.pop(name, None)

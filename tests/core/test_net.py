@@ -10,9 +10,9 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
 
+import httpcore
 import pytest
 
-from core import net
 from core.errors import InvalidRequest
 from core.net import (
     OutboundFailedError,
@@ -194,9 +194,9 @@ def test_a_second_dns_answer_changes_nothing(
 
     def connect(self: Any, host: str, port: int, **_: Any) -> Any:
         connected.append(host)
-        raise net.httpcore.ConnectError("stop here")
+        raise httpcore.ConnectError("stop here")
 
-    monkeypatch.setattr(net.httpcore.SyncBackend, "connect_tcp", connect)
+    monkeypatch.setattr(httpcore.SyncBackend, "connect_tcp", connect)
     with resolving(monkeypatch, ["93.184.216.34"], ["127.0.0.1"]) as asked:
         with pytest.raises(OutboundFailedError):
             guarded_request("POST", "https://rebind.test/", headers={})

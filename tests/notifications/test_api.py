@@ -76,7 +76,7 @@ def test_creates_an_endpoint_and_shows_its_secret_once(
         audits = AuditRecord.objects.filter(target=made["id"])
         assert list(audits.values_list("action", flat=True)) == ["webhook_endpoint.create"]
         assert made["secret"] not in str(audits.values())
-    assert made["secret"].encode() not in bytes(stored.body)
+    assert made["secret"].encode() not in bytes(stored.body or b"")
     assert made["secret"] not in row.secret_sealed
 
     assert api("GET", f"{BASE}/{made['id']}")[1].get("secret") is None
