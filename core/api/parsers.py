@@ -61,7 +61,9 @@ def parse_json_object(raw: bytes) -> dict[str, Any]:
     if raw.count(b"[") + raw.count(b"{") > _MAX_DEPTH:
         _check_depth(raw)
     try:
-        value = json.loads(raw, object_pairs_hook=_no_duplicates, parse_constant=_no_constant)
+        # json.loads would guess UTF-16 from bytes, and let halves of surrogate pairs through.
+        text = raw.decode("utf-8")
+        value = json.loads(text, object_pairs_hook=_no_duplicates, parse_constant=_no_constant)
     except UnicodeDecodeError as error:
         raise _invalid("The body is not UTF-8.") from error
     except json.JSONDecodeError as error:

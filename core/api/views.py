@@ -17,7 +17,7 @@ from core.api import request_log
 from core.api.renderers import dump, success
 from core.context import Actor
 from core.db import tenant_atomic
-from core.errors import AppError, AuthenticationFailed, Conflict, PermissionDenied
+from core.errors import AppError, AuthenticationFailed, Conflict, InvalidRequest, PermissionDenied
 from core.idempotency import Answer, Claim, check_key, is_duplicate_claim
 from core.ratelimit import Rate, enforce_rate
 
@@ -56,8 +56,20 @@ class ApiView(APIView):
 
     @property
     def query(self) -> dict[str, str]:
-        """The query string, each parameter once (the last one counts)."""
-        return cast("dict[str, str]", self.request.query_params.dict())
+        """The query string, each parameter once (the last one counts).
+
+        Raises:
+            InvalidRequest: a NUL character, which PostgreSQL cannot hold.
+        """
+        found = cast("dict[str, str]", self.request.query_params.dict())
+        for name, value in found.items():
+            if "\x00" in value or "\x00" in name:
+                raise InvalidRequest(
+                    f"The parameter {name[:64]!r} holds a NUL character.",
+                    code="parameter_invalid",
+                    param=name[:64],
+                )
+        return found
 
     @property
     def body(self) -> dict[str, Any]:
