@@ -73,9 +73,7 @@ class CustomersView(ApiView):
         """Create a customer."""
         values = shapes.CustomerWrite.parse(self.body)
         _require_merchant(self)
-        return self.once(
-            lambda: customer_create(actor=self.actor, **values), render=customer_json
-        )
+        return self.once(lambda: customer_create(actor=self.actor, **values), render=customer_json)
 
 
 class CustomerView(ApiView):
@@ -138,6 +136,7 @@ class PaymentMethodsView(ApiView):
         key = ids.decode(Customer.PREFIX, query["customer"])
         page = PageRequest.from_query(query)
         with tenant_atomic(self.actor.scope):
+            customer_get(customer_id=key, livemode=self.actor.livemode)
             rows = payment_methods(customer_id=key, livemode=self.actor.livemode)
             return Response(paginate(rows, page).render(payment_method_json))
 

@@ -20,6 +20,7 @@ from payments.acceptance.models import Payment
 from payments.acceptance.representations import event_json, moment, payment_json
 from payments.acceptance.selectors import (
     PaymentFilter,
+    customer_get,
     payment_attempts,
     payment_events,
     payment_get,
@@ -92,6 +93,8 @@ class PaymentsView(_PaymentOperation):
         wanted = payment_filter(query, livemode=self.actor.livemode)
         page = PageRequest.from_query(query)
         with tenant_atomic(self.actor.scope):
+            if wanted.customer_id is not None:
+                customer_get(customer_id=wanted.customer_id, livemode=wanted.livemode)
             return Response(paginate(payments(wanted), page).render(payment_json))
 
     @extend_schema(
@@ -231,9 +234,7 @@ class PaymentCancelView(_PaymentOperation):
         merchant_id, actor = self.seller().merchant_id, self.actor
 
         def operation(claim: Claim | None) -> Payment:
-            return payment_cancel(
-                payment_id=key, actor=actor, merchant_id=merchant_id, claim=claim
-            )
+            return payment_cancel(payment_id=key, actor=actor, merchant_id=merchant_id, claim=claim)
 
         return self.run(operation, resume=self._resume)
 

@@ -17,7 +17,7 @@ from payments.acceptance import serializers as shapes
 from payments.acceptance.api.base import MoneyView
 from payments.acceptance.models import Refund
 from payments.acceptance.representations import refund_json
-from payments.acceptance.selectors import refund_get, refunds
+from payments.acceptance.selectors import payment_get, refund_get, refunds
 from payments.acceptance.services import refund_create
 
 
@@ -43,6 +43,8 @@ class RefundsView(MoneyView):
         page = PageRequest.from_query(query)
         payment_id = ids.decode("pay", payment) if payment else None
         with tenant_atomic(self.actor.scope):
+            if payment_id is not None:
+                payment_get(payment_id=payment_id, livemode=self.actor.livemode)
             rows = refunds(livemode=self.actor.livemode, payment_id=payment_id)
             return Response(paginate(rows, page).render(refund_json))
 
