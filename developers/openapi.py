@@ -91,11 +91,11 @@ _PREFIXES: Final[dict[str, tuple[str, str]]] = {
 }
 
 
-class RequestAuthenticationScheme(OpenApiAuthenticationExtension):  # type: ignore[no-untyped-call]
+class RequestAuthenticationScheme(OpenApiAuthenticationExtension):
     """Any one of the doors that `tenants.authentication` opens; the portal's cookie is its own."""
 
     target_class = "tenants.authentication.RequestAuthentication"
-    name = list(_SCHEMES)  # type: ignore[assignment]
+    name = list(_SCHEMES)
 
     def get_security_requirement(self, auto_schema: Any) -> Any:
         signed_only = _SIGNED_ONLY & set(auto_schema.get_tags())
@@ -107,7 +107,7 @@ class RequestAuthenticationScheme(OpenApiAuthenticationExtension):  # type: igno
 
 def only_the_api(endpoints: list[tuple[str, str, str, Any]]) -> list[tuple[str, str, str, Any]]:
     """Pre-processing hook: addresses outside /v1/ are aliases or pages."""
-    return [endpoint for endpoint in endpoints if endpoint[0].startswith("/v1")]
+    return [endpoint for endpoint in endpoints if endpoint[0].startswith("/v1/")]
 
 
 def complete(result: dict[str, Any], **_: Any) -> dict[str, Any]:

@@ -112,7 +112,7 @@ class EnvelopeAutoSchema(AutoSchema):
         """The first sentence of the doc string, unless the view says otherwise."""
         return super().get_summary() or self._doc()[0]
 
-    def get_description(self) -> str:
+    def get_description(self) -> str:  # type: ignore[override]
         """What the doc string says after its first sentence."""
         return self._doc()[1]
 
@@ -147,13 +147,13 @@ class EnvelopeAutoSchema(AutoSchema):
     def _map_serializer_field(
         self, field: Any, direction: Any, bypass_extensions: bool = False
     ) -> Any:
-        schema = super()._map_serializer_field(field, direction, bypass_extensions)
+        schema = super()._map_serializer_field(field, direction, bypass_extensions)  # type: ignore[no-untyped-call]
         if isinstance(schema, dict):
             schema.update(_limits(field))
         return schema
 
     def _map_basic_serializer(self, serializer: Any, direction: Any) -> Any:
-        schema = super()._map_basic_serializer(serializer, direction)
+        schema = super()._map_basic_serializer(serializer, direction)  # type: ignore[no-untyped-call]
         if direction == "request":
             if isinstance(serializer, StrictSerializer):
                 schema["additionalProperties"] = False
