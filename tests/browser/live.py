@@ -1,0 +1,118 @@
+"""The platform as a browser meets it: granian, daphne and the background work, on loopback."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import shutil
+import socket
+import subprocess
+import sys
+import time
+import urllib.error
+import urllib.request
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parent.parent.parent
+_BINARIES = Path(sys.executable).parent
+_READY_WITHIN_S = 60
+_NAMES = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable", "chrome")
+_PLACES = ("/usr/lib/chromium/chromium", "/snap/bin/chromium", "/opt/google/chrome/chrome")
+
+
+@dataclass(frozen=True, slots=True)
+class Live:
+    """Where the running platform is reached."""
+
+    url: str
+    ws_url: str
+
+
+def find_chromium() -> str:
+    """Chromium from CHROMIUM_PATH or the usual places, Playwright's own, or an empty string."""
+    given = os.environ.get("CHROMIUM_PATH", "").strip()
+    found = [given] if given else [shutil.which(name) or "" for name in _NAMES] + list(_PLACES)
+    for path in found:
+        if path and os.access(path, os.X_OK):
+            return path
+    from playwright.sync_api import sync_playwright
+
+    with sync_playwright() as playwright:
+        own = playwright.chromium.executable_path
+    return own if os.access(own, os.X_OK) else ""
+
+
+@contextlib.contextmanager
+def running_platform(logs: Path) -> Iterator[Live]:
+    """Start the platform on the test database of this process, and stop it at the end."""
+    port, ws_port = _free_port(), _free_port()
+    live = Live(f"http://127.0.0.1:{port}", f"ws://127.0.0.1:{ws_port}")
+    env = {
+        **os.environ,
+        "DJANGO_SETTINGS_MODULE": "tests.browser.live_settings",
+        "BASE_URL": live.url,
+        "WS_URL": live.ws_url,
+        "PYTHONPATH": str(ROOT),
+    }
+    # Django's hatch for a thread that also runs Playwright is of this process alone.
+    env.pop("DJANGO_ALLOW_ASYNC_UNSAFE", None)
+    commands = {
+        "web": [
+            str(_BINARIES / "granian"), "--interface", "wsgi", "--host", "127.0.0.1",
+            "--port", str(port), "--workers", "1", "--blocking-threads", "4", "--no-ws",
+            "config.wsgi:application",
+        ],
+        "ws": [
+            str(_BINARIES / "daphne"), "-b", "127.0.0.1", "-p", str(ws_port),
+            "config.asgi:application",
+        ],
+        "background": [sys.executable, "-m", "tests.browser.background"],
+    }  # fmt: skip
+    processes: list[subprocess.Popen[bytes]] = []
+    try:
+        for name, command in commands.items():
+            with (logs / f"{name}.log").open("wb") as log:
+                processes.append(
+                    subprocess.Popen(
+                        command, cwd=ROOT, env=env, stdout=log, stderr=subprocess.STDOUT
+                    )
+                )
+        _wait_until_ready(live.url, ws_port, processes, logs)
+        yield live
+    finally:
+        for process in processes:
+            process.terminate()
+        for process in processes:
+            try:
+                process.wait(timeout=15)
+            except subprocess.TimeoutExpired:
+                process.kill()
+
+
+def _free_port() -> int:
+    with socket.create_server(("127.0.0.1", 0)) as probe:
+        return int(probe.getsockname()[1])
+
+
+def _wait_until_ready(
+    url: str, ws_port: int, processes: list[subprocess.Popen[bytes]], logs: Path
+) -> None:
+    deadline = time.monotonic() + _READY_WITHIN_S
+    while True:
+        try:
+            urllib.request.urlopen(f"{url}/health/live", timeout=2).close()
+            socket.create_connection(("127.0.0.1", ws_port), timeout=1).close()
+            return
+        except (OSError, urllib.error.URLError):
+            dead = [process.args for process in processes if process.poll() is not None]
+            if dead or time.monotonic() > deadline:
+                said = "\n".join(
+                    f"--- {file.name}\n{file.read_text(errors='replace')[-2000:]}"
+                    for file in sorted(logs.glob("*.log"))
+                )
+                raise RuntimeError(
+                    f"The platform did not start ({dead or 'too slow'}).\n{said}"
+                ) from None
+            time.sleep(0.1)
