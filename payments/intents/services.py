@@ -232,7 +232,7 @@ def _take_step(
         IntentState.AUTHORIZED,
     }
     waiting_for_payer = intent.step == Step.AUTHORIZE and bool(intent.next_action_url)
-    under_way = intent.step not in ("", step) and not (step == Step.VOID and waiting_for_payer)
+    under_way = bool(intent.step) and not (step == Step.VOID and waiting_for_payer)
     if intent.state not in allowed or under_way:
         raise IllegalMove(
             f"This cannot be done now: the attempt is {intent.state.lower()}"
@@ -264,7 +264,7 @@ def _commit_answer(
     intent: Intent, answer: ChannelAnswer, actor: Actor, document: Any, claim: Claim | None
 ) -> Intent:
     handler = handler_for(intent)
-    asked = intent.step
+    asked, was_final = intent.step, is_final(intent)
     with tenant_atomic(Scope.merchant(intent.merchant_id)):
         if document is None and handler is not None:
             document = handler.load(intent)
@@ -273,7 +273,7 @@ def _commit_answer(
         transfers: list[TransferSpec] = []
         if move.changes:
             transfers = _apply_move(writes, intent, move)
-            if handler is not None:
+            if handler is not None and not was_final:
                 handler.apply(writes, document, intent, answer, actor)
         refused = _refusal(answer) if asked in (Step.SETTLE, Step.VOID) else None
         if claim is not None:

@@ -95,7 +95,7 @@ def read_filters(query: QueryDict, seat: Seat) -> FilterForm:
             problems[name] = "Enter a date, like 2026-11-21."
         return None
 
-    attempt("currency", lambda text: currency(text))
+    attempt("currency", currency)
     if "currency" in problems:
         code = "USD"
     low = attempt("min", lambda text: parse_major(text, code))
@@ -147,8 +147,10 @@ def _chips(values: dict[str, str], low: int | None, high: int | None, code: str)
     """What each filter's button says when it is in use."""
     chips: dict[str, str] = {}
     since, until = values["from"], values["to"]
-    if since or until:
-        chips["date"] = f"{since or '…'} to {until or '…'}"
+    if since and until:
+        chips["date"] = since if since == until else f"{since} to {until}"
+    elif since or until:
+        chips["date"] = f"since {since}" if since else f"until {until}"
     if low is not None and high is not None:
         chips["amount"] = f"{format_money(low, code)} to {format_money(high, code)}"
     elif low is not None:

@@ -106,6 +106,7 @@ def payment_method_attach(
     assert actor.reseller_id is not None
     with tenant_atomic(Scope.merchant(actor.merchant_id)):
         customer = customer_get(customer_id=customer_id, livemode=actor.livemode)
+        known = customer.payment_methods.exclude(provider_customer="").last()
     account = route(
         currency=currency, amount_minor=1, merchant_id=actor.merchant_id, livemode=actor.livemode
     )
@@ -117,7 +118,8 @@ def payment_method_attach(
                 idempotency_key=f"attach-{token}",
                 token=token,
                 merchant_key=ids.encode("mer", actor.merchant_id),
-                customer=customer.public_id,
+                # The provider's own customer, where an earlier method has made one.
+                customer=known.provider_customer if known else "",
             )
         )
     except ProviderError as error:

@@ -1,0 +1,110 @@
+"""PostgreSQL's connections cut and Valkey flushed in the middle: work is delayed, none is lost."""
+
+from __future__ import annotations
+
+import threading
+import time
+
+import psycopg
+import pytest
+import redis
+from django.conf import settings
+from django.db import OperationalError, connection
+
+from core import ids
+from core.db import tenant_atomic
+from core.models import IdempotencyRecord
+from tests.api import Api, new_api
+from tests.payments.support import books, charges, recover
+
+
+@pytest.fixture
+def api(database: str) -> Api:
+    return new_api()
+
+
+def test_payments_survive_cut_database_connections(
+    api: Api, admin_dsn: str, database: str
+) -> None:
+    tokens = [api.token() for _ in range(25)]
+    stop = threading.Event()
+
+    def cut() -> None:
+        with psycopg.connect(admin_dsn, autocommit=True) as admin:
+            # A dozen cuts, far enough apart that a payment fits between two of them.
+            for _ in range(12):
+                if stop.wait(0.2):
+                    return
+                admin.execute(
+                    "select pg_terminate_backend(pid) from pg_stat_activity"
+                    " where usename = 'merchantry_app' and datname = %s",
+                    [database],
+                )
+
+    cutter = threading.Thread(target=cut)
+    cutter.start()
+    seen: list[int] = []
+    try:
+        made = [_pay_until_done(api, token, f"key-{n}", seen) for n, token in enumerate(tokens)]
+    finally:
+        stop.set()
+        cutter.join()
+
+    assert len(set(made)) == len(tokens)
+    assert 503 in seen, "no request met the cut: the test proves nothing"
+    merchant_id = api.tenants.merchant.id
+    _settle(api, admin_dsn)
+    assert charges(admin_dsn, merchant_id) == [(100, 0)] * len(tokens)
+    found = books(admin_dsn, merchant_id)
+    assert (found["provider_clearing"], found["pending"], found["sum"]) == (
+        -100 * len(tokens),
+        0,
+        0,
+    )
+
+
+def _pay_until_done(api: Api, token: str, key: str, seen: list[int]) -> str:
+    """As an integrator should: the same key again until there is an answer."""
+    body = {"amount": 100, "currency": "EUR", "payment_method_token": token, "confirm": True}
+    for _ in range(200):
+        answer = api.post("/v1/payments", body, key=key)
+        seen.append(answer.status_code)
+        if answer.status_code == 201:
+            return str(answer.json()["data"]["id"])
+        if answer.status_code == 409:
+            # The first request died with its claim in flight; it would be let go in a minute.
+            made = _made_under(api, key)
+            if made:
+                return made
+        else:
+            assert answer.status_code == 503, answer.content
+            assert answer.headers["Retry-After"]
+            # A server does this when the next request begins; the test client does not.
+            connection.close()
+        time.sleep(0.02)
+    raise AssertionError("the payment never came through")
+
+
+def _made_under(api: Api, key: str) -> str:
+    try:
+        with tenant_atomic(api.tenants.scope):
+            record = IdempotencyRecord.objects.get(key=key)
+    except OperationalError:
+        connection.close()
+        return ""
+    return ids.encode("pay", record.resource_id)
+
+
+def _settle(api: Api, admin_dsn: str) -> None:
+    connection.close()
+    recover(admin_dsn, api.tenants.merchant.id)
+
+
+def test_a_flushed_valkey_costs_nothing(api: Api, admin_dsn: str) -> None:
+    made = []
+    for _ in range(3):
+        made.append(api.pay(amount=100))
+        redis.Redis.from_url(settings.CACHE_URL).flushdb()
+        redis.Redis.from_url(settings.REDIS_URL).flushdb()
+    assert [answer.status_code for answer in made] == [201] * 3
+    assert charges(admin_dsn, api.tenants.merchant.id) == [(100, 0)] * 3
