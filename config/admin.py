@@ -164,8 +164,8 @@ class MerchantryAdminConfig(SimpleAdminConfig):
         """Put our site where ``admin.register`` and the URL configuration look for it."""
         super().ready()
         site = MerchantryAdminSite()
-        admin.site = site  # type: ignore[assignment]
-        sites.site = site  # type: ignore[assignment]
+        admin.site = site
+        sites.site = site
         admin.autodiscover()
         # Frameworks bring pages that would go around our services and permissions.
         for model in list(site._registry):

@@ -10,8 +10,7 @@ staff scope and ``request.actor`` come from ``tenants.middleware.AdminScopeMiddl
         list_filter = ("status", "livemode")
         actions_detail = ("resend",)
 
-        @action(description="Resend the webhook", permissions=["resend"])
-        @confirmed("The customer's server gets the event again.")
+        @staff_action("Resend", permission="resend", question="The customer gets it again.")
         def resend(self, request, object_id):
             event_resend(actor=actor_of(request), ...)
             return self.done(request, object_id, "Queued again.")
@@ -23,9 +22,9 @@ staff scope and ``request.actor`` come from ``tenants.middleware.AdminScopeMiddl
 from __future__ import annotations
 
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from functools import wraps
-from typing import Any, ClassVar
+from typing import Any, ClassVar, TypeVar
 
 from django.contrib import admin, messages
 from django.db.models import Model, QuerySet
@@ -36,12 +35,15 @@ from django.urls import reverse
 from django.utils.html import format_html
 from django.utils.safestring import SafeString
 from unfold.admin import ModelAdmin
+from unfold.decorators import action as unfold_action
+from unfold.decorators import display as unfold_display
 
 from core.context import Actor
 from core.errors import PermissionDenied
 from core.models import AuditRecord, InboxMessage, OutboxEvent
 
 STAFF = "platform.staff"
+Column = TypeVar("Column", bound=Callable[..., Any])
 ActionView = Callable[[Any, HttpRequest, str], HttpResponse]
 
 
@@ -59,11 +61,22 @@ def allowed(request: HttpRequest, permission: str) -> bool:
     return isinstance(actor, Actor) and permission in actor.scopes
 
 
-def confirmed(question: str) -> Callable[[ActionView], ActionView]:
-    """Ask before an action runs. Stands below ``@action``.
+def display(
+    *, description: str, label: Mapping[str, str] | None = None
+) -> Callable[[Column], Column]:
+    """Name a column; ``label`` colours its words (success, info, warning, danger)."""
+    decorated: Callable[[Column], Column] = unfold_display(description=description, label=label)
+    return decorated
 
-    unfold runs actions by GET; an action that writes must not follow from a link that somebody
-    else placed, so GET shows ``question`` with a button, and only POST, with its CSRF token, acts.
+
+def staff_action(
+    description: str, *, permission: str, question: str, icon: str = ""
+) -> Callable[[ActionView], ActionView]:
+    """An action on one object, asked for before it runs.
+
+    ``permission`` names the class's ``has_…_permission``. unfold runs actions by GET; one that
+    writes must not follow from a link that somebody else placed, so GET shows ``question`` with a
+    button, and only POST, with its CSRF token, acts.
     """
 
     def decorate(act: ActionView) -> ActionView:
@@ -74,7 +87,7 @@ def confirmed(question: str) -> Callable[[ActionView], ActionView]:
             row = self.found(request, object_id)
             context = {
                 **self.admin_site.each_context(request),
-                "title": act.__name__.replace("_", " ").capitalize(),
+                "title": description,
                 "subtitle": str(row),
                 "opts": self.model._meta,
                 "question": question,
@@ -82,12 +95,15 @@ def confirmed(question: str) -> Callable[[ActionView], ActionView]:
             }
             return TemplateResponse(request, "admin/confirm_action.html", context)
 
-        return ask
+        made: ActionView = unfold_action(
+            description=description, permissions=[permission], icon=icon or None
+        )(ask)
+        return made
 
     return decorate
 
 
-class ReadOnlyAdmin(ModelAdmin):  # type: ignore[misc]  # unfold publishes no types
+class ReadOnlyAdmin(ModelAdmin):
     """Lists and shows; adds, changes and deletes nothing. All of it needs ``view_permission``."""
 
     view_permission: ClassVar[str] = STAFF

@@ -7,9 +7,8 @@ from typing import Any
 from django.contrib import admin
 from django.db.models import QuerySet
 from django.http import HttpRequest, HttpResponse
-from unfold.decorators import action, display
 
-from core.admin import ReadOnlyAdmin, actor_of, allowed, confirmed
+from core.admin import ReadOnlyAdmin, actor_of, allowed, display, staff_action
 from tenants import second_factor
 from tenants.models import (
     ApiKey,
@@ -26,11 +25,11 @@ from tenants.models import (
 from tenants.selectors import api_key_status
 from tenants.services import merchants, sessions
 
-STATUS_COLOURS = {
-    TenantStatus.ACTIVE: "success",
-    TenantStatus.PENDING: "info",
-    TenantStatus.SUSPENDED: "warning",
-    TenantStatus.CLOSED: "danger",
+STATUS_COLOURS: dict[str, str] = {
+    TenantStatus.ACTIVE.value: "success",
+    TenantStatus.PENDING.value: "info",
+    TenantStatus.SUSPENDED.value: "warning",
+    TenantStatus.CLOSED.value: "danger",
 }
 
 
@@ -43,16 +42,24 @@ class StatusActions(ReadOnlyAdmin):
         """Compliance decides who may trade."""
         return allowed(request, "platform.tenants.write")
 
-    @action(description="Activate", permissions=["status"], icon="check_circle")
-    @confirmed("The tenant takes live payments at once.")
+    @staff_action(
+        "Activate",
+        permission="status",
+        question="The tenant takes live payments at once.",
+        icon="check_circle",
+    )
     def activate(self, request: HttpRequest, object_id: str) -> HttpResponse:
         """Let the tenant take live payments."""
         row = self.found(request, object_id)
         merchants.tenant_set_status(actor=actor_of(request), tenant=row, status="active")
         return self.done(request, object_id, f"{row.name} is active.")
 
-    @action(description="Suspend", permissions=["status"], icon="block")
-    @confirmed("Live payments stop until compliance activates the tenant again.")
+    @staff_action(
+        "Suspend",
+        permission="status",
+        question="Live payments stop until compliance activates the tenant again.",
+        icon="block",
+    )
     def suspend(self, request: HttpRequest, object_id: str) -> HttpResponse:
         """Stop live payments until compliance activates the tenant again."""
         row = self.found(request, object_id)
@@ -121,24 +128,36 @@ class UserAdmin(ReadOnlyAdmin):
             shown.append(f"{tenant} ({membership.role})")
         return ", ".join(shown) or "—"
 
-    @action(description="Send a reset link", permissions=["people"], icon="mail")
-    @confirmed("The person gets a mail with a link for a new password.")
+    @staff_action(
+        "Send a reset link",
+        permission="people",
+        question="The person gets a mail with a link for a new password.",
+        icon="mail",
+    )
     def send_reset(self, request: HttpRequest, object_id: str) -> HttpResponse:
         """Mail the person a link for a new password."""
         row = self.found(request, object_id)
         sessions.password_reset_send(actor=actor_of(request), user=row)
         return self.done(request, object_id, f"A link is on its way to {row.email}.")
 
-    @action(description="Reset second factor", permissions=["people"], icon="phonelink_erase")
-    @confirmed("Check first who asks. Authenticator and recovery codes are deleted.")
+    @staff_action(
+        "Reset second factor",
+        permission="people",
+        question="Check first who asks. Authenticator and recovery codes are deleted.",
+        icon="phonelink_erase",
+    )
     def reset_second_factor(self, request: HttpRequest, object_id: str) -> HttpResponse:
         """Take the authenticator away, after checking who asks."""
         row = self.found(request, object_id)
         second_factor.second_factor_reset(user=row, actor=actor_of(request))
         return self.done(request, object_id, f"{row.email} enrols a new authenticator next.")
 
-    @action(description="Deactivate or activate", permissions=["people"], icon="person_off")
-    @confirmed("A deactivated person is out with the next request, an activated one back in.")
+    @staff_action(
+        "Deactivate or activate",
+        permission="people",
+        question="A deactivated person is out with the next request, an activated one back in.",
+        icon="person_off",
+    )
     def toggle_active(self, request: HttpRequest, object_id: str) -> HttpResponse:
         """Keep the person out, or let them in again."""
         row = self.found(request, object_id)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from datetime import timedelta
-from typing import Any, ClassVar
+from typing import ClassVar
 from uuid import UUID
 
 from drf_spectacular.utils import OpenApiParameter, extend_schema
@@ -15,11 +15,12 @@ from core import ids
 from core.api.views import ApiView
 from core.context import Actor
 from core.db import tenant_atomic
+from core.errors import InvalidRequest
 from core.pagination import PageRequest, paginate
 from core.ratelimit import Rate
 from tenants import selectors
 from tenants import serializers as shapes
-from tenants.models import ApiKey, Invitation, Membership, Merchant
+from tenants.models import ApiKey, Invitation, Membership, Merchant, TenantStatus
 from tenants.services import api_keys, merchants, sessions, team
 
 LIMIT = OpenApiParameter("limit", int, description="1 to 100, 25 by default.")
@@ -34,7 +35,7 @@ class LoginView(ApiView):
     """Log a person in."""
 
     public = True
-    authentication_classes: ClassVar[list[Any]] = []
+    authentication_classes = []
     idempotency = "none"
 
     @extend_schema(
@@ -61,7 +62,7 @@ class RefreshView(ApiView):
     """Rotate a refresh token."""
 
     public = True
-    authentication_classes: ClassVar[list[Any]] = []
+    authentication_classes = []
     idempotency = "none"
 
     @extend_schema(
@@ -88,7 +89,7 @@ class LogoutView(ApiView):
     """End a login."""
 
     public = True
-    authentication_classes: ClassVar[list[Any]] = []
+    authentication_classes = []
     idempotency = "none"
 
     @extend_schema(
@@ -110,7 +111,7 @@ class ClientSessionView(ApiView):
     """Machine clients."""
 
     public = True
-    authentication_classes: ClassVar[list[Any]] = []
+    authentication_classes = []
     idempotency = "none"
 
     @extend_schema(
@@ -363,9 +364,16 @@ class MerchantsView(ApiView):
     def get(self, request: Request) -> Response:
         """List the merchants that you may see, newest first."""
         query = self.query
+        status = query.get("status", "")
+        if status and status not in TenantStatus.values:
+            raise InvalidRequest(
+                f"status takes {', '.join(TenantStatus.values)}.",
+                code="parameter_invalid",
+                param="status",
+            )
         with tenant_atomic(self.actor.scope):
             rows = selectors.merchants(
-                actor=self.actor, status=query.get("status", ""), search=query.get("search", "")
+                actor=self.actor, status=status, search=query.get("search", "")
             )
             page = paginate(rows, PageRequest.from_query(query))
         return Response(page.render(shapes.merchant_data))

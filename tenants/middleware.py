@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
-from typing import Any, Final, cast
+from typing import Any, Final
 from urllib.parse import urlencode
 
 from django.conf import settings
@@ -112,7 +112,7 @@ class AdminScopeMiddleware:
         verified = user.is_authenticated and user.is_verified()
         if not user.is_authenticated:
             return redirect(f"{reverse('login')}?{urlencode({'next': request.get_full_path()})}")
-        refusal = self._seat(request, cast("User", user), verified=verified)
+        refusal = self._seat(request, user, verified=verified)
         if refusal is not None:
             return refusal
         try:

@@ -221,6 +221,13 @@ def require(actor: Actor, permission: str, obj: object | None = None) -> None:
         )
 
 
+def merchant_of(actor: Actor) -> UUID:
+    """The actor's merchant. Raises PermissionDenied for whoever sits above merchants."""
+    if actor.merchant_id is None:
+        raise errors.PermissionDenied("Only a merchant has this.", code="merchant_required")
+    return actor.merchant_id
+
+
 def owns(actor: Actor, obj: object) -> bool:
     """Whether ``obj`` is of the actor's tenant and mode (staff and system stand above both)."""
     if actor.kind == "system" or actor.platform:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from typing import Any, Final, cast
+from typing import Any, Final
 
 import segno
 from django import forms
@@ -114,7 +114,7 @@ def login_page(request: HttpRequest) -> HttpResponse:
     target = _next(request)
     if request.method != "POST":
         if request.user.is_authenticated:
-            return redirect(target or _home_of(cast("User", request.user)))
+            return redirect(target or _home_of(request.user))
         return _page(request, "login", LoginForm(), next=target)
     form = LoginForm(request.POST)
     if not form.is_valid():
@@ -166,14 +166,14 @@ def setup_page(request: HttpRequest) -> HttpResponse:
     """Enrol an authenticator app, and show the recovery codes once."""
     if not request.user.is_authenticated:
         return redirect(f"{reverse('login')}?next={reverse('login-setup')}")
-    user = cast("User", request.user)
+    user = request.user
     enrolled = has_second_factor(user)
     if enrolled and not user.is_verified():
         # Or a stolen password would be enough to put another app in place of the owner's.
         return redirect("login-verify")
     secret = _enrolment_secret(request, user)
     form = SetupForm(request.POST if request.method == "POST" else None)
-    context = {
+    context: dict[str, Any] = {
         "next": _next(request),
         "enrolled": enrolled,
         "qr": qr_svg(second_factor.otpauth_uri(secret=secret, email=user.email)),
@@ -208,7 +208,7 @@ def logout_page(request: HttpRequest) -> HttpResponse:
     """End the session by POST; a GET asks first, for links get followed by themselves."""
     if request.method == "POST":
         if request.user.is_authenticated:
-            user = cast("User", request.user)
+            user = request.user
             actor = sessions.user_actor(user, ip=client_ip(request))
             sessions.logout_recorded(user=user, actor=actor)
         logout(request)
@@ -264,8 +264,8 @@ def invitation_page(request: HttpRequest, token: str) -> HttpResponse:
         invitation = team.invitation_find(token=token)
     except errors.NotFound:
         return render(request, "tenants/link_invalid.html", {"kind": "invitation"}, status=404)
-    me = cast("User", request.user) if request.user.is_authenticated else None
-    context = {
+    me = request.user if request.user.is_authenticated else None
+    context: dict[str, Any] = {
         "invitation": invitation,
         "tenant": invitation.merchant or invitation.reseller or invitation.platform,
         "known": me is not None or sessions.person_exists(email=invitation.email),
@@ -319,7 +319,7 @@ def _log_in(request: HttpRequest, user: User, *, device: TotpDevice | None) -> N
 def _pending_user(request: HttpRequest) -> User | None:
     """Who has given the right password within five minutes, or is logged in without a code."""
     if request.user.is_authenticated:
-        return cast("User", request.user)
+        return request.user
     since = request.session.get(PENDING_SINCE, 0)
     user_id = request.session.get(PENDING_USER)
     if not user_id or time.time() - since > PENDING_S:

@@ -133,7 +133,7 @@ def _enter(request: HttpRequest) -> HttpResponseBase | None:
     """Fill in actor, scope and seat; or the response that sends the visitor elsewhere."""
     if not request.user.is_authenticated:
         return _send_to(request, reverse("login"))
-    user = cast("User", request.user)
+    user = request.user
     seat = resolve_seat(user_id=user.id, session=request.session)
     if seat is None:
         return render(request, "tenants/no_seat.html", status=403)

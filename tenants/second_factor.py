@@ -123,7 +123,9 @@ def second_factor_check(*, user: User, code: str, ip: str | None) -> TotpDevice:
     """
     count_attempt(kind="otp", subject=str(user.id), limit=TRIES, window_s=TRY_WINDOW_S)
     with tenant_atomic(Scope.auth()):
-        device = TotpDevice.objects.filter(user_id=user.id, confirmed=True).first()
+        device: TotpDevice | None = TotpDevice.objects.filter(
+            user_id=user.id, confirmed=True
+        ).first()
     if device is not None and (
         totp_verify(device=device, code=code) or _recovery_code_use(user=user, code=code, ip=ip)
     ):

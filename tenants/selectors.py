@@ -42,7 +42,7 @@ class Member:
 def api_keys(*, actor: Actor) -> QuerySet[ApiKey]:
     """The keys of the actor's merchant and mode. Raises PermissionDenied."""
     policies.require(actor, "keys.read")
-    return ApiKey.objects.filter(merchant_id=actor.merchant_id, livemode=actor.livemode)
+    return ApiKey.objects.filter(merchant_id=policies.merchant_of(actor), livemode=actor.livemode)
 
 
 def api_key_get(*, actor: Actor, key_id: UUID) -> ApiKey:
@@ -126,6 +126,8 @@ def merchant_get(*, actor: Actor, merchant_id: UUID) -> Merchant:
 
 def reseller_of(*, actor: Actor) -> Reseller | None:
     """The actor's own reseller, readable from a reseller's seat."""
+    if actor.reseller_id is None:
+        return None
     return Reseller.objects.filter(id=actor.reseller_id).first()
 
 

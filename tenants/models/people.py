@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import unicodedata
 import uuid
-from typing import Any, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar
 
 from django.contrib.auth.base_user import AbstractBaseUser, BaseUserManager
 from django.contrib.auth.models import PermissionsMixin
 from django.db import models
+from django.db.models.functions import Lower
 from django_otp.models import Device
 from guardian.models import UserObjectPermissionBase
 
@@ -55,15 +56,20 @@ class User(Entity, AbstractBaseUser, PermissionsMixin):
         default=False, help_text="Platform staff: may open the admin, with a second factor."
     )
 
-    objects: ClassVar[UserManager] = UserManager()  # type: ignore[assignment]
+    objects: ClassVar[UserManager] = UserManager()
 
     class Meta:
         constraints = [
             models.CheckConstraint(
-                condition=models.Q(email=models.functions.Lower("email")),
+                condition=models.Q(email=Lower("email")),
                 name="tenants_user_email_lower",
             ),
         ]
+
+    if TYPE_CHECKING:
+
+        def is_verified(self) -> bool:
+            """Whether this session passed the second factor; set by django_otp's middleware."""
 
     def __str__(self) -> str:
         return self.email

@@ -40,8 +40,6 @@ def api_key_create(
         InvalidRequest: unknown kind or scope, bad network, expiry in the past.
     """
     policies.require(actor, "keys.write")
-    if actor.merchant_id is None or actor.reseller_id is None:
-        raise errors.PermissionDenied("Only a merchant has API keys.", code="merchant_required")
     if kind not in ("sk", "rk", "pk"):
         raise errors.InvalidRequest("kind is sk, rk or pk.", code="kind_unknown", param="kind")
     cleaned = policies.check_scopes(scopes, kind=kind)
@@ -176,7 +174,9 @@ def machine_client_revoke(*, actor: Actor, client_id: UUID) -> MachineClient:
     """End a machine client; tokens that it holds run out within five minutes."""
     policies.require(actor, "keys.write")
     with tenant_atomic(actor.scope):
-        row = MachineClient.objects.filter(id=client_id, merchant_id=actor.merchant_id).first()
+        row = MachineClient.objects.filter(
+            id=client_id, merchant_id=policies.merchant_of(actor)
+        ).first()
         if row is None:
             raise errors.NotFound("There is no such machine client.")
         policies.require(actor, "keys.write", row)
@@ -248,7 +248,9 @@ def service_caller_create(
 def _own_key(actor: Actor, key_id: UUID) -> ApiKey:
     """The key, locked; another merchant's or mode's does not exist."""
     key = (
-        ApiKey.objects.select_for_update().filter(id=key_id, merchant_id=actor.merchant_id).first()
+        ApiKey.objects.select_for_update()
+        .filter(id=key_id, merchant_id=policies.merchant_of(actor))
+        .first()
     )
     if key is None:
         raise errors.NotFound("There is no such API key.")
@@ -266,8 +268,10 @@ def _key_row(
     expires_at: datetime | None,
 ) -> ApiKey:
     stored = keys.digest(text.text, purpose=API_KEY_PURPOSE)
+    if actor.reseller_id is None:
+        raise errors.PermissionDenied("Only a merchant has API keys.", code="merchant_required")
     return ApiKey(
-        merchant_id=actor.merchant_id,
+        merchant_id=policies.merchant_of(actor),
         reseller_id=actor.reseller_id,
         livemode=text.livemode,
         kind=text.kind,

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from datetime import timedelta
+from datetime import datetime, timedelta
 from typing import Final
 from uuid import UUID
 
@@ -349,7 +349,7 @@ def _issue(
     livemode: bool,
     passed: bool,
     family: UUID,
-    expires_at: object,
+    expires_at: datetime | None,
 ) -> TokenPair:
     """Sign an access token and store the next refresh token of the family.
 

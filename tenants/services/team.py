@@ -358,8 +358,7 @@ def _keep_an_owner(row: Membership) -> None:
         .filter(
             role=Role.OWNER,
             level=row.level,
-            reseller_id=row.reseller_id,
-            merchant_id=row.merchant_id,
+            **{name: value for name, value in _tenant_columns(row).items() if value is not None},
         )
         .order_by("id")
         .values_list("id", flat=True)
@@ -368,6 +367,10 @@ def _keep_an_owner(row: Membership) -> None:
         raise errors.Conflict(
             "A tenant needs an owner. Make somebody else owner first.", code="last_owner"
         )
+
+
+def _tenant_columns(row: Membership) -> dict[str, UUID | None]:
+    return {"reseller_id": row.reseller_id, "merchant_id": row.merchant_id}
 
 
 def _own_membership(actor: Actor, membership_id: UUID) -> Membership:

@@ -98,7 +98,7 @@ def test_every_action_asks_before_it_acts() -> None:
             act = getattr(model_admin, name)
             while hasattr(act, "__wrapped__") and act.__code__.co_name != "ask":
                 act = act.__wrapped__
-            assert act.__code__.co_name == "ask", f"{model_admin}.{name} needs @confirmed"
+            assert act.__code__.co_name == "ask", f"{model_admin}.{name} needs @staff_action"
 
 
 def test_an_action_needs_a_csrf_token(t: Tenants) -> None:

@@ -216,7 +216,7 @@ def test_resetting_a_password_by_mail() -> None:
         b"nobody@example.test", b""
     )
     mail.password_reset_mail(user_id=user.id)
-    link = re.search(r"/password/reset/\S+", outbox.outbox[-1].body)
+    link = re.search(r"/password/reset/\S+", str(outbox.outbox[-1].body))
     assert link is not None
     assert client.post(link[0], {"password": "short"}).status_code == 422
     assert client.post(link[0], {"password": "quite another sentence"}).status_code == 200

@@ -100,7 +100,8 @@ def test_the_view_demands_what_the_row_says(route: str) -> None:
     entry, row = routes().get(route), TABLE[route]
     if entry is None:
         pytest.fail(f"{route} is gone")
-    view = getattr(entry.callback, "view_class", None) or getattr(entry.callback, "cls", None)
+    callback: Any = entry.callback
+    view: Any = getattr(entry.callback, "view_class", None) or getattr(entry.callback, "cls", None)
     demanded = getattr(view, "permissions", None)
     page = getattr(entry.callback, "portal_permission", "no page")
     if row.kind == "api":
@@ -110,7 +111,7 @@ def test_the_view_demands_what_the_row_says(route: str) -> None:
         assert served - {"OPTIONS", "HEAD"} == set(row.methods)
     elif row.kind == "page":
         assert page in row.methods.values()
-        assert set(entry.callback.portal_levels) == set(row.levels)
+        assert set(callback.portal_levels) == set(row.levels)
     else:
         assert page == "no page"
         assert view is None or getattr(view, "public", True)

@@ -4,15 +4,17 @@ from __future__ import annotations
 
 import threading
 from datetime import timedelta
+from uuid import UUID
 
 import pytest
 from django.db import connections
 from django.utils import timezone
 
 from core import errors
+from core.crypto import CannotOpen
 from core.db import Scope, fetch_all, tenant_atomic
 from core.models import AuditRecord
-from tenants import second_factor, tokens
+from tenants import keys, second_factor, tokens
 from tenants.models import RefreshToken, TotpDevice, User
 from tenants.services import sessions
 from tenants.services.sessions import TokenPair
@@ -224,7 +226,7 @@ def test_the_secret_of_an_authenticator_is_sealed_for_its_user() -> None:
         sealed = TotpDevice.objects.get(user=mine).secret_sealed
     assert t.totp_secrets[mine.id].hex() not in sealed
     assert second_factor.open_secret(sealed, user_id=mine.id) == t.totp_secrets[mine.id]
-    with pytest.raises(second_factor.crypto.CannotOpen):
+    with pytest.raises(CannotOpen):
         second_factor.open_secret(sealed, user_id=other.id)
 
 
@@ -309,8 +311,8 @@ def test_a_family_ends_thirty_days_after_its_login() -> None:
         sessions.jwt_refresh(refresh_token=second.refresh_token, ip=None)
 
 
-def _family(pair: TokenPair) -> object:
-    wanted = sessions.keys.digests(pair.refresh_token, purpose=sessions.REFRESH_PURPOSE)
+def _family(pair: TokenPair) -> UUID:
+    wanted = keys.digests(pair.refresh_token, purpose=sessions.REFRESH_PURPOSE)
     return RefreshToken.objects.get(token_digest__in=wanted).family
 
 
