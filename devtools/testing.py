@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -11,7 +12,15 @@ from pathlib import Path
 
 from devtools import chromium, postgres, say, stack
 from devtools.home import ROOT, Home
-from devtools.supervisor import Interrupted, Supervisor, ignore_stop_signals, interruptible
+from devtools.supervisor import (
+    Interrupted,
+    Supervisor,
+    ignore_stop_signals,
+    interruptible,
+    stop_recorded,
+)
+
+PREFIX = "merchantry-test-"
 
 
 def test(arguments: list[str]) -> int:
@@ -20,11 +29,13 @@ def test(arguments: list[str]) -> int:
     The servers are this run's own and vanish with it, unless DATABASE_URL (an administrator's
     address) and REDIS_URL name others.
     """
+    _sweep()
     # Other accounts must be able to enter: under root PostgreSQL runs as one of them.
-    with tempfile.TemporaryDirectory(prefix="merchantry-test-") as folder, interruptible():
+    with tempfile.TemporaryDirectory(prefix=PREFIX) as folder, interruptible():
         os.chmod(folder, 0o711)
         home = Home(Path(folder))
         home.make()
+        lock = home.try_lock()
         supervisor = Supervisor(home)
         try:
             return _run(supervisor, arguments)
@@ -35,6 +46,22 @@ def test(arguments: list[str]) -> int:
             ignore_stop_signals()
             supervisor.stop_all()
             postgres.forget_elsewhere(home)
+            if lock is not None:
+                lock.close()
+
+
+def _sweep() -> None:
+    """End the servers of runs that were killed, and remove their folders."""
+    for folder in Path(tempfile.gettempdir()).glob(f"{PREFIX}*"):
+        home = Home(folder)
+        if folder.stat().st_uid != os.geteuid() or not home.run.is_dir():
+            continue
+        lock = home.try_lock()
+        if lock is not None:  # else a run of now
+            with lock:
+                stop_recorded(home)
+                postgres.forget_elsewhere(home)
+                shutil.rmtree(folder, ignore_errors=True)
 
 
 def _run(supervisor: Supervisor, arguments: list[str]) -> int:
