@@ -5,4 +5,8 @@ import os
 from django.core.wsgi import get_wsgi_application
 
 os.environ.setdefault("DJANGO_SETTINGS_MODULE", "config.settings.base")
-application = get_wsgi_application()
+_django = get_wsgi_application()
+
+from core.chunked import ChunkedBodies  # noqa: E402 - renderers read settings when imported
+
+application = ChunkedBodies(_django)
