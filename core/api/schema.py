@@ -96,7 +96,7 @@ class EnvelopeAutoSchema(AutoSchema):
             parameters.append(
                 OpenApiParameter(
                     name="Idempotency-Key",
-                    type={"type": "string", "minLength": 1, "maxLength": 255},
+                    type={"type": "string", "maxLength": 255},
                     location=OpenApiParameter.HEADER,
                     required=idempotency == "required",
                     description=_KEY_TEXT,
