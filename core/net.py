@@ -15,6 +15,7 @@ import ssl
 import time
 import typing
 from collections.abc import Iterable, Mapping
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from functools import lru_cache
 from typing import Any, Final, TypeAlias
@@ -76,6 +77,7 @@ _INSIDE_SUFFIXES: Final = (
     ".cluster.local",
 )
 DEFAULT_TIMEOUT_S: Final = 15.0
+CHECK_TIMEOUT_S: Final = 3.0
 DEFAULT_MAX_RESPONSE_BYTES: Final = 64 * 1024
 MAX_URL_CHARS: Final = 2048
 
@@ -139,11 +141,18 @@ def check_public_url(url: str, *, param: str = "url") -> None:
     try:
         parsed = _parse(url, allow_loopback=allow_loopback)
         try:
-            _resolve(parsed, allow_loopback=allow_loopback)
-        except OutboundFailedError:
+            lookup = _lookups().submit(_resolve, parsed, allow_loopback=allow_loopback)
+            lookup.result(timeout=CHECK_TIMEOUT_S)
+        except (OutboundFailedError, TimeoutError):
             return
     except OutboundRefusedError as error:
         raise InvalidRequest(str(error), code="url_not_allowed", param=param) from None
+
+
+@lru_cache(maxsize=1)
+def _lookups() -> ThreadPoolExecutor:
+    # The resolver knows no deadline: a name server that never answers must not hold a web thread.
+    return ThreadPoolExecutor(max_workers=4, thread_name_prefix="dns")
 
 
 def guarded_request(

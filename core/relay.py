@@ -16,7 +16,7 @@ import time
 from typing import Final
 
 import structlog
-from django.db import InterfaceError, OperationalError, connection, connections
+from django.db import DatabaseError, InterfaceError, OperationalError, connection, connections
 
 from core import metrics, outbox
 from core.audit import seal_audit_records
@@ -140,17 +140,27 @@ def run(stop: threading.Event) -> None:
         try:
             claimed = relay_once()
             if time.monotonic() >= next_seal:
-                seal_audit_records()
+                _seal()
                 next_seal = time.monotonic() + SEAL_EVERY_S
             pause_s = POLL_S
             if claimed < BATCH:
                 stop.wait(POLL_S)
-        except (OperationalError, InterfaceError) as error:
-            log.warning("relay.database_lost", error_type=type(error).__name__)
+        except (DatabaseError, InterfaceError) as error:
+            log.warning("relay.database_lost", error_type=type(error).__name__, exc_info=error)
             _drop_connections()
             stop.wait(pause_s * random.uniform(0.8, 1.2))  # noqa: S311 - jitter
             pause_s = min(pause_s * 2, RECONNECT_MAX_S)
     log.info("relay.stopped")
+
+
+def _seal() -> None:
+    try:
+        seal_audit_records()
+    except (OperationalError, InterfaceError):
+        raise
+    except DatabaseError as error:
+        # A damaged chain must not keep events from being delivered; the verifier tells of it.
+        log.error("audit.not_sealed", error_type=type(error).__name__, exc_info=error)
 
 
 def _backoff_s(attempts: int) -> int:

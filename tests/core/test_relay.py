@@ -9,7 +9,7 @@ from pathlib import Path
 
 import psycopg
 import pytest
-from django.db import connection
+from django.db import IntegrityError, OperationalError, connection
 from django.test import override_settings
 
 from core import relay
@@ -180,6 +180,61 @@ def test_one_bad_event_does_not_spoil_a_batch(tenants: Tenants) -> None:
     assert calls[1:] == [["obj_1"], ["obj_2"], ["obj_3"]]
     assert event_row(bad).delivered_at is None
     assert event_row(good).delivered_at is not None
+
+
+def test_a_handlers_own_database_error_fails_its_event_alone(tenants: Tenants) -> None:
+    def handler(event: OutboxEvent) -> None:
+        if event.payload.get("stuck"):
+            raise OperationalError("deadlock detected")
+
+    with subscribed("test.stuck", handler):
+        stuck = emit(tenants, "test.stuck", stuck=True)
+        other = emit(tenants, "test.stuck")
+        drain()
+
+    assert "deadlock" in event_row(stuck).last_error
+    assert event_row(other).delivered_at is not None
+
+
+def test_a_lost_database_judges_no_event(tenants: Tenants) -> None:
+    def handler(_: OutboxEvent) -> None:
+        connection.close()
+        raise OperationalError("server closed the connection unexpectedly")
+
+    with subscribed("test.cut", handler):
+        event = emit(tenants, "test.cut")
+        with pytest.raises(OperationalError):
+            drain()
+
+    assert event_row(event).last_error == ""
+    lease_runs_out(event)
+    drain()
+    assert event_row(event).delivered_at is not None
+
+
+def test_a_damaged_audit_chain_stops_no_event(
+    tenants: Tenants, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def damaged() -> int:
+        raise IntegrityError("duplicate key value violates audit_chain_place")
+
+    monkeypatch.setattr(relay, "seal_audit_records", damaged)
+    event = emit(tenants, "test.damaged")
+    stop = threading.Event()
+    seen: list[str] = []
+
+    def handler(_: OutboxEvent) -> None:
+        seen.append("x")
+        if len(seen) == 2:
+            stop.set()
+
+    with subscribed("test.damaged", handler):
+        threading.Timer(1.5, lambda: emit(tenants, "test.damaged")).start()
+        threading.Timer(10, stop.set).start()
+        relay.run(stop)
+
+    assert seen == ["x", "x"]
+    assert event_row(event).delivered_at is not None
 
 
 def test_several_relays_share_the_work_and_keep_the_order(tenants: Tenants) -> None:
