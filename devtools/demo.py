@@ -209,13 +209,9 @@ class _Story:
 
     def _balance(self) -> dict[str, int]:
         """Pending, available and reserved in the currency of the demo."""
-        found = self._get("/v1/balance")
+        balances = self._get("/v1/balance")["balances"]
         return {
-            name: sum(
-                int(entry["amount"])
-                for entry in found.get(name, [])
-                if entry["currency"] == CURRENCY
-            )
+            name: sum(int(entry[name]) for entry in balances if entry["currency"] == CURRENCY)
             for name in ("pending", "available", "reserved")
         }
 
