@@ -33,11 +33,14 @@ CREATE FUNCTION ledger_compare(
 ) RETURNS int LANGUAGE sql IMMUTABLE AS $$
     SELECT CASE
         WHEN t_flags <> e_flags THEN 36
-        WHEN t_pending IS DISTINCT FROM e_pending THEN 40
+        WHEN nullif(t_pending, '00000000-0000-0000-0000-000000000000')
+             IS DISTINCT FROM nullif(e_pending, '00000000-0000-0000-0000-000000000000') THEN 40
         WHEN coalesce(t_timeout, 0) <> coalesce(e_timeout, 0) THEN 44
         WHEN (t_flags & 12) <> 0 THEN CASE
-            WHEN coalesce(t_debit, e_debit) <> e_debit THEN 37
-            WHEN coalesce(t_credit, e_credit) <> e_credit THEN 38
+            WHEN coalesce(nullif(t_debit, '00000000-0000-0000-0000-000000000000'),
+                          e_debit) <> e_debit THEN 37
+            WHEN coalesce(nullif(t_credit, '00000000-0000-0000-0000-000000000000'),
+                          e_credit) <> e_credit THEN 38
             WHEN coalesce(CASE WHEN (t_flags & 8) <> 0 THEN nullif(t_amount, 0) ELSE t_amount END,
                           p_amount) <> e_amount THEN 39
             WHEN coalesce(t_document, p_document) IS DISTINCT FROM e_document THEN 41
@@ -198,6 +201,7 @@ BEGIN
         o_c := ledger_positions(p_credit, a_id);
     END IF;
     IF v_settles THEN
+        o_document := coalesce(p_document, array_fill(NULL::uuid, ARRAY[n]));
         IF s_id IS NOT NULL THEN
             s_pos := ledger_positions(p_pending, s_id);
             s_d := ledger_positions(s_debit, a_id);
