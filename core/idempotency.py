@@ -171,7 +171,7 @@ def forget_old(*, limit: int = 10_000) -> int:
             " ORDER BY created_at LIMIT %s)",
             [timezone.now() - RETENTION, limit],
         )
-        return cursor.rowcount
+        return int(cursor.rowcount)
 
 
 def _owner(actor: Actor) -> str:

@@ -21,12 +21,12 @@ class Entity(models.Model):
     class Meta:
         abstract = True
 
+    def __str__(self) -> str:
+        return self.public_id
+
     @property
     def public_id(self) -> str:
         return ids.encode(self.PREFIX, self.id)
-
-    def __str__(self) -> str:
-        return self.public_id
 
 
 class TenantOwned(Entity):

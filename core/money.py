@@ -51,10 +51,11 @@ class Money:
 def _known(code: str) -> Currency | None:
     if code in _CRYPTO_EXPONENTS:
         return Currency(code, _CRYPTO_EXPONENTS[code])
-    if code.startswith("X") or pycountry.currencies.get(alpha_3=code) is None:
-        # Codes from XAF to XPF are money; the rest of X (metals, testing, no currency) is not.
-        if code not in {"XAF", "XOF", "XPF", "XCD", "XCG"}:
-            return None
+    # Of the codes in X only the francs, the dollar and the guilder are money; the rest stand for
+    # metals, for testing and for no currency.
+    known = pycountry.currencies.get(alpha_3=code) is not None and not code.startswith("X")
+    if not known and code not in {"XAF", "XOF", "XPF", "XCD", "XCG"}:
+        return None
     return Currency(code, _ISO_EXCEPTIONS.get(code, get_currency_precision(code)))
 
 

@@ -87,7 +87,8 @@ class PublicTable(RunSQL):
         down.append(f'REVOKE ALL ON "{table}" FROM {others};')
         # Tables from auto-increment frameworks need their sequences too.
         grant_sequences = (
-            "DO $$ DECLARE s text; BEGIN FOR s IN SELECT quote_ident(c.relname) FROM pg_class c"
+            "DO $$ DECLARE s text; BEGIN FOR s IN"  # noqa: S608 - names of our own tables
+            " SELECT quote_ident(c.relname) FROM pg_class c"
             " JOIN pg_depend d ON d.objid = c.oid"
             f" WHERE c.relkind = 'S' AND d.refobjid = '\"{table}\"'::regclass LOOP"
             f" EXECUTE 'GRANT USAGE, SELECT ON SEQUENCE ' || s || ' TO {roles}, {others}';"

@@ -45,7 +45,7 @@ def _table(model: type[models.Model]) -> _Table:
     ]
     return _Table(
         model._meta.db_table,
-        tuple((field.attname, field.column, _convert(field)) for field in fields),
+        tuple((field.attname, field.column or "", _convert(field)) for field in fields),
     )
 
 
@@ -87,8 +87,8 @@ def _statement(
             f'i{index} AS (INSERT INTO "{table.name}" ({columns})'  # noqa: S608 - names of models
             f" VALUES {', '.join(values)})"
         )
-    counts = ", ".join(f"(SELECT count(*) FROM s{index})" for index in guarded)
-    return f"WITH {', '.join(parts)} SELECT {counts or '1'}"  # noqa: S608 - values are bound
+    counts = ", ".join(f"(SELECT count(*) FROM s{index})" for index in guarded)  # noqa: S608
+    return f"WITH {', '.join(parts)} SELECT {counts or '1'}"
 
 
 class Writes:

@@ -2,14 +2,32 @@ from __future__ import annotations
 
 from django.apps import AppConfig
 
+#: Public events of this room beside those of payments and refunds (notifications/catalogue.py).
+_EVENTS = {
+    "payment.authorized": "The amount is held on the card and waits for its capture.",
+    "payment.dispute_opened": "The payer disputed the payment; the amount is held.",
+    "payment.dispute_won": "The dispute was won; the amount came back.",
+    "payment.dispute_lost": "The dispute was lost; the amount went to the payer.",
+    "customer.created": "A customer was created.",
+    "customer.updated": "A customer was changed.",
+    "customer.deleted": "A customer was deleted; the personal data is gone.",
+    "payment_method.attached": "A card was saved for a customer.",
+    "payment_method.detached": "A saved card can no longer be charged.",
+}
+
 
 class AcceptanceConfig(AppConfig):
     name = "payments.acceptance"
     default_auto_field = "django.db.models.BigAutoField"
 
     def ready(self) -> None:
+        from notifications.catalogue import register_event_types
+        from payments.acceptance.services.disputes import dispute_notice
         from payments.acceptance.services.handlers import PaymentHandler, RefundHandler
         from payments.intents.documents import register_document
+        from payments.intents.provider_events import register_dispute_handler
 
+        register_event_types(_EVENTS)
+        register_dispute_handler(dispute_notice)
         register_document("payment", PaymentHandler())
         register_document("refund", RefundHandler())

@@ -1,7 +1,7 @@
 """The public states of payments and refunds; every change goes through these tables.
 
-    pending → processing → completed | failed | requires_action
-    requires_action → processing | completed | failed;  canceled from whatever is not an end
+pending → processing → completed | failed | requires_action
+requires_action → processing | completed | failed;  canceled from whatever is not an end
 """
 
 from __future__ import annotations

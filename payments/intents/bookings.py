@@ -22,7 +22,7 @@ def transfer_id(intent: Intent, leg: str) -> uuid.UUID:
 
 
 def reservation(intent: Intent) -> list[TransferSpec]:
-    """The pending transfer of a payment: the provider will owe us what we shall owe the merchant."""
+    """The pending transfer of a payment: the provider will owe us, and we the merchant."""
     book = book_of(intent)
     return [
         _pending(
@@ -124,7 +124,9 @@ def _settlement(intent: Intent) -> list[TransferSpec]:
 def fee_of(intent: Intent) -> tuple[int, int]:
     """The fee on what was captured, and the reseller's part of it; never more than the capture."""
     captured_minor = intent.settled_amount_minor
-    fee_minor = min(captured_minor, share_bps(captured_minor, intent.fee_bps) + intent.fee_fixed_minor)
+    fee_minor = min(
+        captured_minor, share_bps(captured_minor, intent.fee_bps) + intent.fee_fixed_minor
+    )
     return fee_minor, share_bps(fee_minor, intent.reseller_share_bps)
 
 

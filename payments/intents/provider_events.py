@@ -43,7 +43,9 @@ def handle_provider_event(event: ProviderEvent, account: Account) -> bool:
     """
     actor = Actor(kind=PROVIDER, id=account.provider, label=account.label, platform=True)
     if event.kind is EventKind.REFUND and event.refund is not None:
-        return _apply(_find(account, event.refund.reference, event.refund.provider_id), event, actor)
+        return _apply(
+            _find(account, event.refund.reference, event.refund.provider_id), event, actor
+        )
     intent = _find(account, event.reference, event.provider_id)
     if event.kind is EventKind.DISPUTE and event.dispute is not None:
         if intent is None:

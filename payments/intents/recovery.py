@@ -75,5 +75,3 @@ def _repeat_or_give_up(intent: Intent) -> Intent:
     # The same idempotency key as before: if the first request is on its way after all, the
     # provider makes one effect of the two.
     return intent_advance(intent=intent, actor=POLLER)
-
-

@@ -227,10 +227,14 @@ def _take_step(
     claim: Claim | None,
     settle_amount_minor: int | None = None,
 ) -> Intent:
-    allowed = {IntentState.AUTHORIZED} if step == Step.SETTLE else {
-        IntentState.VALIDATED,
-        IntentState.AUTHORIZED,
-    }
+    allowed = (
+        {IntentState.AUTHORIZED}
+        if step == Step.SETTLE
+        else {
+            IntentState.VALIDATED,
+            IntentState.AUTHORIZED,
+        }
+    )
     waiting_for_payer = intent.step == Step.AUTHORIZE and bool(intent.next_action_url)
     under_way = bool(intent.step) and not (step == Step.VOID and waiting_for_payer)
     if intent.state not in allowed or under_way:

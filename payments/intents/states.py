@@ -1,7 +1,7 @@
 """The saga's states and the moves between them; whatever is not in the table cannot happen.
 
-    CREATED → VALIDATED → AUTHORIZED → SETTLED
-        any of the first three → FAILED, CANCELLED, EXPIRED
+CREATED → VALIDATED → AUTHORIZED → SETTLED
+    any of the first three → FAILED, CANCELLED, EXPIRED
 """
 
 from __future__ import annotations

@@ -107,7 +107,7 @@ def test_a_capture_of_a_payment_that_failed_here_goes_to_the_exceptions_inbox(
 
 def test_an_event_for_something_unknown_is_left_for_later(api: Api) -> None:
     made = api.pay().json()["data"]
-    intent, account = _intent(api, made["id"])
+    _, account = _intent(api, made["id"])
     answer = ProviderAnswer(status=Status.SUCCEEDED, amount_captured_minor=1)
     foreign = ProviderEvent(
         event_id="x",

@@ -23,9 +23,7 @@ def api(database: str) -> Api:
     return new_api()
 
 
-def test_payments_survive_cut_database_connections(
-    api: Api, admin_dsn: str, database: str
-) -> None:
+def test_payments_survive_cut_database_connections(api: Api, admin_dsn: str, database: str) -> None:
     tokens = [api.token() for _ in range(25)]
     stop = threading.Event()
 

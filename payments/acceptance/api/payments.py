@@ -63,8 +63,10 @@ def _filters() -> list[OpenApiParameter]:
         "cursor": "`next_cursor` of the page before.",
     }
     parameters = [OpenApiParameter(name, str, description=text) for name, text in texts.items()]
-    for name in ("amount_min", "amount_max"):
-        parameters.append(OpenApiParameter(name, int, description="Minor units."))
+    parameters += [
+        OpenApiParameter(name, int, description="Minor units.")
+        for name in ("amount_min", "amount_max")
+    ]
     parameters.append(OpenApiParameter("limit", int, description="1 to 100, 25 by default."))
     return parameters
 

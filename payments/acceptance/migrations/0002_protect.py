@@ -34,8 +34,6 @@ class Migration(migrations.Migration):
         ProtectTable("acceptance_paymentmethod"),
         ProtectTable("acceptance_payment"),
         ProtectTable("acceptance_refund"),
-        ProtectTable(
-            "acceptance_paymentevent", merchant="SELECT, INSERT", worker="SELECT, INSERT"
-        ),
+        ProtectTable("acceptance_paymentevent", merchant="SELECT, INSERT", worker="SELECT, INSERT"),
         *[_same_tenant(*each) for each in _SAME_TENANT],
     ]

@@ -111,9 +111,7 @@ class PaymentHandler:
         if answer.outcome is Outcome.REQUIRES_ACTION:
             if payment.status == PaymentStatus.PROCESSING:
                 move_payment(writes, payment, PaymentStatus.REQUIRES_ACTION, actor=actor)
-        elif (
-            answer.outcome is Outcome.PENDING and payment.status == PaymentStatus.REQUIRES_ACTION
-        ):
+        elif answer.outcome is Outcome.PENDING and payment.status == PaymentStatus.REQUIRES_ACTION:
             move_payment(writes, payment, PaymentStatus.PROCESSING, actor=actor)
 
 

@@ -343,4 +343,3 @@ def _fresh(payment: Payment) -> Payment:
     """The payment as it stands: a webhook may have overtaken the answer that we committed."""
     with tenant_atomic(Scope.merchant(payment.merchant_id)):
         return Payment.objects.get(pk=payment.pk)
-

@@ -27,7 +27,7 @@ def record_payment(
     before: dict[str, Any] | None = None,
     amount_minor: int | None = None,
     message: str = "",
-    audit: bool = True,
+    data: dict[str, Any] | None = None,
 ) -> None:
     """Add history line, audit record and outbox event for a change of a payment.
 
@@ -45,19 +45,19 @@ def record_payment(
             actor_kind=actor.kind,
             actor_label=actor.label or actor.id,
             message=message[:300],
+            data=data or {},
         )
     )
-    if audit:
-        writes.audit(
-            actor=actor,
-            action=event_type,
-            target=payment.public_id,
-            before=before,
-            after={"status": payment.status, "amount": amount_minor},
-            merchant_id=payment.merchant_id,
-            reseller_id=payment.reseller_id,
-            livemode=payment.livemode,
-        )
+    writes.audit(
+        actor=actor,
+        action=event_type,
+        target=payment.public_id,
+        before=before,
+        after={"status": payment.status, "amount": amount_minor},
+        merchant_id=payment.merchant_id,
+        reseller_id=payment.reseller_id,
+        livemode=payment.livemode,
+    )
     writes.emit(
         event_type,
         aggregate=payment.public_id,
@@ -77,7 +77,7 @@ def move_payment(
     amount_minor: int | None = None,
     message: str = "",
 ) -> None:
-    """Change the status through the state table and record it; the row itself is not yet written."""
+    """Change the status through the state table and record it; the caller saves the row."""
     before = payment.status
     check_payment_move(before, status)
     payment.status = status

@@ -1,0 +1,116 @@
+"""What a dispute does to a payment: the amount is held at opening, and goes or comes back.
+
+Evidence, deadlines and the dispute as a document of its own belong to the disputes room; here only
+the payment and the books follow the provider's word.
+"""
+
+from __future__ import annotations
+
+import uuid
+from typing import Final
+
+from core.context import Actor
+from core.db import Scope, tenant_atomic
+from core.unit import Writes
+from ledger.chart import AccountRef, TransferCode
+from ledger.services import TransferSpec, post_or_raise
+from payments.acceptance.lock_objects import lock_payment
+from payments.acceptance.models import Payment, PaymentEvent
+from payments.acceptance.services.recording import record_payment, save_payment
+from payments.intents.bookings import book_of
+from payments.intents.models import Intent
+from payments.providers.base import DisputeNotice
+
+PROVIDER: Final = Actor.system("provider")
+#: An inquiry (`warning_…`) moves no money; `prevented` was stopped before it did.
+_OPENED: Final = {"needs_response", "under_review"}
+_ENDED: Final = {"won", "lost"}
+
+
+def dispute_notice(intent: Intent, notice: DisputeNotice) -> None:
+    """Apply a provider's news of a dispute; repeated and late news change nothing."""
+    if intent.document_type != "payment" or intent.document_id is None:
+        return
+    with tenant_atomic(Scope.merchant(intent.merchant_id)):
+        payment = lock_payment(intent.document_id)
+        told = _told(payment, notice.provider_id)
+        if notice.status in _OPENED | _ENDED and "payment.dispute_opened" not in told:
+            _open(payment, intent, notice)
+            told.add("payment.dispute_opened")
+        if notice.status in _ENDED and not told & {
+            "payment.dispute_won",
+            "payment.dispute_lost",
+        }:
+            _end(payment, intent, notice)
+
+
+def _open(payment: Payment, intent: Intent, notice: DisputeNotice) -> None:
+    book = book_of(intent)
+    payment.amount_disputed_minor += notice.amount_minor
+    _write(
+        payment,
+        notice,
+        "payment.dispute_opened",
+        debit=book.available if payment.released_at else book.pending,
+        credit=book.disputes,
+        code=TransferCode.DISPUTE_OPENED,
+    )
+
+
+def _end(payment: Payment, intent: Intent, notice: DisputeNotice) -> None:
+    book = book_of(intent)
+    assert intent.provider_account_id is not None
+    payment.amount_disputed_minor -= notice.amount_minor
+    won = notice.status == "won"
+    _write(
+        payment,
+        notice,
+        f"payment.dispute_{notice.status}",
+        debit=book.disputes,
+        credit=book.available if won else book.provider_clearing(intent.provider_account_id),
+        code=TransferCode.DISPUTE_WON if won else TransferCode.DISPUTE_LOST,
+    )
+
+
+def _write(
+    payment: Payment,
+    notice: DisputeNotice,
+    event_type: str,
+    *,
+    debit: AccountRef,
+    credit: AccountRef,
+    code: TransferCode,
+) -> None:
+    writes = Writes()
+    record_payment(
+        writes,
+        payment,
+        event_type,
+        actor=PROVIDER,
+        amount_minor=notice.amount_minor,
+        message=notice.reason,
+        data={"dispute": notice.provider_id},
+    )
+    save_payment(writes, payment, "amount_disputed_minor")
+    writes.flush()
+    post_or_raise(
+        [
+            TransferSpec(
+                id=uuid.uuid5(payment.id, f"{event_type}/{notice.provider_id}"),
+                debit=debit,
+                credit=credit,
+                amount_minor=notice.amount_minor,
+                code=code,
+                document_id=payment.id,
+            )
+        ]
+    )
+
+
+def _told(payment: Payment, dispute: str) -> set[str]:
+    """The events that this dispute has already written on the payment."""
+    return set(
+        PaymentEvent.objects.filter(payment=payment, data__dispute=dispute).values_list(
+            "type", flat=True
+        )
+    )
