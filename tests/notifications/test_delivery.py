@@ -15,7 +15,7 @@ from core.db import Scope, tenant_atomic
 from core.models import AuditRecord
 from notifications import delivery, retries, services, signing
 from notifications.models import WebhookEndpoint
-from tests.core.support import drain, worker_sql
+from tests.core.support import drain, event_row, worker_sql
 from tests.factories import Tenants
 from tests.notifications.receiver import Receiver
 from tests.notifications.support import (
@@ -113,6 +113,8 @@ def test_a_relay_that_repeats_an_event_makes_one_delivery(
 
     assert len(deliveries(target)) == 1
     assert len(receiver.requests) == 1
+    assert event_row(event).last_error == ""
+    assert event_row(event).delivered_at is not None
 
 
 @pytest.mark.parametrize("status", [300, 302, 400, 404, 500, 503])
