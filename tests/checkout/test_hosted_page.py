@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import logging
 import threading
+import uuid
 from datetime import timedelta
 from typing import Any
 
@@ -11,8 +13,10 @@ from django.db import connections
 from django.test import Client
 from django.utils import timezone
 
+from payments.checkout import selectors
 from payments.checkout.services import MAX_ATTEMPTS
 from payments.providers import tasks as provider_tasks
+from payments.providers.selectors import Account
 from tests.api import Api, new_api
 from tests.checkout.payer import (
     Payer,
@@ -339,6 +343,35 @@ def test_live_mode_takes_no_card_numbers(api: Api) -> None:
     assert refused.json()["error"]["code"] == "card_fields_unavailable"
     assert payer.pay(token="tok_x").status_code == 409
     assert payments_of(api) == []
+
+
+def test_a_session_that_another_provider_takes_shows_no_card_form(
+    api: Api, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    made = new_session(api)
+    stripe = Account(id=uuid.uuid4(), provider="stripe", label="Stripe", livemode=False)
+    monkeypatch.setattr(selectors, "route", lambda **_: stripe)
+    payer = Payer(made["url"])
+    assert payer.state == "unavailable"
+    assert payer.tokenise().status_code == 409
+    assert payments_of(api) == []
+
+
+def test_the_secret_is_in_no_log_line(
+    api: Api, caplog: pytest.LogCaptureFixture, capfd: pytest.CaptureFixture[str]
+) -> None:
+    caplog.set_level(logging.INFO)
+    made = new_session(api)
+    secret = made["url"].rsplit("/", 1)[1]
+    payer = Payer(made["url"])
+    payer.paid("4000000000000002")
+    payer.csrf = ""
+    payer.pay(token="tok_x")
+    Client().get(f"/pay/{new_session(api)['id']}/{secret}")
+    written = caplog.text + "".join(capfd.readouterr())
+    assert "/pay/cs_" in written
+    assert secret not in written
+    assert "4000000000000002" not in written
 
 
 def test_cards_cannot_be_tried_without_end(api: Api) -> None:
