@@ -15,5 +15,5 @@ _CRASH_AT = os.environ.get("CRASH_AT", "")
 
 def crash_point(name: str) -> None:
     """Die here if a crash test asked for it."""
-    if _CRASH_AT and _CRASH_AT == name:
+    if _CRASH_AT and name == _CRASH_AT:
         os.kill(os.getpid(), signal.SIGKILL)

@@ -8,7 +8,6 @@ from collections.abc import Callable
 from typing import Any, ClassVar, cast
 
 from django.db import IntegrityError
-from django.http import HttpRequest
 from rest_framework.request import Request
 from rest_framework.response import Response
 from rest_framework.views import APIView
@@ -61,7 +60,7 @@ class ApiView(APIView):
         Raises:
             InvalidRequest: a NUL character, which PostgreSQL cannot hold.
         """
-        found = cast("dict[str, str]", self.request.query_params.dict())
+        found = self.request.query_params.dict()
         for name, value in found.items():
             if "\x00" in value or "\x00" in name:
                 raise InvalidRequest(
@@ -101,7 +100,7 @@ class ApiView(APIView):
         auth = getattr(request, "_auth", None)
         if isinstance(auth, Actor):
             request_log.record(
-                request=cast(HttpRequest, request._request),
+                request=request._request,
                 actor=auth,
                 status=response.status_code,
                 error_code=_error_code(response),

@@ -19,7 +19,7 @@ from payments.acceptance.models import Customer, Payment, Refund
 from payments.acceptance.selectors import payment_events, payment_ledger
 from payments.acceptance.states import PaymentStatus, RefundStatus
 
-_COLOURS = {
+_COLOURS: dict[str, str] = {
     PaymentStatus.COMPLETED: "success",
     PaymentStatus.PROCESSING: "info",
     PaymentStatus.REQUIRES_ACTION: "warning",
@@ -41,7 +41,10 @@ class _ByPublicId(ReadOnlyAdmin):
         try:
             wanted: UUID = ids.decode(self.prefix, search_term.strip())
         except NotFound:
-            return super().get_search_results(request, queryset, search_term)
+            found: tuple[QuerySet[Any], bool] = super().get_search_results(
+                request, queryset, search_term
+            )
+            return found
         return queryset.filter(pk=wanted), False
 
     @display(description="Id")

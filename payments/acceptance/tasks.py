@@ -7,7 +7,7 @@ from celery import shared_task
 from payments.acceptance.services import release_due
 
 
-@shared_task(name="acceptance.release_due")  # type: ignore[untyped-decorator]
+@shared_task(name="acceptance.release_due")
 def release_due_payments() -> None:
     """Sweep: make available what is due."""
     while release_due() == 500:

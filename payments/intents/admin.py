@@ -18,7 +18,7 @@ from payments.intents.models import Intent
 from payments.intents.states import FINAL, IntentState
 from payments.intents.tasks import check
 
-_COLOURS = {
+_COLOURS: dict[str, str] = {
     IntentState.SETTLED: "success",
     IntentState.AUTHORIZED: "info",
     IntentState.VALIDATED: "info",
@@ -96,7 +96,10 @@ class IntentAdmin(ReadOnlyAdmin):
             except NotFound:
                 continue
             return queryset.filter(**{column: wanted}), False
-        return super().get_search_results(request, queryset, search_term)
+        found: tuple[QuerySet[Intent], bool] = super().get_search_results(
+            request, queryset, search_term
+        )
+        return found
 
     @staff_action(
         "Ask the provider",

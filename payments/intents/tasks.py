@@ -12,13 +12,13 @@ from payments.intents.recovery import due_intents, intent_check
 log = structlog.get_logger(__name__)
 
 
-@shared_task(name="intents.check_due")  # type: ignore[untyped-decorator]
+@shared_task(name="intents.check_due")
 def check_due() -> None:
     """Sweep: hand every intent that is due for a look to a task of its own."""
     for intent_id in due_intents():
         check.delay(str(intent_id))
 
 
-@shared_task(name="intents.check")  # type: ignore[untyped-decorator]
+@shared_task(name="intents.check")
 def check(intent_id: str) -> None:
     intent_check(intent_id=uuid.UUID(intent_id))

@@ -90,6 +90,7 @@ def _made_under(api: Api, key: str) -> str:
     except OperationalError:
         connection.close()
         return ""
+    assert record.resource_id is not None
     return ids.encode("pay", record.resource_id)
 
 

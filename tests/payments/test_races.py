@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 from threading import Barrier
 from typing import Any
 
@@ -13,6 +14,10 @@ from django.db import connection
 
 from tests.api import Api, new_api
 from tests.payments.support import books, charges
+
+
+def _capture_or_cancel(api: Api, path: str, number: int) -> Any:
+    return Api(api.tenants).post(f"{path}/{('capture', 'cancel')[number]}")
 
 
 @pytest.fixture
@@ -65,12 +70,8 @@ def test_concurrent_captures_capture_once(api: Api, admin_dsn: str) -> None:
 def test_capture_against_cancel_has_one_winner(api: Api, admin_dsn: str) -> None:
     for _ in range(4):
         made = api.pay(amount=500, capture_method="manual").json()["data"]
-        answers = at_once(
-            2,
-            lambda number, payment=made["id"]: Api(api.tenants).post(
-                f"/v1/payments/{payment}/{('capture', 'cancel')[number]}"
-            ),
-        )
+        path = f"/v1/payments/{made['id']}"
+        answers = at_once(2, partial(_capture_or_cancel, api, path))
         assert sorted(answer.status_code for answer in answers) == [200, 409]
         captured = answers[0].status_code == 200
         read = api.get(f"/v1/payments/{made['id']}").json()["data"]

@@ -32,6 +32,8 @@ class FloorView(ApiView):
         """Insert one row."""
         values = FloorBody.parse(self.body)
         actor = self.actor
+        assert actor.merchant_id is not None
+        assert actor.reseller_id is not None
         with tenant_atomic(actor.scope):
             row = Customer.objects.create(
                 merchant_id=actor.merchant_id,

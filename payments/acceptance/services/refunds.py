@@ -42,6 +42,7 @@ def refund_create(
     """
     with tenant_atomic(Scope.merchant(merchant_id)):
         payment = _refundable(payment_id, actor)
+        assert payment.intent_id is not None
         intent = Intent.objects.get(pk=payment.intent_id)
         wanted = _amount(payment, amount_minor)
     refund = Refund(
