@@ -245,7 +245,8 @@ def event_page(request: PortalRequest, event_id: str) -> HttpResponse:
     endpoints = {
         row.id: row
         for row in WebhookEndpoint.objects.filter(
-            merchant_id=event.merchant_id, id__in={row.endpoint_id for row in deliveries}
+            merchant_id=selectors.owner_of(request.actor),
+            id__in={row.endpoint_id for row in deliveries},
         )
     }
     return render(

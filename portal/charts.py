@@ -1,7 +1,7 @@
 """Charts as geometry: figures in, coordinates out; templates/components/chart.html draws them.
 
-Everything is computed in whole numbers. Coordinates are tenths of a pixel on the way and are written
-as decimals at the end, so that an amount in minor units is never turned into a float.
+Everything is computed in whole numbers. Coordinates are tenths of a pixel on the way and are
+written as decimals at the end, so that an amount in minor units is never turned into a float.
 """
 
 import re
@@ -22,7 +22,7 @@ TIP_HEIGHT_PX = 40
 
 @dataclass(frozen=True, slots=True)
 class Bucket:
-    """One place on the time axis. `value` is in minor units or a count; `text` is how people write it."""
+    """One place on the time axis: a value in minor units (or a count), and how people write it."""
 
     label: str
     value: int
@@ -100,7 +100,7 @@ class Chart:
 
 
 def nice_ceiling(value: int) -> tuple[int, int]:
-    """The axis for figures up to `value`: (top, step), with step 1, 2, 2.5 or 5 × 10ⁿ and 2–5 steps.
+    """The axis for figures up to `value`: (top, step), a round step taken two to five times.
 
     Both are at least 1, so that a chart of nothing still has an axis.
     """
@@ -122,7 +122,7 @@ def line_chart(
     label_name: str = "Day",
     previous_name: str = "",
 ) -> Chart:
-    """A line over time with its area, and the period before as a dashed line if `previous_name` is given."""
+    """A line over time with its area; with `previous_name` also the period before, dashed."""
     return _chart("line", buckets, title, series_name, axis_text, label_name, previous_name)
 
 
@@ -158,7 +158,10 @@ def _chart(
         series_name=series_name,
         previous_name=previous_name,
         rows=rows,
-        plots=tuple(_plot(kind, name, rows, axis_text, f"{slug}-{name}") for name in SIZES),
+        plots=tuple(
+            _plot(kind, name, rows, axis_text, f"{slug}-{name}", compare=bool(previous_name))
+            for name in SIZES
+        ),
     )
 
 
@@ -183,6 +186,8 @@ def _plot(
     rows: tuple[Bucket, ...],
     axis_text: Callable[[int], str],
     slug: str,
+    *,
+    compare: bool,
 ) -> Plot:
     width, height, max_x_ticks = SIZES[name]
     top_value, step = nice_ceiling(
@@ -235,7 +240,7 @@ def _plot(
         ),
         line_path=line_path,
         area_path=(f"{line_path}V{_px(bottom)}H{_px(line[0][0])}Z" if line_path and line else ""),
-        previous_path=_path(before) if kind == "line" else "",
+        previous_path=_path(before) if kind == "line" and compare else "",
     )
 
 

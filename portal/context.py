@@ -9,7 +9,7 @@ from portal.navigation import frame_for
 
 
 def shell(request: HttpRequest) -> dict[str, Any]:
-    """`frame` for templates/base/portal.html, computed only by pages that draw it; who asks, and where."""
+    """`frame` for templates/base/portal.html, made only where it is drawn; who asks, and where."""
     return {
         "frame": SimpleLazyObject(lambda: frame_for(request)),
         "seat": getattr(request, "seat", None),

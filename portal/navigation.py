@@ -1,6 +1,6 @@
 """The shell around a signed-in page: what stands in the sidebar and in the bar above it.
 
-Entries are offered by permission (tenants/policies.py), so that nobody is led to a page that says no.
+Entries are offered by permission (tenants/policies.py): nobody is led to a page that says no.
 """
 
 from collections.abc import Callable, Iterable
@@ -23,7 +23,7 @@ _LEVELS: Final = (Level.MERCHANT, Level.RESELLER)
 
 @dataclass(frozen=True, slots=True)
 class Place:
-    """A page in the sidebar. `permission` None shows it to every member; `prefix` marks it as current."""
+    """A page in the sidebar. Without a `permission` every member sees it; `prefix` marks it."""
 
     label: str
     icon: str
@@ -184,7 +184,9 @@ def know_seats(view: View) -> View:
 
 def _offered(request: HttpRequest) -> list[Seat]:
     known: list[Seat] | None = getattr(request, "offered_seats", None)
-    return seats_of(user_id=request.user.pk) if known is None else known
+    if known is not None or request.user.pk is None:
+        return known or []
+    return seats_of(user_id=request.user.pk)
 
 
 def _choice(seat: Seat, current: Seat) -> TenantChoice:

@@ -1,4 +1,4 @@
-"""Reads that compose several rooms for the portal's own pages; call them inside the seat's scope."""
+"""Reads that compose several rooms for the portal's pages; call them inside the seat's scope."""
 
 from __future__ import annotations
 
@@ -123,7 +123,7 @@ STATUS_CLASSES = {"2": (200, 299), "4": (400, 499), "5": (500, 599)}
 def request_log(
     *, actor: Actor, status_class: str = "", method: str = "", search: str = ""
 ) -> QuerySet[RequestLog]:
-    """The API calls of the actor's merchant and mode; `search` is a request id or part of a path."""
+    """The API calls of the merchant and mode; `search` is an id, an error code or a path."""
     rows = RequestLog.objects.filter(merchant_id=actor.merchant_id, livemode=actor.livemode)
     if status_class in STATUS_CLASSES:
         rows = rows.filter(status__range=STATUS_CLASSES[status_class])

@@ -1,4 +1,4 @@
-"""Addresses of the portal. Pages of other rooms are mounted here, so that the sidebar knows them all."""
+"""Addresses of the portal; pages of other rooms are mounted here under the same names."""
 
 from __future__ import annotations
 

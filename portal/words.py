@@ -1,11 +1,11 @@
-"""How a state is said and shown: one word, one icon and one tone for each, everywhere in the portal."""
+"""How a state is said and shown: one word, icon and tone for each, everywhere in the portal."""
 
 from dataclasses import dataclass
 
 
 @dataclass(frozen=True, slots=True)
 class StateWord:
-    """The visible form of a state. `tone` is one of ok, warn, bad, info, accent, or empty for neutral."""
+    """The visible form of a state; tone is ok, warn, bad, info, accent, or empty for neutral."""
 
     word: str
     icon: str
@@ -53,7 +53,7 @@ STATES: dict[str, StateWord] = {
 
 
 def state_word(state: str) -> StateWord:
-    """The visible form of `state`; one that is not listed is shown by its own name in neutral tone."""
+    """The visible form of `state`; one that is not listed is shown by its own name."""
     known = STATES.get(state.lower())
     if known is not None:
         return known

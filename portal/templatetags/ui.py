@@ -1,7 +1,7 @@
 """The portal's components as template tags: `{% load ui %}`.
 
 Attributes of the HTML element are given as keyword arguments with underscores for hyphens
-(`hx_get`, `aria_label`, `data_dialog_open`); True writes a bare attribute, None and False write none.
+(`aria_label`, `data_dialog_open`); True writes a bare attribute, None and False write none.
 Larger pieces are templates under templates/components/, so that markup is edited as markup.
 """
 
@@ -27,11 +27,12 @@ register = template.Library()
 
 def _attrs(values: Mapping[str, Any]) -> SafeString:
     """Keyword arguments as HTML attributes, escaped; `_` at the end lets a Python word through."""
-    return flatatt({key.rstrip("_").replace("_", "-"): value for key, value in values.items()})
+    named = {key.rstrip("_").replace("_", "-"): value for key, value in values.items()}
+    return SafeString(flatatt(named))
 
 
 def _render(name: str, context: dict[str, Any]) -> SafeString:
-    return get_template(f"components/{name}.html").render(context)
+    return SafeString(get_template(f"components/{name}.html").render(context))
 
 
 # ---- small things, written here because a page has hundreds of them ---------------------------
@@ -86,7 +87,7 @@ def button(
 
 @register.simple_tag
 def pill(state: str, label: str = "", tone: str | None = None, icon: str = "") -> SafeString:
-    """A state as a word with its icon; `label`, `tone` and `icon` override what portal/words.py says."""
+    """A state as a word with its icon; the options override what portal/words.py says."""
     known = state_word(str(state))
     shown_tone = known.tone if tone is None else tone
     return format_html(
@@ -176,7 +177,8 @@ def http_status(status: int) -> SafeString:
 def copy_button(text: str, what: str = "") -> SafeString:
     """A small button that copies `text`; `what` names it for those who cannot see it."""
     return format_html(
-        '<button type="button" class="copy-btn" data-copy="{}" aria-label="{}" title="{}">{}{}</button>',
+        '<button type="button" class="copy-btn" data-copy="{}" aria-label="{}" title="{}">'
+        "{}{}</button>",
         text,
         f"Copy {what or text}",
         f"Copy {what}".strip(),
@@ -200,7 +202,7 @@ def copy_id(value: str, what: str = "ID") -> SafeString:
 
 @register.simple_tag
 def avatar(name: str, css: str = "") -> SafeString:
-    """The initials of a person or a company; decoration, because the name always stands beside it."""
+    """The initials of a person or a company; decoration, for the name always stands beside it."""
     words = [word for word in name.replace("@", " ").replace(".", " ").split() if word]
     initials = "".join(word[0] for word in words[:2]).upper() or "?"
     return format_html('<span class="avatar {}" aria-hidden="true">{}</span>', css, initials)
@@ -211,7 +213,8 @@ def secret(value: str, what: str = "secret") -> SafeString:
     """A secret that is blurred until it is revealed; copying works either way."""
     return format_html(
         '<div class="secret" data-secret data-hidden><code>{}</code>'
-        '<button type="button" class="copy-btn" data-reveal aria-pressed="false" aria-label="{}" title="Reveal">'
+        '<button type="button" class="copy-btn" data-reveal aria-pressed="false" '
+        'aria-label="{}" title="Reveal">'
         "{}</button>{}</div>",
         value,
         f"Reveal {what}",
@@ -255,7 +258,7 @@ def card(
     level: int = 2,
     **attrs: Any,
 ) -> SafeString:
-    """A card; `flush` lets a table or a list reach its edges. `tools` and `foot` take ready HTML."""
+    """A card; `flush` lets a table reach its edges. `tools` and `foot` take ready HTML."""
     return _render(
         "card",
         {
@@ -309,12 +312,12 @@ EMPTY_KINDS = {
 def empty(
     content: str, *, title: str, text: str = "", kind: str = "empty", icon: str = "", level: int = 2
 ) -> SafeString:
-    """What stands where a list would. kind: empty, filtered, denied or error; the block holds actions."""
+    """What stands where a list would: kind empty, filtered, denied or error; actions inside."""
     default_icon, tone = EMPTY_KINDS[kind]
     return _render(
         "empty",
         {
-            "content": mark_safe(content.strip()),  # already rendered, and escaped, by the block
+            "content": mark_safe(content.strip()),  # noqa: S308 - rendered and escaped
             "title": title,
             "text": text,
             "tone": tone,
@@ -336,7 +339,7 @@ def kpi(
     good: bool = True,
     icon: str = "",
 ) -> SafeString:
-    """One figure. `delta` is a ready text ("12.4 %"), `direction` up or down, `good` whether that pleases."""
+    """One figure. `delta` is a ready text ("12.4 %"), `direction` up or down."""
     return _render(
         "kpi",
         {
@@ -398,7 +401,7 @@ def _field(kind: str, name: str, label: str, options: dict[str, Any]) -> SafeStr
 
 @register.simple_tag
 def text_field(name: str, label: str, **options: Any) -> SafeString:
-    """A text input. Options: value, hint, error, optional, type, id and any attribute of <input>."""
+    """A text input. Options: value, hint, error, optional, type, id, any attribute of <input>."""
     options.setdefault("type", "text")
     return _field("input", name, label, options)
 
@@ -432,9 +435,9 @@ def check_field(
     label: str,
     *,
     value: str = "on",
-    type: str = "checkbox",
+    type: str = "checkbox",  # noqa: A002
     hint: str = "",
-    **attrs: Any,  # noqa: A002
+    **attrs: Any,
 ) -> SafeString:
     """A checkbox, or a radio button by type="radio", with its words."""
     return format_html(
@@ -451,7 +454,7 @@ def check_field(
 
 @register.simple_tag
 def form_field(bound: BoundField, **attrs: Any) -> SafeString:
-    """A field of a Django form with our label, hint and error. Extra attributes go to the control."""
+    """A field of a Django form with label, hint and error. Attributes go to the control."""
     widget = bound.field.widget
     kind = getattr(widget, "input_type", None) or type(widget).__name__.lower()
     css = {"select": "select", "textarea": "textarea", "checkbox": ""}.get(kind, "input")

@@ -95,7 +95,8 @@ def _chart(volume: selectors.Volume, today: dt.date, days: int) -> Chart:
         buckets,
         title="Volume by day",
         series_name=f"Last {days} days",
-        previous_name=f"{days} days before",
+        # A dashed line along the bottom would say nothing.
+        previous_name=f"{days} days before" if any(row.previous for row in buckets) else "",
         axis_text=axis_text,
     )
 

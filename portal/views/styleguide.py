@@ -12,8 +12,24 @@ from portal.navigation import Entry, Frame, Group, Person, TenantChoice
 from portal.theme import theme_of
 from portal.words import STATES
 
-_DAYS = (412_00, 380_50, 455_10, 610_00, 520_30, 298_00, 340_75, 702_40, 688_00, 731_20, 690_00,
-         810_55, 544_00, 601_00, 932_80, 880_00, 951_30, 1_020_00, 760_40, 712_00, 1_105_25)  # fmt: skip
+_DAYS = (
+    412_00, 380_50, 455_10, 610_00, 520_30, 298_00, 340_75, 702_40, 688_00, 731_20, 690_00,
+    810_55, 544_00, 601_00, 932_80, 880_00, 951_30, 1_020_00, 760_40, 712_00, 1_105_25,
+)  # fmt: skip
+_ID = "pay_01kagq7m6zfh8t4x9m2v5c0d3e"
+_ROWS = (
+    (4890, "EUR", "completed", "Ada Lovelace", "visa", "4242", _ID),
+    (129900, "EUR", "requires_action", "Charles Babbage", "mastercard", "4444", _ID),
+    (2500, "EUR", "failed", "Grace Hopper", "amex", "0005", _ID),
+    (980000, "JPY", "processing", "Haruko Tanaka", "visa", "0119", _ID),
+    (72015, "EUR", "partially_refunded", "Annie Easley", "visa", "3220", _ID),
+)
+# seconds after the start, title, tone, icon, text
+_HISTORY = (
+    (9, "Payment completed", "ok", "circle-check", "€48.90 captured"),
+    (8, "Payer passed the 3-D Secure challenge", "info", "shield-check", ""),
+    (0, "Payment created", "", "plus", "by API key sk_test …9f2c"),
+)
 
 
 def styleguide(request: HttpRequest) -> HttpResponse:
@@ -36,7 +52,10 @@ def sample(request: HttpRequest | None) -> dict[str, object]:
         )
         for index, value in enumerate(_DAYS)
     ]
-    axis = {"axis_text": lambda minor: f"€{minor // 100:,}"}
+
+    def axis_text(amount_minor: int) -> str:
+        return f"€{amount_minor // 100:,}"
+
     return {
         "frame": _sample_frame(request),
         "volume": line_chart(
@@ -44,32 +63,32 @@ def sample(request: HttpRequest | None) -> dict[str, object]:
             title="Gross volume",
             series_name="This month",
             previous_name="Month before",
-            **axis,
+            axis_text=axis_text,
         ),
         "counts": bar_chart(
-            [Bucket(bucket.label, bucket.value // 2100, str(bucket.value // 2100)) for bucket in buckets],
+            [Bucket(row.label, row.value // 2100, str(row.value // 2100)) for row in buckets],
             title="Payments by day",
             series_name="Payments",
             axis_text=str,
         ),
-        "nothing": line_chart([], title="No volume", series_name="Volume", **axis),
+        "nothing": line_chart([], title="No volume", series_name="Volume", axis_text=axis_text),
         "states": list(STATES),
         "moment": start,
-        "rows": [
-            (4890, "EUR", "completed", "Ada Lovelace", "visa", "4242", "pay_01kagq7m6zfh8t4x9m2v5c0d3e"),
-            (129900, "EUR", "requires_action", "Charles Babbage", "mastercard", "4444", "pay_01kagq7m6zfh8t4x9m2v5c0d3f"),
-            (2500, "EUR", "failed", "Grace Hopper", "amex", "0005", "pay_01kagq7m6zfh8t4x9m2v5c0d3g"),
-            (980000, "JPY", "processing", "Haruko Tanaka", "visa", "0119", "pay_01kagq7m6zfh8t4x9m2v5c0d3h"),
-            (72015, "EUR", "partially_refunded", "Annie Easley", "visa", "3220", "pay_01kagq7m6zfh8t4x9m2v5c0d3j"),
-        ],
+        "rows": _ROWS,
         "timeline": [
-            {"key": "c", "title": "Payment completed", "at": start + timedelta(seconds=9), "tone": "ok", "icon": "circle-check", "text": "€48.90 captured"},
-            {"key": "b", "title": "Payer passed the 3-D Secure challenge", "at": start + timedelta(seconds=8), "tone": "info", "icon": "shield-check", "text": ""},
-            {"key": "a", "title": "Payment created", "at": start, "tone": "", "icon": "plus", "text": "by API key sk_test …9f2c"},
+            {
+                "key": title,
+                "title": title,
+                "at": start + timedelta(seconds=after_s),
+                "tone": tone,
+                "icon": icon,
+                "text": text,
+            }
+            for after_s, title, tone, icon, text in _HISTORY
         ],
-        "sample_json": {"id": "pay_01kagq7m6zfh8t4x9m2v5c0d3e", "amount": 4890, "currency": "EUR", "status": "completed"},
+        "sample_json": {"id": _ID, "amount": 4890, "currency": "EUR", "status": "completed"},
         "tenders": [("eur", "Euro"), ("usd", "US dollar")],
-    }  # fmt: skip
+    }
 
 
 def _sample_frame(request: HttpRequest | None) -> Frame:

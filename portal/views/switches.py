@@ -43,7 +43,7 @@ def theme_set(request: HttpRequest) -> HttpResponse:
 
 @portal_view(None, methods=("POST",))
 def mode_set(request: PortalRequest) -> HttpResponse:
-    """Look at test or at live data. A page about one object is left, for it exists in one mode only."""
+    """Look at test or at live data; a page about one object is left, for it has one mode."""
     wants_live = request.POST.get("mode") == "live"
     if wants_live and not request.seat.may_use_live_mode:
         messages.error(request, "Your role works in test mode only. An admin can change it.")

@@ -12,16 +12,18 @@ django.setup()
 from django.db import InterfaceError, OperationalError  # noqa: E402
 
 from core import relay  # noqa: E402
+from notifications.delivery import send_due  # noqa: E402
 from payments.providers.sandbox import delivery  # noqa: E402
 
 _EVERY_S = 0.25
 
 
 def _sweep(stop: threading.Event) -> None:
-    """The sandbox bank's own clock: settle what is due and send its webhooks."""
+    """The sandbox bank's own clock, and the sender of the customers' webhooks."""
     while not stop.wait(_EVERY_S):
         try:
             delivery.deliver_due()
+            send_due()
         except (OperationalError, InterfaceError):
             stop.wait(1)
 

@@ -8,11 +8,11 @@ import pytest
 from django.template import Context, Template
 from django.test import Client, override_settings
 
+from payments.acceptance.states import PaymentStatus, RefundStatus
+from payments.intents.states import IntentState
 from portal.icons import icon_svg
 from portal.templatetags import ui
 from portal.words import STATES, state_word
-from payments.acceptance.states import PaymentStatus, RefundStatus
-from payments.intents.states import IntentState
 
 EVIL = '"><script>alert(1)</script>'
 

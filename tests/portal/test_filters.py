@@ -42,7 +42,7 @@ def test_days_are_whole_days_in_utc() -> None:
     form = read_filters(QueryDict("from=2026-11-01&to=2026-11-01"), seat())
     assert form.wanted.created_from == dt.datetime(2026, 11, 1, tzinfo=dt.UTC)
     assert form.wanted.created_to == dt.datetime(2026, 11, 1, 23, 59, 59, 999999, tzinfo=dt.UTC)
-    assert form.chips == {"date": "2026-11-01 to 2026-11-01"}
+    assert form.chips == {"date": "2026-11-01"}
 
 
 def test_an_amount_narrows_to_one_currency() -> None:
@@ -61,7 +61,8 @@ def test_nothing_typed_narrows_nothing() -> None:
 
 @pytest.mark.parametrize(
     ("query", "field"),
-    [("from=yesterday", "from"), ("from=2026-13-01", "from"), ("from=2026-11-02&to=2026-11-01", "to"),
+    [("from=yesterday", "from"), ("from=2026-13-01", "from"),
+     ("from=2026-11-02&to=2026-11-01", "to"),
      ("min=2&max=1", "max"), ("last4=12", "last4"), ("currency=XYZ", "currency"),
      ("customer=pay_x", "customer"), ("status=gone", "status"), ("min=1e99", "min")],
 )  # fmt: skip
