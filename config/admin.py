@@ -15,6 +15,7 @@ from django.contrib.admin import sites
 from django.contrib.admin.apps import SimpleAdminConfig
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import redirect
+from django.template.response import TemplateResponse
 from django.urls import NoReverseMatch, reverse
 from unfold.sites import UnfoldAdminSite
 
@@ -68,8 +69,9 @@ COLORS: Final = {
         "100": "oklch(93.6% .028 279)",
         "200": "oklch(87.5% .057 279)",
         "300": "oklch(78.9% .102 279)",
-        "400": "oklch(67.8% .155 278)",
-        "500": "oklch(54.5% .218 274)",
+        "400": "oklch(76% .115 279)",
+        # unfold sets links on dark surfaces in 500: it has to be light enough to read.
+        "500": "oklch(71% .14 278)",
         "600": "oklch(49% .222 273)",
         "700": "oklch(43% .2 273)",
         "800": "oklch(37% .165 274)",
@@ -143,6 +145,20 @@ class MerchantryAdminSite(UnfoldAdminSite):
     ) -> HttpResponse:
         """One logout for both faces."""
         return redirect(reverse("logout"))
+
+    def index(
+        self, request: HttpRequest, extra_context: dict[str, Any] | None = None
+    ) -> TemplateResponse:
+        """The overview: what waits for somebody, and what was done last."""
+        from core.models import AuditRecord
+        from tenants.selectors import platform_figures
+
+        shown = {
+            "figures": platform_figures(),
+            "recent": AuditRecord.objects.order_by("-id")[:12],
+        }
+        page: TemplateResponse = super().index(request, {**shown, **(extra_context or {})})
+        return page
 
     def _get_config(self, key: str, *args: Any) -> Any:
         if key in CONFIG:

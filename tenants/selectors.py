@@ -11,6 +11,7 @@ from django.utils import timezone
 
 from core import errors
 from core.context import Actor
+from core.db import fetch_one
 from tenants import policies
 from tenants.models import (
     ApiKey,
@@ -136,6 +137,51 @@ def agent_merchants(*, actor: Actor, user_id: UUID) -> list[Merchant]:
     policies.require(actor, "team.read")
     granted = MerchantGrant.objects.filter(user_id=user_id).values("content_object_id")
     return list(merchants(actor=actor).filter(id__in=granted))
+
+
+@dataclass(frozen=True, slots=True)
+class Figure:
+    """A number on the admin's overview, with its list. ``urgent`` waits for somebody."""
+
+    label: str
+    count: int
+    url_name: str
+    query: str = ""
+    urgent: bool = False
+
+
+def platform_figures() -> list[Figure]:
+    """What the platform's staff sees first; runs in the staff scope, one statement."""
+    row = (
+        fetch_one(
+            "SELECT count(*) FILTER (WHERE status = 'active'),"
+            " count(*) FILTER (WHERE status = 'pending'),"
+            " count(*) FILTER (WHERE status = 'suspended'),"
+            " (SELECT count(*) FROM tenants_reseller),"
+            " (SELECT count(*) FROM tenants_user WHERE is_active),"
+            " (SELECT count(*) FROM core_outboxevent WHERE quarantined_at IS NOT NULL"
+            "    AND delivered_at IS NULL),"
+            " (SELECT count(*) FROM core_inboxmessage WHERE state IN ('failed', 'quarantined'))"
+            " FROM tenants_merchant"
+        )
+        or (0,) * 7
+    )
+    merchants_url = "admin:tenants_merchant_changelist"
+    return [
+        Figure("Active merchants", row[0], merchants_url, "status__exact=active"),
+        Figure("Pending merchants", row[1], merchants_url, "status__exact=pending", row[1] > 0),
+        Figure("Suspended merchants", row[2], merchants_url, "status__exact=suspended"),
+        Figure("Resellers", row[3], "admin:tenants_reseller_changelist"),
+        Figure("Active people", row[4], "admin:tenants_user_changelist", "is_active__exact=1"),
+        Figure(
+            "Quarantined events",
+            row[5],
+            "admin:core_outboxevent_changelist",
+            "quarantined_at__isempty=0",
+            row[5] > 0,
+        ),
+        Figure("Failed webhooks in", row[6], "admin:core_inboxmessage_changelist", "", row[6] > 0),
+    ]
 
 
 def _own_tenant(actor: Actor) -> dict[str, object]:

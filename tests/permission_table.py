@@ -171,6 +171,9 @@ TABLE: Final[dict[str, Row]] = {
     "v1": PUBLIC,
     "v1/": PUBLIC,
     "v1/openapi.json": PUBLIC,
+    "docs": PUBLIC,
+    "docs/api": PUBLIC,
+    "docs/events": PUBLIC,
     # portal
     "": page(None),
     "developers/requests": page("requests.read", levels=MERCHANT),

@@ -90,6 +90,22 @@ def test_compliance_suspends_a_merchant_and_support_cannot() -> None:
     assert event.aggregate == t.merchant.public_id
 
 
+def test_an_action_is_offered_to_those_who_may(t: Tenants) -> None:
+    address = page(Merchant, t.merchant.id, "suspend")
+    for role, offered in (("compliance", True), ("support", False), ("finance", False)):
+        shown = staff(t, role).get(page(Merchant, t.merchant.id)).content.decode()
+        assert (address in shown) is offered, role
+
+
+def test_the_overview_counts_and_links(t: Tenants) -> None:
+    client = staff(t, "support")
+    shown = client.get("/admin/").content.decode()
+    assert "Active merchants" in shown
+    assert "Done last" in shown
+    listed = client.get("/admin/tenants/merchant/?status__exact=active")
+    assert listed.status_code == 200
+
+
 def test_every_action_asks_before_it_acts() -> None:
     for model_admin in admin.site._registry.values():
         if not isinstance(model_admin, ReadOnlyAdmin):
