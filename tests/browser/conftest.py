@@ -20,7 +20,14 @@ from urllib.parse import urlsplit
 
 import pytest
 from axe_playwright_python.sync_playwright import Axe
-from playwright.sync_api import Browser, BrowserContext, Page, Request, sync_playwright
+from playwright.sync_api import (
+    Browser,
+    BrowserContext,
+    ConsoleMessage,
+    Page,
+    Request,
+    sync_playwright,
+)
 
 from tests.browser.live import Live, find_chromium, running_platform
 
@@ -79,7 +86,7 @@ class Watch:
         self._allowed.append(pattern)
 
     def attach(self, page: Page) -> None:
-        page.on("console", lambda message: self._console(message.type, message.text))
+        page.on("console", self._console)
         page.on("pageerror", lambda error: self._faults.append(f"uncaught: {error}"))
         page.on("request", self._request)
         page.on("websocket", lambda socket: self._address(socket.url))
@@ -92,9 +99,9 @@ class Watch:
         ]
         assert not faults, "The page misbehaved:\n" + "\n".join(faults)
 
-    def _console(self, kind: str, text: str) -> None:
-        if kind == "error" or "Content Security Policy" in text:
-            self._faults.append(f"console: {text}")
+    def _console(self, message: ConsoleMessage) -> None:
+        if message.type == "error" or "Content Security Policy" in message.text:
+            self._faults.append(f"console: {message.text} ({message.location.get('url', '')})")
 
     def _request(self, request: Request) -> None:
         self._address(request.url)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import datetime as dt
 import json
 import os
 import urllib.request
@@ -12,6 +13,9 @@ from typing import Any
 import pytest
 from playwright.sync_api import Page, expect
 
+from core import ids
+from core.db import tenant_atomic
+from payments.checkout.models import CheckoutSession
 from tests.browser.conftest import Watch, assert_no_horizontal_scroll
 from tests.factories import Tenants, make_tenants
 
@@ -57,8 +61,8 @@ def session(call: Callable[..., Any], live_url: str) -> dict[str, Any]:
             "description": "Two bags of Kiambu AA, ground for filter",
             "reference": "order-1042",
             # The shop of this test is the platform's own host: the browser may go nowhere else.
-            "success_url": f"{live_url}/health/live?order=1042",
-            "cancel_url": f"{live_url}/health/live",
+            "success_url": f"{live_url}/pay/returned?order=1042",
+            "cancel_url": f"{live_url}/pay/returned",
         },
     )
     return made
@@ -120,7 +124,7 @@ def test_a_payer_pays(
     page.reload()
     expect(page.get_by_role("heading", name="Payment complete")).to_be_visible()
     page.get_by_role("link", name="Back to Lindqvist Coffee").click()
-    page.wait_for_url("**/health/live?order=1042")
+    page.wait_for_url("**/pay/returned?order=1042")
 
 
 @pytest.mark.parametrize(("width", "scheme"), LOOKS)
@@ -333,6 +337,33 @@ def test_a_closed_session_says_so(
     picture(page, f"canceled-{width}-{scheme}")
 
 
+@pytest.mark.parametrize(
+    ("change", "heading"),
+    [
+        ({"expires_at": dt.datetime(2026, 1, 1, tzinfo=dt.UTC)}, "This payment page has expired"),
+        ({"livemode": True}, "Card payments are not available here yet"),
+    ],
+)
+def test_a_page_that_takes_no_card_says_why(
+    new_page: NewPage,
+    shop: Tenants,
+    session: dict[str, Any],
+    axe: Axe,
+    change: dict[str, Any],
+    heading: str,
+) -> None:
+    with tenant_atomic(shop.scope):
+        CheckoutSession.objects.filter(pk=ids.decode("cs", session["id"])).update(**change)
+    page = new_page(width=390)
+    page.goto(session["url"])
+    expect(page.get_by_role("heading", name=heading)).to_be_visible()
+    expect(page.get_by_text("Nothing was charged").filter(visible=True)).to_have_count(1)
+    expect(page.get_by_label("Card number")).to_have_count(0)
+    axe(page)
+    assert_no_horizontal_scroll(page)
+    picture(page, f"no-card-{next(iter(change))}-390-light")
+
+
 def test_a_wrong_link_says_so(page: Page, session: dict[str, Any], axe: Axe, watch: Watch) -> None:
     watch.allow("404")
     page.goto(f"{session['url']}x")
@@ -347,5 +378,5 @@ def test_without_javascript_the_page_says_what_it_needs(
     page = new_page(java_script_enabled=False)
     page.goto(session["url"])
     # Chromium draws <noscript> by a setting of its own, which Playwright's switch leaves alone.
-    expect(page.locator("noscript")).to_contain_text("Paying needs JavaScript")
+    assert "Paying needs JavaScript" in page.content()
     expect(page.get_by_role("button", name="Pay €48.90")).to_be_disabled()
