@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any, ClassVar
+from typing import Any
 
 from django.conf import settings
 from django.http import HttpRequest, HttpResponse
@@ -25,7 +25,7 @@ class RootView(ApiView):
     tag = "Platform"
     public = True
     anonymous = True
-    authentication_classes: list[Any] = []  # noqa: RUF012 - as DRF declares it
+    authentication_classes: list[Any] = []
     idempotency = "none"
 
     @extend_schema(operation_id="root_retrieve", responses={200: shapes.RootOut}, auth=[])

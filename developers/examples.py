@@ -164,6 +164,29 @@ _TOKENS: Final = {
     "tenant": _id("mer"),
     "role": "developer",
 }
+_SESSION: Final = {
+    "id": _id("cs"),
+    "object": "checkout_session",
+    "merchant": _id("mer"),
+    "url": "https://merchantry.example/pay/cs_01kah8q3v5e0trz5b2m8x1c9dn/9f2c6b1e",
+    "status": "open",
+    "amount": 4890,
+    "currency": "EUR",
+    "capture_method": "automatic",
+    "payment": None,
+    "customer": None,
+    "description": "Two tickets",
+    "reference": "order-1042",
+    "statement_descriptor": None,
+    "metadata": {},
+    "success_url": "https://shop.example/thanks",
+    "cancel_url": "https://shop.example/cart",
+    "livemode": False,
+    "created_at": _AT,
+    "expires_at": "2026-11-22T09:30:00.000Z",
+    "completed_at": None,
+    "canceled_at": None,
+}
 _EXPANDED: Final = {
     "events": [
         {
@@ -271,6 +294,31 @@ EXAMPLES: Final[dict[str, Example]] = {
     ),
     "refunds_list": Example("One page", None, _page(_REFUND)),
     "refunds_retrieve": Example("A refund", None, _REFUND),
+    "checkout_sessions_create": Example(
+        "A page for one order",
+        {
+            "amount": 4890,
+            "currency": "EUR",
+            "description": "Two tickets",
+            "reference": "order-1042",
+            "success_url": "https://shop.example/thanks",
+            "cancel_url": "https://shop.example/cart",
+        },
+        _SESSION,
+    ),
+    "checkout_sessions_list": Example("One page", None, _page({**_SESSION, "url": None})),
+    "balance_retrieve": Example(
+        "Two currencies",
+        None,
+        {
+            "object": "balance",
+            "livemode": False,
+            "balances": [
+                {"currency": "EUR", "pending": 4718, "available": 120050, "reserved": 0},
+                {"currency": "USD", "pending": 0, "available": 8800, "reserved": 2500},
+            ],
+        },
+    ),
     "customers_create": Example(
         "A customer",
         {"email": "ada@example.com", "name": "Ada Lovelace", "reference": "customer-17"},

@@ -63,7 +63,7 @@ TAGS: Final[dict[str, str]] = {
     "Tokens": "A card becomes a token in the payer's browser, with a publishable key.",
     "Checkout": "A hosted page that takes the card, runs 3-D Secure and shows the result.",
     "Customers": "Who pays, and the payment methods they have saved.",
-    "Balance": "What is pending, available and reserved, by currency.",
+    "Ledger": "The books: your balance, the accounts behind it, and every transfer between them.",
     "Events": "Everything that happened in the last 30 days, in the words of the webhooks.",
     "Webhooks": "Where events are sent, what became of each delivery, and how to repeat them.",
     "Merchants": "A reseller's merchants.",
@@ -87,7 +87,17 @@ _PREFIXES: Final[dict[str, tuple[str, str]]] = {
     "invitation_id": ("inv", "The invitation."),
     "merchant_id": ("mer", "The merchant."),
     "intent_id": ("int", "The intent."),
+    "account_id": ("acc", "The ledger account."),
+    "transfer_id": ("trf", "The transfer."),
     "session_id": ("cs", "The checkout session."),
+}
+
+#: What a filter means where its view does not say more.
+_QUERY: Final[dict[str, str]] = {
+    "customer": "Of this customer (`cus_…`).",
+    "email": "Of this e-mail address.",
+    "reference": "With this reference of yours, exactly.",
+    "status": "In this state.",
 }
 
 
@@ -118,14 +128,28 @@ def complete(result: dict[str, Any], **_: Any) -> dict[str, Any]:
             used |= set(operation["tags"])
             for parameter in operation.get("parameters", []):
                 _describe_path_parameter(parameter)
+                if parameter["in"] == "query" and parameter["name"] in _QUERY:
+                    parameter.setdefault("description", _QUERY[parameter["name"]])
             _add_examples(operation)
     result["tags"] = [
         {"name": name, "description": TAGS.get(name, "")}
         for name in [*TAGS, *sorted(used - set(TAGS))]
         if name in used
     ]
+    _forget_generator_marks(result)
     result["servers"] = [{"url": "/", "description": "The host that served this document."}]
     return result
+
+
+def _forget_generator_marks(node: Any) -> None:
+    """Take out what drf-spectacular leaves for its own enum hook, which we do not use."""
+    if isinstance(node, dict):
+        node.pop("x-spec-enum-id", None)
+        for value in node.values():
+            _forget_generator_marks(value)
+    elif isinstance(node, list):
+        for value in node:
+            _forget_generator_marks(value)
 
 
 def _describe_path_parameter(parameter: dict[str, Any]) -> None:
