@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from typing import Any
 
 import orjson
+from django.conf import settings
 from rest_framework.renderers import BaseRenderer
 
 from core.context import request_id
@@ -41,7 +42,7 @@ def failure(
             "message": message,
             "param": param,
             "details": details,
-            "doc_url": f"/docs/api#error-{code}",
+            "doc_url": f"{settings.BASE_URL}/docs/api#error-{code}",
         },
         "meta": meta(),
     }
