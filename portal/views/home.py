@@ -14,6 +14,7 @@ from django.utils import timezone
 from core.money import currency as known_currency
 from core.money import format_money
 from core.pagination import PageRequest
+from ledger.selectors import balance_by_currency
 from notifications import selectors as notifications
 from payments.acceptance.portal.timeline import shown_state
 from portal import selectors
@@ -125,15 +126,21 @@ def _kpis(request: PortalRequest, volume: selectors.Volume, today: dt.date) -> l
                 "note": f"of {merchants.count():,} signed up",
             }
         )
-    else:
-        figures.append(
-            {
-                "label": "Waiting",
-                "value": f"{now.waiting:,}",
-                "note": "processing, or with the payer",
-            }
-        )
+    elif "balance.read" in request.actor.scopes:
+        figures.append(_balance(request, volume.currency))
     return figures
+
+
+def _balance(request: PortalRequest, currency: str) -> dict[str, Any]:
+    """What the merchant could be paid out now, and what is still on its way to there."""
+    found = [row for row in balance_by_currency(actor=request.actor) if row.currency == currency]
+    available = sum(row.available_minor for row in found)
+    pending = sum(row.pending_minor for row in found)
+    return {
+        "label": "Available balance",
+        "value": format_money(available, currency).replace("-", "−"),
+        "note": f"{format_money(pending, currency)} on its way".replace("-", "−"),
+    }
 
 
 def _change(now: int, before: int) -> dict[str, Any]:

@@ -13,6 +13,7 @@ from django.test import Client
 from core.api import request_log
 from core.db import tenant_atomic
 from core.models import RequestLog
+from core.money import format_money
 from payments.acceptance.models import Payment, Refund
 from tenants.models import ApiKey
 from tests.factories import Tenants, make_merchant, make_tenants
@@ -89,6 +90,9 @@ def test_home_shows_todays_volume_and_the_newest_payments(shop: Tenants) -> None
     page = text_of(signed_in(shop).get("/"))
     assert "Volume today $40.00" in page
     assert "Payments today 2" in page
+    assert "Available balance $0.00" in page
+    net_minor = sum(row.amount_captured_minor - row.fee_minor for row in payments_of(shop))
+    assert f"{format_money(net_minor, 'USD')} on its way" in page
     assert "66.6 %" in page
     assert "$35.00" in page
 
