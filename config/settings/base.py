@@ -50,8 +50,6 @@ INSTALLED_APPS = [
     "django.contrib.postgres",
     "django.contrib.staticfiles",
     "django_otp",
-    "django_otp.plugins.otp_totp",
-    "django_otp.plugins.otp_static",
     "guardian",
     "django_htmx",
     "django_filters",
@@ -70,6 +68,7 @@ MIDDLEWARE = [
     "django.middleware.csrf.CsrfViewMiddleware",
     "django.contrib.auth.middleware.AuthenticationMiddleware",
     "django_otp.middleware.OTPMiddleware",
+    "tenants.middleware.SessionLimitsMiddleware",
     "django.contrib.messages.middleware.MessageMiddleware",
     "django.middleware.clickjacking.XFrameOptionsMiddleware",
     "csp.middleware.CSPMiddleware",
@@ -256,6 +255,8 @@ ALLOW_LOOPBACK_WEBHOOKS = env.bool("ALLOW_LOOPBACK_WEBHOOKS", default=False)
 STRIPE_API_BASE = env.str("STRIPE_API_BASE", default="https://api.stripe.com")
 SANDBOX_SETTLE_AFTER_S = env.int("SANDBOX_SETTLE_AFTER_S", default=5)
 PROVIDER_TIMEOUT_S = env.int("PROVIDER_TIMEOUT_S", default=20)
+#: Who may read /metrics from outside: a bearer token. Without one only private addresses may.
+METRICS_TOKEN = env.str("METRICS_TOKEN", default="")
 BENCH_FLOOR = env.bool("BENCH_FLOOR", default=False)
 MAX_BODY_BYTES = 262_144
 

@@ -22,12 +22,15 @@ class AcceptanceConfig(AppConfig):
 
     def ready(self) -> None:
         from notifications.catalogue import register_event_types
+        from notifications.realtime import register_document_checker
+        from payments.acceptance.selectors import payment_is_visible
         from payments.acceptance.services.disputes import dispute_notice
         from payments.acceptance.services.handlers import PaymentHandler, RefundHandler
         from payments.intents.documents import register_document
         from payments.intents.provider_events import register_dispute_handler
 
         register_event_types(_EVENTS)
+        register_document_checker("pay", payment_is_visible)
         register_dispute_handler(dispute_notice)
         register_document("payment", PaymentHandler())
         register_document("refund", RefundHandler())

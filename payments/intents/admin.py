@@ -11,12 +11,11 @@ from django.http import HttpRequest, HttpResponse
 
 from core import ids
 from core.admin import ReadOnlyAdmin, allowed, display, pretty_json, staff_action
-from core.db import after_commit
 from core.errors import NotFound
 from core.money import format_money
 from payments.intents.models import Intent
+from payments.intents.recovery import request_check
 from payments.intents.states import FINAL, IntentState
-from payments.intents.tasks import check
 
 _COLOURS: dict[str, str] = {
     IntentState.SETTLED: "success",
@@ -109,7 +108,7 @@ class IntentAdmin(ReadOnlyAdmin):
         icon="sync",
     )
     def ask_provider(self, request: HttpRequest, object_id: str) -> HttpResponse:
-        after_commit(lambda: check.delay(str(object_id)))
+        request_check(UUID(object_id))
         return self.done(request, object_id, "Asked. Reload in a few seconds.")
 
     def has_operate_permission(self, request: HttpRequest, object_id: Any = None) -> bool:

@@ -7,11 +7,12 @@ import uuid
 from typing import Final
 
 import structlog
+from celery import current_app
 from django.db import connection
 from django.utils import timezone
 
 from core.context import Actor
-from core.db import Scope, tenant_atomic
+from core.db import Scope, after_commit, tenant_atomic
 from payments.intents.channels import ChannelAnswer, Outcome, channel_named
 from payments.intents.models import Intent
 from payments.intents.services import intent_advance, intent_apply, intent_void
@@ -53,6 +54,11 @@ def intent_check(*, intent_id: uuid.UUID) -> Intent:
     if _has_not_arrived(intent, answer):
         return _repeat_or_give_up(intent)
     return intent_apply(intent=intent, answer=answer, actor=POLLER)
+
+
+def request_check(intent_id: uuid.UUID) -> None:
+    """Have a worker look at an intent as soon as the open transaction has committed."""
+    after_commit(lambda: current_app.send_task("intents.check", args=[str(intent_id)]))
 
 
 def _has_not_arrived(intent: Intent, answer: ChannelAnswer) -> bool:

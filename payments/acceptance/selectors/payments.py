@@ -16,7 +16,8 @@ from django.db.models import Count, Model, Q, QuerySet, Sum
 from django.db.models.functions import TruncDate
 
 from core import ids
-from core.db import current_scope
+from core.context import Actor
+from core.db import current_scope, tenant_atomic
 from core.errors import NotFound
 from payments.acceptance.models import Payment, PaymentEvent, Refund
 from payments.acceptance.states import PaymentStatus
@@ -112,6 +113,18 @@ def payment_get(*, payment_id: uuid.UUID, livemode: bool) -> Payment:
     if found is None:
         raise NotFound("There is no such payment.")
     return found
+
+
+def payment_is_visible(actor: Actor, public_id: str) -> bool:
+    """Whether the actor may watch the payment; opens a scope of its own (for websockets)."""
+    if "payments.read" not in actor.scopes:
+        return False
+    with tenant_atomic(actor.scope):
+        try:
+            payment_get(payment_id=ids.decode(Payment.PREFIX, public_id), livemode=actor.livemode)
+        except NotFound:
+            return False
+    return True
 
 
 def payment_events(*, payment_id: uuid.UUID) -> list[PaymentEvent]:

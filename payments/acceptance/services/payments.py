@@ -17,7 +17,7 @@ from core.idempotency import Claim
 from core.ids import new_id
 from core.unit import Writes
 from payments.acceptance.lock_objects import lock_payment
-from payments.acceptance.models import Customer, Payment, PaymentMethod
+from payments.acceptance.models import Payment, PaymentMethod
 from payments.acceptance.selectors import customer_get, payment_method_get
 from payments.acceptance.services.recording import move_payment, record_payment, save_payment
 from payments.acceptance.states import PaymentStateConflict, PaymentStatus
@@ -84,11 +84,10 @@ def payment_create(
     """
     check_may_take(seller, actor)
     payment = _build(draft, seller, actor, payment_id)
-    with tenant_atomic(Scope.merchant(seller.merchant_id)):
-        method = _check_references(draft, livemode=actor.livemode)
-        if method is not None:
-            payment.customer_id = payment.customer_id or method.customer_id
-        if not confirm:
+    scope = Scope.merchant(seller.merchant_id)
+    if not confirm:
+        with tenant_atomic(scope):
+            _check_references(payment, draft, actor)
             writes = Writes()
             writes.insert(payment)
             record_payment(
@@ -97,7 +96,11 @@ def payment_create(
             if claim is not None:
                 claim.finish(writes, payment)
             writes.flush()
-            return payment
+        return payment
+    method = None
+    if draft.customer_id or draft.payment_method_id:
+        with tenant_atomic(scope):
+            method = _check_references(payment, draft, actor)
     _require_source(payment)
 
     def write_document(writes: Writes, intent: Intent) -> Payment:
@@ -249,12 +252,16 @@ def _build(
     )
 
 
-def _check_references(draft: PaymentDraft, *, livemode: bool) -> PaymentMethod | None:
+def _check_references(payment: Payment, draft: PaymentDraft, actor: Actor) -> PaymentMethod | None:
+    """The saved method to charge; it and the customer must be the merchant's and fit together."""
     method = None
     if draft.payment_method_id is not None:
-        method = payment_method_get(payment_method_id=draft.payment_method_id, livemode=livemode)
+        method = payment_method_get(
+            payment_method_id=draft.payment_method_id, livemode=actor.livemode
+        )
+        payment.customer_id = draft.customer_id or method.customer_id
     if draft.customer_id is not None:
-        customer: Customer = customer_get(customer_id=draft.customer_id, livemode=livemode)
+        customer = customer_get(customer_id=draft.customer_id, livemode=actor.livemode)
         if method is not None and method.customer_id not in (None, customer.id):
             raise InvalidRequest(
                 "The payment method belongs to another customer.",
