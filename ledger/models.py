@@ -274,3 +274,30 @@ class CorrectionProposal(Entity):
                 name="ledger_correction_amount", condition=Q(amount_minor__gt=0)
             ),
         ]
+
+
+class ClusterNote(models.Model):
+    """What a TigerBeetle cluster does not hold of an account or transfer: names, dates, links.
+
+    Written before the cluster is asked, confirmed after its answer; the cluster is the truth.
+    """
+
+    id = models.UUIDField(primary_key=True)
+    kind = models.CharField(
+        max_length=8, choices=[("account", "Account"), ("transfer", "Transfer")]
+    )
+    body = models.JSONField()
+    noted_at = models.DateTimeField()
+    confirmed_at = models.DateTimeField(null=True)
+
+    class Meta:
+        indexes: ClassVar = [
+            models.Index(
+                fields=["noted_at"],
+                name="ledger_note_open",
+                condition=Q(confirmed_at__isnull=True),
+            ),
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.kind} {self.id}"

@@ -212,11 +212,14 @@ BEGIN
         END IF;
         IF n > 1 THEN
             -- A post or void may stand in the same batch as what it settles.
-            SELECT array_agg(x.first ORDER BY x.pos) INTO s_row FROM (
-                SELECT u.pos, (SELECT min(w.pos) FROM unnest(p_id) WITH ORDINALITY AS w (id, pos)
-                                WHERE w.id = u.pending)::int AS first
-                FROM unnest(p_pending) WITH ORDINALITY AS u (pending, pos)
-                WHERE p_pending && p_id) x;
+            IF v_previous IS NULL THEN
+                s_row := ledger_positions(p_pending, p_id);
+            ELSE
+                SELECT array_agg(x.first ORDER BY x.pos) INTO s_row FROM (
+                    SELECT u.pos, (SELECT min(w.pos) FROM unnest(p_id) WITH ORDINALITY AS w (id, pos)
+                                    WHERE w.id = u.pending)::int AS first
+                    FROM unnest(p_pending) WITH ORDINALITY AS u (pending, pos)) x;
+            END IF;
             v_row_state := array_fill(0, ARRAY[n]);
         END IF;
     END IF;
@@ -569,8 +572,9 @@ DECLARE
     v_id uuid; v_debit uuid; v_credit uuid; v_amount bigint; v_whole bigint; v_pending uuid;
     v_ledger int; v_code int; v_flags int; v_document uuid; v_effective date; v_corrects uuid;
     v_merchant uuid; v_reseller uuid; v_timestamp bigint; v_at timestamptz;
+    v_pending_flags int; v_inherited uuid; v_timeout int;
     h1 bigint; h2 bigint; h3 bigint; h4 bigint; h5 bigint; h6 bigint; h7 bigint; h8 bigint;
-    a record; d record; c record; p record;
+    a record; d record; c record;
     v_found int := 0;
     v_sound boolean;
 BEGIN
@@ -585,26 +589,32 @@ BEGIN
             v_ledger := p_ledger[1]; v_code := p_code[1];
         ELSE
             v_pending := p_pending[1];
-            SELECT * INTO p FROM ledger_transfer WHERE id = v_pending;
-            v_debit := p.debit_account_id; v_credit := p.credit_account_id;
-            v_ledger := p.ledger; v_code := p.code; v_whole := p.amount;
-            v_document := coalesce(v_document, p.document_id);
+        END IF;
+        v_role := current_setting('role', true);
+        IF v_role IN ('app_merchant', 'app_reseller') THEN
+            v_tenant := coalesce(nullif(current_setting('app.tenant', true), '')::uuid,
+                                 '00000000-0000-0000-0000-000000000000');
+        END IF;
+        IF v_pending IS NOT NULL THEN
+            -- A pending transfer never changes: it may be read before the locks.
+            SELECT t.debit_account_id, t.credit_account_id, t.amount, t.ledger, t.code, t.flags,
+                   t.document_id, t.booked_at, t.timeout_s
+              INTO v_debit, v_credit, v_whole, v_ledger, v_code, v_pending_flags, v_inherited,
+                   v_at, v_timeout
+              FROM ledger_transfer t WHERE t.id = v_pending;
+            IF v_document IS NULL THEN v_document := v_inherited; END IF;
             IF v_amount IS NULL THEN v_amount := v_whole; END IF;
-            v_sound := p.flags & 194 = 2 AND v_amount <= v_whole
+            v_sound := v_pending_flags & 194 = 2 AND v_amount <= v_whole
                 AND (v_flags = 4 OR v_amount = v_whole)
                 AND (p_debit[1] IS NULL OR p_debit[1] = v_debit)
                 AND (p_credit[1] IS NULL OR p_credit[1] = v_credit)
                 AND coalesce(p_ledger[1], 0) IN (0, v_ledger)
-                AND coalesce(p_code[1], 0) IN (0, v_code)
-                AND (p.timeout_s IS NULL
-                     OR p.booked_at + make_interval(secs => p.timeout_s) > clock_timestamp());
+                AND coalesce(p_code[1], 0) IN (0, v_code);
+            IF v_timeout > 0 AND v_at + make_interval(secs => v_timeout) <= clock_timestamp() THEN
+                v_sound := false;
+            END IF;
         END IF;
         IF v_sound THEN
-            v_role := current_setting('role', true);
-            IF v_role IN ('app_merchant', 'app_reseller') THEN
-                v_tenant := coalesce(nullif(current_setting('app.tenant', true), '')::uuid,
-                                     '00000000-0000-0000-0000-000000000000');
-            END IF;
             FOR a IN SELECT id, ledger, flags, merchant_id, reseller_id, debits_pending,
                             debits_posted, credits_pending, credits_posted, last_booked_at,
                             failed_before
@@ -619,7 +629,8 @@ BEGIN
             END LOOP;
         END IF;
         IF v_found = 2 THEN
-            v_sound := d.ledger = v_ledger AND c.ledger = v_ledger AND NOT a.failed_before
+            v_sound := v_sound AND d.ledger = v_ledger AND c.ledger = v_ledger
+                AND NOT a.failed_before
                 AND v_amount > 0 AND v_amount < huge AND v_code > 0
                 AND ((d.flags | c.flags) & 32) = 0
                 AND v_id > '00000000-0000-0000-0000-000000000000'

@@ -15,6 +15,7 @@ class Migration(migrations.Migration):
     operations = [
         ProtectTable("ledger_checkpointbalance", **_NO_TENANT),
         ProtectTable("ledger_checkpoint", **_NO_TENANT),
+        ProtectTable("ledger_clusternote", **_NO_TENANT),
         ProtectTable("ledger_integrityrun", **_NO_TENANT, worker="SELECT, INSERT"),
         ProtectTable(
             "ledger_correctionproposal",
