@@ -38,6 +38,7 @@ NAVIGATION: Final[tuple[tuple[str, tuple[tuple[str, str, str], ...]], ...]] = (
         (
             ("Payments", "payments", "admin:acceptance_payment_changelist"),
             ("Refunds", "undo", "admin:acceptance_refund_changelist"),
+            ("Checkout sessions", "shopping_cart", "admin:checkout_checkoutsession_changelist"),
             ("Intents", "swap_horiz", "admin:intents_intent_changelist"),
             ("Provider accounts", "account_balance", "admin:providers_provideraccount_changelist"),
         ),

@@ -155,8 +155,11 @@ CELERY_BEAT_SCHEDULE = {
         "intents.check_due": 10,
         "core.sweep_inbox": 15,
         "acceptance.release_due": 60,
+        "checkout.expire_due": 60,
         "providers.check_health": 60,
+        "ledger.expire_pending": 30,
         "core.purge_expired": 3600,
+        "ledger.verify": 3600,
     }.items()
 }
 

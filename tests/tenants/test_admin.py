@@ -14,7 +14,9 @@ from tenants.models import ApiKey, Merchant, RecoveryCode, TotpDevice, User
 from tests.factories import Tenants, make_tenants
 from tests.tenants.test_permission_table import browser_for
 
-READ_ONLY_APPS = {"core", "tenants", "ledger", "intents", "acceptance", "notifications"}
+READ_ONLY_APPS = {
+    "core", "tenants", "ledger", "intents", "acceptance", "checkout", "notifications",
+}  # fmt: skip
 
 
 @pytest.fixture(scope="module")
