@@ -10,6 +10,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from urllib.parse import quote, urlencode
 
 import psycopg
 from psycopg import sql
@@ -71,14 +72,22 @@ def ensure_roles(
             )
         )
         _ensure_database(conn, database)
-    parts = conninfo_to_dict(owner_dsn)
-    host = f"{parts.get('host', '127.0.0.1')}:{parts.get('port', '5432')}"
     with psycopg.connect(owner_dsn, dbname=database, autocommit=True) as conn:
         _prepare_schema(conn)
     return RoleUrls(
-        owner_url=f"postgresql://{OWNER}:{owner_password}@{host}/{database}",
-        login_url=f"postgresql://{LOGIN}:{login_password}@{host}/{database}",
+        owner_url=_address(owner_dsn, OWNER, owner_password, database),
+        login_url=_address(owner_dsn, LOGIN, login_password, database),
     )
+
+
+def _address(admin_dsn: str, user: str, password: str, database: str) -> str:
+    """The administrator's address for another account; host, port and TLS settings stay."""
+    parts = conninfo_to_dict(admin_dsn)
+    host = f"{parts.pop('host', '127.0.0.1')}:{parts.pop('port', '5432')}"
+    for own in ("user", "password", "dbname"):
+        parts.pop(own, None)
+    address = f"postgresql://{user}:{quote(password, safe='')}@{host}/{database}"
+    return f"{address}?{urlencode(parts)}" if parts else address
 
 
 def _check_rights(conn: psycopg.Connection) -> None:

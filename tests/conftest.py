@@ -24,6 +24,10 @@ _RUN = os.environ.get("TEST_RUN_ID") or secrets.token_hex(3)
 _WORKER = os.environ.get("PYTEST_XDIST_WORKER", "main")
 _TEMPLATE = f"test_{_RUN}_template"
 _DATABASE = f"test_{_RUN}_{_WORKER}"
+#: The roles belong to the whole server: where a platform shares it, `./dev test` hands over the
+#: passwords that it uses, so that making the roles again changes nothing for it.
+_LOGIN_PASSWORD = os.environ.get("DATABASE_LOGIN_PASSWORD", "app-test")
+_OWNER_PASSWORD = os.environ.get("DATABASE_OWNER_PASSWORD", "owner-test")
 
 
 def _set_environment() -> None:
@@ -41,7 +45,7 @@ def _set_environment() -> None:
 
     parts = conninfo_to_dict(os.environ["DATABASE_ADMIN_URL"])
     host = f"{parts.get('host', '127.0.0.1')}:{parts.get('port', '5432')}"
-    os.environ["DATABASE_URL"] = f"postgresql://merchantry_app:app-test@{host}/{_DATABASE}"
+    os.environ["DATABASE_URL"] = f"postgresql://merchantry_app:{_LOGIN_PASSWORD}@{host}/{_DATABASE}"
 
 
 _set_environment()
@@ -65,8 +69,8 @@ def _build_template() -> None:
         urls = ensure_roles(
             os.environ["DATABASE_ADMIN_URL"],
             database=building,
-            login_password="app-test",
-            owner_password="owner-test",
+            login_password=_LOGIN_PASSWORD,
+            owner_password=_OWNER_PASSWORD,
         )
         done = subprocess.run(
             [sys.executable, "manage.py", "migrate", "--verbosity", "0"],
@@ -125,7 +129,7 @@ def owner_dsn(database: str) -> str:
 
     parts = conninfo_to_dict(os.environ["DATABASE_ADMIN_URL"])
     host = f"{parts.get('host', '127.0.0.1')}:{parts.get('port', '5432')}"
-    return f"postgresql://merchantry_owner:owner-test@{host}/{database}"
+    return f"postgresql://merchantry_owner:{_OWNER_PASSWORD}@{host}/{database}"
 
 
 @pytest.fixture(scope="session")

@@ -102,7 +102,11 @@ _database["ENGINE"] = "django.db.backends.postgresql"
 _database["CONN_HEALTH_CHECKS"] = True
 # Persistent connections, one a thread: granian's worker threads are few and live long.
 _database["CONN_MAX_AGE"] = env.int("DATABASE_CONN_MAX_AGE", default=None)
-_database["OPTIONS"] = {"application_name": "merchantry", "connect_timeout": 5}
+_database["OPTIONS"] = {
+    "application_name": "merchantry",
+    "connect_timeout": 5,
+    **_database.get("OPTIONS", {}),
+}
 _database["DISABLE_SERVER_SIDE_CURSORS"] = True
 DATABASES = {"default": _database}
 DEFAULT_AUTO_FIELD = "django.db.models.BigAutoField"
