@@ -106,7 +106,7 @@ class Histories(RuleBasedStateMachine):
         ]
         self.sent += batch
 
-    def _transfer(self, r: random.Random, batch: list[TransferSpec]) -> TransferSpec:
+    def _transfer(self, r: random.Random, batch: list[TransferSpec]) -> TransferSpec:  # noqa: C901
         known = self.sent + batch
         booked = list(self.model.state.transfers.values())
         if known and r.random() < 0.12:

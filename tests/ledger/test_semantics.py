@@ -37,18 +37,27 @@ ZERO, ONES = UUID(int=0), UUID(int=2**128 - 1)
 WITHOUT_CLUSTER = "TigerBeetle is not tried: set TIGERBEETLE_ADDRESSES to run this half"
 
 
-@pytest.fixture(scope="module", params=["postgres", "tigerbeetle"])
+CLUSTER = os.environ.get("TIGERBEETLE_ADDRESSES", "")
+
+
+@pytest.fixture(scope="module", params=["postgres", *(["tigerbeetle"] if CLUSTER else [])])
 def ledger(request: Any) -> Iterator[Ledger]:
     if request.param == "postgres":
         yield PostgresLedger()
         return
-    addresses = os.environ.get("TIGERBEETLE_ADDRESSES")
-    if not addresses:
-        pytest.skip(WITHOUT_CLUSTER)
     from ledger.backends.tigerbeetle import TigerBeetleLedger
 
-    cluster = TigerBeetleLedger(addresses)
+    cluster = TigerBeetleLedger(CLUSTER)
     yield cluster
+    cluster.close()
+
+
+@pytest.mark.skipif(not CLUSTER, reason=WITHOUT_CLUSTER)
+def test_the_cluster_answers() -> None:
+    from ledger.backends.tigerbeetle import TigerBeetleLedger
+
+    cluster = TigerBeetleLedger(CLUSTER)
+    assert cluster.accounts([new_id()]) == []
     cluster.close()
 
 

@@ -1,0 +1,218 @@
+"""The ledger for the platform's staff: read-only; a correction takes two people."""
+
+from __future__ import annotations
+
+from typing import Any, ClassVar
+from uuid import UUID
+
+from django.contrib import admin
+from django.http import HttpRequest, HttpResponse
+from django.template.response import TemplateResponse
+from unfold.decorators import action
+
+from core.admin import ReadOnlyAdmin, actor_of, allowed, display, staff_action
+from core.money import format_money
+from ledger import corrections, selectors
+from ledger.chart import BY_CODE
+from ledger.flags import AccountFlags, TransferFlags
+from ledger.models import Account, AccountCode, CorrectionProposal, IntegrityRun, Transfer
+from ledger.serializers import code_name
+
+_STATES: dict[str, str] = {"proposed": "info", "booked": "success", "rejected": "warning"}
+_RUNS: dict[str, str] = {"sound": "success", "off": "danger"}
+
+
+@admin.register(Account)
+class AccountAdmin(ReadOnlyAdmin):
+    """Accounts with their balances."""
+
+    list_display = ("name", "shown_type", "shown_balance", "shown_pending", "closed", "livemode")
+    list_filter = ("livemode", "currency", "code")
+    search_fields = ("name", "=id", "=merchant_id", "=reseller_id")
+    ordering = ("-id",)
+    readonly_fields = ("shown_flags",)
+    actions_list: ClassVar[tuple[str, ...]] = ("trial_balance",)
+
+    @action(description="Trial balance", url_path="trial-balance", icon="balance")
+    def trial_balance(self, request: HttpRequest) -> HttpResponse:
+        """Sums by ledger and account code: debits equal credits in each ledger."""
+        livemode = request.GET.get("mode") == "live"
+        groups: dict[str, list[dict[str, Any]]] = {}
+        for line in selectors.trial_balance(livemode=livemode):
+            currency = selectors.currency_of(line.ledger)
+            groups.setdefault(currency, []).append(
+                {
+                    "title": BY_CODE[line.code].title if line.code in BY_CODE else line.code,
+                    "code": line.code,
+                    "accounts": line.accounts,
+                    "debits": format_money(line.debits_posted, currency),
+                    "credits": format_money(line.credits_posted, currency),
+                    "net_minor": line.debits_posted - line.credits_posted,
+                }
+            )
+        ledgers = [
+            {
+                "currency": currency,
+                "lines": lines,
+                "difference": format_money(sum(x["net_minor"] for x in lines), currency),
+                "sound": sum(x["net_minor"] for x in lines) == 0,
+            }
+            for currency, lines in groups.items()
+        ]
+        context = {
+            **self.admin_site.each_context(request),
+            "title": "Trial balance",
+            "opts": self.model._meta,
+            "ledgers": ledgers,
+            "livemode": livemode,
+            "last_run": IntegrityRun.objects.order_by("-started_at").first(),
+        }
+        return TemplateResponse(request, "ledger/admin_trial_balance.html", context)
+
+    @display(description="Type")
+    def shown_type(self, row: Account) -> str:
+        """The line of the chart."""
+        return selectors.account_title(row)
+
+    @display(description="Balance")
+    def shown_balance(self, row: Account) -> str:
+        """Posted, positive on the account's normal side."""
+        net = row.credits_posted - row.debits_posted
+        side = selectors.normal_side(row.code)
+        return format_money(net if side == "credit" else -net, row.currency)
+
+    @display(description="Pending")
+    def shown_pending(self, row: Account) -> str:
+        """Reserved debits and credits."""
+        debits = format_money(row.debits_pending, row.currency)
+        return f"− {debits} / + {format_money(row.credits_pending, row.currency)}"
+
+    @display(description="Flags")
+    def shown_flags(self, row: Account) -> str:
+        """The flags in words."""
+        return ", ".join(
+            f.name.replace("_", " ").lower() for f in AccountFlags(row.flags) if f.name
+        )
+
+
+@admin.register(AccountCode)
+class AccountCodeAdmin(ReadOnlyAdmin):
+    """The chart of accounts."""
+
+    list_display = ("code", "title", "kind", "normal_side")
+    ordering = ("code",)
+
+
+@admin.register(Transfer)
+class TransferAdmin(ReadOnlyAdmin):
+    """The journal."""
+
+    list_display = ("shown_id", "shown_code", "shown_amount", "shown_flags", "booked_at")
+    list_filter = ("code", "ledger")
+    search_fields = ("=id", "=document_id", "=debit_account_id", "=credit_account_id")
+    ordering = ("-id",)
+    readonly_fields = ("shown_flags", "shown_amount")
+    list_select_related = ("debit_account", "credit_account")
+    actions_detail = ("propose_reversal",)
+
+    def get_queryset(self, request: HttpRequest) -> Any:
+        """With its accounts; newest first by id, which the primary key serves."""
+        return super().get_queryset(request).select_related("debit_account", "credit_account")
+
+    def has_money_permission(self, request: HttpRequest, object_id: Any = None) -> bool:
+        """Finance alone."""
+        return allowed(request, corrections.PERMISSION)
+
+    @staff_action(
+        "Propose reversal",
+        permission="money",
+        question="A second person must confirm it before the opposite transfer is booked.",
+        icon="undo",
+    )
+    def propose_reversal(self, request: HttpRequest, object_id: str) -> HttpResponse:
+        """Propose the opposite transfer."""
+        proposal = corrections.reversal_propose(
+            actor=actor_of(request),
+            transfer_id=UUID(object_id),
+            reason=f"Reversal of {self.found(request, object_id)} from the admin",
+        )
+        return self.done(request, object_id, f"{proposal.public_id} waits for a second person.")
+
+    @display(description="Transfer")
+    def shown_id(self, row: Transfer) -> str:
+        """The public id."""
+        return row.public_id
+
+    @display(description="Why")
+    def shown_code(self, row: Transfer) -> str:
+        """The transfer's code in words."""
+        return code_name(row.code).replace("_", " ")
+
+    @display(description="Amount")
+    def shown_amount(self, row: Transfer) -> str:
+        """With its currency."""
+        return format_money(row.amount, selectors.currency_of(row.ledger))
+
+    @display(description="How")
+    def shown_flags(self, row: Transfer) -> str:
+        """The flags in words."""
+        names = [f.name.replace("_", " ").lower() for f in TransferFlags(row.flags) if f.name]
+        return ", ".join(names) or "posted"
+
+
+@admin.register(CorrectionProposal)
+class CorrectionProposalAdmin(ReadOnlyAdmin):
+    """Corrections that wait for a second person, and those that were decided."""
+
+    list_display = ("public_id", "shown_state", "shown_amount", "reason", "created_at")
+    list_filter = ("state",)
+    search_fields = ("=id", "reason")
+    ordering = ("-created_at",)
+    actions_detail = ("confirm", "reject")
+
+    def has_money_permission(self, request: HttpRequest, object_id: Any = None) -> bool:
+        """Finance alone."""
+        return allowed(request, corrections.PERMISSION)
+
+    @staff_action(
+        "Confirm",
+        permission="money",
+        question="The correction is booked at once and cannot be taken back but by another one.",
+        icon="check",
+    )
+    def confirm(self, request: HttpRequest, object_id: str) -> HttpResponse:
+        """Book it; only somebody else than its author may."""
+        found = corrections.correction_confirm(actor=actor_of(request), proposal_id=UUID(object_id))
+        return self.done(request, object_id, f"{found.public_id} is booked.")
+
+    @staff_action(
+        "Reject", permission="money", question="The proposal is closed without a booking."
+    )
+    def reject(self, request: HttpRequest, object_id: str) -> HttpResponse:
+        """Close it without a booking."""
+        found = corrections.correction_reject(actor=actor_of(request), proposal_id=UUID(object_id))
+        return self.done(request, object_id, f"{found.public_id} is rejected.")
+
+    @display(description="State", label=_STATES)
+    def shown_state(self, row: CorrectionProposal) -> str:
+        """The state as a coloured word."""
+        return row.state
+
+    @display(description="Amount")
+    def shown_amount(self, row: CorrectionProposal) -> str:
+        """With its currency."""
+        return format_money(row.amount_minor, selectors.currency_of(row.ledger))
+
+
+@admin.register(IntegrityRun)
+class IntegrityRunAdmin(ReadOnlyAdmin):
+    """Verifications of the books against the journal."""
+
+    list_display = ("started_at", "shown_outcome", "full", "transfers", "accounts", "fault")
+    list_filter = ("full",)
+    ordering = ("-started_at",)
+
+    @display(description="Books", label=_RUNS)
+    def shown_outcome(self, row: IntegrityRun) -> str:
+        """Sound, or off."""
+        return "sound" if row.sound else "off"

@@ -1,0 +1,199 @@
+"""Manual corrections: one person proposes, a second one confirms, the ledger books a new transfer.
+
+Nothing is ever changed or deleted: a correction is a transfer that names the one it corrects. Runs
+in the staff scope's open transaction.
+"""
+
+from __future__ import annotations
+
+from datetime import date
+from uuid import UUID
+
+from django.utils import timezone
+
+from core.context import Actor
+from core.errors import Conflict, InvalidRequest, NotFound, PermissionDenied
+from core.unit import Writes
+from ledger.chart import TransferCode, account_id
+from ledger.flags import TransferFlags
+from ledger.models import Account, CorrectionProposal, Transfer
+from ledger.services import TransferSpec, post_or_raise
+
+PERMISSION = "platform.money.write"
+
+
+def correction_propose(
+    *,
+    actor: Actor,
+    debit_account_id: UUID,
+    credit_account_id: UUID,
+    amount_minor: int,
+    reason: str,
+    corrects: UUID | None = None,
+    effective_on: date | None = None,
+) -> CorrectionProposal:
+    """Propose a transfer; nothing is booked.
+
+    Raises:
+        PermissionDenied: the actor may not touch money.
+        InvalidRequest: no reason, an amount that is not positive, accounts of two ledgers.
+        NotFound: no such account or transfer.
+    """
+    _require(actor)
+    accounts = {
+        a.id: a for a in Account.objects.filter(id__in=[debit_account_id, credit_account_id])
+    }
+    if len(accounts) != 2:
+        raise NotFound("A correction needs two different accounts that exist.")
+    ledgers = {a.ledger for a in accounts.values()}
+    if len(ledgers) != 1:
+        raise InvalidRequest(
+            "The accounts must be of one currency and mode.", code="ledgers_differ"
+        )
+    if amount_minor <= 0:
+        raise InvalidRequest("The amount must be more than zero.", param="amount")
+    if not reason.strip():
+        raise InvalidRequest("Say why: the reason stands in the audit log.", param="reason")
+    if corrects is not None and not Transfer.objects.filter(id=corrects).exists():
+        raise NotFound("There is no such transfer to correct.")
+    proposal = CorrectionProposal(
+        debit_account_id=debit_account_id,
+        credit_account_id=credit_account_id,
+        amount_minor=amount_minor,
+        ledger=ledgers.pop(),
+        corrects_id=corrects,
+        effective_on=effective_on,
+        reason=reason.strip()[:500],
+        proposed_by=actor.id,
+    )
+    writes = Writes()
+    writes.insert(proposal)
+    writes.audit(
+        actor=actor,
+        action="ledger.correction.proposed",
+        target=proposal.public_id,
+        after=_facts(proposal),
+    )
+    writes.flush()
+    return proposal
+
+
+def reversal_propose(*, actor: Actor, transfer_id: UUID, reason: str) -> CorrectionProposal:
+    """Propose the opposite of a booked transfer.
+
+    Raises:
+        NotFound: there is none.
+        InvalidRequest: it is pending or settles one (void or refund those), or moved nothing.
+    """
+    found = Transfer.objects.filter(id=transfer_id).first()
+    if found is None:
+        raise NotFound("There is no such transfer.")
+    if found.flags & (TransferFlags.PENDING | TransferFlags.VOID_PENDING | TransferFlags.EXPIRED):
+        raise InvalidRequest("Only what was posted can be reversed.", code="not_posted")
+    return correction_propose(
+        actor=actor,
+        debit_account_id=found.credit_account_id,
+        credit_account_id=found.debit_account_id,
+        amount_minor=found.amount,
+        reason=reason,
+        corrects=found.id,
+    )
+
+
+def correction_confirm(*, actor: Actor, proposal_id: UUID) -> CorrectionProposal:
+    """Book a proposal of somebody else's.
+
+    Raises:
+        PermissionDenied: it is the actor's own, or the actor may not touch money.
+        Conflict: it was decided before.
+        LedgerRefused: the ledger does not book it; the proposal stays open.
+    """
+    _require(actor)
+    proposal = _open(proposal_id)
+    if proposal.proposed_by == actor.id:
+        raise PermissionDenied(
+            "Whoever proposed a correction cannot confirm it. Ask a second person.",
+            code="second_person_required",
+        )
+    transfer_id = account_id(f"correction/{proposal.id}")
+    post_or_raise(
+        [
+            TransferSpec(
+                id=transfer_id,
+                debit=proposal.debit_account_id,
+                credit=proposal.credit_account_id,
+                amount_minor=proposal.amount_minor,
+                code=TransferCode.CORRECTION,
+                ledger=proposal.ledger,
+                corrects=proposal.corrects_id,
+                effective_on=proposal.effective_on,
+                document_id=proposal.id,
+            )
+        ]
+    )
+    proposal.transfer_id = transfer_id
+    return _decide(proposal, CorrectionProposal.State.BOOKED, actor)
+
+
+def correction_reject(*, actor: Actor, proposal_id: UUID) -> CorrectionProposal:
+    """Turn a proposal down (its author may withdraw it the same way).
+
+    Raises:
+        Conflict: it was decided before.
+    """
+    _require(actor)
+    return _decide(_open(proposal_id), CorrectionProposal.State.REJECTED, actor)
+
+
+def _require(actor: Actor) -> None:
+    if PERMISSION not in actor.scopes:
+        raise PermissionDenied("Corrections are for the platform's finance staff.")
+
+
+def _open(proposal_id: UUID) -> CorrectionProposal:
+    found = CorrectionProposal.objects.filter(id=proposal_id).first()
+    if found is None:
+        raise NotFound("There is no such proposal.")
+    if found.state != CorrectionProposal.State.PROPOSED:
+        raise Conflict(f"The proposal is {found.state} already.", code="already_decided")
+    return found
+
+
+def _decide(
+    proposal: CorrectionProposal, state: CorrectionProposal.State, actor: Actor
+) -> CorrectionProposal:
+    before = _facts(proposal)
+    proposal.state = state
+    proposal.decided_by = actor.id
+    proposal.decided_at = timezone.now()
+    writes = Writes()
+    writes.update(
+        proposal,
+        "state",
+        "decided_by",
+        "decided_at",
+        "transfer_id",
+        expect={"state": CorrectionProposal.State.PROPOSED},
+        what="The proposal",
+    )
+    writes.audit(
+        actor=actor,
+        action=f"ledger.correction.{state}",
+        target=proposal.public_id,
+        before=before,
+        after=_facts(proposal),
+    )
+    writes.flush()
+    return proposal
+
+
+def _facts(proposal: CorrectionProposal) -> dict[str, str | int | None]:
+    return {
+        "state": str(proposal.state),
+        "debit_account": str(proposal.debit_account_id),
+        "credit_account": str(proposal.credit_account_id),
+        "amount": proposal.amount_minor,
+        "corrects": str(proposal.corrects_id) if proposal.corrects_id else None,
+        "reason": proposal.reason,
+        "transfer": str(proposal.transfer_id) if proposal.transfer_id else None,
+    }
