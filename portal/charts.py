@@ -167,7 +167,7 @@ def _chart(
 
 def _summary(rows: tuple[Bucket, ...]) -> str:
     """What a chart says, in one sentence, for those who hear it."""
-    if not rows:
+    if not any(row.value for row in rows):
         return "No figures yet."
     top = max(rows, key=lambda bucket: bucket.value)
     return f"{rows[0].label} to {rows[-1].label}; highest on {top.label} with {top.text}."

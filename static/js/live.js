@@ -5,6 +5,9 @@
 
 const POLL_MS = 4000;
 const POLL_MAX_MS = 30000;
+// A page that keeps asking would keep its session alive for ever: when nobody is there, it rests, so that
+// the idle limit of the session counts as if the page were closed.
+const REST_AFTER_MS = 10 * 60 * 1000;
 const REFRESH_GAP_MS = 800; // a busy shop sends many messages a second
 const RETRY_MIN_MS = 1000;
 const RETRY_MAX_MS = 30000;
@@ -24,9 +27,16 @@ class LivePart {
     this.pending = false;
     this.connect();
     this.schedulePoll();
+    this.touchedAt = Date.now();
+    this.missed = false;
     document.addEventListener("visibilitychange", () => {
-      if (!document.hidden) this.refresh();
+      if (document.hidden) return;
+      this.touchedAt = Date.now();
+      this.refresh();
     });
+    for (const sign of ["pointermove", "pointerdown", "keydown", "wheel", "touchstart"]) {
+      document.addEventListener(sign, () => this.wake(), { passive: true });
+    }
   }
 
   connect() {
@@ -66,7 +76,21 @@ class LivePart {
     }, this.pollMs);
   }
 
+  wake() {
+    this.touchedAt = Date.now();
+    if (this.missed) {
+      this.missed = false;
+      this.show(this.socket?.readyState === WebSocket.OPEN ? "live" : "polling");
+      this.refresh();
+    }
+  }
+
   async refresh() {
+    if (Date.now() - this.touchedAt > REST_AFTER_MS) {
+      this.missed = true;
+      this.show("resting");
+      return;
+    }
     if (this.busy) {
       this.pending = true;
       return;
@@ -117,7 +141,7 @@ class LivePart {
   show(state) {
     if (!this.badge) return;
     this.badge.dataset.state = state;
-    this.badge.textContent = { live: "Live", polling: "Updating every few seconds", ended: "Signed out" }[state];
+    this.badge.textContent = { live: "Live", polling: "Updating every few seconds", resting: "Paused while you are away", ended: "Signed out" }[state];
   }
 
   stop() {

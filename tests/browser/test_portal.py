@@ -217,6 +217,27 @@ def test_without_a_websocket_the_page_asks_again(enter: SignIn) -> None:
     expect(page.get_by_role("link", name="€12.34")).to_be_visible(timeout=20_000)
 
 
+def test_a_page_that_nobody_looks_at_rests_so_that_its_session_can_end(enter: SignIn) -> None:
+    tenants = make_tenants(totp=True, default_currency="EUR")
+    page = enter(tenants)
+    page.route_web_socket(re.compile("/ws/"), lambda socket: socket.close(code=1011))
+    page.clock.install()
+    page.goto("/")
+    expect(page.get_by_text("No payments yet")).to_be_visible()
+    asked: list[str] = []
+    for _ in range(4):
+        page.clock.fast_forward(3 * 60 * 1000)
+        page.wait_for_timeout(400)
+    expect(page.get_by_text("Paused while you are away")).to_be_visible()
+    page.on("request", lambda request: asked.append(request.url))
+    page.clock.fast_forward(5 * 60 * 1000)
+    page.wait_for_timeout(400)
+    assert asked == []
+    take_payment(tenants, amount=1234, currency="EUR")
+    page.mouse.move(300, 300)
+    expect(page.get_by_role("link", name="€12.34")).to_be_visible()
+
+
 def test_filters_search_pages_and_export(enter: SignIn, shop: Tenants) -> None:
     page = enter(shop)
     page.goto("/payments")

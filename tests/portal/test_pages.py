@@ -11,11 +11,12 @@ import pytest
 from django.test import Client
 
 from core.api import request_log
-from core.db import tenant_atomic
+from core.db import Scope, tenant_atomic
 from core.models import RequestLog
 from core.money import format_money
+from core.unit import Writes
 from payments.acceptance.models import Payment, Refund
-from tenants.models import ApiKey
+from tenants.models import ApiKey, Membership
 from tests.factories import Tenants, make_merchant, make_tenants
 from tests.portal.support import signed_in, take_payment, text_of
 
@@ -437,3 +438,27 @@ def test_the_request_log_finds_a_call_by_its_id(shop: Tenants) -> None:
     other = signed_in(make_tenants(totp=True))
     found = other.get(f"/developers/requests?q={row.request_id}")
     assert "No request fits" in text_of(found)
+
+
+def test_a_person_of_two_tenants_changes_between_them() -> None:
+    tenants, other = make_tenants(totp=True), make_tenants()
+    user = tenants.users["merchant.owner"]
+    with tenant_atomic(Scope.staff()):
+        writes = Writes()
+        membership = Membership(
+            user=user,
+            level="merchant",
+            role="viewer",
+            reseller=other.reseller,
+            merchant=other.merchant,
+        )
+        writes.insert(membership)
+        writes.flush()
+    client = signed_in(tenants)
+    offered = client.get("/").content.decode()
+    value = f"{membership.id}.{other.merchant.id}"
+    assert f'value="{value}"' in offered
+    client.post("/settings/account", {"membership": value})
+    page = client.get("/team")
+    assert f"Who works in {other.merchant.name}" in text_of(page)
+    assert 'data-dialog-open="invite"' not in page.content.decode()
