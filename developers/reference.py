@@ -216,8 +216,12 @@ def _curl(path: str, method: str, raw: dict[str, Any], example: Any) -> str:
     lines = [f"curl $BASE{path}"]
     if method not in ("get", "post"):
         lines[0] = f"curl -X {method.upper()} $BASE{path}"
-    if raw.get("security"):
+    doors = {name for door in raw.get("security", []) for name in door}
+    if "apiKey" in doors:
         lines.append('-H "Authorization: Bearer $KEY"')
+    elif "signature" in doors:
+        lines += [f'-H "X-Merchantry-{name}: …"' for name in ("Key-Id", "Timestamp", "Nonce")]
+        lines.append('-H "X-Merchantry-Signature: v1=…"')
     if any(each["name"] == "Idempotency-Key" for each in raw.get("parameters", [])):
         lines.append('-H "Idempotency-Key: $(uuidgen)"')
     if example is not None:
