@@ -2,16 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from datetime import UTC, datetime, time
+from datetime import datetime
 from typing import Any, ClassVar
 from uuid import UUID
 
-from django.utils.dateparse import parse_date, parse_datetime
 from drf_spectacular.utils import OpenApiParameter, extend_schema
 from rest_framework.request import Request
 from rest_framework.response import Response
 
+from core.api.query import PAGE, known, moment_of
 from core.api.views import ApiView
 from core.db import tenant_atomic
 from core.errors import InvalidRequest
@@ -21,10 +20,6 @@ from ledger import selectors
 from ledger import serializers as shapes
 from ledger.chart import BY_NAME
 
-_PAGE = [
-    OpenApiParameter("limit", int, description="1 to 100; 25 by default."),
-    OpenApiParameter("cursor", str, description="`next_cursor` of the page before."),
-]
 _READ: dict[str, str] = {"GET": "ledger.read"}
 
 
@@ -39,7 +34,7 @@ class BalanceView(ApiView):
     )
     def get(self, request: Request) -> Response:
         """Pending, available and reserved money of the key's mode, by currency, in minor units."""
-        _known(self.query)
+        known(self.query)
         actor = self.actor
         with tenant_atomic(actor.scope):
             balances = selectors.balance_by_currency(actor=actor)
@@ -54,7 +49,7 @@ class AccountsView(ApiView):
         summary="List ledger accounts",
         tags=["Ledger"],
         parameters=[
-            *_PAGE,
+            *PAGE,
             OpenApiParameter("currency", str, description="ISO 4217 code."),
             OpenApiParameter("type", str, description="For example `merchant_pending`."),
         ],
@@ -62,7 +57,7 @@ class AccountsView(ApiView):
     )
     def get(self, request: Request) -> Response:
         """Your accounts in the key's mode, with their balances."""
-        query = _known(self.query, "limit", "cursor", "currency", "type")
+        query = known(self.query, "limit", "cursor", "currency", "type")
         currency = query.get("currency")
         kind = query.get("type")
         if kind is not None and kind not in BY_NAME:
@@ -97,7 +92,7 @@ class AccountView(ApiView):
     )
     def get(self, request: Request, account_id: str) -> Response:
         """An account with its balances, now or as of a past time."""
-        as_of = _moment(_known(self.query, "as_of"), "as_of")
+        as_of = moment_of(known(self.query, "as_of"), "as_of")
         with tenant_atomic(self.actor.scope):
             account = selectors.account_get(actor=self.actor, account_id=account_id)
             if as_of is not None:
@@ -117,7 +112,7 @@ class StatementView(ApiView):
         summary="Read an account's statement",
         tags=["Ledger"],
         parameters=[
-            *_PAGE,
+            *PAGE,
             OpenApiParameter("from", datetime, description="Booked from this time on."),
             OpenApiParameter("to", datetime, description="Booked before this time."),
         ],
@@ -125,14 +120,14 @@ class StatementView(ApiView):
     )
     def get(self, request: Request, account_id: str) -> Response:
         """The account's transfers with the balance after each, newest first."""
-        query = _known(self.query, "limit", "cursor", "from", "to")
+        query = known(self.query, "limit", "cursor", "from", "to")
         with tenant_atomic(self.actor.scope):
             account = selectors.account_get(actor=self.actor, account_id=account_id)
             page = selectors.statement_page(
                 account=account,
                 page=PageRequest.from_query(query),
-                since=_moment(query, "from"),
-                until=_moment(query, "to"),
+                since=moment_of(query, "from"),
+                until=moment_of(query, "to"),
             )
         side = selectors.normal_side(account.code)
         return Response(page.render(lambda line: shapes.statement_json(line, side=side)))
@@ -146,7 +141,7 @@ class TransfersView(ApiView):
         summary="List transfers",
         tags=["Ledger"],
         parameters=[
-            *_PAGE,
+            *PAGE,
             OpenApiParameter("account", str, description="Only this account's (`acc_…`)."),
             OpenApiParameter("document", UUID, description="Only this document's, oldest first."),
         ],
@@ -154,7 +149,7 @@ class TransfersView(ApiView):
     )
     def get(self, request: Request) -> Response:
         """Transfers on your accounts, newest first."""
-        query = _known(self.query, "limit", "cursor", "account", "document")
+        query = known(self.query, "limit", "cursor", "account", "document")
         with tenant_atomic(self.actor.scope):
             wanted = query.get("account")
             page = selectors.transfers_page(
@@ -184,35 +179,6 @@ class TransferView(ApiView):
             found = selectors.transfer_get(actor=self.actor, transfer_id=transfer_id)
             states = selectors.states_of([found])
         return Response(shapes.transfer_json(found, states))
-
-
-def _known(query: Mapping[str, str], *names: str) -> Mapping[str, str]:
-    for name in query:
-        if name not in names:
-            raise InvalidRequest(
-                f"Unknown parameter {name[:64]!r}.", code="parameter_unknown", param=name[:64]
-            )
-    return query
-
-
-def _moment(query: Mapping[str, str], name: str) -> datetime | None:
-    raw = query.get(name)
-    if raw is None:
-        return None
-    try:
-        moment = parse_datetime(raw)
-        day = None if moment else parse_date(raw)
-    except ValueError:
-        moment, day = None, None
-    if day is not None:
-        moment = datetime.combine(day, time.min, UTC)
-    if moment is None or moment.tzinfo is None:
-        raise InvalidRequest(
-            f"{name} must be an ISO 8601 time with its zone, such as 2026-01-31T00:00:00Z.",
-            code="parameter_invalid",
-            param=name,
-        )
-    return moment
 
 
 def _uuid(raw: str | None) -> Any:

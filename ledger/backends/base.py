@@ -6,9 +6,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from datetime import date, datetime
 from typing import Protocol
-from uuid import UUID
+from uuid import UUID, uuid5
 
-from ledger.chart import AccountRef
+from ledger.chart import AccountRef, TransferCode
 from ledger.flags import AccountFlags, TransferFlags
 from ledger.status import AccountStatus, TransferStatus
 
@@ -184,3 +184,31 @@ class Ledger(Protocol):
 
     def expire(self, *, limit: int = 8190) -> int:
         """Release pending transfers whose time is up; how many were."""
+
+
+def covered_by(
+    account: AccountRef, control: AccountRef, amount_minor: int, *, transfer_id: UUID
+) -> list[TransferSpec]:
+    """Two transfers to put before a third in one linked set, on an account without a limit.
+
+    The set fails (`exceeds_credits`) when the account's credits less debits, pending ones
+    included, do not cover the amount. `transfer_id` is that of the transfer they guard; theirs
+    are derived from it. (TigerBeetle's recipe "balance-conditional transfers".)
+    """
+    return [
+        TransferSpec(
+            id=uuid5(transfer_id, "condition"),
+            debit=account,
+            credit=control,
+            amount_minor=amount_minor,
+            code=TransferCode.CONDITION,
+            flags=TransferFlags.BALANCING_DEBIT,
+        ),
+        TransferSpec(
+            id=uuid5(transfer_id, "condition met"),
+            debit=control,
+            credit=account,
+            amount_minor=amount_minor,
+            code=TransferCode.CONDITION,
+        ),
+    ]

@@ -1,0 +1,239 @@
+"""The balance page and account statements in the portal, with exports that stream."""
+
+from __future__ import annotations
+
+import csv
+from collections.abc import Iterator
+from dataclasses import dataclass
+from datetime import UTC, date, datetime, time, timedelta
+from typing import Any, Final
+
+from django.http import HttpResponse, StreamingHttpResponse
+from django.http.response import HttpResponseBase
+from django.shortcuts import render
+from django.utils import timezone
+from django.utils.dateparse import parse_date
+
+from core import errors
+from core.db import Scope, tenant_atomic
+from core.ids import encode
+from core.money import format_money, to_major
+from core.pagination import PageRequest
+from ledger import selectors
+from ledger.chart import BY_NAME
+from ledger.models import Account, Transfer
+from ledger.pdf import pdf_pages
+from ledger.selectors import StatementLine
+from ledger.serializers import code_name, line_state
+from tenants.portal_base import PortalRequest, portal_view
+
+DAYS: Final = 30
+_AVAILABLE: Final = (BY_NAME["merchant_available"].code, BY_NAME["merchant_pending"].code)
+_PLOT_WIDTH, _PLOT_HEIGHT = 880, 200
+_HEADER: Final = (
+    "transfer", "booked_at", "effective_on", "what", "state", "currency", "amount", "balance",
+    "document",
+)  # fmt: skip
+
+
+@dataclass(frozen=True, slots=True)
+class Plot:
+    """A line over time in whole pixels, with the same figures as a table."""
+
+    width: int
+    height: int
+    points: str
+    zero_at: int
+    rows: list[tuple[date, str]]
+    summary: str
+
+
+@portal_view("balance.read")
+def balance_page(request: PortalRequest) -> HttpResponse:
+    """Pending, available and reserved money by currency, and the last 30 days of one of them."""
+    balances = selectors.balance_by_currency(actor=request.actor)
+    currencies = [b.currency for b in balances]
+    wanted = request.GET.get("currency", "").upper()
+    shown = wanted if wanted in currencies else next(iter(currencies), "")
+    accounts = list(selectors.accounts_visible(request.actor, shown).order_by("code", "id")[:200])
+    context = {
+        "balances": balances,
+        "currency": shown,
+        "plot": _plot(accounts, shown) if shown else None,
+        "accounts": [(a, selectors.account_title(a), _balance(a)) for a in accounts],
+    }
+    return render(request, "ledger/balance.html", context)
+
+
+@portal_view("ledger.read")
+def statement_page(request: PortalRequest, account_id: str) -> HttpResponse:
+    """One account's transfers with the balance after each, newest first."""
+    account = selectors.account_get(actor=request.actor, account_id=account_id)
+    since, until, problem = _span(request)
+    page = None
+    if not problem:
+        try:
+            page = selectors.statement_page(
+                account=account,
+                page=PageRequest.from_query(request.GET.dict()),
+                since=since,
+                until=until,
+            )
+        except errors.InvalidRequest as error:
+            problem = error.message
+    side = selectors.normal_side(account.code)
+    rows = [
+        {
+            "line": line,
+            "what": code_name(line.code).replace("_", " ").capitalize(),
+            "state": line_state(line.flags),
+            "signed_minor": _signed(line, side),
+            "balance_minor": line.balance.posted(normal_side=side),
+            "transfer": encode(Transfer.PREFIX, line.transfer),
+        }
+        for line in (page.items if page else [])
+    ]
+    context = {
+        "account": account,
+        "title": selectors.account_title(account),
+        "balance_minor": _balance(account),
+        "page": page,
+        "rows": rows,
+        "problem": problem,
+        "values": {"from": request.GET.get("from", ""), "to": request.GET.get("to", "")},
+        "filtered": bool(since or until),
+    }
+    return render(request, "ledger/statement.html", context, status=400 if problem else 200)
+
+
+@portal_view("ledger.read")
+def statement_export(request: PortalRequest, account_id: str, kind: str) -> HttpResponseBase:
+    """The filtered statement as CSV or PDF, streamed in bounded memory."""
+    account = selectors.account_get(actor=request.actor, account_id=account_id)
+    since, until, problem = _span(request)
+    if problem or kind not in ("csv", "pdf"):
+        return HttpResponse(
+            problem or "Statements come as csv or pdf.", status=400, content_type="text/plain"
+        )
+    name = f"statement-{account.public_id}-{timezone.now():%Y%m%d-%H%M%S}.{kind}"
+    pieces: Iterator[Any] = (
+        csv_lines(request.scope, account, since, until)
+        if kind == "csv"
+        else pdf_lines(request.scope, account, since, until)
+    )
+    return StreamingHttpResponse(
+        pieces,
+        content_type="text/csv; charset=utf-8" if kind == "csv" else "application/pdf",
+        headers={
+            "Content-Disposition": f'attachment; filename="{name}"',
+            "Cache-Control": "no-store",
+        },
+    )
+
+
+class _Line:
+    """A file that hands back what is written to it."""
+
+    def write(self, text: str) -> str:
+        return text
+
+
+def csv_lines(
+    scope: Scope, account: Account, since: datetime | None, until: datetime | None
+) -> Iterator[str]:
+    """The statement oldest first, amounts in major units; opens a scope of its own."""
+    writer = csv.writer(_Line())
+    yield writer.writerow(_HEADER)
+    side = selectors.normal_side(account.code)
+    with tenant_atomic(scope):
+        for line in selectors.statement_stream(account=account, since=since, until=until):
+            yield writer.writerow(
+                [
+                    encode(Transfer.PREFIX, line.transfer),
+                    line.booked_at.astimezone(UTC).isoformat().replace("+00:00", "Z"),
+                    line.effective_on or line.booked_at.date(),
+                    code_name(line.code),
+                    line_state(line.flags),
+                    account.currency,
+                    to_major(_signed(line, side), account.currency),
+                    to_major(line.balance.posted(normal_side=side), account.currency),
+                    line.document_id or "",
+                ]
+            )
+
+
+def pdf_lines(
+    scope: Scope, account: Account, since: datetime | None, until: datetime | None
+) -> Iterator[bytes]:
+    """The statement as a PDF; opens a scope of its own."""
+    side = selectors.normal_side(account.code)
+
+    def lines() -> Iterator[str]:
+        for line in selectors.statement_stream(account=account, since=since, until=until):
+            amount = f"{to_major(_signed(line, side), account.currency):,}"
+            balance = f"{to_major(line.balance.posted(normal_side=side), account.currency):,}"
+            when = line.booked_at.astimezone(UTC)
+            yield (
+                f"{when:%Y-%m-%d %H:%M:%S}  {code_name(line.code):<20} "
+                f"{line_state(line.flags):<9} {amount:>18} {balance:>20}"
+            )
+
+    columns = f"{'Booked (UTC)':<19}  {'What':<20} {'State':<9} {'Amount':>18} {'Balance':>20}"
+    heading = f"{selectors.account_title(account)} - {account.currency} - {account.public_id}"
+    with tenant_atomic(scope):
+        yield from pdf_pages(lines(), heading=heading, columns=columns)
+
+
+def _signed(line: StatementLine, side: str) -> int:
+    """What the line adds to the posted balance; reservations add nothing but are shown."""
+    return line.amount_minor if line.direction == side else -line.amount_minor
+
+
+def _balance(account: Account) -> int:
+    net = account.credits_posted - account.debits_posted
+    return net if selectors.normal_side(account.code) == "credit" else -net
+
+
+def _plot(accounts: list[Account], currency: str) -> Plot | None:
+    """Pending and available together at the end of each of the last days."""
+    ids = [a.id for a in accounts if a.code in _AVAILABLE]
+    if not ids:
+        return None
+    today = timezone.now().date()
+    days = [today - timedelta(days=DAYS - 1 - i) for i in range(DAYS)]
+    ends = [datetime.combine(day + timedelta(days=1), time.min, UTC) for day in days]
+    sums = dict.fromkeys(ends, 0)
+    for _, at, value in selectors.balances_at(ids, ends):
+        sums[at] += int(value)
+    values = [sums[end] for end in ends]
+    top, bottom = max(*values, 0), min(*values, 0)
+    span = top - bottom or 1
+
+    def y(value: int) -> int:
+        return _PLOT_HEIGHT * (top - value) // span
+
+    points = " ".join(
+        f"{_PLOT_WIDTH * i // (DAYS - 1)},{y(value)}" for i, value in enumerate(values)
+    )
+    rows = [(day, format_money(value, currency)) for day, value in zip(days, values, strict=True)]
+    summary = f"From {rows[0][1]} to {rows[-1][1]} in {DAYS} days."
+    return Plot(_PLOT_WIDTH, _PLOT_HEIGHT, points, y(0), rows, summary)
+
+
+def _span(request: PortalRequest) -> tuple[datetime | None, datetime | None, str]:
+    """The days of the filter, both included, in UTC; and what is wrong with them."""
+    found: list[datetime | None] = []
+    for name, label in (("from", "From"), ("to", "To")):
+        raw = request.GET.get(name, "")
+        try:
+            day = parse_date(raw) if raw else None
+        except ValueError:
+            day = None
+        if raw and day is None:
+            return None, None, f"{label} must be a day such as 2026-01-31."
+        moment = datetime.combine(day, time.min, UTC) if day else None
+        found.append(moment + timedelta(days=1) if moment and name == "to" else moment)
+    return found[0], found[1], ""
+
+
+__all__ = ["balance_page", "statement_export", "statement_page"]

@@ -1,0 +1,172 @@
+"""The ledger over HTTP: its own alone, exact figures, clear errors, exports that stream."""
+
+from __future__ import annotations
+
+import csv
+import io
+import re
+from typing import Any
+
+import pytest
+from django.test import Client
+
+from core.db import Scope, tenant_atomic
+from core.ids import encode, new_id
+from ledger.chart import MerchantBook, TransferCode
+from ledger.models import Account
+from ledger.pdf import pdf_pages
+from ledger.portal import csv_lines, pdf_lines
+from ledger.services import TransferFlags, TransferSpec, post_or_raise
+from tests.factories import Tenants, make_tenants
+
+
+@pytest.fixture(scope="module")
+def t() -> Tenants:
+    found = make_tenants()
+    fill(found)
+    return found
+
+
+def book_of(t: Tenants) -> MerchantBook:
+    return MerchantBook(t.merchant.id, t.reseller.id, "USD", False)
+
+
+def fill(t: Tenants) -> None:
+    book, provider = book_of(t), new_id()
+    moves = [
+        (book.provider_clearing(provider), book.pending, 10_000, TransferCode.PAYMENT),
+        (book.pending, book.platform_fee, 320, TransferCode.PLATFORM_FEE),
+        (book.pending, book.available, 5_000, TransferCode.AVAILABLE),
+        (book.available, book.reserve, 500, TransferCode.RESERVE_HOLD),
+    ]
+    with tenant_atomic(Scope.merchant(t.merchant.id)):
+        post_or_raise(
+            [
+                TransferSpec(id=new_id(), debit=d, credit=c, amount_minor=amount, code=code)
+                for d, c, amount, code in moves
+            ]
+        )
+
+
+def get(t: Tenants, path: str, **query: Any) -> tuple[int, Any]:
+    answer = Client().get(f"/v1/{path}", query, headers=t.headers(livemode=False))
+    body = answer.json()
+    return answer.status_code, body.get("data", body.get("error"))
+
+
+def test_the_balance_by_currency(t: Tenants) -> None:
+    status, data = get(t, "balance")
+    assert status == 200
+    assert data["balances"] == [
+        {"currency": "USD", "pending": 4680, "available": 4500, "reserved": 500}
+    ]
+
+
+def test_accounts_are_the_merchants_own(t: Tenants) -> None:
+    status, data = get(t, "ledger/accounts")
+    assert status == 200
+    assert {a["type"]: a["balance"] for a in data["items"]} == {
+        "merchant_pending": 4680,
+        "merchant_available": 4500,
+        "merchant_reserve": 500,
+    }
+
+
+def test_a_statement_has_running_balances_and_pages(t: Tenants) -> None:
+    account = encode("acc", book_of(t).pending.id)
+    _, first = get(t, f"ledger/accounts/{account}/statement", limit=2)
+    _, rest = get(t, f"ledger/accounts/{account}/statement", limit=2, cursor=first["next_cursor"])
+    assert [line["balance"] for line in first["items"]] == [4680, 9680]
+    assert [line["balance"] for line in rest["items"]] == [10_000]
+    assert rest["has_more"] is False
+
+
+def test_transfers_newest_first_and_one_by_its_id(t: Tenants) -> None:
+    _, data = get(t, "ledger/transfers")
+    assert [x["code"] for x in data["items"]] == [
+        "reserve_hold",
+        "available",
+        "platform_fee",
+        "payment",
+    ]
+    status, one = get(t, f"ledger/transfers/{data['items'][0]['id']}")
+    assert (status, one) == (200, data["items"][0])
+
+
+@pytest.mark.parametrize("path", ["ledger/accounts/{}", "ledger/accounts/{}/statement"])
+def test_another_merchants_account_does_not_exist(t: Tenants, path: str) -> None:
+    other = make_tenants()
+    status, error = get(other, path.format(encode("acc", book_of(t).pending.id)))
+    assert (status, error["code"]) == (404, "account_missing")
+
+
+def test_the_platforms_account_for_the_merchant_does_not_exist_for_it(t: Tenants) -> None:
+    status, _ = get(t, f"ledger/accounts/{encode('acc', book_of(t).platform_fee.id)}")
+    assert status == 404
+
+
+@pytest.mark.parametrize(
+    ("path", "query"),
+    [
+        ("ledger/accounts", {"cursor": "nonsense"}),
+        ("ledger/accounts", {"type": "nonsense"}),
+        ("ledger/accounts", {"currency": "XXX"}),
+        ("ledger/accounts", {"colour": "red"}),
+        ("ledger/transfers", {"cursor": "AAAA"}),
+        ("ledger/transfers", {"document": "1"}),
+        ("balance", {"x": "1"}),
+    ],
+)
+def test_bad_queries_are_refused(t: Tenants, path: str, query: dict[str, str]) -> None:
+    status, error = get(t, path, **query)
+    assert status == 400
+    assert error["type"] == "invalid_request_error"
+
+
+def test_the_csv_holds_every_line_with_its_balance(t: Tenants) -> None:
+    with tenant_atomic(t.scope):
+        account = Account.objects.get(id=book_of(t).pending.id)
+    rows = list(csv.DictReader(io.StringIO("".join(csv_lines(t.scope, account, None, None)))))
+    assert [(r["what"], r["amount"], r["balance"]) for r in rows] == [
+        ("payment", "100.00", "100.00"),
+        ("platform_fee", "-3.20", "96.80"),
+        ("available", "-50.00", "46.80"),
+    ]
+
+
+def test_the_pdf_is_whole_and_names_every_line(t: Tenants) -> None:
+    with tenant_atomic(t.scope):
+        account = Account.objects.get(id=book_of(t).pending.id)
+    data = b"".join(pdf_lines(t.scope, account, None, None))
+    assert data.startswith(b"%PDF-1.4")
+    assert data.count(b"46.80") == 1
+    start = int(re.search(rb"startxref\n(\d+)", data).group(1))  # type: ignore[union-attr]
+    assert data[start : start + 4] == b"xref"
+
+
+def test_a_long_pdf_is_made_page_by_page() -> None:
+    pieces = pdf_pages((f"line {i}" for i in range(100_000)), heading="h", columns="c")
+    largest = max(len(piece) for piece in pieces)
+    assert largest < 100_000
+
+
+def test_a_pending_transfer_says_so(t: Tenants) -> None:
+    other = make_tenants()
+    book = book_of(other)
+    document = new_id()
+    with tenant_atomic(Scope.merchant(other.merchant.id)):
+        post_or_raise(
+            [
+                TransferSpec(
+                    id=new_id(),
+                    debit=book.provider_clearing(new_id()),
+                    credit=book.pending,
+                    amount_minor=5,
+                    code=TransferCode.PAYMENT,
+                    flags=TransferFlags.PENDING,
+                    document_id=document,
+                )
+            ]
+        )
+    _, data = get(other, "ledger/transfers", document=str(document))
+    assert [x["state"] for x in data["items"]] == ["pending"]
