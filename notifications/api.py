@@ -2,16 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
-from datetime import UTC, datetime, timedelta
-from typing import Any, ClassVar
+from collections.abc import Callable
+from datetime import datetime, timedelta
+from typing import ClassVar
 
 from django.db import IntegrityError
-from django.utils.dateparse import parse_datetime
 from drf_spectacular.utils import OpenApiParameter, extend_schema
 from rest_framework.request import Request
 from rest_framework.response import Response
 
+from core.api.query import PAGE, known, moment_of
 from core.api.renderers import dump, success
 from core.api.views import ApiView
 from core.db import tenant_atomic
@@ -25,11 +25,6 @@ from notifications.payloads import event_json
 from notifications.selectors import DeliveryFilter, EventFilter
 from notifications.serializers import attempt_json, delivery_json, endpoint_json
 
-_PAGE = [
-    OpenApiParameter("limit", int, description="1 to 100; 25 by default."),
-    OpenApiParameter("cursor", str, description="`next_cursor` of the page before."),
-]
-
 
 class EventsView(ApiView):
     permissions: ClassVar[dict[str, str]] = {"GET": "events.read"}
@@ -39,7 +34,7 @@ class EventsView(ApiView):
         summary="List events",
         tags=["Events"],
         parameters=[
-            *_PAGE,
+            *PAGE,
             OpenApiParameter("type", str, description="An event type, or `payment.*`."),
             OpenApiParameter("object", str, description="The id of the object, e.g. `pay_…`."),
             OpenApiParameter("created_from", datetime, description="From this time on."),
@@ -52,12 +47,12 @@ class EventsView(ApiView):
 
         Every event stands here before its webhooks leave: reconcile from this list after an outage.
         """
-        query = _known(self.query, "limit", "cursor", *("type", "object"), *_SPAN)
+        query = known(self.query, "limit", "cursor", *("type", "object"), *_SPAN)
         wanted = EventFilter(
             event_type=query.get("type"),
             object_id=query.get("object"),
-            created_from=_moment(query, "created_from"),
-            created_to=_moment(query, "created_to"),
+            created_from=moment_of(query, "created_from"),
+            created_to=moment_of(query, "created_to"),
         )
         with tenant_atomic(self.actor.scope):
             page = selectors.events_page(
@@ -97,7 +92,7 @@ class EventResendView(ApiView):
         The `webhook-id` is the event's, as at first. 409 `no_endpoint` when no enabled endpoint
         wants the event.
         """
-        body = _known(self.body, "endpoint")
+        body = known(self.body, "endpoint")
         endpoint_id = body.get("endpoint")
         if endpoint_id is not None and not isinstance(endpoint_id, str):
             raise InvalidRequest("endpoint must be an id (we_…).", param="endpoint")
@@ -117,12 +112,12 @@ class EndpointsView(ApiView):
         operation_id="webhook_endpoints_list",
         summary="List webhook endpoints",
         tags=["Webhooks"],
-        parameters=_PAGE,
+        parameters=PAGE,
         responses=shapes.EndpointListSerializer,
     )
     def get(self, request: Request) -> Response:
         """The endpoints of the key's mode, newest first."""
-        query = _known(self.query, "limit", "cursor")
+        query = known(self.query, "limit", "cursor")
         with tenant_atomic(self.actor.scope):
             page = selectors.endpoints_page(actor=self.actor, page=PageRequest.from_query(query))
             return Response(page.render(endpoint_json))
@@ -141,7 +136,7 @@ class EndpointsView(ApiView):
         received; otherwise it is sent again after 5 s, 5 min, 30 min, 2 h, 5 h, 10 h, 14 h, 20 h
         and 24 h. 410 disables the endpoint.
         """
-        body = _known(self.body, "url", "events", "description")
+        body = known(self.body, "url", "events", "description")
         spec = services.endpoint_spec(
             url=body.get("url"), events=body.get("events"), description=body.get("description")
         )
@@ -178,7 +173,7 @@ class EndpointView(ApiView):
     )
     def patch(self, request: Request, endpoint_id: str) -> Response:
         """Change an endpoint. Disabling it cancels what is on its way; see the replay for that."""
-        body = _known(self.body, "url", "events", "description", "status")
+        body = known(self.body, "url", "events", "description", "status")
         spec = services.endpoint_spec(**{name: body[name] for name in body})
         changed = services.endpoint_update(actor=self.actor, endpoint_id=endpoint_id, spec=spec)
         return Response(endpoint_json(changed))
@@ -210,7 +205,7 @@ class EndpointRollSecretView(ApiView):
     )
     def post(self, request: Request, endpoint_id: str) -> Response:
         """Make a new secret, shown this once. For `overlap_hours` both secrets sign."""
-        hours = _known(self.body, "overlap_hours").get("overlap_hours", 24)
+        hours = known(self.body, "overlap_hours").get("overlap_hours", 24)
         if not isinstance(hours, int) or isinstance(hours, bool) or not 0 <= hours <= 168:
             raise InvalidRequest(
                 "overlap_hours must be a whole number from 0 to 168.", param="overlap_hours"
@@ -236,14 +231,14 @@ class EndpointReplayView(ApiView):
     )
     def post(self, request: Request, endpoint_id: str) -> Response:
         """Send the events of a span of time again, oldest first, at 20 a second."""
-        body = _known(self.body, "created_from", "created_to", "only_missing")
-        created_from = _moment(body, "created_from")
+        body = known(self.body, "created_from", "created_to", "only_missing")
+        created_from = moment_of(body, "created_from")
         if created_from is None:
             raise InvalidRequest("created_from is missing: since when?", param="created_from")
         only_missing = body.get("only_missing", True)
         if not isinstance(only_missing, bool):
             raise InvalidRequest("only_missing must be true or false.", param="only_missing")
-        created_to = _moment(body, "created_to")
+        created_to = moment_of(body, "created_to")
         return self.once(
             lambda: services.deliveries_replay(
                 actor=self.actor,
@@ -265,7 +260,7 @@ class DeliveriesView(ApiView):
         summary="List webhook deliveries",
         tags=["Webhooks"],
         parameters=[
-            *_PAGE,
+            *PAGE,
             OpenApiParameter("endpoint", str, description="Of this endpoint (`we_…`)."),
             OpenApiParameter("event", str, description="Of this event (`evt_…`)."),
             OpenApiParameter(
@@ -276,7 +271,7 @@ class DeliveriesView(ApiView):
     )
     def get(self, request: Request) -> Response:
         """The delivery log, newest first."""
-        query = _known(self.query, "limit", "cursor", "endpoint", "event", "state")
+        query = known(self.query, "limit", "cursor", "endpoint", "event", "state")
         wanted = DeliveryFilter(
             endpoint_id=query.get("endpoint"),
             event_id=query.get("event"),
@@ -307,34 +302,6 @@ class DeliveryView(ApiView):
 
 
 _SPAN = ("created_from", "created_to")
-
-
-def _known(given: Mapping[str, Any], *names: str) -> dict[str, Any]:
-    """The parameters, when all are known; a misspelt filter must not mean "everything"."""
-    for name in given:
-        if name not in names:
-            raise InvalidRequest(
-                f"There is no parameter {name[:64]!r} here. Known: {', '.join(names)}.",
-                code="parameter_unknown",
-                param=name[:64],
-            )
-    return dict(given)
-
-
-def _moment(given: Mapping[str, Any], name: str) -> datetime | None:
-    value = given.get(name)
-    if value is None or value == "":
-        return None
-    try:
-        # A plus sign that was not escaped in a query string arrives as a space.
-        moment = parse_datetime(value.replace(" ", "+")) if isinstance(value, str) else None
-    except ValueError:
-        moment = None
-    if moment is None or not 1970 < moment.year < 9999:
-        raise InvalidRequest(
-            f"{name} must be an ISO 8601 time, for example 2026-11-21T09:30:00Z.", param=name
-        )
-    return moment if moment.tzinfo else moment.replace(tzinfo=UTC)
 
 
 def _with_secret(

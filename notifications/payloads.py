@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from datetime import UTC, datetime
 from typing import Any, Final
 
 import orjson
 
 from core.models import OutboxEvent
+from core.times import iso
 
 MAX_WEBHOOK_BYTES: Final = 20_000
 
@@ -36,11 +36,3 @@ def webhook_body(event: OutboxEvent) -> bytes:
     if len(body) > MAX_WEBHOOK_BYTES:
         body = orjson.dumps({**content, "data": {"id": event.aggregate}, "truncated": True})
     return body
-
-
-def iso(moment: datetime | None) -> str | None:
-    """ISO 8601 in UTC with milliseconds and `Z`."""
-    if moment is None:
-        return None
-    text = moment.astimezone(UTC).isoformat(timespec="milliseconds")
-    return text.replace("+00:00", "Z")

@@ -21,7 +21,7 @@ from channels.layers import get_channel_layer
 
 from core.context import Actor
 from core.models import OutboxEvent
-from notifications.payloads import iso
+from core.times import iso
 
 log = structlog.get_logger(__name__)
 

@@ -9,8 +9,8 @@ from rest_framework import serializers
 from core.api.fields import StrictSerializer
 from core.ids import encode
 from core.models import OutboxEvent
+from core.times import iso
 from notifications.models import WebhookAttempt, WebhookDelivery, WebhookEndpoint
-from notifications.payloads import iso
 
 
 class EventSerializer(serializers.Serializer[Any]):

@@ -12,6 +12,7 @@ from rest_framework.request import Request
 from rest_framework.response import Response
 
 from core import ids
+from core.api.query import PAGE
 from core.api.views import ApiView
 from core.context import Actor
 from core.db import tenant_atomic
@@ -22,9 +23,6 @@ from tenants import selectors
 from tenants import serializers as shapes
 from tenants.models import ApiKey, Invitation, Membership, Merchant, TenantStatus
 from tenants.services import api_keys, merchants, sessions, team
-
-LIMIT = OpenApiParameter("limit", int, description="1 to 100, 25 by default.")
-CURSOR = OpenApiParameter("cursor", str, description="`next_cursor` of the page before.")
 
 
 def _ip(request: Request) -> str | None:
@@ -160,7 +158,7 @@ class ApiKeysView(SecretOnceView):
     @extend_schema(
         operation_id="api_keys_list",
         tags=["API keys"],
-        parameters=[LIMIT, CURSOR],
+        parameters=PAGE,
         responses={200: shapes.ApiKeyShape(many=True)},
     )
     def get(self, request: Request) -> Response:
@@ -299,7 +297,7 @@ class InvitationsView(ApiView):
     @extend_schema(
         operation_id="invitations_list",
         tags=["Team"],
-        parameters=[LIMIT, CURSOR],
+        parameters=PAGE,
         responses={200: shapes.InvitationShape(many=True)},
     )
     def get(self, request: Request) -> Response:
@@ -354,8 +352,7 @@ class MerchantsView(ApiView):
         operation_id="merchants_list",
         tags=["Merchants"],
         parameters=[
-            LIMIT,
-            CURSOR,
+            *PAGE,
             OpenApiParameter("status", str, enum=["pending", "active", "suspended", "closed"]),
             OpenApiParameter("search", str, description="Part of the name."),
         ],

@@ -7,7 +7,7 @@ from typing import Any
 from rest_framework import serializers
 
 from core import ids
-from core.api.renderers import timestamp
+from core.times import iso
 from tenants import selectors
 from tenants.models import ApiKey, Invitation, Merchant, Reseller, User
 from tenants.models.people import TENANT_ROLES
@@ -245,10 +245,10 @@ def api_key_data(key: ApiKey, *, text: str | None = None) -> dict[str, Any]:
         "replaced_by": ids.encode(ApiKey.PREFIX, key.replaced_by_id)
         if key.replaced_by_id
         else None,
-        "created_at": timestamp(key.created_at),
-        "expires_at": timestamp(key.expires_at) if key.expires_at else None,
-        "revoked_at": timestamp(key.revoked_at) if key.revoked_at else None,
-        "last_used_at": timestamp(key.last_used_at) if key.last_used_at else None,
+        "created_at": iso(key.created_at),
+        "expires_at": iso(key.expires_at) if key.expires_at else None,
+        "revoked_at": iso(key.revoked_at) if key.revoked_at else None,
+        "last_used_at": iso(key.last_used_at) if key.last_used_at else None,
     }
 
 
@@ -261,8 +261,8 @@ def member_data(member: selectors.Member) -> dict[str, Any]:
         "email": member.email,
         "name": member.name,
         "role": member.role,
-        "joined_at": timestamp(member.joined_at),
-        "last_login": timestamp(member.last_login) if member.last_login else None,
+        "joined_at": iso(member.joined_at),
+        "last_login": iso(member.last_login) if member.last_login else None,
     }
 
 
@@ -274,8 +274,8 @@ def invitation_data(row: Invitation) -> dict[str, Any]:
         "email": row.email,
         "role": row.role,
         "merchant": ids.encode(Merchant.PREFIX, row.merchant_id) if row.merchant_id else None,
-        "created_at": timestamp(row.created_at),
-        "expires_at": timestamp(row.expires_at),
+        "created_at": iso(row.created_at),
+        "expires_at": iso(row.expires_at),
     }
 
 
@@ -296,5 +296,5 @@ def merchant_data(row: Merchant) -> dict[str, Any]:
         "fee_bps": row.fee_bps,
         "fee_fixed": row.fee_fixed_minor,
         "reseller_share_bps": row.reseller_share_bps,
-        "created_at": timestamp(row.created_at),
+        "created_at": iso(row.created_at),
     }

@@ -11,15 +11,11 @@ from django.conf import settings
 from rest_framework.renderers import BaseRenderer
 
 from core.context import request_id
-
-
-def timestamp(value: dt.datetime) -> str:
-    """ISO 8601 in UTC with milliseconds: 2026-11-21T09:30:00.123Z."""
-    return value.astimezone(dt.UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
+from core.times import iso
 
 
 def meta() -> dict[str, str]:
-    return {"requestId": request_id(), "timestamp": timestamp(dt.datetime.now(dt.UTC))}
+    return {"requestId": request_id(), "timestamp": iso(dt.datetime.now(dt.UTC))}
 
 
 def success(data: Any) -> dict[str, Any]:

@@ -5,19 +5,12 @@ Amounts are integers in minor units of the `currency` beside them.
 
 from __future__ import annotations
 
-import datetime as dt
 import uuid
 from typing import Any
 
 from core import ids
+from core.times import iso
 from payments.acceptance.models import Customer, Payment, PaymentEvent, PaymentMethod, Refund
-
-
-def moment(value: dt.datetime | None) -> str | None:
-    """ISO 8601 in UTC with milliseconds, or None."""
-    if value is None:
-        return None
-    return value.astimezone(dt.UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
 
 
 def _ref(prefix: str, value: uuid.UUID | None) -> str | None:
@@ -57,10 +50,10 @@ def payment_json(payment: Payment) -> dict[str, Any]:
             else None
         ),
         "livemode": payment.livemode,
-        "created_at": moment(payment.created_at),
-        "updated_at": moment(payment.updated_at),
-        "completed_at": moment(payment.completed_at),
-        "available_at": moment(payment.available_at),
+        "created_at": iso(payment.created_at),
+        "updated_at": iso(payment.updated_at),
+        "completed_at": iso(payment.completed_at),
+        "available_at": iso(payment.available_at),
     }
 
 
@@ -94,8 +87,8 @@ def refund_json(refund: Refund) -> dict[str, Any]:
         ),
         "metadata": refund.metadata,
         "livemode": refund.livemode,
-        "created_at": moment(refund.created_at),
-        "updated_at": moment(refund.updated_at),
+        "created_at": iso(refund.created_at),
+        "updated_at": iso(refund.updated_at),
     }
 
 
@@ -109,7 +102,7 @@ def customer_json(customer: Customer) -> dict[str, Any]:
         "reference": customer.reference or None,
         "metadata": customer.metadata,
         "livemode": customer.livemode,
-        "created_at": moment(customer.created_at),
+        "created_at": iso(customer.created_at),
     }
 
 
@@ -126,7 +119,7 @@ def payment_method_json(method: PaymentMethod) -> dict[str, Any]:
             "exp_year": method.exp_year,
         },
         "livemode": method.livemode,
-        "created_at": moment(method.created_at),
+        "created_at": iso(method.created_at),
     }
 
 
@@ -139,5 +132,5 @@ def event_json(event: PaymentEvent) -> dict[str, Any]:
         "amount": event.amount_minor,
         "actor": {"kind": event.actor_kind, "label": event.actor_label},
         "message": event.message or None,
-        "created_at": moment(event.created_at),
+        "created_at": iso(event.created_at),
     }

@@ -11,6 +11,7 @@ from rest_framework.request import Request
 from rest_framework.response import Response
 
 from core import ids
+from core.api.query import PAGE, known
 from core.api.views import ApiView
 from core.db import tenant_atomic
 from core.errors import InvalidRequest
@@ -78,14 +79,13 @@ class CheckoutSessionsView(ApiView):
             OpenApiParameter("status", str, enum=SessionStatus.values),
             OpenApiParameter("reference", str),
             OpenApiParameter("customer", str),
-            OpenApiParameter("limit", int, description="1 to 100, 25 by default."),
-            OpenApiParameter("cursor", str),
+            *PAGE,
         ],
         responses={200: shapes.SessionPage},
     )
     def get(self, request: Request) -> Response:
         """List checkout sessions, newest first."""
-        query = self.query
+        query = known(self.query, "status", "reference", "customer", "limit", "cursor")
         status = query.get("status", "")
         if status and status not in SessionStatus.values:
             raise InvalidRequest(

@@ -7,8 +7,8 @@ from typing import Any
 
 from core import ids
 from core.money import format_money
+from core.times import iso
 from payments.acceptance.models import Payment
-from payments.acceptance.representations import moment
 from payments.acceptance.states import PaymentStatus
 from payments.checkout.models import CheckoutSession
 from payments.checkout.selectors import PayerView, effective_status, payer_status
@@ -44,10 +44,10 @@ def session_json(session: CheckoutSession, *, url: str = "") -> dict[str, Any]:
         "success_url": session.success_url or None,
         "cancel_url": session.cancel_url or None,
         "livemode": session.livemode,
-        "created_at": moment(session.created_at),
-        "expires_at": moment(session.expires_at),
-        "completed_at": moment(session.completed_at),
-        "canceled_at": moment(session.canceled_at),
+        "created_at": iso(session.created_at),
+        "expires_at": iso(session.expires_at),
+        "completed_at": iso(session.completed_at),
+        "canceled_at": iso(session.canceled_at),
     }
 
 

@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-import datetime as dt
 from collections.abc import Callable, Mapping
 from typing import Any
 
-from django.utils.dateparse import parse_date, parse_datetime
 from rest_framework.response import Response
 
 from core.api.errors import render_error
@@ -14,7 +12,6 @@ from core.api.renderers import dump, success
 from core.api.views import ApiView
 from core.errors import AppError, CardError, InvalidRequest
 from core.idempotency import Claim
-from core.money import parse_amount
 from payments.acceptance.models import Payment, Refund
 from payments.acceptance.representations import payment_json, refund_json
 from payments.acceptance.states import PaymentStatus, RefundStatus
@@ -78,41 +75,6 @@ def refund_failed(refund: Refund) -> CardError:
         code=refund.failure_code or "refund_failed",
         details={"refund": refund_json(refund)},
     )
-
-
-def moment_of(query: Mapping[str, str], name: str, *, end: bool = False) -> dt.datetime | None:
-    """An ISO 8601 date or time from a query; a bare date as an end means the end of that day.
-
-    Raises:
-        InvalidRequest: neither.
-    """
-    text = query.get(name)
-    if not text:
-        return None
-    try:
-        # A "+" of an offset arrives as a space when the caller did not encode it.
-        value = parse_datetime(text.replace(" ", "+")) if "T" in text else None
-        day = parse_date(text) if value is None else None
-    except ValueError:
-        value = day = None
-    if day is not None:
-        value = dt.datetime.combine(day, dt.time.max if end else dt.time.min, dt.UTC)
-    if value is None:
-        raise InvalidRequest(
-            f"{name} must be a date (2026-11-21) or a time (2026-11-21T09:30:00Z).",
-            code="parameter_invalid",
-            param=name,
-        )
-    return value if value.tzinfo else value.replace(tzinfo=dt.UTC)
-
-
-def amount_of(query: Mapping[str, str], name: str) -> int | None:
-    """A whole number of minor units from a query."""
-    text = query.get(name)
-    if not text:
-        return None
-    number = int(text) if text.isascii() and text.isdigit() and len(text) < 16 else text
-    return parse_amount(number, param=name, minimum=0)
 
 
 def expansions(query: Mapping[str, str], allowed: set[str]) -> set[str]:

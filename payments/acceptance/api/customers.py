@@ -10,6 +10,7 @@ from rest_framework.request import Request
 from rest_framework.response import Response
 
 from core import ids
+from core.api.query import PAGE, known
 from core.api.renderers import dump, success
 from core.api.views import ApiView
 from core.db import tenant_atomic
@@ -33,8 +34,6 @@ from payments.acceptance.services import (
     payment_method_detach,
 )
 
-_PAGE = [OpenApiParameter("limit", int), OpenApiParameter("cursor", str)]
-
 
 class CustomersView(ApiView):
     """Create and list customers."""
@@ -47,13 +46,13 @@ class CustomersView(ApiView):
         parameters=[
             OpenApiParameter("email", str),
             OpenApiParameter("reference", str),
-            *_PAGE,
+            *PAGE,
         ],
         responses={200: shapes.CustomerPage},
     )
     def get(self, request: Request) -> Response:
         """List customers, newest first."""
-        query = self.query
+        query = known(self.query, "email", "reference", "limit", "cursor")
         page = PageRequest.from_query(query)
         with tenant_atomic(self.actor.scope):
             rows = customers(
@@ -123,12 +122,12 @@ class PaymentMethodsView(ApiView):
 
     @extend_schema(
         operation_id="payment_methods_list",
-        parameters=[OpenApiParameter("customer", str, required=True), *_PAGE],
+        parameters=[OpenApiParameter("customer", str, required=True), *PAGE],
         responses={200: shapes.PaymentMethodPage},
     )
     def get(self, request: Request) -> Response:
         """List a customer's saved methods, newest first."""
-        query = self.query
+        query = known(self.query, "customer", "limit", "cursor")
         if not query.get("customer"):
             raise InvalidRequest(
                 "Name the customer: ?customer=cus_…", code="parameter_missing", param="customer"

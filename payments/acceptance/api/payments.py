@@ -9,15 +9,17 @@ from rest_framework.request import Request
 from rest_framework.response import Response
 
 from core import ids
+from core.api.query import PAGE, amount_of, known, moment_of
 from core.api.views import ApiView
 from core.db import tenant_atomic
 from core.errors import InvalidRequest
 from core.idempotency import Claim
 from core.pagination import PageRequest, paginate
+from core.times import iso
 from payments.acceptance import serializers as shapes
-from payments.acceptance.api.base import MoneyView, amount_of, expansions, moment_of
+from payments.acceptance.api.base import MoneyView, expansions
 from payments.acceptance.models import Payment
-from payments.acceptance.representations import event_json, moment, payment_json
+from payments.acceptance.representations import event_json, payment_json
 from payments.acceptance.selectors import (
     PaymentFilter,
     customer_get,
@@ -36,6 +38,21 @@ from payments.acceptance.services import (
 )
 from payments.acceptance.states import PaymentStatus
 
+#: What a list of payments can be narrowed by.
+FILTERS = (
+    "status",
+    "created_from",
+    "created_to",
+    "amount_min",
+    "amount_max",
+    "customer",
+    "merchant",
+    "reference",
+    "last4",
+    "email",
+    "currency",
+    "search",
+)
 _EXPANDABLE = {"events", "attempts", "ledger"}
 EXAMPLE = OpenApiExample(
     "A card payment",
@@ -60,15 +77,15 @@ def _filters() -> list[OpenApiParameter]:
         "last4": "The last four digits of the card.",
         "email": "The customer's e-mail.",
         "currency": "ISO 4217 code.",
-        "cursor": "`next_cursor` of the page before.",
+        "merchant": "One merchant's payments (for callers that see several).",
+        "search": "An id, a reference, the last four digits or an e-mail.",
     }
     parameters = [OpenApiParameter(name, str, description=text) for name, text in texts.items()]
     parameters += [
         OpenApiParameter(name, int, description="Minor units.")
         for name in ("amount_min", "amount_max")
     ]
-    parameters.append(OpenApiParameter("limit", int, description="1 to 100, 25 by default."))
-    return parameters
+    return [*parameters, *PAGE]
 
 
 class _PaymentOperation(MoneyView):
@@ -91,7 +108,7 @@ class PaymentsView(_PaymentOperation):
     )
     def get(self, request: Request) -> Response:
         """List payments, newest first."""
-        query = self.query
+        query = known(self.query, *FILTERS, "limit", "cursor")
         wanted = payment_filter(query, livemode=self.actor.livemode)
         page = PageRequest.from_query(query)
         with tenant_atomic(self.actor.scope):
@@ -281,5 +298,5 @@ def _attempt(intent: Any) -> dict[str, Any]:
         "state": intent.state,
         "provider_id": intent.external_id or None,
         "failure": failure if intent.failure_code else None,
-        "created_at": moment(intent.created_at),
+        "created_at": iso(intent.created_at),
     }

@@ -9,6 +9,7 @@ from rest_framework.request import Request
 from rest_framework.response import Response
 
 from core import ids
+from core.api.query import PAGE, known
 from core.api.views import ApiView
 from core.db import tenant_atomic
 from core.idempotency import Claim
@@ -31,14 +32,13 @@ class RefundsView(MoneyView):
         operation_id="refunds_list",
         parameters=[
             OpenApiParameter("payment", str, description="The refunds of one payment."),
-            OpenApiParameter("limit", int),
-            OpenApiParameter("cursor", str),
+            *PAGE,
         ],
         responses={200: shapes.RefundPage},
     )
     def get(self, request: Request) -> Response:
         """List refunds, newest first."""
-        query = self.query
+        query = known(self.query, "payment", "limit", "cursor")
         payment = query.get("payment")
         page = PageRequest.from_query(query)
         payment_id = ids.decode("pay", payment) if payment else None

@@ -12,8 +12,8 @@ from core import ids
 from core.api.views import ApiView
 from core.errors import InvalidRequest
 from core.ratelimit import Rate
+from core.times import iso
 from payments.acceptance import serializers as shapes
-from payments.acceptance.representations import moment
 from payments.providers.sandbox.vault import CardInput, tokenize
 
 
@@ -82,7 +82,7 @@ class TokensView(ApiView):
                     "funding": token.funding,
                 },
                 "livemode": False,
-                "expires_at": moment(token.expires_at),
+                "expires_at": iso(token.expires_at),
             },
             status=201,
         )
