@@ -293,7 +293,13 @@ def _lines(sql: str, params: dict[str, Any]) -> list[StatementLine]:
         cursor.execute(sql, params)
         return [
             StatementLine(
-                *row[:7],
+                transfer=row[0],
+                booked_at=row[1],
+                effective_on=row[2],
+                direction=row[3],
+                amount_minor=row[4],
+                counterpart=row[5],
+                code=row[6],
                 flags=TransferFlags(row[7]),
                 document_id=row[8],
                 balance=Balance(*(value or 0 for value in row[9:])),
