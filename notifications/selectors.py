@@ -4,7 +4,10 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from datetime import datetime
+from typing import Any
 from uuid import UUID
+
+from django.db.models import QuerySet
 
 from core.context import Actor
 from core.errors import InvalidRequest, NotFound
@@ -104,15 +107,26 @@ def endpoint_get(*, actor: Actor, endpoint_id: str, lock: bool = False) -> Webho
     return found
 
 
+def _require_own(rows: QuerySet[Any], actor: Actor, param: str) -> None:
+    """Raise NotFound unless a row is the actor's; endpoints that were deleted count."""
+    if not rows.filter(merchant_id=owner_of(actor), livemode=actor.livemode).exists():
+        raise NotFound(f"There is no such {param}.", param=param)
+
+
 def deliveries_page(
     *, actor: Actor, wanted: DeliveryFilter, page: PageRequest
 ) -> Page[WebhookDelivery]:
     """Deliveries, newest first. A cursor page over an index; nothing is counted."""
     rows = WebhookDelivery.objects.filter(merchant_id=owner_of(actor), livemode=actor.livemode)
     if wanted.endpoint_id:
-        rows = rows.filter(endpoint_id=decode(WebhookEndpoint.PREFIX, wanted.endpoint_id))
+        endpoint_id = decode(WebhookEndpoint.PREFIX, wanted.endpoint_id)
+        rows = rows.filter(endpoint_id=endpoint_id)
+        _require_own(WebhookEndpoint.objects.filter(id=endpoint_id), actor, "endpoint")
     if wanted.event_id:
-        rows = rows.filter(event_id=decode(OutboxEvent.PREFIX, wanted.event_id))
+        event_id = decode(OutboxEvent.PREFIX, wanted.event_id)
+        rows = rows.filter(event_id=event_id)
+        if not rows.exists():  # the log of deliveries outlives the events
+            _require_own(OutboxEvent.objects.filter(id=event_id), actor, "event")
     if wanted.state:
         if wanted.state not in WebhookDelivery.State.values:
             raise InvalidRequest(

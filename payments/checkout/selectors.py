@@ -14,6 +14,7 @@ from core.context import Actor
 from core.db import Scope, fetch_one, tenant_atomic
 from core.errors import InvalidRequest, NotFound
 from payments.acceptance.models import Payment
+from payments.acceptance.selectors import customer_get
 from payments.acceptance.selectors.payments import in_scope
 from payments.acceptance.states import PaymentStatus
 from payments.checkout.models import CheckoutAttempt, CheckoutSession
@@ -173,6 +174,7 @@ def sessions(
     if reference:
         rows = rows.filter(reference=reference)
     if customer_id is not None:
+        customer_get(customer_id=customer_id, livemode=livemode)
         rows = rows.filter(customer_id=customer_id)
     return rows
 
