@@ -335,6 +335,62 @@ def test_another_merchants_objects_do_not_exist(api: Api) -> None:
     assert foreign.get(f"/v1/customers/{customer['id']}").json()["data"]["email"]
 
 
+def test_another_merchants_settings_and_books_do_not_exist(api: Api) -> None:
+    """Webhooks, events, keys, checkout sessions and ledger accounts of a neighbour."""
+    foreign = new_api()
+    payment = foreign.pay(amount=1_000).json()["data"]
+    endpoint = foreign.post(
+        "/v1/webhook_endpoints", {"url": "https://93.184.215.14/hook", "events": ["*"]}
+    ).json()["data"]
+    event = foreign.get("/v1/events").json()["data"]["items"][0]
+    session = foreign.post("/v1/checkout/sessions", {"amount": 100, "currency": "EUR"})
+    session_id = session.json()["data"]["id"]
+    customer = foreign.post("/v1/customers", {"email": "eve@example.com"}).json()["data"]["id"]
+    account = foreign.get("/v1/ledger/accounts").json()["data"]["items"][0]
+    transfer = foreign.get("/v1/ledger/transfers").json()["data"]["items"][0]
+    mine = api.post(
+        "/v1/webhook_endpoints", {"url": "https://93.184.215.14/mine", "events": ["*"]}
+    ).json()["data"]
+    before, theirs = counts(api), counts(foreign)
+    one = f"/v1/webhook_endpoints/{endpoint['id']}"
+    probes = [
+        api.get(one),
+        api.call("PATCH", one, {"events": ["payment.*"]}),
+        api.call("DELETE", one),
+        api.post(f"{one}/roll_secret"),
+        api.post(f"{one}/replay", {"created_from": "2026-01-01T00:00:00Z"}),
+        api.get(f"/v1/events/{event['id']}"),
+        api.post(f"/v1/events/{event['id']}/resend"),
+        api.post(f"/v1/events/{event['id']}/resend", {"endpoint": mine["id"]}),
+        foreign.post(f"/v1/events/{event['id']}/resend", {"endpoint": mine["id"]}),
+        api.get(f"/v1/webhook_deliveries?endpoint={endpoint['id']}"),
+        api.get(f"/v1/webhook_deliveries?event={event['id']}"),
+        api.get(f"/v1/checkout/sessions/{session_id}"),
+        api.post(f"/v1/checkout/sessions/{session_id}/expire"),
+        api.post("/v1/checkout/sessions", {"amount": 100, "currency": "EUR", "customer": customer}),
+        api.get(f"/v1/checkout/sessions?customer={customer}"),
+        api.get(f"/v1/ledger/accounts/{account['id']}"),
+        api.get(f"/v1/ledger/accounts/{account['id']}/statement"),
+        api.get(f"/v1/ledger/transfers/{transfer['id']}"),
+        api.get(f"/v1/ledger/transfers?account={account['id']}"),
+    ]
+    wrong = [
+        (
+            answer.request["REQUEST_METHOD"],
+            answer.request["PATH_INFO"],
+            answer.request["QUERY_STRING"],
+            answer.status_code,
+        )
+        for answer in probes
+        if answer.status_code != 404
+    ]
+    assert wrong == []
+    assert api.get(f"/v1/events?object={payment['id']}").json()["data"]["items"] == []
+    assert (counts(api), counts(foreign)) == (before, theirs)
+    still = foreign.get(one).json()["data"]
+    assert (still["status"], still["events"]) == ("enabled", ["*"])
+
+
 def test_test_and_live_mode_never_mix(api: Api) -> None:
     made = api.pay(amount=700).json()["data"]
     live = Api(api.tenants, livemode=True)
