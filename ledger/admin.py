@@ -33,7 +33,9 @@ class AccountAdmin(ReadOnlyAdmin):
     readonly_fields = ("shown_flags",)
     actions_list: ClassVar[tuple[str, ...]] = ("trial_balance",)
 
-    @action(description="Trial balance", url_path="trial-balance", icon="balance")
+    @action(  # type: ignore[untyped-decorator]
+        description="Trial balance", url_path="trial-balance", icon="balance"
+    )
     def trial_balance(self, request: HttpRequest) -> HttpResponse:
         """Sums by ledger and account code: debits equal credits in each ledger."""
         livemode = request.GET.get("mode") == "live"

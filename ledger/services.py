@@ -44,7 +44,7 @@ from ledger.backends.wire import (
 )
 from ledger.chart import AccountRef, MerchantBook, TransferCode, account_id, ledger_number
 from ledger.flags import AccountFlags, TransferFlags
-from ledger.status import AccountStatus, TransferStatus
+from ledger.status import ACCOUNT_BY_NUMBER, AccountStatus, TransferStatus
 
 __all__ = [
     "AccountFlags",
@@ -177,7 +177,7 @@ def open_accounts(accounts: Sequence[AccountRef | AccountSpec]) -> list[AccountS
     with connection.cursor() as cursor:
         cursor.execute(f"SELECT {OPEN_SQL}", account_columns(accounts))
         row = cursor.fetchone()
-    return [AccountStatus(value) for value in row[0]]
+    return [ACCOUNT_BY_NUMBER[value] for value in row[0]]
 
 
 def expire_pending(*, limit: int = 1000) -> int:

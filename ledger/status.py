@@ -7,6 +7,7 @@ has no word for. Members stand in order of precedence: when several apply, the f
 from __future__ import annotations
 
 import enum
+from typing import Final
 
 
 class TransferStatus(enum.IntEnum):
@@ -125,6 +126,9 @@ TRANSIENT = frozenset(
 )
 
 
+BY_NUMBER: Final = {int(status): status for status in TransferStatus}
+
+
 class AccountStatus(enum.IntEnum):
     """The outcome of opening one account."""
 
@@ -148,3 +152,6 @@ class AccountStatus(enum.IntEnum):
     LEDGER_MUST_NOT_BE_ZERO = 13, "The ledger is missing."
     CODE_MUST_NOT_BE_ZERO = 14, "The code is missing."
     CODE_UNKNOWN = 214, "The chart of accounts has no such code."
+
+
+ACCOUNT_BY_NUMBER: Final = {int(status): status for status in AccountStatus}

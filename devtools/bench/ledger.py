@@ -195,7 +195,7 @@ def _ten_millions(bench: _Bench) -> None:
     fill = (HERE / "_ledger_fill.sql").read_text()
     with psycopg.connect(bench.admin_url, autocommit=True) as conn:
         for million in range(MILLIONS):
-            conn.execute(fill, {"first": million * 1_000_000})  # type: ignore[arg-type]
+            conn.execute(fill, {"first": million * 1_000_000})
             say.doing(f"{million + 1} of {MILLIONS} million transfers stored")
         conn.execute("VACUUM (ANALYZE) ledger_transfer")
         conn.execute("CHECKPOINT")
@@ -248,7 +248,7 @@ def _run_file(conn: psycopg.Connection[Any], file: Path) -> None:
     text = "\n".join(line for line in file.read_text().splitlines() if not line.startswith("--"))
     for statement in re.split(r";\n(?=(?:[^$]*\$\$[^$]*\$\$)*[^$]*$)", text):
         if statement.strip():
-            conn.execute(statement)  # type: ignore[call-overload]
+            conn.execute(statement)
 
 
 def _url(conninfo: str, database: str) -> str:

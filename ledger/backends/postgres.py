@@ -150,7 +150,10 @@ class PostgresLedger:
         """Run the statement on this thread's connection, below psycopg's cursors."""
         conn = self._connection()
         answer = conn.pgconn.exec_prepared(
-            _STATEMENT, params, param_formats=_FORMATS, result_format=pq.Format.BINARY
+            _STATEMENT,
+            params,  # type: ignore[arg-type]  # null is None, which libpq takes
+            param_formats=_FORMATS,
+            result_format=pq.Format.BINARY,
         )
         if answer.status != pq.ExecStatus.TUPLES_OK:
             raise _error(conn, answer)

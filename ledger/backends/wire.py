@@ -9,7 +9,7 @@ from uuid import UUID
 from core.errors import InvalidRequest
 from ledger.backends.base import AMOUNT_MAX, BATCH_MAX, AccountSpec, Result, TransferSpec
 from ledger.chart import AccountRef, ledger_currency
-from ledger.status import TransferStatus
+from ledger.status import BY_NUMBER, TransferStatus
 
 POST_TYPES = (
     "uuid", "uuid", "uuid", "bigint", "int", "int", "int", "uuid", "int", "uuid", "date", "uuid",
@@ -110,6 +110,6 @@ def results(transfers: Sequence[TransferSpec], answer: Sequence[int]) -> list[Re
     """What `ledger_post` answered: an amount where it is not negative, else a negated code."""
     created = TransferStatus.CREATED
     return [
-        Result(spec.id, created, value) if value >= 0 else Result(spec.id, TransferStatus(-value))
+        Result(spec.id, created, value) if value >= 0 else Result(spec.id, BY_NUMBER[-value])
         for spec, value in zip(transfers, answer, strict=True)
     ]

@@ -49,6 +49,7 @@ def test_a_second_person_books_the_reversal() -> None:
         proposal = reversal_propose(actor=author, transfer_id=spec.id, reason="charged twice")
     with tenant_atomic(Scope.staff()):
         booked = correction_confirm(actor=second, proposal_id=proposal.id)
+        assert booked.transfer_id is not None
         transfer = Transfer.objects.get(id=booked.transfer_id)
 
     assert transfer.corrects_id == spec.id

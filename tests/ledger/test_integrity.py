@@ -12,6 +12,7 @@ from django.db import DatabaseError
 
 from core.db import Scope, fetch_all, fetch_one, tenant_atomic
 from core.ids import new_id
+from core.pagination import PageRequest
 from ledger import integrity, selectors
 from ledger.chart import MerchantBook, TransferCode, account_ref
 from ledger.integrity import verify
@@ -102,7 +103,7 @@ def test_transfers_cannot_be_changed_or_deleted_even_by_a_superuser(admin_dsn: s
             "DELETE FROM ledger_account",
         ):
             with pytest.raises(psycopg.errors.RestrictViolation):
-                conn.execute(statement)  # type: ignore[call-overload]
+                conn.execute(statement)
     with tenant_atomic(Scope.worker()):
         assert Transfer.objects.get(id=pending).amount == 5
 
@@ -194,9 +195,9 @@ def test_balances_as_of_a_past_time_and_statement_with_running_balance() -> None
         then = [selectors.balance_as_of(book.available.id, at).credits_posted for at in moments]
         before = selectors.balance_as_of(book.available.id, moments[0] - timedelta(days=1))
         account = Account.objects.get(id=book.available.id)
-        page = selectors.statement_page(account=account, page=selectors.PageRequest(limit=2))
+        page = selectors.statement_page(account=account, page=PageRequest(limit=2))
         rest = selectors.statement_page(
-            account=account, page=selectors.PageRequest(limit=2, cursor=page.next_cursor)
+            account=account, page=PageRequest(limit=2, cursor=page.next_cursor)
         )
         streamed = [line.amount_minor for line in selectors.statement_stream(account=account)]
 

@@ -137,7 +137,10 @@ def send(conn: psycopg.Connection[Any], batch: list[TransferSpec]) -> list[int]:
     columns = zip(pgwire.POST_OIDS, transfer_columns(batch), strict=True)
     params = [b"app_worker", None, *(pgwire.encode(oid, values) for oid, values in columns)]
     answer = conn.pgconn.exec_prepared(
-        _STATEMENT, params, param_formats=_FORMATS, result_format=pq.Format.BINARY
+        _STATEMENT,
+        params,  # type: ignore[arg-type]
+        param_formats=_FORMATS,
+        result_format=pq.Format.BINARY,
     )
     if answer.status != pq.ExecStatus.TUPLES_OK:
         raise psycopg.errors.error_from_result(answer)

@@ -83,7 +83,7 @@ class Books:
         )
 
     def move(self, debit: Any = None, credit: Any = None, amount: Any = 10, **more: Any) -> Any:
-        values = {"id": new_id(), "code": 10, "ledger": USD} | more
+        values: dict[str, Any] = {"id": new_id(), "code": 10, "ledger": USD} | more
         return TransferSpec(
             debit=debit or self.bank, credit=credit or self.shop, amount_minor=amount, **values
         )
