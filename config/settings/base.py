@@ -51,9 +51,6 @@ INSTALLED_APPS = [
     "django.contrib.staticfiles",
     "django_otp",
     "guardian",
-    "django_htmx",
-    "django_filters",
-    "widget_tweaks",
     "rest_framework",
     "drf_spectacular",
     "channels",
@@ -72,7 +69,6 @@ MIDDLEWARE = [
     "django.contrib.messages.middleware.MessageMiddleware",
     "django.middleware.clickjacking.XFrameOptionsMiddleware",
     "csp.middleware.CSPMiddleware",
-    "django_htmx.middleware.HtmxMiddleware",
     "tenants.middleware.AdminScopeMiddleware",
 ]
 

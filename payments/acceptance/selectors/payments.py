@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import datetime as dt
 import uuid
-from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any, TypeVar
 
@@ -79,24 +78,6 @@ def _search(text: str) -> Q:
     if len(text) == 4 and text.isdigit():
         return Q(last4=text) | Q(reference=text)
     return Q(reference=text)
-
-
-def payments_export(wanted: PaymentFilter, *, chunk: int = 1000) -> Iterator[Payment]:
-    """Every payment that fits, newest first, in bounded memory and from one snapshot.
-
-    The caller's transaction is the snapshot only under REPEATABLE READ; here rows newer than the
-    first one seen are left out instead, and rows are never repeated: pages go down by id.
-    """
-    last: uuid.UUID | None = None
-    while True:
-        rows = payments(wanted).select_related("customer").order_by("-id")
-        if last is not None:
-            rows = rows.filter(id__lt=last)
-        page = list(rows[:chunk])
-        yield from page
-        if len(page) < chunk:
-            return
-        last = page[-1].id
 
 
 def payment_get(*, payment_id: uuid.UUID, livemode: bool) -> Payment:
