@@ -240,16 +240,23 @@ def session_refresh(*, door: Door, actor: Actor) -> PayerView:
 def session_follow(*, session_id: uuid.UUID, scope: Scope, actor: Actor) -> PayerView:
     """Move a session to where its payment has gone. Harmless to repeat."""
     with tenant_atomic(scope):
-        session = CheckoutSession.objects.get(pk=session_id)
-        view = view_of(session)
-        if session.status != SessionStatus.PROCESSING or _end_of(view.payment) is None:
+        view = view_of(CheckoutSession.objects.get(pk=session_id))
+        if not _must_follow(view):
             return view
         view = view_of(lock_session(session_id))
+        if not _must_follow(view):
+            # The page and the relay saw the end together, and the other one was first.
+            return view
         writes = Writes()
         if view.payment is not None:
             _follow(writes, view.session, view.payment, actor=actor)
         writes.flush()
         return view
+
+
+def _must_follow(view: PayerView) -> bool:
+    """Whether the payment has ended and the session does not know it yet."""
+    return view.session.status == SessionStatus.PROCESSING and _end_of(view.payment) is not None
 
 
 def session_of_payment(*, payment_id: uuid.UUID) -> uuid.UUID | None:

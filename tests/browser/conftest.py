@@ -45,7 +45,8 @@ def chromium_path() -> str:
     return path
 
 
-@pytest.fixture(scope="session")
+# Not for the whole session: its relay would take the events of the tests that follow in this worker.
+@pytest.fixture(scope="package")
 def live(
     chromium_path: str, database: str, tmp_path_factory: pytest.TempPathFactory
 ) -> Iterator[Live]:
@@ -53,7 +54,7 @@ def live(
         yield running
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="package")
 def live_url(live: Live) -> str:
     return live.url
 
