@@ -45,7 +45,7 @@ def chromium_path() -> str:
     return path
 
 
-# Not for the whole session: its relay would take the events of the tests that follow in this worker.
+# Not for the whole session: its relay would take the events of the tests that follow.
 @pytest.fixture(scope="package")
 def live(
     chromium_path: str, database: str, tmp_path_factory: pytest.TempPathFactory
