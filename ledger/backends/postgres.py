@@ -1,7 +1,7 @@
 """The ledger on PostgreSQL: each call one statement, one round trip, one commit.
 
 A connection of its own, in autocommit: the scope is opened by the same statement that posts
-(`ledger_commit`, ADR 0020), so that a commit costs one round trip and not four.
+(ADR 0020), so that a commit costs one round trip and not four.
 """
 
 from __future__ import annotations
@@ -35,10 +35,10 @@ from ledger.status import AccountStatus
 
 T = TypeVar("T")
 
-_STATEMENT: Final = b"ledger_commit_1"
-_SQL: Final = b"SELECT ledger_commit($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14)"
-_OIDS: Final = (25, 2950, *(pgwire.ARRAY_OIDS[oid] for oid in pgwire.POST_OIDS))
-_FORMATS: Final = (pq.Format.TEXT, *[pq.Format.BINARY] * 13)
+_STATEMENT: Final = b"ledger_post_1"
+_SQL: Final = b"SELECT ledger_post($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14)"
+_OIDS: Final = (*(pgwire.ARRAY_OIDS[oid] for oid in pgwire.POST_OIDS), 25, 2950)
+_FORMATS: Final = (*[pq.Format.BINARY] * 12, pq.Format.TEXT, pq.Format.BINARY)
 
 #: Two calls at once that want the same id, and servers that are told to stop: ask again.
 _AGAIN: Final = frozenset({"40001", "40P01", "23505"})
@@ -138,12 +138,12 @@ class PostgresLedger:
     def _params(self, transfers: Sequence[TransferSpec]) -> list[bytes | None]:
         tenant = self._scope.tenant
         return [
-            self._scope.role.encode(),
-            tenant.bytes if tenant else None,
             *(
                 pgwire.encode(oid, column)
                 for oid, column in zip(pgwire.POST_OIDS, transfer_columns(transfers), strict=True)
             ),
+            self._scope.role.encode(),
+            tenant.bytes if tenant else None,
         ]
 
     def _execute(self, params: Sequence[bytes | None]) -> list[int]:

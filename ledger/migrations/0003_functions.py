@@ -23,6 +23,5 @@ class Migration(migrations.Migration):
             DROP FUNCTION ledger_positions;
             """,
         ),
-        RunSqlFile(__file__, "0003_commit.sql", reverse="DROP FUNCTION ledger_commit;"),
         RunSqlFile(__file__, "0003_expire.sql", reverse="DROP FUNCTION ledger_expire;"),
     ]

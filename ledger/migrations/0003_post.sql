@@ -91,9 +91,10 @@ REVOKE ALL ON FUNCTION ledger_known FROM PUBLIC;
 GRANT EXECUTE ON FUNCTION ledger_known TO app_merchant, app_reseller, app_staff, app_worker;
 
 CREATE FUNCTION ledger_post_batch(
+    v_role text, v_tenant uuid,
     p_id uuid[], p_debit uuid[], p_credit uuid[], p_amount bigint[], p_ledger int[], p_code int[],
-    p_flags int[] DEFAULT NULL, p_pending uuid[] DEFAULT NULL, p_timeout int[] DEFAULT NULL,
-    p_document uuid[] DEFAULT NULL, p_effective date[] DEFAULT NULL, p_corrects uuid[] DEFAULT NULL
+    p_flags int[], p_pending uuid[], p_timeout int[], p_document uuid[], p_effective date[],
+    p_corrects uuid[]
 ) RETURNS bigint[]
 LANGUAGE plpgsql VOLATILE SECURITY DEFINER
 SET search_path = pg_catalog, public, pg_temp
@@ -108,8 +109,6 @@ DECLARE
     ones CONSTANT uuid := 'ffffffff-ffff-ffff-ffff-ffffffffffff';
     top CONSTANT bigint := 9223372036854775807;
     n CONSTANT int := cardinality(p_id);
-    v_role CONSTANT text := current_setting('role', true);
-    v_tenant uuid;
     v_at timestamptz;
     v_result bigint[] := array_fill(0::bigint, ARRAY[n]);
     v_settles CONSTANT boolean := p_pending IS NOT NULL;
@@ -143,9 +142,6 @@ BEGIN
     ELSIF n > 8190 THEN
         RAISE EXCEPTION 'a batch holds at most 8190 transfers, not %', n
             USING ERRCODE = 'program_limit_exceeded';
-    END IF;
-    IF v_role IN ('app_merchant', 'app_reseller') THEN
-        v_tenant := coalesce(nullif(current_setting('app.tenant', true), '')::uuid, zero);
     END IF;
 
     -- 1. Pending transfers never change, so they may be read before the locks: they say which
@@ -558,7 +554,8 @@ REVOKE ALL ON FUNCTION ledger_post_batch FROM PUBLIC;
 CREATE FUNCTION ledger_post(
     p_id uuid[], p_debit uuid[], p_credit uuid[], p_amount bigint[], p_ledger int[], p_code int[],
     p_flags int[] DEFAULT NULL, p_pending uuid[] DEFAULT NULL, p_timeout int[] DEFAULT NULL,
-    p_document uuid[] DEFAULT NULL, p_effective date[] DEFAULT NULL, p_corrects uuid[] DEFAULT NULL
+    p_document uuid[] DEFAULT NULL, p_effective date[] DEFAULT NULL, p_corrects uuid[] DEFAULT NULL,
+    p_role text DEFAULT NULL, p_tenant uuid DEFAULT NULL
 ) RETURNS bigint[]
 LANGUAGE plpgsql VOLATILE SECURITY DEFINER
 SET search_path = pg_catalog, public, pg_temp
@@ -567,7 +564,7 @@ AS $$
 #variable_conflict use_variable
 DECLARE
     huge CONSTANT bigint := 1000000000000000000;
-    v_role text;
+    v_role text := current_setting('role', true);
     v_tenant uuid;
     v_id uuid; v_debit uuid; v_credit uuid; v_amount bigint; v_whole bigint; v_pending uuid;
     v_ledger int; v_code int; v_flags int; v_document uuid; v_effective date; v_corrects uuid;
@@ -578,6 +575,22 @@ DECLARE
     v_found int := 0;
     v_sound boolean;
 BEGIN
+    IF v_role = 'none' THEN
+        -- The login role itself, outside any scope: it names the one it would have opened.
+        IF coalesce(p_role, '') NOT IN ('app_merchant', 'app_reseller', 'app_staff', 'app_worker')
+        THEN
+            RAISE EXCEPTION 'ledger_post() needs a scope' USING ERRCODE = 'insufficient_privilege';
+        END IF;
+        v_role := p_role;
+        v_tenant := p_tenant;
+    ELSIF v_role IN ('app_merchant', 'app_reseller') THEN
+        v_tenant := nullif(current_setting('app.tenant', true), '')::uuid;
+    END IF;
+    IF v_role IN ('app_merchant', 'app_reseller') THEN
+        v_tenant := coalesce(v_tenant, '00000000-0000-0000-0000-000000000000');
+    ELSE
+        v_tenant := NULL;
+    END IF;
     v_flags := coalesce(p_flags[1], 0);
     IF cardinality(p_id) = 1 AND p_timeout IS NULL AND v_flags IN (0, 2, 4, 8)
        AND (p_pending IS NULL) = (v_flags < 4)
@@ -589,11 +602,6 @@ BEGIN
             v_ledger := p_ledger[1]; v_code := p_code[1];
         ELSE
             v_pending := p_pending[1];
-        END IF;
-        v_role := current_setting('role', true);
-        IF v_role IN ('app_merchant', 'app_reseller') THEN
-            v_tenant := coalesce(nullif(current_setting('app.tenant', true), '')::uuid,
-                                 '00000000-0000-0000-0000-000000000000');
         END IF;
         IF v_pending IS NOT NULL THEN
             -- A pending transfer never changes: it may be read before the locks.
@@ -706,9 +714,11 @@ BEGIN
             END IF;
         END IF;
     END IF;
-    RETURN ledger_post_batch(p_id, p_debit, p_credit, p_amount, p_ledger, p_code, p_flags,
-                             p_pending, p_timeout, p_document, p_effective, p_corrects);
+    RETURN ledger_post_batch(v_role, v_tenant, p_id, p_debit, p_credit, p_amount, p_ledger, p_code,
+                             p_flags, p_pending, p_timeout, p_document, p_effective, p_corrects);
 END $$;
 ALTER FUNCTION ledger_post OWNER TO app_definer;
 REVOKE ALL ON FUNCTION ledger_post FROM PUBLIC;
-GRANT EXECUTE ON FUNCTION ledger_post TO app_merchant, app_reseller, app_staff, app_worker;
+-- The login role may post outside a scope (one round trip, ADR 0020); within one, only as that one.
+GRANT EXECUTE ON FUNCTION ledger_post
+    TO app_merchant, app_reseller, app_staff, app_worker, merchantry_app;

@@ -135,7 +135,7 @@ def a_batch() -> list[TransferSpec]:
 def send(conn: psycopg.Connection[Any], batch: list[TransferSpec]) -> list[int]:
     """As PostgresLedger does, on a connection to the server of the test."""
     columns = zip(pgwire.POST_OIDS, transfer_columns(batch), strict=True)
-    params = [b"app_worker", None, *(pgwire.encode(oid, values) for oid, values in columns)]
+    params = [*(pgwire.encode(oid, values) for oid, values in columns), b"app_worker", None]
     answer = conn.pgconn.exec_prepared(
         _STATEMENT,
         params,  # type: ignore[arg-type]

@@ -5,8 +5,9 @@ from __future__ import annotations
 from uuid import UUID
 
 import pytest
+from django.db import DatabaseError, connection
 
-from core.db import Scope, tenant_atomic
+from core.db import Scope, fetch_one, tenant_atomic
 from core.ids import new_id
 from ledger.chart import MerchantBook, TransferCode
 from ledger.models import Account, Transfer
@@ -174,3 +175,31 @@ def test_a_merchant_sees_its_own_accounts_and_transfers_alone() -> None:
 
     assert names == {mine.pending.name}
     assert transfers == {pending}
+
+
+def test_inside_a_scope_a_caller_cannot_post_as_somebody_else() -> None:
+    mine, theirs, provider = a_book(), a_book(), new_id()
+    authorize(theirs, 500, provider)
+    authorize(mine, 500, provider)
+
+    with tenant_atomic(Scope.merchant(mine.merchant_id)):
+        row = fetch_one(
+            "SELECT ledger_post(ARRAY[%s::uuid], ARRAY[%s::uuid], ARRAY[%s::uuid],"
+            " ARRAY[1::bigint], ARRAY[8400], ARRAY[90], p_role => 'app_worker')",
+            [new_id(), theirs.pending.id, mine.pending.id],
+        )
+
+    assert row == ([-TransferStatus.DEBIT_ACCOUNT_NOT_FOUND],)
+    assert held(theirs, "pending") == (0, 500)
+
+
+def test_outside_a_scope_nothing_is_posted_without_naming_one() -> None:
+    book = a_book()
+    authorize(book, 500, new_id())
+    with connection.cursor() as cursor, pytest.raises(DatabaseError, match="needs a scope"):
+        cursor.execute(
+            "SELECT ledger_post(ARRAY[%s::uuid], ARRAY[%s::uuid], ARRAY[%s::uuid],"
+            " ARRAY[1::bigint], ARRAY[8400], ARRAY[90])",
+            [new_id(), book.platform_fee.id, book.pending.id],
+        )
+    assert held(book, "pending") == (0, 500)
