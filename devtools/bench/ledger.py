@@ -37,7 +37,6 @@ OPTIONS = (
     "wal_compression=on",
 )
 MILLIONS = 10
-FILL_BYTES = 12_000_000_000
 
 #: What the ledger promises: (case, figure of the JSON object, at least, in words).
 PROMISES = (
@@ -104,6 +103,7 @@ def run(arguments: list[str]) -> int:
     parser = argparse.ArgumentParser(prog="./dev bench ledger", allow_abbrev=False)
     parser.add_argument("--quick", action="store_true", help="leave out what needs 10 M rows")
     parser.add_argument("--seconds", type=float, default=8.0, help="for each case")
+    parser.add_argument("--millions", type=int, default=MILLIONS, help="transfers to store first")
     options = parser.parse_args(arguments)
     parent = ROOT / ".dev"
     parent.mkdir(exist_ok=True)
@@ -117,7 +117,7 @@ def run(arguments: list[str]) -> int:
             _ladder(bench)
             _hordak(bench)
             if not options.quick:
-                _ten_millions(bench)
+                _millions(bench, options.millions)
         finally:
             ignore_stop_signals()
             supervisor.stop_all()
@@ -191,14 +191,13 @@ def _hordak(bench: _Bench) -> None:
     )
 
 
-def _ten_millions(bench: _Bench) -> None:
-    bench.folder.parent.mkdir(exist_ok=True)
+def _millions(bench: _Bench, millions: int) -> None:
     empty = {case: bench.measured(case)[1] for case in ("single", "batch")}
     fill = (HERE / "_ledger_fill.sql").read_text()
     with psycopg.connect(bench.admin_url, autocommit=True) as conn:
-        for million in range(MILLIONS):
+        for million in range(millions):
             conn.execute(fill, {"first": million * 1_000_000})
-            say.doing(f"{million + 1} of {MILLIONS} million transfers stored")
+            say.doing(f"{million + 1} of {millions} million transfers stored")
         conn.execute("VACUUM (ANALYZE) ledger_transfer")
         conn.execute("CHECKPOINT")
         size = conn.execute(
@@ -212,7 +211,7 @@ def _ten_millions(bench: _Bench) -> None:
     bench.figures["at_10m"] = round(lowest, 2)
     bench.figures["bytes_a_transfer"] = round((size[0] + size[1]) / size[2])
     bench.row(
-        "posting rate with 10 million stored, against before",
+        f"posting rate with {millions} million stored, against before",
         " ".join(f"{case} {full[case] / empty[case]:.2f}" for case in full),
         ">= 0.9",
         lowest >= 0.9,
