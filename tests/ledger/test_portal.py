@@ -1,0 +1,61 @@
+"""The balance page and the statement in the portal."""
+
+from __future__ import annotations
+
+import pytest
+from django.test import Client, override_settings
+
+from core.ids import encode
+from tests.factories import Tenants, make_tenants
+from tests.ledger.test_faces import book_of, fill
+from tests.tenants.test_permission_table import browser_for
+
+pytestmark = pytest.mark.usefixtures("addresses")
+
+
+@pytest.fixture
+def addresses() -> object:
+    with override_settings(ROOT_URLCONF="tests.ledger.portal_urls"):
+        yield
+
+
+@pytest.fixture(scope="module")
+def t() -> Tenants:
+    found = make_tenants(totp=True)
+    fill(found)
+    return found
+
+
+def owner(t: Tenants) -> Client:
+    return browser_for(t, "merchant", "owner")
+
+
+def test_the_balance_page_shows_what_is_there(t: Tenants) -> None:
+    answer = owner(t).get("/balance")
+    shown = answer.content.decode()
+    assert answer.status_code == 200
+    for amount in ("46.80", "45.00", "5.00"):
+        assert amount in shown
+    assert "From $0.00 to $91.80 in 30 days." in shown
+
+
+def test_an_empty_balance_says_so() -> None:
+    answer = owner(make_tenants(totp=True)).get("/balance")
+    assert "No money yet" in answer.content.decode()
+
+
+def test_the_statement_with_its_exports(t: Tenants) -> None:
+    client = owner(t)
+    address = f"/balance/accounts/{encode('acc', book_of(t).pending.id)}"
+    shown = client.get(address).content.decode()
+    assert "Platform fee" in shown
+    assert "96.80" in shown
+    assert b"46.80" in b"".join(client.get(f"{address}/statement.csv").streaming_content)
+    assert b"".join(client.get(f"{address}/statement.pdf").streaming_content).endswith(b"%%EOF\n")
+    assert client.get(f"{address}?from=nonsense").status_code == 400
+    assert "Nothing was booked" in client.get(f"{address}?to=2020-01-01").content.decode()
+
+
+def test_another_merchants_statement_does_not_exist(t: Tenants) -> None:
+    other = owner(make_tenants(totp=True))
+    assert other.get(f"/balance/accounts/{encode('acc', book_of(t).pending.id)}").status_code == 404
