@@ -16,9 +16,9 @@ from payments.intents.states import FINAL, IntentState, Step
 CHECK_AFTER: Final = (dt.timedelta(minutes=5), dt.timedelta(hours=1), dt.timedelta(days=1))
 #: After so long without an answer a person looks at it (the exceptions inbox).
 EXCEPTION_AFTER: Final = dt.timedelta(hours=24)
-#: A payer who has not answered the challenge by now has left.
+#: A payer who has not answered the challenge by now has left. Counted from the intent's creation.
 ACTION_EXPIRES_AFTER: Final = dt.timedelta(hours=1)
-#: Card schemes release a hold after seven days; ours ends with it.
+#: Card schemes release a hold after seven days; ours ends with it. Counted from the creation too.
 HOLD_EXPIRES_AFTER: Final = dt.timedelta(days=7)
 
 
@@ -54,6 +54,8 @@ def decide(intent: Intent, answer: ChannelAnswer) -> Move:
         return _refused(intent, answer)
     if answer.outcome is Outcome.FAILED:
         return _ended(IntentState.FAILED, answer)
+    if intent.state == IntentState.AUTHORIZED:
+        return _held(intent, answer)
     if answer.outcome is Outcome.SUCCEEDED:
         return _authorized(intent, answer)
     if answer.outcome is Outcome.REQUIRES_ACTION:
@@ -61,43 +63,67 @@ def decide(intent: Intent, answer: ChannelAnswer) -> Move:
     return _wait(intent, answer)
 
 
+def hold_ends_at(intent: Intent) -> dt.datetime:
+    """When a hold that nobody captured is given up."""
+    return intent.created_at + HOLD_EXPIRES_AFTER
+
+
+def action_ends_at(intent: Intent) -> dt.datetime:
+    """When a challenge that nobody answered is given up."""
+    return intent.created_at + ACTION_EXPIRES_AFTER
+
+
 def _settled(intent: Intent, answer: ChannelAnswer) -> Move:
-    return Move(
-        IntentState.SETTLED,
-        {
-            **_learnt(answer),
-            "settled_amount_minor": min(answer.captured_minor, intent.amount_minor),
-            **_AT_REST,
-        },
-    )
+    values: dict[str, Any] = {
+        **_learnt(answer),
+        "settled_amount_minor": min(answer.captured_minor, intent.amount_minor),
+        **_AT_REST,
+    }
+    if answer.captured_minor > intent.amount_minor:
+        # The payer has lost more than the books may know: a person gives the rest back.
+        values |= {
+            "exception_at": timezone.now(),
+            "failure_code": "captured_too_much",
+            "failure_message": f"The provider captured {answer.captured_minor}, more than was"
+            " asked for.",
+        }
+    return Move(IntentState.SETTLED, values)
 
 
 def _authorized(intent: Intent, answer: ChannelAnswer) -> Move:
-    if intent.state == IntentState.AUTHORIZED:
-        # The hold stands, so a settle or void under way has not arrived: the poller repeats it.
-        return _wait(intent, answer) if intent.step else NOTHING
     return Move(
         IntentState.AUTHORIZED,
-        {
-            **_learnt(answer),
-            **_AT_REST,
-            "next_check_at": timezone.now() + HOLD_EXPIRES_AFTER,
-        },
+        {**_learnt(answer), **_AT_REST, "next_check_at": hold_ends_at(intent)},
     )
+
+
+def _held(intent: Intent, answer: ChannelAnswer) -> Move:
+    """News that are no end, about a hold that stands: they came late, or confirm it.
+
+    While a settle or void is under way (the poller repeats it), and where nobody knows, the next
+    look comes soon; otherwise when the hold's time is up.
+    """
+    ends_at = hold_ends_at(intent)
+    overdue = ends_at <= timezone.now()
+    if intent.step or answer.outcome is Outcome.UNKNOWN or overdue:
+        return _wait(intent, answer)
+    if intent.next_check_at == ends_at:
+        return NOTHING
+    return Move(None, {"next_check_at": ends_at, "checks": 0, "exception_at": None})
 
 
 def _requires_action(intent: Intent, answer: ChannelAnswer) -> Move:
-    if intent.next_action_url == answer.next_action_url and intent.checks:
+    """The payer's turn: our call has its answer, and the next look is when the time is up."""
+    if intent.step == Step.VOID:
+        return _wait(intent, answer)
+    values = {
+        "step": Step.NONE,
+        "next_action_url": answer.next_action_url,
+        "next_check_at": action_ends_at(intent),
+    }
+    if all(getattr(intent, name) == value for name, value in values.items()):
         return NOTHING
-    return Move(
-        None,
-        {
-            **_learnt(answer),
-            "next_action_url": answer.next_action_url,
-            "next_check_at": timezone.now() + ACTION_EXPIRES_AFTER,
-            "checks": 0,
-        },
-    )
+    return Move(None, {**_learnt(answer), **values, "checks": 0})
 
 
 def _ended(state: IntentState, answer: ChannelAnswer) -> Move:
@@ -114,11 +140,18 @@ def _ended(state: IntentState, answer: ChannelAnswer) -> Move:
 
 def _refused(intent: Intent, answer: ChannelAnswer) -> Move:
     """The channel turned a request down. A hold stays a hold; an attempt without one is over."""
-    if intent.state == IntentState.AUTHORIZED or intent.step == Step.VOID:
-        return Move(
-            None, {"step": Step.NONE, "checks": 0, "next_check_at": timezone.now() + CHECK_AFTER[0]}
-        )
-    return _ended(IntentState.FAILED, answer)
+    if intent.state != IntentState.AUTHORIZED and intent.step != Step.VOID:
+        return _ended(IntentState.FAILED, answer)
+    now = timezone.now()
+    values: dict[str, Any] = {
+        "step": Step.NONE,
+        "checks": intent.checks + 1,
+        "next_check_at": now + CHECK_AFTER[min(intent.checks, len(CHECK_AFTER) - 1)],
+    }
+    if hold_ends_at(intent) <= now and intent.exception_at is None:
+        # We want it to end and the provider does not: that is for a person to look at.
+        values["exception_at"] = now
+    return Move(None, values)
 
 
 def _wait(intent: Intent, answer: ChannelAnswer) -> Move:

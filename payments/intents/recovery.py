@@ -15,7 +15,8 @@ from core.context import Actor
 from core.db import Scope, after_commit, tenant_atomic
 from payments.intents.channels import ChannelAnswer, Outcome, channel_named
 from payments.intents.models import Intent
-from payments.intents.services import intent_advance, intent_apply, intent_void
+from payments.intents.progress import action_ends_at, hold_ends_at
+from payments.intents.services import StepRefused, intent_advance, intent_apply, intent_void
 from payments.intents.states import FINAL, IntentState, Step
 
 log = structlog.get_logger(__name__)
@@ -45,14 +46,16 @@ def intent_check(*, intent_id: uuid.UUID) -> Intent:
         intent = Intent.objects.get(pk=intent_id)
     if intent.state in FINAL:
         return intent
-    if intent.state == IntentState.AUTHORIZED and not intent.step:
-        return intent_void(intent=intent, actor=POLLER)
     answer = channel_named(intent.channel).query(intent)
-    if answer.outcome is Outcome.REQUIRES_ACTION and intent.next_action_url:
-        # The payer never came back. Giving up must be the provider's word, not only ours.
-        return intent_void(intent=intent, actor=POLLER)
-    if _has_not_arrived(intent, answer):
-        return _repeat_or_give_up(intent)
+    try:
+        if _has_not_arrived(intent, answer):
+            return _repeat_or_give_up(intent)
+        if _time_is_up(intent, answer):
+            # Giving up must be the provider's word, not only ours.
+            return intent_void(intent=intent, actor=POLLER)
+    except StepRefused as refused:
+        log.info("intent.step_refused", intent=intent.public_id, reason=refused.code)
+        return intent
     return intent_apply(intent=intent, answer=answer, actor=POLLER)
 
 
@@ -65,8 +68,22 @@ def _has_not_arrived(intent: Intent, answer: ChannelAnswer) -> bool:
     """Whether the step that was under way has had no effect at the channel."""
     if intent.step == Step.AUTHORIZE:
         return not answer.found
-    still_held = answer.outcome is Outcome.SUCCEEDED and answer.captured_minor == 0
-    return bool(intent.step) and still_held and not answer.canceled
+    waits = intent.step == Step.VOID and answer.outcome is Outcome.REQUIRES_ACTION
+    return bool(intent.step) and (waits or _is_held(answer))
+
+
+def _is_held(answer: ChannelAnswer) -> bool:
+    return answer.outcome is Outcome.SUCCEEDED and answer.captured_minor == 0
+
+
+def _time_is_up(intent: Intent, answer: ChannelAnswer) -> bool:
+    """Whether the hold was never captured, or the payer never came back."""
+    now = timezone.now()
+    if intent.step:
+        return False
+    if intent.state == IntentState.AUTHORIZED:
+        return _is_held(answer) and hold_ends_at(intent) <= now
+    return answer.outcome is Outcome.REQUIRES_ACTION and action_ends_at(intent) <= now
 
 
 def _repeat_or_give_up(intent: Intent) -> Intent:
@@ -75,7 +92,7 @@ def _repeat_or_give_up(intent: Intent) -> Intent:
         never = ChannelAnswer(
             outcome=Outcome.FAILED,
             failure_code="provider_never_received",
-            failure_message="The payment never reached the provider; nothing was charged.",
+            failure_message=f"The {intent.operation} never reached the provider; no money moved.",
         )
         return intent_apply(intent=intent, answer=never, actor=POLLER)
     # The same idempotency key as before: if the first request is on its way after all, the

@@ -173,9 +173,10 @@ def intent_apply(
     again. When somebody else has moved the intent meanwhile (a webhook overtook the call), the
     row is read anew and the answer is judged against what stands there now.
     """
+    asked = intent.step
     for _ in range(3):
         try:
-            return _commit_answer(intent, answer, actor, document, claim)
+            return _commit_answer(intent, answer, actor, document, claim, asked=asked)
         except StaleState:
             intent, document = _reload(intent), None
     log.warning("intent.contended", intent=intent.public_id)
@@ -235,9 +236,7 @@ def _take_step(
             IntentState.AUTHORIZED,
         }
     )
-    waiting_for_payer = intent.step == Step.AUTHORIZE and bool(intent.next_action_url)
-    under_way = bool(intent.step) and not (step == Step.VOID and waiting_for_payer)
-    if intent.state not in allowed or under_way:
+    if intent.state not in allowed or intent.step:
         raise IllegalMove(
             f"This cannot be done now: the attempt is {intent.state.lower()}"
             + (f" and a step ({intent.step}) is under way." if intent.step else ".")
@@ -257,6 +256,16 @@ def _take_step(
             expect={"version": read_version},
             what="The payment attempt",
         )
+        # Should we die now, the poller finishes the step: who asked for it must stand somewhere.
+        writes.audit(
+            actor=actor,
+            action=f"intent.{step}_requested",
+            target=intent.public_id,
+            after={"amount": settle_amount_minor} if step == Step.SETTLE else None,
+            merchant_id=intent.merchant_id,
+            reseller_id=intent.reseller_id,
+            livemode=intent.livemode,
+        )
         if claim is not None:
             claim.begin(writes, intent.document_id or intent.id)
         writes.flush()
@@ -265,10 +274,16 @@ def _take_step(
 
 
 def _commit_answer(
-    intent: Intent, answer: ChannelAnswer, actor: Actor, document: Any, claim: Claim | None
+    intent: Intent,
+    answer: ChannelAnswer,
+    actor: Actor,
+    document: Any,
+    claim: Claim | None,
+    *,
+    asked: str,
 ) -> Intent:
     handler = handler_for(intent)
-    asked, was_final = intent.step, is_final(intent)
+    before, was_final = intent.state, is_final(intent)
     with tenant_atomic(Scope.merchant(intent.merchant_id)):
         if document is None and handler is not None:
             document = handler.load(intent)
@@ -276,9 +291,14 @@ def _commit_answer(
         move = decide(intent, answer)
         transfers: list[TransferSpec] = []
         if move.changes:
-            transfers = _apply_move(writes, intent, move)
-            if handler is not None and not was_final:
+            transfers, save = _apply_move(intent, move)
+            if handler is None:
+                _audit_state(writes, intent, before, actor)
+            elif not was_final:
                 handler.apply(writes, document, intent, answer, actor)
+            # The document's row before the intent's, as `handler.load` locks them: two who bring
+            # an answer at the same time then wait for each other and never in a circle.
+            save(writes)
         refused = _refusal(answer) if asked in (Step.SETTLE, Step.VOID) else None
         if claim is not None:
             claim.finish(writes, refused or document or intent)
@@ -306,8 +326,23 @@ def _refusal(answer: ChannelAnswer) -> StepRefused | None:
     )
 
 
-def _apply_move(writes: Writes, intent: Intent, move: Move) -> list[TransferSpec]:
-    """Write the move into the intent and return the transfers that belong to it."""
+def _audit_state(writes: Writes, intent: Intent, before: str, actor: Actor) -> None:
+    """Record a new state of an intent without a document, which would record its own."""
+    if intent.state != before:
+        writes.audit(
+            actor=actor,
+            action=f"intent.{intent.state.lower()}",
+            target=intent.public_id,
+            before={"state": before},
+            after={"state": intent.state, "amount": intent.settled_amount_minor},
+            merchant_id=intent.merchant_id,
+            reseller_id=intent.reseller_id,
+            livemode=intent.livemode,
+        )
+
+
+def _apply_move(intent: Intent, move: Move) -> tuple[list[TransferSpec], Callable[[Writes], None]]:
+    """Write the move into the intent; return its transfers, and how its row is saved."""
     before = intent.state
     read_version = intent.version
     if move.state is not None and move.state != before:
@@ -318,18 +353,21 @@ def _apply_move(writes: Writes, intent: Intent, move: Move) -> list[TransferSpec
         setattr(intent, name, value)
     intent.updated_at = timezone.now()
     transfers = bookings.legs(intent, before=IntentState(before))
-    writes.update(
-        intent,
-        "state",
-        "version",
-        "updated_at",
-        "fee_minor",
-        "reseller_fee_minor",
-        *move.values,
-        expect={"version": read_version},
-        what="The payment attempt",
-    )
-    return transfers
+
+    def save(writes: Writes) -> None:
+        writes.update(
+            intent,
+            "state",
+            "version",
+            "updated_at",
+            "fee_minor",
+            "reseller_fee_minor",
+            *move.values,
+            expect={"version": read_version},
+            what="The payment attempt",
+        )
+
+    return transfers, save
 
 
 def _reload(intent: Intent) -> Intent:
