@@ -10,7 +10,7 @@ from payments.acceptance.services.disputes import dispute_notice
 from payments.intents.models import Intent
 from payments.providers.base import DisputeNotice
 from tests.api import Api, new_api
-from tests.payments.support import books
+from tests.payments.support import books, charges
 
 
 @pytest.fixture
@@ -45,12 +45,71 @@ def test_a_dispute_is_booked_once(
     assert api.get(f"/v1/payments/{made['id']}").json()["data"]["amount_disputed"] == 0
 
 
-def _notice(intent: Intent, status: str) -> DisputeNotice:
+@pytest.mark.parametrize("end", ["", "lost"])
+def test_what_a_dispute_holds_or_took_cannot_be_refunded_too(
+    api: Api, admin_dsn: str, end: str
+) -> None:
+    made = api.pay(amount=1_000).json()["data"]
+    intent = _intent(api, made["id"])
+    for status in ("needs_response", *([end] if end else [])):
+        dispute_notice(intent, _notice(intent, status, amount=600))
+    before = books(admin_dsn, api.tenants.merchant.id)
+
+    refused = api.post("/v1/refunds", {"payment": made["id"], "amount": 401})
+
+    assert (refused.status_code, refused.json()["error"]["code"]) == (400, "payment_disputed")
+    assert books(admin_dsn, api.tenants.merchant.id) == before
+    assert charges(admin_dsn, api.tenants.merchant.id) == [(1_000, 0)]
+    rest = api.post("/v1/refunds", {"payment": made["id"]})
+    assert (rest.status_code, rest.json()["data"]["amount"]) == (201, 400)
+    assert api.post("/v1/refunds", {"payment": made["id"]}).status_code == 400
+
+
+def test_a_dispute_that_was_won_can_be_refunded(api: Api) -> None:
+    made = api.pay(amount=1_000).json()["data"]
+    intent = _intent(api, made["id"])
+    for status in ("needs_response", "won"):
+        dispute_notice(intent, _notice(intent, status))
+
+    assert api.post("/v1/refunds", {"payment": made["id"]}).status_code == 201
+
+
+def test_a_dispute_ends_with_what_it_held(api: Api, admin_dsn: str) -> None:
+    made = api.pay(amount=1_000).json()["data"]
+    intent = _intent(api, made["id"])
+    dispute_notice(intent, _notice(intent, "needs_response", amount=600))
+    dispute_notice(intent, _notice(intent, "lost", amount=650))
+
+    found = books(admin_dsn, api.tenants.merchant.id)
+    assert (found["disputes"], found["provider_clearing"], found["sum"]) == (0, -400, 0)
+    assert api.get(f"/v1/payments/{made['id']}").json()["data"]["amount_disputed"] == 0
+
+
+def test_a_dispute_in_another_currency_is_left_to_a_person(api: Api, admin_dsn: str) -> None:
+    made = api.pay(amount=1_000).json()["data"]
+    intent = _intent(api, made["id"])
+    before = books(admin_dsn, api.tenants.merchant.id)
+
+    with pytest.raises(ValueError, match="is in USD"):
+        dispute_notice(intent, _notice(intent, "needs_response", currency="USD"))
+
+    assert books(admin_dsn, api.tenants.merchant.id) == before
+    assert api.get(f"/v1/payments/{made['id']}").json()["data"]["amount_disputed"] == 0
+
+
+def _intent(api: Api, payment_id: str) -> Intent:
+    with tenant_atomic(Scope.merchant(api.tenants.merchant.id)):
+        return Intent.objects.get(document_id=ids.decode("pay", payment_id))
+
+
+def _notice(
+    intent: Intent, status: str, *, amount: int = 1_000, currency: str = "EUR"
+) -> DisputeNotice:
     return DisputeNotice(
         provider_id="dp_1",
         payment_provider_id=intent.external_id,
-        amount_minor=1_000,
-        currency="EUR",
+        amount_minor=amount,
+        currency=currency,
         reason="fraudulent",
         status=status,
     )

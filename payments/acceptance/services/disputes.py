@@ -6,6 +6,7 @@ the payment and the books follow the provider's word.
 
 from __future__ import annotations
 
+import dataclasses
 import uuid
 from typing import Final
 
@@ -28,9 +29,18 @@ _ENDED: Final = {"won", "lost"}
 
 
 def dispute_notice(intent: Intent, notice: DisputeNotice) -> None:
-    """Apply a provider's news of a dispute; repeated and late news change nothing."""
+    """Apply a provider's news of a dispute; repeated and late news change nothing.
+
+    Raises:
+        ValueError: the dispute is in another currency than the payment; a person must look at it.
+    """
     if intent.document_type != "payment" or intent.document_id is None:
         return
+    if notice.currency.upper() != intent.currency:
+        raise ValueError(
+            f"dispute {notice.provider_id} is in {notice.currency},"
+            f" {intent.public_id} in {intent.currency}"
+        )
     with tenant_atomic(Scope.merchant(intent.merchant_id)):
         payment = lock_payment(intent.document_id)
         told = _told(payment, notice.provider_id)
@@ -60,6 +70,8 @@ def _open(payment: Payment, intent: Intent, notice: DisputeNotice) -> None:
 def _end(payment: Payment, intent: Intent, notice: DisputeNotice) -> None:
     book = book_of(intent)
     assert intent.provider_account_id is not None
+    # What ends is what was held at opening, whatever amount the last news names.
+    notice = dataclasses.replace(notice, amount_minor=_held_minor(payment, notice.provider_id))
     payment.amount_disputed_minor -= notice.amount_minor
     won = notice.status == "won"
     _write(
@@ -105,6 +117,13 @@ def _write(
             )
         ]
     )
+
+
+def _held_minor(payment: Payment, dispute: str) -> int:
+    opened = PaymentEvent.objects.get(
+        payment=payment, type="payment.dispute_opened", data__dispute=dispute
+    )
+    return opened.amount_minor or 0
 
 
 def _told(payment: Payment, dispute: str) -> set[str]:

@@ -3,16 +3,22 @@
 from __future__ import annotations
 
 import uuid
+from collections.abc import Iterable
 
+import structlog
+from django.db.models import Sum
 from django.utils import timezone
 
 from core.context import Actor
 from core.db import Scope, tenant_atomic
+from core.errors import AppError
 from core.unit import Writes
 from ledger.chart import MerchantBook, TransferCode
 from ledger.services import TransferSpec, post_or_raise
-from payments.acceptance.models import Payment, PaymentEvent
+from payments.acceptance.models import Payment, PaymentEvent, Refund
 from payments.acceptance.states import RefundStatus
+
+log = structlog.get_logger(__name__)
 
 RELEASER = Actor.system("release")
 
@@ -30,16 +36,31 @@ def release_due(*, limit: int = 500) -> int:
     by_merchant: dict[uuid.UUID, list[uuid.UUID]] = {}
     for merchant_id, payment_id in due:
         by_merchant.setdefault(merchant_id, []).append(payment_id)
-    return sum(_release(merchant_id, ids) for merchant_id, ids in by_merchant.items())
+    released = 0
+    for merchant_id, payment_ids in by_merchant.items():
+        try:
+            released += _release(merchant_id, payment_ids)
+        except AppError as error:
+            # One merchant's books that refuse (a closed account) must not hold up the others.
+            log.error("release.refused", merchant_id=str(merchant_id), error=error.message)
+    return released
 
 
 def _release(merchant_id: uuid.UUID, payment_ids: list[uuid.UUID]) -> int:
     with tenant_atomic(Scope.merchant(merchant_id)):
-        payments = list(
+        locked = list(
             Payment.objects.select_for_update(no_key=True, skip_locked=True)
             .filter(pk__in=payment_ids, released_at__isnull=True)
             .order_by("id")
         )
+        # Asked again now that no refund can begin beside us.
+        refunding = set(
+            Refund.objects.filter(
+                payment_id__in=payment_ids, status=RefundStatus.PROCESSING
+            ).values_list("payment_id", flat=True)
+        )
+        payments = [payment for payment in locked if payment.id not in refunding]
+        disputed = _disputed(payment.id for payment in payments)
         writes = Writes()
         transfers = []
         for payment in payments:
@@ -48,19 +69,43 @@ def _release(merchant_id: uuid.UUID, payment_ids: list[uuid.UUID]) -> int:
             writes.update(
                 payment, "released_at", "version", expect={"version": read_version}, what="payment"
             )
-            transfer = _release_transfer(payment)
+            transfer = _release_transfer(payment, disputed_minor=disputed.get(payment.id, 0))
             if transfer is not None:
                 transfers.append(transfer)
             writes.insert(_history(payment))
+            writes.audit(
+                actor=RELEASER,
+                action="payment.available",
+                target=payment.public_id,
+                merchant_id=payment.merchant_id,
+                reseller_id=payment.reseller_id,
+                livemode=payment.livemode,
+            )
         writes.flush()
         if transfers:
             post_or_raise(transfers)
     return len(payments)
 
 
-def _release_transfer(payment: Payment) -> TransferSpec | None:
+def _disputed(payment_ids: Iterable[uuid.UUID]) -> dict[uuid.UUID, int]:
+    """What disputes have taken out of pending: before the release they take it from there.
+
+    What a dispute gives back goes to available, whenever it ends, so it is not counted here.
+    """
+    opened = PaymentEvent.objects.filter(
+        payment_id__in=list(payment_ids), type="payment.dispute_opened"
+    )
+    return dict(opened.values_list("payment_id").annotate(Sum("amount_minor")))
+
+
+def _release_transfer(payment: Payment, *, disputed_minor: int) -> TransferSpec | None:
     """What is left of the payment in pending; below zero it moves the other way."""
-    net_minor = payment.amount_captured_minor - payment.fee_minor - payment.amount_refunded_minor
+    net_minor = (
+        payment.amount_captured_minor
+        - payment.fee_minor
+        - payment.amount_refunded_minor
+        - disputed_minor
+    )
     book = MerchantBook(
         merchant_id=payment.merchant_id,
         reseller_id=payment.reseller_id,

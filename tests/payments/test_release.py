@@ -1,0 +1,172 @@
+"""Pending becomes available, once, and exactly what is left of the payment."""
+
+from __future__ import annotations
+
+import threading
+from typing import Any
+
+import psycopg
+import pytest
+from django.db import connection
+
+from core import ids
+from core.db import Scope, tenant_atomic
+from payments.acceptance.services import release, release_due
+from payments.acceptance.services.disputes import dispute_notice
+from payments.intents.models import Intent
+from payments.providers.base import DisputeNotice
+from tests.api import Api, new_api
+from tests.payments.support import books
+
+
+@pytest.fixture
+def api(database: str) -> Api:
+    return new_api()
+
+
+def _two_days_later(admin_dsn: str, api: Api) -> None:
+    with psycopg.connect(admin_dsn, autocommit=True) as admin:
+        admin.execute(
+            "update acceptance_payment set available_at = now() where merchant_id = %s"
+            " and available_at is not null",
+            [api.tenants.merchant.id],
+        )
+
+
+def _book(admin_dsn: str, api: Api) -> tuple[int, int]:
+    found = books(admin_dsn, api.tenants.merchant.id)
+    return found["merchant_pending"], found.get("merchant_available", 0)
+
+
+def _dispute(api: Api, payment_id: str, *statuses: str, amount: int = 1_000) -> None:
+    with tenant_atomic(Scope.merchant(api.tenants.merchant.id)):
+        intent = Intent.objects.get(document_id=ids.decode("pay", payment_id))
+    for status in statuses:
+        dispute_notice(
+            intent,
+            DisputeNotice(
+                provider_id="dp_1",
+                payment_provider_id=intent.external_id,
+                amount_minor=amount,
+                currency="EUR",
+                reason="fraudulent",
+                status=status,
+            ),
+        )
+
+
+def test_the_net_is_released_once_and_only_when_due(api: Api, admin_dsn: str) -> None:
+    made = api.pay(amount=1_000).json()["data"]
+    release_due()
+    assert _book(admin_dsn, api) == (made["net"], 0)
+
+    _two_days_later(admin_dsn, api)
+    release_due()
+    release_due()
+
+    assert _book(admin_dsn, api) == (0, made["net"])
+    balance = api.get("/v1/balance").json()["data"]
+    assert [(each["pending"], each["available"]) for each in balance["balances"]] == [
+        (0, made["net"])
+    ]
+
+
+def test_a_refund_before_the_release_leaves_the_rest(api: Api, admin_dsn: str) -> None:
+    made = api.pay(amount=1_000).json()["data"]
+    api.post("/v1/refunds", {"payment": made["id"], "amount": 300})
+    _two_days_later(admin_dsn, api)
+
+    release_due()
+
+    assert _book(admin_dsn, api) == (0, made["net"] - 300)
+    api.post("/v1/refunds", {"payment": made["id"], "amount": 200})
+    assert _book(admin_dsn, api) == (0, made["net"] - 500)
+
+
+@pytest.mark.parametrize(
+    ("before", "after", "left"),
+    [
+        (["needs_response", "won"], [], 1_000),
+        (["needs_response", "lost"], [], 0),
+        (["needs_response"], ["won"], 1_000),
+        (["needs_response"], ["lost"], 0),
+        ([], ["needs_response", "won"], 1_000),
+        ([], ["needs_response", "lost"], 0),
+    ],
+)
+def test_a_dispute_around_the_release_ends_in_the_same_books(
+    api: Api, admin_dsn: str, before: list[str], after: list[str], left: int
+) -> None:
+    made = api.pay(amount=1_000).json()["data"]
+    _dispute(api, made["id"], *before)
+    _two_days_later(admin_dsn, api)
+
+    release_due()
+    _dispute(api, made["id"], *after)
+
+    assert _book(admin_dsn, api) == (0, left - made["fee"])
+    assert books(admin_dsn, api.tenants.merchant.id)["sum"] == 0
+
+
+def test_a_refund_that_begins_beside_the_release_delays_it(
+    api: Api, admin_dsn: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    made = api.pay(amount=1_000).json()["data"]
+    _two_days_later(admin_dsn, api)
+    one_by_one = release._release
+
+    def beside(merchant_id: Any, payment_ids: Any) -> int:
+        if merchant_id == api.tenants.merchant.id:
+            api.post("/v1/refunds", {"payment": made["id"], "amount": 300})
+            with psycopg.connect(admin_dsn, autocommit=True) as admin:
+                # As if the provider had not answered yet.
+                admin.execute(
+                    "update acceptance_refund set status = 'processing' where merchant_id = %s",
+                    [merchant_id],
+                )
+        return one_by_one(merchant_id, payment_ids)
+
+    monkeypatch.setattr(release, "_release", beside)
+    release_due()
+
+    assert _book(admin_dsn, api) == (made["net"] - 300, 0)
+
+
+def test_a_merchant_whose_books_refuse_does_not_hold_up_the_others(
+    api: Api, admin_dsn: str, database: str
+) -> None:
+    refused = new_api()
+    refused.pay(amount=1_000)
+    made = api.pay(amount=1_000).json()["data"]
+    _two_days_later(admin_dsn, refused)
+    _two_days_later(admin_dsn, api)
+    with psycopg.connect(admin_dsn, autocommit=True) as admin:
+        # Its pending account has been closed: nothing may move there.
+        admin.execute(
+            "update ledger_account set flags = flags | 32 where name like %s",
+            [f"merchant_pending/{refused.tenants.merchant.id}/%"],
+        )
+
+    release_due()
+
+    assert _book(admin_dsn, api) == (0, made["net"])
+    assert _book(admin_dsn, refused)[1] == 0
+
+
+def test_releases_at_once_release_once(api: Api, admin_dsn: str) -> None:
+    made = [api.pay(amount=1_000).json()["data"]["net"] for _ in range(3)]
+    _two_days_later(admin_dsn, api)
+
+    def run() -> None:
+        try:
+            release_due()
+        finally:
+            connection.close()
+
+    threads = [threading.Thread(target=run) for _ in range(4)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+
+    assert _book(admin_dsn, api) == (0, sum(made))
