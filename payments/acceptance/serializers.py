@@ -24,7 +24,10 @@ class PaymentCreate(StrictSerializer):
     customer = IdField("cus", required=False)
     payment_method = IdField("pm", required=False, help_text="A saved method.")
     payment_method_token = TextField(
-        required=False, max_length=100, help_text="A one-use token from POST /v1/tokens."
+        required=False,
+        max_length=100,
+        guard=True,
+        help_text="A one-use token from POST /v1/tokens.",
     )
     confirm = serializers.BooleanField(required=False, default=False)
     capture_method = serializers.ChoiceField(
@@ -39,7 +42,7 @@ class PaymentCreate(StrictSerializer):
 
 class PaymentConfirm(StrictSerializer):
     payment_method = IdField("pm", required=False)
-    payment_method_token = TextField(required=False, max_length=100)
+    payment_method_token = TextField(required=False, max_length=100, guard=True)
     return_url = HttpUrlField(required=False)
 
 
@@ -67,7 +70,7 @@ class CustomerWrite(StrictSerializer):
 
 class PaymentMethodAttach(StrictSerializer):
     customer = IdField("cus")
-    token = TextField(max_length=100, allow_blank=False)
+    token = TextField(max_length=100, allow_blank=False, guard=True)
 
 
 class CardNumberField(serializers.CharField):

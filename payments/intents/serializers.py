@@ -31,7 +31,7 @@ class IntentCreate(StrictSerializer):
     operation = serializers.ChoiceField(choices=[Operation.PAYMENT.value])
     amount = AmountField(help_text="Minor units.")
     currency = CurrencyField()
-    payment_method_token = TextField(max_length=100, allow_blank=False)
+    payment_method_token = TextField(max_length=100, allow_blank=False, guard=True)
     capture_method = serializers.ChoiceField(
         choices=["automatic", "manual"], required=False, default="automatic"
     )

@@ -33,6 +33,7 @@ from payments.acceptance.services import (
     payment_method_attach,
     payment_method_detach,
 )
+from tenants.authentication import merchant_facts
 
 
 class CustomersView(ApiView):
@@ -148,25 +149,26 @@ class PaymentMethodsView(ApiView):
         """Save a card for a customer: exchange a one-use token for a reusable method."""
         values = shapes.PaymentMethodAttach.parse(self.body)
         _require_merchant(self)
-        facts = self.request._request.merchant  # type: ignore[attr-defined]
         claim = self.claim(lambda made: (201, dump(success(payment_method_json(made)))))
         if claim is not None:
             previous = claim.previous()
             if isinstance(previous, Answer):
                 return self.replay(previous)
-        method = payment_method_attach(
-            customer_id=values["customer"],
-            token=values["token"],
-            actor=self.actor,
-            currency=facts.default_currency,
-        )
-        if claim is None:
-            return Response(payment_method_json(method), status=201)
         try:
-            with tenant_atomic(self.actor.scope):
-                return self.replay(claim.complete(method))
+            method = payment_method_attach(
+                customer_id=values["customer"],
+                token=values["token"],
+                actor=self.actor,
+                currency=_default_currency(self),
+                claim=claim,
+            )
         except IntegrityError as error:
+            if claim is None:
+                raise
             return self.lost_race(claim, error)
+        if claim is not None and claim.answer is not None:
+            return self.replay(claim.answer)
+        return Response(payment_method_json(method), status=201)
 
 
 class PaymentMethodView(ApiView):
@@ -197,3 +199,13 @@ class PaymentMethodView(ApiView):
 def _require_merchant(view: ApiView) -> None:
     if view.actor.merchant_id is None:
         raise InvalidRequest("Use a merchant's key.", code="merchant_required")
+
+
+def _default_currency(view: ApiView) -> str:
+    # An API key's merchant was read with the key; a person's has to be looked up.
+    facts = getattr(view.request._request, "merchant", None)
+    if facts is None and view.actor.merchant_id is not None:
+        facts = merchant_facts(view.actor.merchant_id)
+    if facts is None:
+        raise InvalidRequest("Use a merchant's key.", code="merchant_required")
+    return str(facts.default_currency)

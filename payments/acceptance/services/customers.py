@@ -11,6 +11,7 @@ from core import ids
 from core.context import Actor
 from core.db import Scope, tenant_atomic
 from core.errors import InvalidRequest, NotFound
+from core.idempotency import Claim
 from core.ids import new_id
 from core.unit import Writes
 from payments.acceptance.models import Customer, PaymentMethod
@@ -91,12 +92,18 @@ def customer_delete(*, customer_id: uuid.UUID, actor: Actor) -> Customer:
 
 
 def payment_method_attach(
-    *, customer_id: uuid.UUID, token: str, actor: Actor, currency: str
+    *,
+    customer_id: uuid.UUID,
+    token: str,
+    actor: Actor,
+    currency: str,
+    claim: Claim | None = None,
 ) -> PaymentMethod:
     """Exchange a one-use token for a method that can be charged again.
 
     The provider is called outside any transaction, under a key derived from the token, so that a
-    retry after a crash finds the same method there.
+    retry after a crash finds the same method there. `claim` is finished with the method's row, so
+    that one key makes one method.
 
     Raises:
         NotFound: no such customer.
@@ -144,6 +151,8 @@ def payment_method_attach(
         writes = Writes()
         writes.insert(method)
         _record_method(writes, method, "payment_method.attached", actor)
+        if claim is not None:
+            claim.finish(writes, method)
         writes.flush()
     return method
 

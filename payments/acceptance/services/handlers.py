@@ -22,7 +22,7 @@ from payments.intents.channels import ChannelAnswer, Outcome
 from payments.intents.models import Intent
 from payments.intents.states import IntentState
 
-#: Days until the net of a payment becomes available; a card that settles at once skips them.
+#: How long after its capture the net of a payment becomes available.
 AVAILABLE_AFTER: Final = dt.timedelta(days=2)
 
 _ENDS: Final = {

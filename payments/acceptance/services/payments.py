@@ -83,6 +83,7 @@ def payment_create(
         PermissionDenied: live mode for a merchant that is not active.
     """
     check_may_take(seller, actor)
+    _require_one_source(draft.token, draft.payment_method_id)
     payment = _build(draft, seller, actor, payment_id)
     scope = Scope.merchant(seller.merchant_id)
     if not confirm:
@@ -131,15 +132,17 @@ def payment_confirm(
 
     Raises:
         PaymentStateConflict: the payment is not pending.
-        InvalidRequest: there is nothing to charge.
+        InvalidRequest: there is nothing to charge, or two things.
     """
     check_may_take(seller, actor)
+    _require_one_source(token, payment_method_id)
     with tenant_atomic(Scope.merchant(seller.merchant_id)):
         payment = _own_payment(payment_id, actor)
         method = None
         wanted = payment_method_id or (None if token else payment.payment_method_id)
         if wanted is not None:
             method = payment_method_get(payment_method_id=wanted, livemode=actor.livemode)
+            _check_owner(method, payment.customer_id)
     if payment.status != PaymentStatus.PENDING:
         raise PaymentStateConflict(
             f"Only a pending payment can be confirmed; this one is {payment.status}."
@@ -262,13 +265,27 @@ def _check_references(payment: Payment, draft: PaymentDraft, actor: Actor) -> Pa
         payment.customer_id = draft.customer_id or method.customer_id
     if draft.customer_id is not None:
         customer = customer_get(customer_id=draft.customer_id, livemode=actor.livemode)
-        if method is not None and method.customer_id not in (None, customer.id):
-            raise InvalidRequest(
-                "The payment method belongs to another customer.",
-                code="payment_method_of_other_customer",
-                param="payment_method",
-            )
+        if method is not None:
+            _check_owner(method, customer.id)
     return method
+
+
+def _check_owner(method: PaymentMethod, customer_id: uuid.UUID | None) -> None:
+    if customer_id is not None and method.customer_id not in (None, customer_id):
+        raise InvalidRequest(
+            "The payment method belongs to another customer.",
+            code="payment_method_of_other_customer",
+            param="payment_method",
+        )
+
+
+def _require_one_source(token: str, payment_method_id: uuid.UUID | None) -> None:
+    if token and payment_method_id is not None:
+        raise InvalidRequest(
+            "Send payment_method_token or payment_method, not both: only one card can be charged.",
+            code="payment_method_ambiguous",
+            param="payment_method",
+        )
 
 
 def _require_source(payment: Payment) -> None:

@@ -251,7 +251,9 @@ def _source_id(source: str) -> uuid.UUID:
     try:
         return decode(TOKEN_PREFIX, source)
     except NotFound:
-        raise _missing() from None
+        raise ServerRefusedError(
+            code="resource_missing", message="No such token. Make one with POST /v1/tokens."
+        ) from None
 
 
 def _own_id(prefix: str, text: str) -> uuid.UUID:
