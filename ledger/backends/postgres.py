@@ -137,6 +137,12 @@ class PostgresLedger:
 
     def _params(self, transfers: Sequence[TransferSpec]) -> list[bytes | None]:
         tenant = self._scope.tenant
+        if len(transfers) == 1 and transfers[0].effective_on is None:
+            return [
+                *_one(transfers[0]),
+                self._scope.role.encode(),
+                tenant.bytes if tenant else None,
+            ]
         return [
             *(
                 pgwire.encode(oid, column)
@@ -198,6 +204,24 @@ class PostgresLedger:
             except psycopg.errors.UniqueViolation:
                 continue
         return call()
+
+
+def _one(spec: TransferSpec) -> list[bytes | None]:
+    """The columns of a single transfer; columns that say nothing are null."""
+    return [
+        pgwire.one_uuid(spec.id),
+        pgwire.one_uuid(spec.debit_id),
+        pgwire.one_uuid(spec.credit_id),
+        pgwire.one_bigint(spec.amount_minor),
+        pgwire.one_int(spec.ledger_number),
+        pgwire.one_int(spec.code),
+        pgwire.one_int(int(spec.flags)) if spec.flags else None,
+        pgwire.one_uuid(spec.pending_id) if spec.pending_id else None,
+        pgwire.one_int(spec.timeout_s) if spec.timeout_s else None,
+        pgwire.one_uuid(spec.document_id) if spec.document_id else None,
+        None,
+        pgwire.one_uuid(spec.corrects) if spec.corrects else None,
+    ]
 
 
 def _error(conn: psycopg.Connection[Any], answer: Any) -> psycopg.Error:
