@@ -1,4 +1,4 @@
-"""The platform's addresses with the ledger's pages, for as long as the portal does not mount them."""
+"""The platform's addresses with the ledger's pages, until the portal mounts them."""
 
 from __future__ import annotations
 

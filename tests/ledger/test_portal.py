@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import pytest
 from django.test import Client, override_settings
 
@@ -45,7 +47,7 @@ def test_an_empty_balance_says_so() -> None:
 
 
 def test_the_statement_with_its_exports(t: Tenants) -> None:
-    client = owner(t)
+    client: Any = owner(t)
     address = f"/balance/accounts/{encode('acc', book_of(t).pending.id)}"
     shown = client.get(address).content.decode()
     assert "Platform fee" in shown
