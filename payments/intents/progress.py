@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import datetime as dt
 from dataclasses import dataclass, field
 from typing import Any, Final
@@ -20,6 +21,16 @@ EXCEPTION_AFTER: Final = dt.timedelta(hours=24)
 ACTION_EXPIRES_AFTER: Final = dt.timedelta(hours=1)
 #: Card schemes release a hold after seven days; ours ends with it. Counted from the creation too.
 HOLD_EXPIRES_AFTER: Final = dt.timedelta(days=7)
+
+
+_EXPIRED_HOLD: Final = (
+    "authorization_expired",
+    "The authorization was not captured in time; the hold on the card was released.",
+)
+_EXPIRED_ACTION: Final = (
+    "authentication_expired",
+    "The payer did not finish the authentication in time; nothing was charged.",
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,8 +59,7 @@ def decide(intent: Intent, answer: ChannelAnswer) -> Move:
     if answer.outcome is Outcome.SUCCEEDED and answer.captured_minor > 0:
         return _settled(intent, answer)
     if answer.canceled:
-        ended = IntentState.CANCELLED if intent.step == Step.VOID else IntentState.EXPIRED
-        return _ended(ended, answer)
+        return _canceled(intent, answer)
     if answer.refused:
         return _refused(intent, answer)
     if answer.outcome is Outcome.FAILED:
@@ -124,6 +134,20 @@ def _requires_action(intent: Intent, answer: ChannelAnswer) -> Move:
     if all(getattr(intent, name) == value for name, value in values.items()):
         return NOTHING
     return Move(None, {**_learnt(answer), **values, "checks": 0})
+
+
+def _canceled(intent: Intent, answer: ChannelAnswer) -> Move:
+    """Given up at the channel: because somebody asked for it, or because its time was up."""
+    held = intent.state == IntentState.AUTHORIZED
+    ends_at = hold_ends_at(intent) if held else action_ends_at(intent)
+    if ends_at > timezone.now():
+        asked = intent.step == Step.VOID
+        return _ended(IntentState.CANCELLED if asked else IntentState.EXPIRED, answer)
+    code, message = _EXPIRED_HOLD if held else _EXPIRED_ACTION
+    return _ended(
+        IntentState.EXPIRED,
+        dataclasses.replace(answer, failure_code=code, failure_message=message),
+    )
 
 
 def _ended(state: IntentState, answer: ChannelAnswer) -> Move:

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import dataclasses
 import datetime as dt
+import uuid
 from typing import Any
 
 import pytest
@@ -143,3 +145,16 @@ def _intent(api: Api, payment_id: str) -> tuple[Intent, Account]:
     account = route(currency="EUR", amount_minor=1, merchant_id=merchant_id, livemode=False)
     assert account.id == intent.provider_account_id
     return intent, account
+
+
+def test_an_event_of_another_account_moves_nothing(api: Api) -> None:
+    made = api.pay("4000000000003220", amount=AMOUNT).json()["data"]
+    intent, account = _intent(api, made["id"])
+    answer = ProviderAnswer(
+        status=Status.SUCCEEDED, provider_id=intent.external_id, amount_captured_minor=AMOUNT
+    )
+    other = dataclasses.replace(account, id=uuid.uuid4())
+
+    assert handle_provider_event(_event(1, intent, answer), other) is False
+
+    assert api.get(f"/v1/payments/{made['id']}").json()["data"]["status"] == "requires_action"

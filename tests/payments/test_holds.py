@@ -14,7 +14,14 @@ from payments.intents.models import Intent
 from payments.intents.provider_events import handle_provider_event
 from payments.intents.recovery import intent_check
 from payments.intents.states import IntentState, Step
-from payments.providers.base import EventKind, ProviderAnswer, ProviderEvent, Status
+from payments.providers.base import (
+    EventKind,
+    ProviderAnswer,
+    ProviderError,
+    ProviderEvent,
+    Status,
+)
+from payments.providers.sandbox.adapter import SandboxAdapter
 from payments.providers.selectors import account_get
 from tests.api import Api, new_api
 from tests.payments.support import books, charges, crash, later, recover
@@ -117,7 +124,9 @@ def test_a_hold_that_nobody_captures_ends_after_its_time(api: Api, admin_dsn: st
 
     intent_check(intent_id=_intent(api, made["id"]).id)
 
-    assert _payment(api, made["id"])["status"] == "canceled"
+    assert _intent(api, made["id"]).state == IntentState.EXPIRED
+    read = _payment(api, made["id"])
+    assert (read["status"], read["failure"]["code"]) == ("canceled", "authorization_expired")
     found = books(admin_dsn, api.tenants.merchant.id)
     assert {name: value for name, value in found.items() if value} == {}
 
@@ -130,6 +139,8 @@ def test_a_challenge_that_nobody_answers_ends_after_its_time(api: Api, admin_dsn
 
     read = _payment(api, made["id"])
     assert (read["status"], read["next_action"]) == ("canceled", None)
+    assert read["failure"]["code"] == "authentication_expired"
+    assert _intent(api, made["id"]).state == IntentState.EXPIRED
     found = books(admin_dsn, api.tenants.merchant.id)
     assert {name: value for name, value in found.items() if value} == {}
 
@@ -199,3 +210,26 @@ def test_killed_while_canceling_a_challenge(api: Api, admin_dsn: str, at: str) -
     assert _payment(api, made["id"])["status"] == "canceled"
     found = books(admin_dsn, api.tenants.merchant.id)
     assert {name: value for name, value in found.items() if value} == {}
+
+
+@pytest.mark.parametrize(("step", "end"), [("capture", "completed"), ("cancel", "canceled")])
+def test_a_provider_too_busy_for_a_step_is_asked_again(
+    api: Api, admin_dsn: str, monkeypatch: pytest.MonkeyPatch, step: str, end: str
+) -> None:
+    made = api.pay(amount=1_000, capture_method="manual").json()["data"]
+
+    def busy(adapter: SandboxAdapter, request: Any) -> ProviderAnswer:
+        raise ProviderError("Too many requests.", permanent=False, code="provider_rate_limited")
+
+    with monkeypatch.context() as patched:
+        patched.setattr(SandboxAdapter, f"{step}_payment", busy)
+        answer = api.post(f"/v1/payments/{made['id']}/{step}")
+
+    assert (answer.status_code, answer.json()["data"]["status"]) == (200, "processing")
+    (intent,) = recover(admin_dsn, api.tenants.merchant.id)
+    assert _payment(api, made["id"])["status"] == end
+    captured = 1_000 if step == "capture" else 0
+    assert (intent.settled_amount_minor, charges(admin_dsn, api.tenants.merchant.id)) == (
+        captured,
+        [(captured, 0)],
+    )

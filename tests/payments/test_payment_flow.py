@@ -4,9 +4,11 @@ from __future__ import annotations
 
 from typing import Any
 
+import psycopg
 import pytest
 
 from tests.api import Api, new_api
+from tests.payments.support import books
 
 
 @pytest.fixture
@@ -125,3 +127,39 @@ def test_a_charge_whose_answer_is_lost_stays_processing(api: Api) -> None:
     made = api.pay("4000000000005043")
     assert made.status_code == 201, made.content
     assert made.json()["data"]["status"] == "processing"
+
+
+def test_a_refund_that_the_provider_refuses_gives_its_claim_back(api: Api, admin_dsn: str) -> None:
+    payment = api.pay(amount=1_000).json()["data"]
+    before = books(admin_dsn, api.tenants.merchant.id)
+    _refunded_at_the_bank(admin_dsn, api, 1_000)
+
+    refused = api.post("/v1/refunds", {"payment": payment["id"], "amount": 400})
+
+    assert refused.status_code == 402, refused.content
+    error = refused.json()["error"]
+    assert (error["code"], error["details"]["refund"]["status"]) == (
+        "charge_already_refunded",
+        "failed",
+    )
+    assert api.get(f"/v1/payments/{payment['id']}").json()["data"]["amount_refunded"] == 0
+    assert books(admin_dsn, api.tenants.merchant.id) == before
+    _refunded_at_the_bank(admin_dsn, api, 0)
+    assert api.post("/v1/refunds", {"payment": payment["id"]}).status_code == 201
+
+
+def test_the_fixed_fee_is_taken_in_the_merchants_own_currency_alone(database: str) -> None:
+    api = new_api(default_currency="USD", fee_bps=290, fee_fixed_minor=30)
+    fees = [
+        api.pay(amount=10_000, currency=currency).json()["data"]["fee"]
+        for currency in ("USD", "EUR")
+    ]
+    assert fees == [320, 290]
+
+
+def _refunded_at_the_bank(admin_dsn: str, api: Api, amount_minor: int) -> None:
+    with psycopg.connect(admin_dsn, autocommit=True) as admin:
+        admin.execute(
+            "update providers_sandboxcharge set refunded_minor = %s where merchant_key = %s",
+            [amount_minor, api.tenants.merchant.public_id],
+        )

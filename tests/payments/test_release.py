@@ -170,3 +170,16 @@ def test_releases_at_once_release_once(api: Api, admin_dsn: str) -> None:
         thread.join()
 
     assert _book(admin_dsn, api) == (0, sum(made))
+
+
+def test_a_second_release_of_the_same_payments_does_nothing(api: Api, admin_dsn: str) -> None:
+    made = api.pay(amount=1_000).json()["data"]
+    _two_days_later(admin_dsn, api)
+    payment_id = ids.decode("pay", made["id"])
+
+    counts = [release._release(api.tenants.merchant.id, [payment_id]) for _ in range(2)]
+
+    assert counts == [1, 0]
+    events = api.get(f"/v1/payments/{made['id']}?expand=events,ledger").json()["data"]
+    assert [each["type"] for each in events["events"]].count("payment.available") == 1
+    assert [each["code"] for each in events["ledger"]].count("available") == 1
