@@ -43,6 +43,7 @@ PLACES: Final[tuple[tuple[str, tuple[Place, ...]], ...]] = (
                 (Level.RESELLER,),
             ),
             Place("Payments", "credit-card", "portal:payments", "/payments", "payments.read"),
+            Place("Balance", "landmark", "portal:balance", "/balance", "balance.read"),
         ),
     ),
     (

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from django.urls import include, path
 
+from ledger import portal as ledger
 from notifications import portal as webhooks
 from payments.acceptance.portal import pages as payments
 from portal.navigation import know_seats
@@ -19,6 +20,13 @@ _pages = [
     path("payments/<str:payment_id>/refund", payments.refund_submit, name="payment-refund"),
     path("payments/<str:payment_id>/capture", payments.capture_submit, name="payment-capture"),
     path("payments/<str:payment_id>/cancel", payments.cancel_submit, name="payment-cancel"),
+    path("balance", ledger.balance_page, name="balance"),
+    path("balance/accounts/<str:account_id>", ledger.statement_page, name="statement"),
+    path(
+        "balance/accounts/<str:account_id>/statement.<str:kind>",
+        ledger.statement_export,
+        name="statement-export",
+    ),
     path("merchants", team.merchants_page, name="merchants"),
     path("merchants/<str:merchant_id>", team.merchant_page, name="merchant"),
     path("developers/keys", keys.keys_page, name="keys"),

@@ -128,6 +128,9 @@ TABLE: Final[dict[str, Row]] = {
     "v1/ledger/accounts/<str:account_id>/statement": api(GET="ledger.read"),
     "v1/ledger/transfers": api(GET="ledger.read"),
     "v1/ledger/transfers/<str:transfer_id>": api(GET="ledger.read"),
+    "balance": page("balance.read"),
+    "balance/accounts/<str:account_id>": page("ledger.read"),
+    "balance/accounts/<str:account_id>/statement.<str:kind>": page("ledger.read"),
     # payments.providers
     "v1/provider_webhooks/<slug:provider>/<slug:account_id>": PUBLIC,
     "sandbox/3ds/<uuid:challenge_id>": PUBLIC,

@@ -338,8 +338,9 @@ def kpi(
     direction: str = "",
     good: bool = True,
     icon: str = "",
+    href: str = "",
 ) -> SafeString:
-    """One figure. `delta` is a ready text ("12.4 %"), `direction` up or down."""
+    """One figure, a link with `href`. `delta` is a ready text ("12.4 %"), `direction` up or down."""
     return _render(
         "kpi",
         {
@@ -351,6 +352,7 @@ def kpi(
             "arrow": icon_svg("arrow-up-right" if direction == "up" else "arrow-down-right"),
             "good": good,
             "icon": icon_svg(icon) if icon else "",
+            "href": href,
         },
     )
 

@@ -140,6 +140,7 @@ def _balance(request: PortalRequest, currency: str) -> dict[str, Any]:
         "label": "Available balance",
         "value": format_money(available, currency).replace("-", "−"),
         "note": f"{format_money(pending, currency)} on its way".replace("-", "−"),
+        "url": reverse("portal:balance"),
     }
 
 

@@ -24,10 +24,10 @@ Axe = Callable[[Page], None]
 SignIn = Callable[..., Page]
 
 MERCHANT_PAGES = (
-    "/", "/payments", "/developers/keys", "/developers/webhooks", "/developers/events",
+    "/", "/payments", "/balance", "/developers/keys", "/developers/webhooks", "/developers/events",
     "/developers/requests", "/team", "/settings",
 )  # fmt: skip
-RESELLER_PAGES = ("/", "/payments", "/merchants", "/team", "/settings")
+RESELLER_PAGES = ("/", "/payments", "/balance", "/merchants", "/team", "/settings")
 LOOKS = [(1360, "light"), (1360, "dark"), (768, "light"), (390, "light"), (390, "dark")]
 SETTLES_LATER = "4000000000000119"
 

@@ -5,21 +5,12 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
-from django.test import Client, override_settings
+from django.test import Client
 
 from core.ids import encode
 from tests.factories import Tenants, make_tenants
 from tests.ledger.test_faces import book_of, fill
 from tests.tenants.test_permission_table import browser_for
-
-pytestmark = pytest.mark.usefixtures("addresses")
-
-
-@pytest.fixture
-def addresses() -> object:
-    with override_settings(ROOT_URLCONF="tests.ledger.portal_urls"):
-        yield
-
 
 @pytest.fixture(scope="module")
 def t() -> Tenants:
