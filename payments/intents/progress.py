@@ -10,7 +10,7 @@ from typing import Any, Final
 from django.utils import timezone
 
 from payments.intents.channels.base import ChannelAnswer, Outcome
-from payments.intents.models import Intent
+from payments.intents.models import Intent, Operation
 from payments.intents.states import FINAL, IntentState, Step
 
 #: When an answer that is not final is looked at again (Kill Bill's rhythm for UNKNOWN).
@@ -195,17 +195,27 @@ def _wait(intent: Intent, answer: ChannelAnswer) -> Move:
 
 
 def _after_the_end(intent: Intent, answer: ChannelAnswer) -> Move:
+    if intent.exception_at is not None:
+        return NOTHING
     gave_up = intent.state != IntentState.SETTLED
-    if gave_up and answer.captured_minor > 0 and intent.exception_at is None:
-        return Move(
-            None,
-            {
-                "exception_at": timezone.now(),
-                "failure_code": "captured_after_end",
-                "failure_message": "The provider captured this attempt after it had ended here.",
-            },
+    if gave_up and answer.captured_minor > 0:
+        return _for_a_person(
+            "captured_after_end", "The provider captured this attempt after it had ended here."
+        )
+    # A payment's failure arrives late from before its success; a refund's comes days after it,
+    # when the payer's bank sends the money back.
+    returned = intent.operation == Operation.REFUND and answer.outcome is Outcome.FAILED
+    if returned and not gave_up and not answer.refused:
+        return _for_a_person(
+            "refund_returned", "The provider says that this refund failed after it had succeeded."
         )
     return NOTHING
+
+
+def _for_a_person(code: str, message: str) -> Move:
+    return Move(
+        None, {"exception_at": timezone.now(), "failure_code": code, "failure_message": message}
+    )
 
 
 def _learnt(answer: ChannelAnswer) -> dict[str, Any]:

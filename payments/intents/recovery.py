@@ -14,7 +14,7 @@ from django.utils import timezone
 from core.context import Actor
 from core.db import Scope, after_commit, tenant_atomic
 from payments.intents.channels import ChannelAnswer, Outcome, channel_named
-from payments.intents.models import Intent
+from payments.intents.models import Intent, Operation
 from payments.intents.progress import action_ends_at, hold_ends_at
 from payments.intents.services import StepRefused, intent_advance, intent_apply, intent_void
 from payments.intents.states import FINAL, IntentState, Step
@@ -79,7 +79,7 @@ def _is_held(answer: ChannelAnswer) -> bool:
 def _time_is_up(intent: Intent, answer: ChannelAnswer) -> bool:
     """Whether the hold was never captured, or the payer never came back."""
     now = timezone.now()
-    if intent.step:
+    if intent.step or intent.operation != Operation.PAYMENT:
         return False
     if intent.state == IntentState.AUTHORIZED:
         return _is_held(answer) and hold_ends_at(intent) <= now

@@ -11,10 +11,18 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from core import ids
 from core.db import Scope, tenant_atomic
 from payments.intents.models import Intent
 from payments.intents.provider_events import handle_provider_event
-from payments.providers.base import Decline, EventKind, ProviderAnswer, ProviderEvent, Status
+from payments.providers.base import (
+    Decline,
+    EventKind,
+    ProviderAnswer,
+    ProviderEvent,
+    RefundAnswer,
+    Status,
+)
 from payments.providers.selectors import Account, route
 from tests.api import Api, new_api
 from tests.payments.support import books
@@ -137,8 +145,6 @@ def test_an_event_about_other_money_is_refused(api: Api) -> None:
 
 
 def _intent(api: Api, payment_id: str) -> tuple[Intent, Account]:
-    from core import ids
-
     merchant_id = api.tenants.merchant.id
     with tenant_atomic(Scope.merchant(merchant_id)):
         intent = Intent.objects.get(document_id=ids.decode("pay", payment_id))
@@ -158,3 +164,34 @@ def test_an_event_of_another_account_moves_nothing(api: Api) -> None:
     assert handle_provider_event(_event(1, intent, answer), other) is False
 
     assert api.get(f"/v1/payments/{made['id']}").json()["data"]["status"] == "requires_action"
+
+
+def test_a_refund_that_fails_after_its_success_goes_to_the_exceptions_inbox(
+    api: Api, admin_dsn: str
+) -> None:
+    made = api.pay(amount=AMOUNT).json()["data"]
+    refund = api.post("/v1/refunds", {"payment": made["id"]}).json()["data"]
+    with tenant_atomic(Scope.merchant(api.tenants.merchant.id)):
+        intent = Intent.objects.get(document_id=ids.decode("ref", refund["id"]))
+    _, account = _intent(api, made["id"])
+    before = books(admin_dsn, api.tenants.merchant.id)
+    event = ProviderEvent(
+        event_id="returned",
+        kind=EventKind.REFUND,
+        type="refund.failed",
+        occurred_at=dt.datetime.now(dt.UTC),
+        refund=RefundAnswer(
+            status=Status.FAILED,
+            provider_id=intent.external_id,
+            reference=intent.public_id,
+            failure=Decline(code="lost_or_stolen_card", message="The card is closed."),
+        ),
+    )
+
+    assert handle_provider_event(event, account)
+
+    with tenant_atomic(Scope.merchant(api.tenants.merchant.id)):
+        intent = Intent.objects.get(pk=intent.pk)
+    assert (intent.state, intent.failure_code) == ("SETTLED", "refund_returned")
+    assert intent.exception_at is not None
+    assert books(admin_dsn, api.tenants.merchant.id) == before

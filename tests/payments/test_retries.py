@@ -17,7 +17,7 @@ from core.db import Scope, tenant_atomic
 from core.models import AuditRecord, IdempotencyRecord
 from payments.acceptance.models import Payment
 from payments.intents import services
-from payments.intents.channels import ChannelAnswer, Outcome
+from payments.intents.channels import ChannelAnswer, Outcome, channel_named
 from payments.intents.channels.gateway import GatewayPayment
 from payments.intents.models import Intent
 from payments.providers.selectors import account_get
@@ -328,3 +328,24 @@ def test_an_answer_to_a_stale_reading_does_not_undo_what_stands(
 
     assert services._reload(stale).state == "SETTLED"
     assert books(admin_dsn, api.tenants.merchant.id) == before
+
+
+def test_a_call_that_is_repeated_has_one_effect_at_the_provider(api: Api, admin_dsn: str) -> None:
+    """What the poller does when it cannot tell whether the first call arrived."""
+    customer = api.post("/v1/customers", {"email": "payer@shop.example"}).json()["data"]["id"]
+    body = {"customer": customer, "token": api.token()}
+    method = api.post("/v1/payment_methods", body).json()["data"]["id"]
+    made = api.post(
+        "/v1/payments",
+        {"amount": 1_000, "currency": "EUR", "payment_method": method, "confirm": True},
+    ).json()["data"]
+    api.post("/v1/refunds", {"payment": made["id"], "amount": 300})
+    with tenant_atomic(Scope.merchant(api.tenants.merchant.id)):
+        payment, refund = Intent.objects.order_by("id")
+
+    for _ in range(2):
+        for intent in (payment, refund):
+            answer = channel_named(intent.channel).authorize(services._reload(intent))
+            assert answer.outcome is Outcome.SUCCEEDED
+
+    assert charges(admin_dsn, api.tenants.merchant.id) == [(1_000, 300)]
