@@ -133,7 +133,6 @@ _PAYMENT: Final[dict[str, str | tuple[int, str]]] = {
     "payment_method_missing": "Send `payment_method_token` or `payment_method`.",
     "payment_method_of_other_customer": "The method is saved for another customer.",
     "payment_method_ambiguous": "Send the token or the saved method, not both.",
-    "payment_disputed": "Refund no more than what no dispute holds or has taken.",
     "payment_method_required": (402, "No card was given for this payment."),
     "payment_state_conflict": (409, "The payment's state does not allow this; read it again."),
     "already_refunded": "Nothing is left to refund.",
