@@ -13,7 +13,7 @@ import uuid
 from collections.abc import Callable, Iterator, Sequence
 from contextvars import ContextVar
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import Any, Literal, NamedTuple
 
 import psycopg
 from django.db import connection, transaction
@@ -68,6 +68,18 @@ class Scope:
 
 _scope: ContextVar[Scope | None] = ContextVar("merchantry_scope", default=None)
 
+#: Turns the database's error about a statement into the caller's, or says that it is not its own.
+Explain = Callable[[psycopg.Error], Exception | None]
+
+
+class _Last(NamedTuple):
+    text: str
+    params: Sequence[Any]
+    explain: Explain
+
+
+_last: ContextVar[list[_Last]] = ContextVar("merchantry_last")
+
 _OPEN_SCOPE = "select set_config('role', $1, true), set_config('app.tenant', $2, true)"
 
 
@@ -96,12 +108,14 @@ def tenant_atomic(scope: Scope) -> Iterator[None]:
         raise ScopeError("tenant_atomic() cannot begin inside transaction.atomic()")
     with transaction.atomic():
         # The token is reset before the commit hooks run: a hook opens its own scope.
-        token = _scope.set(scope)
+        token, last_token = _scope.set(scope), _last.set([])
         try:
             execute_prepared(_OPEN_SCOPE, [scope.role, str(scope.tenant or "")])
             yield
+            _commit_with(_last.get())
         finally:
             _scope.reset(token)
+            _last.reset(last_token)
 
 
 def assert_outside_transaction(what: str) -> None:
@@ -134,6 +148,42 @@ def execute_prepared(text: str, params: Sequence[Any]) -> list[tuple[Any, ...]]:
     with connection.wrap_database_errors, psycopg.RawCursor(connection.connection) as cursor:
         cursor.execute(psycopg_sql.SQL(text), params, prepare=True)
         return cursor.fetchall() if cursor.description else []
+
+
+def execute_with_commit(text: str, params: Sequence[Any], explain: Explain) -> None:
+    """Keep a statement for the end of `tenant_atomic`, where it travels with the COMMIT.
+
+    Rows locked by it are then held for no round trip to us at all: of what is locked by many, such
+    as an account's balance, that is most of the time. The statement must fail in the database when
+    it may not stand; `explain` then says it in the caller's words, raised at the block's end.
+
+    Raises:
+        ScopeError: no `tenant_atomic` is open.
+    """
+    if _scope.get() is None:
+        raise ScopeError("execute_with_commit() needs tenant_atomic()")
+    _last.get().append(_Last(text, params, explain))
+
+
+def _commit_with(statements: list[_Last]) -> None:
+    """Send the statements and the COMMIT in one round trip (libpq's pipeline mode)."""
+    if not statements:
+        return
+    with connection.wrap_database_errors:
+        try:
+            with connection.connection.pipeline():
+                for text, params, _ in statements:
+                    if connection.queries_logged:
+                        connection.queries_log.append({"sql": text, "time": ""})
+                    cursor = psycopg.RawCursor(connection.connection)
+                    cursor.execute(psycopg_sql.SQL(text), params, prepare=True)
+                connection.connection.commit()
+        except psycopg.Error as error:
+            for statement in statements:
+                explained = statement.explain(error)
+                if explained is not None:
+                    raise explained from error
+            raise
 
 
 @functools.lru_cache(maxsize=512)

@@ -76,7 +76,7 @@ def _check(probe: Callable[[], dict[str, Any] | None]) -> dict[str, Any]:
         return {"status": "down", "error": type(error).__name__}
 
 
-class _Late(Exception):  # noqa: N818 - a state, not an error
+class _Late(Exception):
     def __init__(self, lag_s: float) -> None:
         super().__init__()
         self.lag_s = lag_s

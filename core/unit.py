@@ -8,16 +8,20 @@ from __future__ import annotations
 
 import functools
 from collections.abc import Callable, Mapping, Sequence
-from typing import Any, NamedTuple
+from typing import Any, Final, NamedTuple
 
 import orjson
+import psycopg
 from django.db import DEFAULT_DB_ALIAS, models
 from psycopg.types.json import Jsonb
 
 from core.context import Actor, request_id
-from core.db import ScopeError, current_scope, execute_prepared, numbered
+from core.db import ScopeError, current_scope, execute_prepared, execute_with_commit, numbered
 from core.errors import Conflict
 from core.models import AuditRecord, OutboxEvent
+
+#: The SQLSTATE of `core_must_touch` (core/migrations/0005).
+STALE: Final = "M0001"
 
 
 class StaleState(Conflict):
@@ -68,6 +72,7 @@ def _statement(
     extra: tuple[tuple[str, int], ...],
     inserts: tuple[tuple[type[models.Model], int], ...],
     guarded: tuple[int, ...],
+    failing: bool,
 ) -> str:
     """The text for one shape of unit; values never stand in it, so few shapes exist."""
     parts: list[str] = []
@@ -87,7 +92,12 @@ def _statement(
             f'i{index} AS (INSERT INTO "{table.name}" ({columns})'  # noqa: S608 - names of models
             f" VALUES {', '.join(values)})"
         )
-    counts = ", ".join(f"(SELECT count(*) FROM s{index})" for index in guarded)  # noqa: S608
+    counts = ", ".join(
+        f"core_must_touch((SELECT count(*) FROM s{index}), ${number + place})"  # noqa: S608
+        if failing
+        else f"(SELECT count(*) FROM s{index})"  # noqa: S608
+        for place, index in enumerate(guarded, start=1)
+    )
     return f"WITH {', '.join(parts)} SELECT {counts or '1'}"
 
 
@@ -207,6 +217,24 @@ class Writes:
             return
         if current_scope() is None:
             raise ScopeError("Writes.flush() needs tenant_atomic()")
+        text, params = self._compiled(failing=False)
+        counts = execute_prepared(text, params)[0]
+        for (_, what), count in zip(self._guarded, counts, strict=False):
+            if count == 0:
+                raise _stale(what)
+        self._forget()
+
+    def flush_with_commit(self) -> None:
+        """As `flush`, in the same round trip as the COMMIT; StaleState comes at the block's end.
+
+        What is written here cannot be read in the block any more.
+        """
+        if self._inserts or self._statements:
+            text, params = self._compiled(failing=True)
+            execute_with_commit(text, params, _explain)
+            self._forget()
+
+    def _compiled(self, *, failing: bool) -> tuple[str, list[Any]]:
         params: list[Any] = [value for _, values in self._statements for value in values]
         for model, instances in self._inserts.items():
             columns = _table(model).columns
@@ -217,20 +245,29 @@ class Writes:
                     if convert is not None and value is not None:
                         value = convert(value)
                     params.append(value)
+        if failing:
+            params += [what for _, what in self._guarded]
         text = _statement(
             tuple((text, len(values)) for text, values in self._statements),
             tuple((model, len(rows)) for model, rows in self._inserts.items()),
             tuple(index for index, _ in self._guarded),
+            failing,
         )
-        counts = execute_prepared(text, params)[0]
-        for (_, what), count in zip(self._guarded, counts, strict=False):
-            if count == 0:
-                raise StaleState(
-                    f"{what} was changed by another request at the same time. Read it again and "
-                    "decide anew."
-                )
+        return text, params
+
+    def _forget(self) -> None:
         for instances in self._inserts.values():
             for instance in instances:
                 instance._state.adding = False
                 instance._state.db = DEFAULT_DB_ALIAS
         self._inserts, self._statements, self._guarded = {}, [], []
+
+
+def _stale(what: str) -> StaleState:
+    return StaleState(
+        f"{what} was changed by another request at the same time. Read it again and decide anew."
+    )
+
+
+def _explain(error: psycopg.Error) -> StaleState | None:
+    return _stale(error.diag.message_primary or "It") if error.sqlstate == STALE else None

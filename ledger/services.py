@@ -11,6 +11,7 @@ from collections.abc import Iterable, Sequence
 from typing import Any, Final
 from uuid import UUID
 
+import psycopg
 from django.db import connection
 
 from core.db import (
@@ -19,6 +20,7 @@ from core.db import (
     after_commit,
     current_scope,
     execute_prepared,
+    execute_with_commit,
     fetch_one,
     numbered,
     tenant_atomic,
@@ -69,9 +71,15 @@ __all__ = [
     "post_or_raise",
     "post_pending",
     "post_statement",
+    "post_with_commit",
     "results",
     "void_pending",
 ]
+
+
+#: The SQLSTATE of `ledger_post_all` (ledger/migrations/0007).
+REFUSED: Final = "M0002"
+_POST_ALL: Final = "SELECT " + POST_SQL.replace("ledger_post(", "ledger_post_all(")
 
 
 class LedgerRefused(Conflict):
@@ -161,6 +169,32 @@ class _Opened:
 _opened: Final = _Opened()
 
 
+def post_with_commit(transfers: Sequence[TransferSpec]) -> None:
+    """As `post_or_raise`, in the same round trip as the COMMIT of the open `tenant_atomic`.
+
+    The accounts are then locked for no round trip to us. LedgerRefused comes at the block's end,
+    and a linked set that is sent again is refused (its first member exists): for callers whose own
+    guarded write, in the same transaction, tells a repetition already.
+    """
+    if not transfers:
+        return
+    unopened = [ref for ref in references(transfers) if not _opened.holds(ref.id)]
+    if unopened:
+        execute_prepared(numbered(f"SELECT {OPEN_SQL}"), account_columns(unopened))
+        after_commit(lambda: _opened.add(ref.id for ref in unopened))
+    check_batch(transfers)
+
+    def explain(error: psycopg.Error) -> LedgerRefused | None:
+        if error.sqlstate != REFUSED:
+            return None
+        answers = [int(part) for part in (error.diag.message_detail or "").split(",")]
+        culprit = _culprit(results(transfers, answers))
+        assert culprit is not None
+        return LedgerRefused(culprit.id, culprit.status)
+
+    execute_with_commit(numbered(_POST_ALL), transfer_columns(transfers), explain)
+
+
 def post_or_raise(transfers: Sequence[TransferSpec]) -> list[Result]:
     """Book a batch of which everything must stand; booked before counts as booked.
 
@@ -169,17 +203,23 @@ def post_or_raise(transfers: Sequence[TransferSpec]) -> list[Result]:
             Whoever catches it and commits keeps its id refused for ever; a rollback forgets it.
     """
     answers = post(transfers)
+    culprit = _culprit(answers)
+    if culprit is None:
+        return answers
+    if culprit.status is TransferStatus.LINKED_EVENT_FAILED and _booked_before(transfers, answers):
+        return [Result(spec.id, TransferStatus.EXISTS) for spec in transfers]
+    raise LedgerRefused(culprit.id, culprit.status)
+
+
+def _culprit(answers: Sequence[Result]) -> Result | None:
+    """The member at fault, not those that failed with it."""
     culprit: Result | None = None
     for answer in answers:
         if not answer.ok and (
             culprit is None or culprit.status is TransferStatus.LINKED_EVENT_FAILED
         ):
             culprit = answer
-    if culprit is None:
-        return answers
-    if culprit.status is TransferStatus.LINKED_EVENT_FAILED and _booked_before(transfers, answers):
-        return [Result(spec.id, TransferStatus.EXISTS) for spec in transfers]
-    raise LedgerRefused(culprit.id, culprit.status)
+    return culprit
 
 
 def _booked_before(transfers: Sequence[TransferSpec], answers: Sequence[Result]) -> bool:

@@ -26,7 +26,7 @@ from core.db import Scope, tenant_atomic
 from core.errors import Conflict
 from core.idempotency import Claim
 from core.unit import StaleState, Writes
-from ledger.services import TransferSpec, post_or_raise
+from ledger.services import TransferSpec, post_with_commit
 from payments.intents import bookings
 from payments.intents.channels import ChannelAnswer, channel_named
 from payments.intents.documents import handler_for
@@ -105,8 +105,8 @@ def intent_submit(
         writes.insert(intent)
         if claim is not None:
             claim.begin(writes, getattr(made, "id", intent.id))
-        writes.flush()
-        post_or_raise((reserve or bookings.reservation)(intent))
+        writes.flush_with_commit()
+        post_with_commit((reserve or bookings.reservation)(intent))
     crash_point("intent.reserved")
     return intent_advance(intent=intent, actor=actor, document=made, claim=claim)
 
@@ -302,9 +302,8 @@ def _commit_answer(
         refused = _refusal(answer) if asked in (Step.SETTLE, Step.VOID) else None
         if claim is not None:
             claim.finish(writes, refused or document or intent)
-        writes.flush()
-        if transfers:
-            post_or_raise(transfers)
+        writes.flush_with_commit()
+        post_with_commit(transfers)
     crash_point("intent.committed")
     if refused is not None:
         raise refused

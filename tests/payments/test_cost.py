@@ -60,9 +60,11 @@ def _read(lines: list[str], cost: Cost) -> None:
         elif side == "F" and message == "Bind":
             running = names.get(rest.split('"')[3], "a statement prepared before")
             cost.statements.append(running)
+            # In a pipeline the COMMIT goes the way of every other statement.
+            cost.commits += '"COMMIT"' in running
         elif message == "ReadyForQuery":
             before, status = status, rest.strip().split()[-1]
-            alone = before == "I" and status == "I" and running
+            alone = before == "I" and status == "I" and running and "COMMIT" not in running
             if alone and not any(read in running for read in READS):
                 cost.commits += 1
             if running.strip('" ') == "COMMIT":
