@@ -96,7 +96,7 @@ def payment_create(
             )
             if claim is not None:
                 claim.finish(writes, payment)
-            writes.flush_with_commit()
+            writes.flush()
         return payment
     method = None
     if draft.customer_id or draft.payment_method_id:
