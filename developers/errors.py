@@ -143,7 +143,7 @@ _PAYMENT: Final[dict[str, str | tuple[int, str]]] = {
     "checkout_session_state_conflict": (409, "The session is paid, expired or was canceled."),
     "card_fields_unavailable": (409, "This session cannot take a card here."),
     "ledger_refused": (409, "The books refuse this movement: it would overdraw an account."),
-    "payment_disputed": "The payer disputes the payment; refunds wait for the outcome.",
+    "payment_disputed": "A dispute holds, or has taken, what would be refunded.",
     "already_decided": (409, "Somebody has decided this already."),
     "not_posted": "Only what was posted can be reversed.",
     "ledgers_differ": "Both accounts must be of one currency and mode.",

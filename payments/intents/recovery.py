@@ -15,7 +15,7 @@ from core.context import Actor
 from core.db import Scope, after_commit, tenant_atomic
 from payments.intents.channels import ChannelAnswer, Outcome, channel_named
 from payments.intents.models import Intent, Operation
-from payments.intents.progress import action_ends_at, hold_ends_at
+from payments.intents.progress import CHECK_AFTER, action_ends_at, hold_ends_at
 from payments.intents.services import StepRefused, intent_advance, intent_apply, intent_void
 from payments.intents.states import FINAL, IntentState, Step
 
@@ -57,6 +57,24 @@ def intent_check(*, intent_id: uuid.UUID) -> Intent:
         log.info("intent.step_refused", intent=intent.public_id, reason=refused.code)
         return intent
     return intent_apply(intent=intent, answer=answer, actor=POLLER)
+
+
+def check_failed(*, intent_id: uuid.UUID) -> None:
+    """Note that a look at an intent raised: look again ever more rarely, and show it to a person.
+
+    A defect of ours or of a provider's must not spin, nor hide: from the third time on the intent
+    stands in the exceptions inbox, where somebody can read the log and ask again.
+    """
+    with tenant_atomic(Scope.worker()):
+        intent = Intent.objects.select_for_update(no_key=True).get(pk=intent_id)
+        if intent.state in FINAL:
+            return
+        now = timezone.now()
+        intent.checks += 1
+        intent.next_check_at = now + CHECK_AFTER[min(intent.checks, len(CHECK_AFTER)) - 1]
+        if intent.checks >= len(CHECK_AFTER) and intent.exception_at is None:
+            intent.exception_at = now
+        intent.save(update_fields=["checks", "next_check_at", "exception_at"])
 
 
 def request_check(intent_id: uuid.UUID) -> None:

@@ -7,7 +7,7 @@ import uuid
 import structlog
 from celery import shared_task
 
-from payments.intents.recovery import due_intents, intent_check
+from payments.intents.recovery import check_failed, due_intents, intent_check
 
 log = structlog.get_logger(__name__)
 
@@ -21,4 +21,8 @@ def check_due() -> None:
 
 @shared_task(name="intents.check")
 def check(intent_id: str) -> None:
-    intent_check(intent_id=uuid.UUID(intent_id))
+    try:
+        intent_check(intent_id=uuid.UUID(intent_id))
+    except Exception:
+        check_failed(intent_id=uuid.UUID(intent_id))
+        raise
