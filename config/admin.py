@@ -48,6 +48,10 @@ NAVIGATION: Final[tuple[tuple[str, tuple[tuple[str, str, str], ...]], ...]] = (
         (
             ("Accounts", "account_balance_wallet", "admin:ledger_account_changelist"),
             ("Transfers", "sync_alt", "admin:ledger_transfer_changelist"),
+            ("Trial balance", "balance", "admin:ledger_account_trial_balance"),
+            ("Corrections", "edit_note", "admin:ledger_correctionproposal_changelist"),
+            ("Integrity runs", "fact_check", "admin:ledger_integrityrun_changelist"),
+            ("Chart of accounts", "account_tree", "admin:ledger_accountcode_changelist"),
         ),
     ),
     (

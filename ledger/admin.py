@@ -6,11 +6,14 @@ from typing import Any, ClassVar
 from uuid import UUID
 
 from django.contrib import admin
+from django.db.models import Q, QuerySet
 from django.http import HttpRequest, HttpResponse
 from django.template.response import TemplateResponse
 from unfold.decorators import action
 
 from core.admin import ReadOnlyAdmin, actor_of, allowed, display, staff_action
+from core.errors import NotFound
+from core.ids import decode
 from core.money import format_money
 from ledger import corrections, selectors
 from ledger.chart import BY_CODE
@@ -20,6 +23,20 @@ from ledger.serializers import code_name
 
 _STATES: dict[str, str] = {"proposed": "info", "booked": "success", "rejected": "warning"}
 _RUNS: dict[str, str] = {"sound": "success", "off": "danger"}
+
+
+def _ids_in(text: str) -> list[UUID]:
+    """What a person may have pasted: a UUID, or a public id of a transfer or an account."""
+    try:
+        return [UUID(text)]
+    except ValueError:
+        pass
+    for prefix in (Transfer.PREFIX, Account.PREFIX):
+        try:
+            return [decode(prefix, text)]
+        except NotFound:
+            continue
+    return []
 
 
 @admin.register(Account)
@@ -111,11 +128,26 @@ class TransferAdmin(ReadOnlyAdmin):
 
     list_display = ("shown_id", "shown_code", "shown_amount", "shown_flags", "booked_at")
     list_filter = ("code", "ledger")
-    search_fields = ("=id", "=document_id", "=debit_account_id", "=credit_account_id")
+    search_fields = ("id",)
+    search_help_text = "The whole id of a transfer, an account or a document"
     ordering = ("-id",)
     readonly_fields = ("shown_flags", "shown_amount")
     list_select_related = ("debit_account", "credit_account")
     actions_detail = ("propose_reversal",)
+
+    def get_search_results(
+        self, request: HttpRequest, queryset: QuerySet[Transfer], search_term: str
+    ) -> tuple[QuerySet[Transfer], bool]:
+        """By whole ids, each of which an index finds; text in ids would read the whole journal."""
+        if not search_term.strip():
+            return queryset, False
+        wanted = _ids_in(search_term.strip())
+        return queryset.filter(
+            Q(id__in=wanted)
+            | Q(document_id__in=wanted)
+            | Q(debit_account_id__in=wanted)
+            | Q(credit_account_id__in=wanted)
+        ), False
 
     def get_queryset(self, request: HttpRequest) -> Any:
         """With its accounts; newest first by id, which the primary key serves."""

@@ -1,0 +1,123 @@
+"""The ledger in the admin: what is listed, the trial balance, a correction by two people."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+from django.test import Client
+from django.urls import reverse
+
+from core.db import Scope, tenant_atomic
+from core.ids import encode, new_id
+from ledger.integrity import verify
+from ledger.models import Account, CorrectionProposal, Transfer
+from tenants.models import Level
+from tests.factories import Tenants, make_tenants
+from tests.ledger.test_faces import book_of, fill
+from tests.tenants.test_permission_table import browser_for
+
+
+@pytest.fixture(scope="module")
+def t() -> Tenants:
+    found = make_tenants(totp=True)
+    fill(found)
+    return found
+
+
+def staff(t: Tenants, role: str) -> Client:
+    return browser_for(t, Level.PLATFORM, role)
+
+
+def address(model: str, *args: Any, page: str = "changelist") -> str:
+    return reverse(f"admin:ledger_{model}_{page}", args=args)
+
+
+def shown(client: Client, path: str, **query: str) -> str:
+    answer = client.get(path, query)
+    assert answer.status_code == 200, (path, answer.status_code)
+    return answer.content.decode()
+
+
+def fee_of(t: Tenants) -> Transfer:
+    with tenant_atomic(Scope.staff()):
+        return Transfer.objects.get(debit_account_id=book_of(t).pending.id, amount=320)
+
+
+def fees_taken(t: Tenants) -> int:
+    with tenant_atomic(Scope.staff()):
+        account = Account.objects.get(id=book_of(t).platform_fee.id)
+    return account.credits_posted - account.debits_posted
+
+
+def test_the_sidebar_leads_to_every_page_of_the_books(t: Tenants) -> None:
+    page = shown(staff(t, "support"), "/admin/")
+    for model in ("account", "transfer", "correctionproposal", "integrityrun", "accountcode"):
+        assert address(model) in page
+
+
+def test_accounts_and_transfers_are_found_and_open(t: Tenants) -> None:
+    client, account, fee = staff(t, "support"), book_of(t).pending, fee_of(t)
+    listed = shown(client, address("account"), q=str(t.merchant.id))
+    assert account.name in listed
+    assert "$46.80" in listed
+    assert account.name in shown(client, address("account", account.id, page="change"))
+    listed = shown(client, address("transfer"), q=str(account.id))
+    assert fee.public_id in listed
+    assert "$3.20" in listed
+    for wanted in (fee.public_id, str(fee.id), encode("acc", account.id)):
+        assert fee.public_id in shown(client, address("transfer"), q=wanted)
+    assert fee.public_id not in shown(client, address("transfer"), q="nonsense")
+    assert "$3.20" in shown(client, address("transfer", fee.id, page="change"))
+    assert "Merchant" in shown(client, address("accountcode"))
+
+
+def test_the_trial_balance_is_zero_and_names_the_last_verification(t: Tenants) -> None:
+    assert verify().fault == ""
+    client = staff(t, "finance")
+    page = shown(client, reverse("admin:ledger_account_trial_balance"))
+    assert "the books agree with the journal" in page
+    assert "USD" in page
+    assert "— off" not in page
+    assert "sound" in shown(client, address("integrityrun")).lower()
+
+
+def test_a_reversal_is_booked_by_a_second_person_alone(t: Tenants) -> None:
+    before, fee = fees_taken(t), fee_of(t)
+    finance = staff(t, "finance")
+    # Asking changes nothing, and support is not even asked.
+    propose = address("transfer", fee.id, page="propose_reversal")
+    assert "A second person must confirm" in shown(finance, propose)
+    assert staff(t, "support").post(propose).status_code == 403
+    with tenant_atomic(Scope.staff()):
+        assert not CorrectionProposal.objects.filter(corrects_id=fee.id).exists()
+    assert finance.post(propose).status_code == 302
+    with tenant_atomic(Scope.staff()):
+        proposal = CorrectionProposal.objects.get(corrects_id=fee.id)
+    assert proposal.public_id in shown(finance, address("correctionproposal"))
+    assert fees_taken(t) == before
+
+    confirm = address("correctionproposal", proposal.id, page="confirm")
+    refused = finance.post(confirm, follow=True)
+    assert "cannot confirm it" in refused.content.decode()
+    assert staff(t, "support").post(confirm).status_code == 403
+    assert fees_taken(t) == before
+    with tenant_atomic(Scope.staff()):
+        assert CorrectionProposal.objects.get(id=proposal.id).state == "proposed"
+
+    second = staff(make_tenants(totp=True), "finance")
+    assert "is booked" in second.post(confirm, follow=True).content.decode()
+    assert fees_taken(t) == before - 320
+    again = second.post(confirm, follow=True)
+    assert "already" in again.content.decode()
+    assert fees_taken(t) == before - 320
+
+
+def test_no_page_of_the_books_takes_a_change(t: Tenants) -> None:
+    client, account = staff(t, "finance"), book_of(t).available
+    answer = client.post(address("account", account.id, page="change"), {"credits_posted": "1"})
+    assert answer.status_code == 403
+    assert client.get(address("transfer", page="add")).status_code == 403
+    assert client.get(address("account", new_id(), page="change")).status_code in (302, 404)
+    with tenant_atomic(Scope.staff()):
+        assert Account.objects.get(id=account.id).credits_posted == 5_000
