@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import csv
 from collections.abc import Iterator
-from dataclasses import dataclass
 from datetime import UTC, date, datetime, time, timedelta
 from typing import Any, Final
+from uuid import UUID
 
 from django.http import HttpResponse, StreamingHttpResponse
 from django.http.response import HttpResponseBase
@@ -17,7 +17,7 @@ from django.utils.dateparse import parse_date
 from core import errors
 from core.db import Scope, tenant_atomic
 from core.ids import encode
-from core.money import format_money, to_major
+from core.money import to_major
 from core.pagination import PageRequest
 from ledger import selectors
 from ledger.chart import BY_NAME
@@ -26,26 +26,14 @@ from ledger.pdf import pdf_pages
 from ledger.selectors import StatementLine
 from ledger.serializers import code_name, line_state
 from tenants.portal_base import PortalRequest, portal_view
+from tenants.selectors import merchants
 
 DAYS: Final = 30
 _AVAILABLE: Final = (BY_NAME["merchant_available"].code, BY_NAME["merchant_pending"].code)
-_PLOT_WIDTH, _PLOT_HEIGHT = 880, 200
 _HEADER: Final = (
     "transfer", "booked_at", "effective_on", "what", "state", "currency", "amount", "balance",
     "document",
 )  # fmt: skip
-
-
-@dataclass(frozen=True, slots=True)
-class Plot:
-    """A line over time in whole pixels, with the same figures as a table."""
-
-    width: int
-    height: int
-    points: str
-    zero_at: int
-    rows: list[tuple[date, str]]
-    summary: str
 
 
 @portal_view("balance.read")
@@ -56,11 +44,13 @@ def balance_page(request: PortalRequest) -> HttpResponse:
     wanted = request.GET.get("currency", "").upper()
     shown = wanted if wanted in currencies else next(iter(currencies), "")
     accounts = list(selectors.accounts_visible(request.actor, shown).order_by("code", "id")[:200])
+    names = _merchant_names(request, accounts)
     context = {
         "balances": balances,
         "currency": shown,
-        "plot": _plot(accounts, shown) if shown else None,
-        "accounts": [(a, selectors.account_title(a), _balance(a)) for a in accounts],
+        "daily": _daily(accounts),
+        "rows": [(a, _title(a), names.get(a.merchant_id, ""), _balance(a)) for a in accounts],
+        "is_reseller": bool(names),
     }
     return render(request, "ledger/balance.html", context)
 
@@ -95,7 +85,8 @@ def statement_page(request: PortalRequest, account_id: str) -> HttpResponse:
     ]
     context = {
         "account": account,
-        "title": selectors.account_title(account),
+        "title": _title(account),
+        "merchant": _merchant_names(request, [account]).get(account.merchant_id, ""),
         "balance_minor": _balance(account),
         "page": page,
         "rows": rows,
@@ -184,6 +175,21 @@ def pdf_lines(
         yield from pdf_pages(lines(), heading=heading, columns=columns)
 
 
+def _title(account: Account) -> str:
+    """The line of the chart without its "Merchant, ", which goes without saying on these pages."""
+    title = selectors.account_title(account).removeprefix("Merchant, ")
+    return title[:1].upper() + title[1:]
+
+
+def _merchant_names(request: PortalRequest, accounts: list[Account]) -> dict[UUID | None, str]:
+    """Whose accounts they are, for those who look at several merchants."""
+    if request.actor.merchant_id is not None:
+        return {}
+    wanted = {a.merchant_id for a in accounts if a.merchant_id}
+    found = merchants(actor=request.actor).filter(id__in=wanted)
+    return dict(found.values_list("id", "name"))
+
+
 def _signed(line: StatementLine, side: str) -> int:
     """What the line adds to the posted balance; reservations add nothing but are shown."""
     return line.amount_minor if line.direction == side else -line.amount_minor
@@ -194,30 +200,18 @@ def _balance(account: Account) -> int:
     return net if selectors.normal_side(account.code) == "credit" else -net
 
 
-def _plot(accounts: list[Account], currency: str) -> Plot | None:
-    """Pending and available together at the end of each of the last days."""
+def _daily(accounts: list[Account]) -> list[tuple[date, int]]:
+    """Pending and available together, in minor units, at the end of each of the last days (UTC)."""
     ids = [a.id for a in accounts if a.code in _AVAILABLE]
     if not ids:
-        return None
-    today = timezone.now().date()
+        return []
+    today = timezone.now().astimezone(UTC).date()
     days = [today - timedelta(days=DAYS - 1 - i) for i in range(DAYS)]
     ends = [datetime.combine(day + timedelta(days=1), time.min, UTC) for day in days]
     sums = dict.fromkeys(ends, 0)
     for _, at, value in selectors.balances_at(ids, ends):
         sums[at] += int(value)
-    values = [sums[end] for end in ends]
-    top, bottom = max(*values, 0), min(*values, 0)
-    span = top - bottom or 1
-
-    def y(value: int) -> int:
-        return _PLOT_HEIGHT * (top - value) // span
-
-    points = " ".join(
-        f"{_PLOT_WIDTH * i // (DAYS - 1)},{y(value)}" for i, value in enumerate(values)
-    )
-    rows = [(day, format_money(value, currency)) for day, value in zip(days, values, strict=True)]
-    summary = f"From {rows[0][1]} to {rows[-1][1]} in {DAYS} days."
-    return Plot(_PLOT_WIDTH, _PLOT_HEIGHT, points, y(0), rows, summary)
+    return [(day, sums[end]) for day, end in zip(days, ends, strict=True)]
 
 
 def _span(request: PortalRequest) -> tuple[datetime | None, datetime | None, str]:

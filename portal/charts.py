@@ -147,8 +147,8 @@ def _chart(
     label_name: str,
     previous_name: str,
 ) -> Chart:
-    if any(bucket.value < 0 for bucket in buckets):
-        raise ValueError("charts draw amounts from zero upwards; show a negative balance in words")
+    if kind == "bar" and any(bucket.value < 0 for bucket in buckets):
+        raise ValueError("bars are drawn from zero upwards; show a negative balance as a line")
     rows = tuple(buckets)
     slug = re.sub(r"[^a-z0-9]+", "-", title.lower()).strip("-")
     return Chart(
@@ -190,18 +190,17 @@ def _plot(
     compare: bool,
 ) -> Plot:
     width, height, max_x_ticks = SIZES[name]
-    top_value, step = nice_ceiling(
-        max((max(row.value, row.previous or 0) for row in rows), default=0)
-    )
+    floor_value, top_value, step = _span(rows)
     empty = not any(row.value or row.previous for row in rows)
-    labels = [axis_text(value) for value in range(0, 1 if empty else top_value + 1, step)]
+    marks = [0] if empty else list(range(floor_value, top_value + 1, step))
+    labels = [axis_text(value) for value in marks]
     left = 10 * (max(len(label) for label in labels) * CHAR_PX + 10)
     right = 10 * (width - RIGHT_PX)
     bottom = 10 * (height - BOTTOM_PX)
     plot_height = bottom - 10 * TOP_PX
 
     def y_of(value: int) -> int:
-        return bottom - value * plot_height // top_value
+        return bottom - (value - floor_value) * plot_height // (top_value - floor_value)
 
     slot = (right - left) // max(len(rows), 1)
     centres = [left + slot * index + slot // 2 for index in range(len(rows))]
@@ -226,12 +225,12 @@ def _plot(
         gradient_id=f"fill-{slug}",
         y_ticks=tuple(
             Tick(
-                at=_px(y_of(index * step)),
-                text_at=_px(y_of(index * step) + 38),
+                at=_px(y_of(value)),
+                text_at=_px(y_of(value) + 38),
                 label=label,
-                zero=index == 0,
+                zero=value == 0,
             )
-            for index, label in enumerate(labels)
+            for value, label in zip(marks, labels, strict=True)
         ),
         x_ticks=_x_ticks(rows, centres, max_x_ticks),
         points=tuple(
@@ -239,9 +238,19 @@ def _plot(
             for row, (x, y) in zip(rows, line, strict=True)
         ),
         line_path=line_path,
-        area_path=(f"{line_path}V{_px(bottom)}H{_px(line[0][0])}Z" if line_path and line else ""),
+        area_path=(f"{line_path}V{_px(y_of(0))}H{_px(line[0][0])}Z" if line_path and line else ""),
         previous_path=_path(before) if kind == "line" and compare else "",
     )
+
+
+def _span(rows: tuple[Bucket, ...]) -> tuple[int, int, int]:
+    """The value axis: (floor, top, step); the floor is zero unless a figure is below it."""
+    values = [value for row in rows for value in (row.value, row.previous or 0)]
+    highest, lowest = max(values, default=0), min(values, default=0)
+    top_value, step = nice_ceiling(max(highest, -lowest))
+    if lowest >= 0:
+        return 0, top_value, step
+    return lowest // step * step, max(-(-highest // step), 0) * step, step
 
 
 def _path(points: Sequence[tuple[int, int]]) -> str:

@@ -7,7 +7,7 @@ Larger pieces are templates under templates/components/, so that markup is edite
 
 import json
 from collections.abc import Iterable, Mapping
-from datetime import datetime
+from datetime import date, datetime
 from typing import Any
 
 from django import template
@@ -18,7 +18,9 @@ from django.utils import timezone
 from django.utils.html import format_html
 from django.utils.safestring import SafeString, mark_safe
 
+from core.money import currency as known_currency
 from core.money import format_money
+from portal.charts import Bucket, line_chart
 from portal.icons import icon_svg
 from portal.words import state_word
 
@@ -369,6 +371,24 @@ def code_block(text: Any, *, title: str = "JSON") -> SafeString:
 def chart(view: Any, **attrs: Any) -> SafeString:
     """A chart made by portal/charts.py, with its figures as a table under it."""
     return _render("chart", {"chart": view, "attrs": _attrs(attrs)})
+
+
+@register.simple_tag
+def money_chart(
+    days: Iterable[tuple[date, int]], currency: str, *, title: str, series: str
+) -> SafeString:
+    """A line through what was there at the end of each day, in minor units; may go below zero."""
+    buckets = [
+        Bucket(f"{day.day} {day:%b}", value, format_money(value, currency).replace("-", "−"))
+        for day, value in days
+    ]
+
+    def axis_text(amount_minor: int) -> str:
+        text = format_money(amount_minor, currency).replace("-", "−")
+        unit = 10 ** known_currency(currency).exponent
+        return text.split(".")[0] if amount_minor % unit == 0 else text
+
+    return chart(line_chart(buckets, title=title, series_name=series, axis_text=axis_text))
 
 
 # ---- fields ---------------------------------------------------------------------------------

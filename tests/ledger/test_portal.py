@@ -29,7 +29,8 @@ def test_the_balance_page_shows_what_is_there(t: Tenants) -> None:
     assert answer.status_code == 200
     for amount in ("46.80", "45.00", "5.00"):
         assert amount in shown
-    assert "From $0.00 to $91.80 in 30 days." in shown
+    assert "highest on" in shown
+    assert "with $91.80." in shown
 
 
 def test_an_empty_balance_says_so() -> None:
@@ -52,3 +53,17 @@ def test_the_statement_with_its_exports(t: Tenants) -> None:
 def test_another_merchants_statement_does_not_exist(t: Tenants) -> None:
     other = owner(make_tenants(totp=True))
     assert other.get(f"/balance/accounts/{encode('acc', book_of(t).pending.id)}").status_code == 404
+
+
+def test_a_reseller_reads_whose_account_it_is(t: Tenants) -> None:
+    client = browser_for(t, "reseller", "owner")
+    assert t.merchant.name in client.get("/balance").content.decode()
+    address = f"/balance/accounts/{encode('acc', book_of(t).pending.id)}"
+    assert t.merchant.name in client.get(address).content.decode()
+    stranger = browser_for(make_tenants(totp=True), "reseller", "owner")
+    assert stranger.get(address).status_code == 404
+
+
+def test_the_home_page_leads_to_the_balance(t: Tenants) -> None:
+    shown = owner(t).get("/").content.decode()
+    assert '<a href="/balance">Available balance</a>' in shown
