@@ -104,6 +104,10 @@ def database(django_db_blocker: Any) -> Iterator[str]:
     yield _DATABASE
     from django.db import connections
 
+    from core.api import request_log
+
+    # What the requests of the tests left in the buffer has no database to go to afterwards.
+    request_log.flush()
     connections.close_all()
     with _admin() as conn:
         conn.execute(
