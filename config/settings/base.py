@@ -2,7 +2,7 @@
 
 DATABASE_URL       the login role that row-level security binds (never the owner)
 REDIS_URL          broker and websockets; the cache takes database 1 unless CACHE_URL names another
-SECRET_KEY, FIELD_KEYS, API_KEY_PEPPERS     see docs/operations.md
+SECRET_KEY, FIELD_KEYS, API_KEY_PEPPERS     see README, "In production"
 """
 
 from __future__ import annotations
