@@ -6,153 +6,30 @@
 from __future__ import annotations
 
 import os
-import signal
-import subprocess
-import sys
 import threading
 import time
 from collections.abc import Iterator
-from dataclasses import dataclass
-from pathlib import Path
-from typing import Any
-from uuid import UUID
 
 import psycopg
 import pytest
-from psycopg import pq
 
-from core.ids import new_id
-from core.roles import ensure_roles
-from devtools import postgres
-from devtools.account import account_for_database
-from devtools.ports import free_port
-from ledger.backends import pgwire
-from ledger.backends.base import TransferSpec, linked
-from ledger.backends.postgres import _FORMATS, _OIDS, _SQL, _STATEMENT
-from ledger.backends.wire import transfer_columns
-from ledger.chart import account_id
+from ledger.backends.base import TransferSpec
+from tests.ledger.own_server import (
+    Server,
+    a_batch,
+    assert_durable_or_whole,
+    connect,
+    running_server,
+    send,
+)
 
-ROOT = Path(__file__).resolve().parent.parent.parent
 KILLS = int(os.environ.get("LEDGER_KILLS", "3"))
-SIZE = 50
-USD = 8400
-
-
-@dataclass
-class Server:
-    """A PostgreSQL of the test's own, on real commits, with the ledger in it."""
-
-    cluster: postgres.Cluster
-    port: int
-    process: subprocess.Popen[bytes]
-    log: Path
-
-    @property
-    def url(self) -> str:
-        return self.cluster.address(self.port, "ledger_kill")
-
-    def start(self) -> None:
-        self.cluster.forget_stale_pid()
-        account = self.cluster.account
-        with self.log.open("ab") as log:
-            self.process = subprocess.Popen(
-                self.cluster.command(self.port),
-                stdout=log,
-                stderr=log,
-                cwd=self.cluster.base,
-                **(account.popen if account else {}),
-            )
-        postgres.wait_until_ready(self.cluster.address(self.port), self.process, self.log)
-
-    def kill(self) -> None:
-        """SIGKILL to the postmaster and everyone it started, as when the machine dies."""
-        import psutil
-
-        family = psutil.Process(self.process.pid).children(recursive=True)
-        self.process.send_signal(signal.SIGKILL)
-        for child in family:
-            try:
-                child.kill()
-            except psutil.NoSuchProcess:
-                pass
-        psutil.wait_procs(family, timeout=30)
-        self.process.wait()
 
 
 @pytest.fixture(scope="module")
 def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
-    base = tmp_path_factory.mktemp("kill")
-    account = account_for_database(ROOT)
-    for folder in (base, *base.parents[:2]):
-        folder.chmod(0o755)
-    if account:
-        os.chown(base, account.uid, account.gid)
-    cluster = postgres.Cluster(base, "kill", account)
-    cluster.prepare()
-    found = Server(cluster, free_port(), None, base / "log")  # type: ignore[arg-type]
-    found.start()
-    urls = ensure_roles(
-        cluster.address(found.port),
-        database="ledger_kill",
-        login_password="app",
-        owner_password="owner",
-    )
-    subprocess.run(
-        [sys.executable, "manage.py", "migrate", "ledger", "--verbosity", "0"],
-        cwd=ROOT,
-        env={**os.environ, "DATABASE_OWNER_URL": urls.owner_url, "DATABASE_URL": urls.owner_url},
-        check=True,
-    )
-    with psycopg.connect(found.url, autocommit=True) as conn:
-        ids = [account_id(f"kill/{i}") for i in range(10)]
-        conn.execute(
-            "SELECT ledger_open(%s, %s, array_fill(1020, ARRAY[10]), array_fill(8400, ARRAY[10]),"
-            " array_fill('USD'::text, ARRAY[10]), array_fill(false, ARRAY[10]), NULL, NULL, NULL)",
-            [ids, [f"kill/{i}" for i in range(10)]],
-        )
-    yield found
-    found.process.send_signal(signal.SIGINT)
-    found.process.wait()
-
-
-def a_batch() -> list[TransferSpec]:
-    """Fifty transfers of one linked set: all of them, or none."""
-    return linked(
-        [
-            TransferSpec(
-                id=new_id(),
-                debit=account_id(f"kill/{i % 10}"),
-                credit=account_id(f"kill/{(i + 3) % 10}"),
-                amount_minor=1,
-                code=10,
-                ledger=USD,
-            )
-            for i in range(SIZE)
-        ]
-    )
-
-
-def send(conn: psycopg.Connection[Any], batch: list[TransferSpec]) -> list[int]:
-    """As PostgresLedger does, on a connection to the server of the test."""
-    columns = zip(pgwire.POST_OIDS, transfer_columns(batch), strict=True)
-    params = [*(pgwire.encode(oid, values) for oid, values in columns), b"app_worker", None]
-    answer = conn.pgconn.exec_prepared(
-        _STATEMENT,
-        params,  # type: ignore[arg-type]
-        param_formats=_FORMATS,
-        result_format=pq.Format.BINARY,
-    )
-    if answer.status != pq.ExecStatus.TUPLES_OK:
-        raise psycopg.errors.error_from_result(answer)
-    value = answer.get_value(0, 0)
-    assert value is not None
-    return pgwire.decode_bigints(value)
-
-
-def connect(server: Server) -> psycopg.Connection[Any]:
-    conn = psycopg.connect(server.url, autocommit=True)
-    conn.pgconn.prepare(_STATEMENT, _SQL, _OIDS)
-    return conn
+    with running_server(tmp_path_factory.mktemp("kill")) as found:
+        yield found
 
 
 @pytest.mark.slow
@@ -185,26 +62,4 @@ def test_acknowledged_is_durable_and_the_rest_is_all_or_nothing(
 
     assert acknowledged
     with connect(server) as conn:
-
-        def booked(ids: list[UUID]) -> int:
-            row = conn.execute(
-                "SELECT count(*) FROM ledger_transfer WHERE id = ANY (%s)", [ids]
-            ).fetchone()
-            assert row is not None
-            return int(row[0])
-
-        for batch in acknowledged:
-            assert booked([spec.id for spec in batch]) == SIZE
-        for batch in unknown:
-            assert booked([spec.id for spec in batch]) in (0, SIZE)
-            answers = send(conn, batch)
-            # Sent again it is booked now, or was booked then (46, and the set fails with it).
-            assert answers in ([1] * SIZE, [-46] + [-1] * (SIZE - 1))
-            assert booked([spec.id for spec in batch]) == SIZE
-        off = conn.execute(
-            "SELECT count(*) FROM ledger_account a WHERE debits_posted <> (SELECT coalesce("
-            " sum(amount), 0) FROM ledger_transfer WHERE debit_account_id = a.id)"
-            " OR credits_posted <> (SELECT coalesce(sum(amount), 0) FROM ledger_transfer"
-            " WHERE credit_account_id = a.id)"
-        ).fetchone()
-        assert off == (0,)
+        assert_durable_or_whole(conn, acknowledged, unknown)
