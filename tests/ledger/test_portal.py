@@ -12,6 +12,7 @@ from tests.factories import Tenants, make_tenants
 from tests.ledger.test_faces import book_of, fill
 from tests.tenants.test_permission_table import browser_for
 
+
 @pytest.fixture(scope="module")
 def t() -> Tenants:
     found = make_tenants(totp=True)

@@ -88,7 +88,15 @@ def test_there_is_a_drawing_for_each_width_with_ids_of_its_own() -> None:
 def test_a_line_below_zero_keeps_its_zero_in_sight() -> None:
     chart = line_chart(buckets(-150, 400), title="T", series_name="S", axis_text=str)
     plot = chart.plots[0]
-    assert [tick.label for tick in plot.y_ticks] == ["-200", "-100", "0", "100", "200", "300", "400"]
+    assert [tick.label for tick in plot.y_ticks] == [
+        "-200",
+        "-100",
+        "0",
+        "100",
+        "200",
+        "300",
+        "400",
+    ]
     zero = next(tick for tick in plot.y_ticks if tick.zero)
     assert plot.area_path.split("V")[1].startswith(zero.at + "H")
     assert float(plot.points[0].y) > float(zero.at) > float(plot.points[1].y)
