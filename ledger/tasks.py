@@ -5,6 +5,8 @@ from __future__ import annotations
 import structlog
 from celery import shared_task
 
+from ledger.backends import get_ledger
+from ledger.backends.tigerbeetle import TigerBeetleLedger
 from ledger.integrity import verify
 from ledger.services import expire_pending
 
@@ -22,3 +24,11 @@ def verify_books() -> None:
     run = verify()
     if run.fault:
         log.error("ledger.books_off", fault=run.fault, run_id=str(run.id))
+
+
+@shared_task(name="ledger.sweep_notes")
+def sweep_notes() -> None:
+    """Settle what a crash left between PostgreSQL and the cluster; nothing to do without one."""
+    ledger = get_ledger()
+    if isinstance(ledger, TigerBeetleLedger):
+        ledger.sweep_notes()

@@ -160,6 +160,12 @@ CELERY_BEAT_SCHEDULE = {
         "ledger.expire_pending": 30,
         "core.purge_expired": 3600,
         "ledger.verify": 3600,
+        # A cluster's alone: ledger/backends reads the same variable.
+        **(
+            {"ledger.sweep_notes": 60}
+            if env.str("LEDGER_BACKEND", default="postgres") == "tigerbeetle"
+            else {}
+        ),
     }.items()
 }
 

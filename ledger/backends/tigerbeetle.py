@@ -190,8 +190,10 @@ class TigerBeetleLedger:
         with tenant_atomic(Scope.worker()):
             rows = ClusterNote.objects.filter(confirmed_at__isnull=True, noted_at__lt=before)
             notes = list(rows.order_by("noted_at")[:1000])
-        known = {a.id for a in self.accounts([n.id for n in notes if n.kind == "account"])}
-        known |= {t.id for t in self.transfers([n.id for n in notes if n.kind == "transfer"])}
+        accounts = [n.id for n in notes if n.kind == "account"]
+        transfers = [n.id for n in notes if n.kind == "transfer"]
+        known = {a.id for a in self.accounts(accounts)} if accounts else set()
+        known |= {t.id for t in self.transfers(transfers)} if transfers else set()
         _confirm([n.id for n in notes if n.id in known])
         with tenant_atomic(Scope.worker()):
             lost = [n.id for n in notes if n.id not in known]

@@ -342,7 +342,7 @@ def kpi(
     icon: str = "",
     href: str = "",
 ) -> SafeString:
-    """One figure, a link with `href`. `delta` is a ready text ("12.4 %"), `direction` up or down."""
+    """One figure; `delta` is a ready text ("12.4 %"), `direction` up or down, `href` a page."""
     return _render(
         "kpi",
         {

@@ -93,6 +93,35 @@ def test_transfers_newest_first_and_one_by_its_id(t: Tenants) -> None:
     assert (status, one) == (200, data["items"][0])
 
 
+def test_a_merchants_journal_is_there_though_the_other_side_is_out_of_its_sight(
+    t: Tenants,
+) -> None:
+    """The payment and its fee touch accounts of the platform, which the merchant cannot read."""
+    other = make_tenants()
+    fill(other)
+    _, mine = get(t, "ledger/transfers")
+    _, theirs = get(other, "ledger/transfers")
+    assert len(mine["items"]) == len(theirs["items"]) == 4
+    assert not {x["id"] for x in mine["items"]} & {x["id"] for x in theirs["items"]}
+    seen = {account["id"] for account in get(t, "ledger/accounts")[1]["items"]}
+    hidden = [x for x in mine["items"] if not {x["debit_account"], x["credit_account"]} <= seen]
+    assert {x["code"] for x in hidden} == {"payment", "platform_fee"}
+    for transfer in mine["items"]:
+        status, one = get(t, f"ledger/transfers/{transfer['id']}")
+        assert (status, one) == (200, transfer)
+    for transfer in theirs["items"]:
+        status, error = get(t, f"ledger/transfers/{transfer['id']}")
+        assert (status, error["code"]) == (404, "transfer_missing")
+    account = encode("acc", book_of(other).pending.id)
+    status, error = get(t, "ledger/transfers", account=account)
+    assert (status, error["code"]) == (404, "account_missing")
+    # By pages the same four, each once.
+    _, first = get(t, "ledger/transfers", limit=3)
+    _, rest = get(t, "ledger/transfers", limit=3, cursor=first["next_cursor"])
+    assert first["items"] + rest["items"] == mine["items"]
+    assert rest["has_more"] is False
+
+
 @pytest.mark.parametrize("path", ["ledger/accounts/{}", "ledger/accounts/{}/statement"])
 def test_another_merchants_account_does_not_exist(t: Tenants, path: str) -> None:
     other = make_tenants()

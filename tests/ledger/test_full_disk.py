@@ -80,7 +80,7 @@ def test_files_that_cannot_grow_refuse_whole_batches(server: Server) -> None:
         # The server lives and reads; the refused are not there at all, and stay refused.
         for batch in refused:
             assert booked(conn, [spec.id for spec in batch]) == 0
-            with pytest.raises(psycopg.Error, match="File too large|No space"):
+            with pytest.raises(psycopg.Error, match=r"File too large|No space"):
                 send(conn, batch)
             assert booked(conn, [spec.id for spec in batch]) == 0
     server.kill()
