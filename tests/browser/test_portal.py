@@ -85,6 +85,11 @@ def test_a_merchants_pages_are_sound(
         expect(page.get_by_role("heading", name="Timeline")).to_be_visible()
         assert_no_horizontal_scroll(page)
         axe(page)
+    page.goto("/balance")
+    page.get_by_role("link", name="Not yet available").click()
+    expect(page.get_by_role("link", name="Export CSV")).to_be_visible()
+    assert_no_horizontal_scroll(page)
+    axe(page)
 
 
 @pytest.mark.parametrize(("width", "scheme"), [(1360, "dark"), (390, "light")])
