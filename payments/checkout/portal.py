@@ -36,6 +36,7 @@ from payments.checkout.services import (
     session_refresh,
     session_tokenise,
 )
+from payments.checkout.states import SessionStateConflict
 from payments.providers.sandbox.vault import CardInput
 from tenants.authentication import MerchantFacts, merchant_facts, peer_address
 from tenants.models import TenantStatus
@@ -180,15 +181,20 @@ class CheckoutTokensView(_PayerEndpoint):
 
     def post(self, request: Request, session_id: str, secret: str) -> Response:
         card = TokenCreate.parse(self.body)["card"]
-        token = session_tokenise(
-            door=self.door,
-            card=CardInput(
-                number=card["number"],
-                exp_month=card["exp_month"],
-                exp_year=card["exp_year"],
-                cvc=card["cvc"],
-            ),
-        )
+        try:
+            token = session_tokenise(
+                door=self.door,
+                card=CardInput(
+                    number=card["number"],
+                    exp_month=card["exp_month"],
+                    exp_year=card["exp_year"],
+                    cvc=card["cvc"],
+                ),
+            )
+        except SessionStateConflict:
+            # Another tab was first: this one shows what has become of the session.
+            actor = self.door.payer(self.payer_ip)
+            return self.shown(session_refresh(door=self.door, actor=actor))
         return Response({"id": token.id, "card": {"brand": token.brand, "last4": token.last4}})
 
 

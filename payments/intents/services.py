@@ -287,6 +287,10 @@ def _commit_answer(
     with tenant_atomic(Scope.merchant(intent.merchant_id)):
         if document is None and handler is not None:
             document = handler.load(intent)
+            # The document is as it stands now; an intent read before its lock may not be, and
+            # judging the one by the other would call a repeated answer a conflict.
+            if Intent.objects.values_list("version", flat=True).get(pk=intent.pk) != intent.version:
+                raise StaleState("The payment attempt was moved by another answer.")
         writes = Writes()
         move = decide(intent, answer)
         transfers: list[TransferSpec] = []

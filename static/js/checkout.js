@@ -155,7 +155,8 @@ class Checkout {
       this.refuse(error);
       return;
     }
-    await this.pay(token);
+    // Without a token the session was over before the card arrived: paid in another tab, or expired.
+    if (token) await this.pay(token);
   }
 
   async tokenise() {
@@ -168,8 +169,10 @@ class Checkout {
         cvc: this.cvc.value,
       },
     });
-    if (!answer.id) throw Object.assign(new Error("no token"), { answer });
-    return answer.id;
+    if (answer.id) return answer.id;
+    if (!answer.status) throw Object.assign(new Error("no token"), { answer });
+    this.handle(answer);
+    return null;
   }
 
   async pay(token) {

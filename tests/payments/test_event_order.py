@@ -12,9 +12,12 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from core import ids
+from core.context import Actor
 from core.db import Scope, tenant_atomic
+from payments.intents.channels.gateway import from_provider
 from payments.intents.models import Intent
 from payments.intents.provider_events import handle_provider_event
+from payments.intents.services import intent_apply
 from payments.providers.base import (
     Decline,
     EventKind,
@@ -79,6 +82,22 @@ def test_any_order_with_the_capture_in_it_ends_completed_and_booked_once(
     else:
         assert payment["status"] in ("requires_action", "processing")
         assert [line["state"] for line in payment["ledger"]] == ["pending"]
+
+
+def test_the_same_answer_judged_against_an_old_reading_is_harmless(
+    api: Api, admin_dsn: str
+) -> None:
+    made = api.pay("4000000000003220", amount=AMOUNT).json()["data"]
+    intent, account = _intent(api, made["id"])
+    old_reading, _ = _intent(api, made["id"])
+    captured = ProviderAnswer(provider_id=intent.external_id, **ANSWERS["captured"])
+    assert handle_provider_event(_event(1, intent, captured), account)
+    before = books(admin_dsn, api.tenants.merchant.id)
+
+    intent_apply(intent=old_reading, answer=from_provider(captured), actor=Actor.system("test"))
+
+    assert api.get(f"/v1/payments/{made['id']}").json()["data"]["status"] == "completed"
+    assert books(admin_dsn, api.tenants.merchant.id) == before
 
 
 def test_a_late_failure_does_not_undo_a_completed_payment(api: Api, admin_dsn: str) -> None:
