@@ -26,11 +26,7 @@ _APPS = (
 def _patterns(name: str) -> list[Any]:
     found: list[Any] = []
     for app in _APPS:
-        try:
-            found += getattr(importlib.import_module(f"{app}.urls"), name, [])
-        except ModuleNotFoundError as e:
-            if e.name != f"{app}.urls":
-                raise
+        found += getattr(importlib.import_module(f"{app}.urls"), name, [])
     return found
 
 
