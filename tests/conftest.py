@@ -13,6 +13,7 @@ import sys
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlsplit
 
 import django
 import psycopg
@@ -30,11 +31,22 @@ _LOGIN_PASSWORD = os.environ.get("DATABASE_LOGIN_PASSWORD", "app-test")
 _OWNER_PASSWORD = os.environ.get("DATABASE_OWNER_PASSWORD", "owner-test")
 
 
+def _own_redis() -> str:
+    """Two databases of the cache server for each worker: some tests flush theirs."""
+    base = os.environ.setdefault(
+        "REDIS_BASE_URL", os.environ.get("REDIS_URL", "redis://127.0.0.1:6379/0")
+    )
+    parts = urlsplit(base)
+    worker = int(_WORKER.removeprefix("gw")) if _WORKER.startswith("gw") else 0
+    return parts._replace(path=f"/{int(parts.path.strip('/') or 0) + 2 * worker}").geturl()
+
+
 def _set_environment() -> None:
     """Everything that settings read, set before Django is imported."""
     os.environ["TEST_RUN_ID"] = _RUN
     os.environ["DJANGO_SETTINGS_MODULE"] = "config.settings.test"
     os.environ.setdefault("SECRET_KEY", "tests-only-0123456789-0123456789-0123456789")
+    os.environ["REDIS_URL"] = _own_redis()
     admin = os.environ.get("DATABASE_OWNER_URL", "")
     if not admin:
         raise pytest.UsageError(

@@ -6,15 +6,18 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Iterator
+from contextlib import contextmanager
 from uuid import UUID
 
 import psutil
 import psycopg
 
 from core.db import tenant_atomic
+from ledger.chart import MerchantBook
 from ledger.models import Account
 from ledger.portal import csv_lines
-from tests.factories import make_tenants
+from tests.factories import Tenants, make_tenants
 from tests.ledger.test_faces import book_of, fill
 
 ROWS = int(os.environ.get("LEDGER_EXPORT_ROWS", "100000"))
@@ -24,10 +27,15 @@ BOUND_BYTES = 16_000_000
 WARM = 6_000
 
 
-def lengthen(database: str, debit: UUID, credit: UUID, merchant: UUID, rows: int) -> None:
-    """Write transfers as the superuser does, past the functions that would judge each."""
-    url = psycopg.conninfo.make_conninfo(os.environ["DATABASE_ADMIN_URL"], dbname=database)
-    with psycopg.connect(url) as conn:
+@contextmanager
+def lengthened(
+    admin_dsn: str, debit: UUID, credit: UUID, merchant: UUID, rows: int
+) -> Iterator[None]:
+    """Transfers written as the superuser writes, past the functions that would judge each.
+
+    No balance knows of them, so they go again: other tests verify the whole ledger.
+    """
+    with psycopg.connect(admin_dsn, autocommit=True) as conn:
         conn.execute(
             """
             INSERT INTO ledger_transfer (
@@ -41,13 +49,25 @@ def lengthen(database: str, debit: UUID, credit: UUID, merchant: UUID, rows: int
             """,
             {"debit": debit, "credit": credit, "merchant": merchant, "rows": rows},
         )
+        try:
+            yield
+        finally:
+            conn.execute("SET session_replication_role = replica")
+            conn.execute(
+                "DELETE FROM ledger_transfer WHERE merchant_id = %s AND booked_at < '2025-01-01'",
+                [merchant],
+            )
 
 
-def test_a_long_statement_is_exported_in_bounded_memory(database: str) -> None:
+def test_a_long_statement_is_exported_in_bounded_memory(admin_dsn: str) -> None:
     t = make_tenants()
     fill(t)
     book = book_of(t)
-    lengthen(database, book.platform_fee.id, book.pending.id, t.merchant.id, ROWS)
+    with lengthened(admin_dsn, book.platform_fee.id, book.pending.id, t.merchant.id, ROWS):
+        _export(t, book)
+
+
+def _export(t: Tenants, book: MerchantBook) -> None:
     with tenant_atomic(t.scope):
         account = Account.objects.get(id=book.pending.id)
 
