@@ -84,7 +84,11 @@ def test_creates_an_endpoint_and_shows_its_secret_once(
     assert [item["id"] for item in listed["items"]] == [made["id"]]
 
     happen(tenants)
-    send()
+    # What other tests left due in this database may fill a round of the sender.
+    for _ in range(10):
+        send()
+        if receiver.requests:
+            break
     assert len(receiver.verified(made["secret"])) == 1
 
 
