@@ -12,10 +12,11 @@ from __future__ import annotations
 import ipaddress
 import socket
 import ssl
+import threading
 import time
 import typing
 from collections.abc import Iterable, Mapping
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import Future
 from dataclasses import dataclass, field
 from functools import lru_cache
 from typing import Any, Final, TypeAlias
@@ -141,18 +142,11 @@ def check_public_url(url: str, *, param: str = "url") -> None:
     try:
         parsed = _parse(url, allow_loopback=allow_loopback)
         try:
-            lookup = _lookups().submit(_resolve, parsed, allow_loopback=allow_loopback)
-            lookup.result(timeout=CHECK_TIMEOUT_S)
-        except (OutboundFailedError, TimeoutError):
+            _resolve(parsed, allow_loopback=allow_loopback, timeout_s=CHECK_TIMEOUT_S)
+        except OutboundFailedError:
             return
     except OutboundRefusedError as error:
         raise InvalidRequest(str(error), code="url_not_allowed", param=param) from None
-
-
-@lru_cache(maxsize=1)
-def _lookups() -> ThreadPoolExecutor:
-    # The resolver knows no deadline: a name server that never answers must not hold a web thread.
-    return ThreadPoolExecutor(max_workers=4, thread_name_prefix="dns")
 
 
 def guarded_request(
@@ -269,13 +263,37 @@ def _parse(url: str, *, allow_loopback: bool) -> httpx.URL:
     return parsed
 
 
-def _resolve(parsed: httpx.URL, *, allow_loopback: bool) -> list[str]:
+def _resolve(parsed: httpx.URL, *, allow_loopback: bool, timeout_s: float) -> list[str]:
     """Return the addresses of a URL's host, all of them judged; the first is the one to call."""
-    host = parsed.raw_host.decode("ascii").strip("[]")
-    port = parsed.port or (443 if parsed.scheme == "https" else 80)
-    return _judged_addresses(
-        host, port, allow_loopback=allow_loopback, plain_http=parsed.scheme == "http"
+    return _look_up(
+        parsed.raw_host.decode("ascii").strip("[]"),
+        parsed.port or (443 if parsed.scheme == "https" else 80),
+        allow_loopback=allow_loopback,
+        plain_http=parsed.scheme == "http",
+        timeout_s=timeout_s,
     )
+
+
+def _look_up(
+    host: str, port: int, *, allow_loopback: bool, plain_http: bool, timeout_s: float
+) -> list[str]:
+    """`_judged_addresses`, given up after `timeout_s`: the resolver itself knows no deadline."""
+    found: Future[list[str]] = Future()
+
+    def work() -> None:
+        try:
+            found.set_result(
+                _judged_addresses(host, port, allow_loopback=allow_loopback, plain_http=plain_http)
+            )
+        except Exception as error:  # noqa: BLE001 - raised again by who waits for it
+            found.set_exception(error)
+
+    # A thread of its own: in a pool, names whose servers never answer would hold up all others.
+    threading.Thread(target=work, name="dns", daemon=True).start()
+    try:
+        return found.result(timeout=timeout_s)
+    except TimeoutError:
+        raise OutboundFailedError("The host name did not resolve in time.", reason="dns") from None
 
 
 def _judged_addresses(host: str, port: int, *, allow_loopback: bool, plain_http: bool) -> list[str]:
@@ -335,11 +353,12 @@ class _PinnedBackend(httpcore.NetworkBackend):
         socket_options: Iterable[Any] | None = None,
     ) -> httpcore.NetworkStream:
         exchange = self._exchange
-        addresses = _judged_addresses(
+        addresses = _look_up(
             host.strip("[]"),
             port,
             allow_loopback=exchange.allow_loopback,
             plain_http=exchange.plain_http,
+            timeout_s=exchange.remaining_s(),
         )
         error: httpcore.ConnectError | None = None
         # All were judged, so falling back to the second (IPv6 without a route) is safe.

@@ -8,11 +8,12 @@ later (at least once; the `webhook-id` lets receivers deduplicate).
 from __future__ import annotations
 
 import time
-from collections.abc import Sequence
-from concurrent.futures import ThreadPoolExecutor, as_completed
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
 from dataclasses import dataclass
 from typing import Final
-from uuid import UUID
+from uuid import UUID, uuid4
 
 import structlog
 from django.core.mail import send_mail
@@ -39,32 +40,43 @@ log = structlog.get_logger(__name__)
 
 THREADS: Final = 16
 PER_ENDPOINT: Final = 8
-WINDOW: Final = 2_000
 LEASE_S: Final = 60
 BUDGET_S: Final = 50.0
 TIMEOUT_S: Final = 15.0
+#: While threads are free and others wait for an answer: when to look for what has become due.
+LOOK_AGAIN_S: Final = 0.5
 EXCERPT_CHARS: Final = 1_000
 USER_AGENT: Final = "Merchantry-Webhooks/1.0"
 SYSTEM: Final = Actor.system("webhooks")
+_FIRST: Final = UUID(int=0)
 
-# One slow endpoint takes at most half of the threads.
+# The endpoints with something to send are visited in a ring by their ids, one index probe for each,
+# and each gives no more than its share: a backlog of one, however long, delays nobody else.
 _CLAIM: Final = """
-WITH due AS (
-  SELECT id, endpoint_id, next_attempt_at FROM notifications_webhookdelivery
-   WHERE state = 'pending' AND next_attempt_at <= clock_timestamp()
-   ORDER BY next_attempt_at LIMIT %s),
-fair AS (
-  SELECT id, next_attempt_at,
-         row_number() OVER (PARTITION BY endpoint_id ORDER BY next_attempt_at, id) AS place
-    FROM due),
+WITH RECURSIVE lane AS (
+  (SELECT endpoint_id, next_attempt_at AS first_at FROM notifications_webhookdelivery
+    WHERE state = 'pending' AND endpoint_id > %(after)s
+    ORDER BY endpoint_id, next_attempt_at LIMIT 1)
+  UNION ALL
+  SELECT following.endpoint_id, following.next_attempt_at FROM lane CROSS JOIN LATERAL (
+    SELECT endpoint_id, next_attempt_at FROM notifications_webhookdelivery
+     WHERE state = 'pending' AND endpoint_id > lane.endpoint_id
+     ORDER BY endpoint_id, next_attempt_at LIMIT 1) AS following),
 chosen AS (
-  SELECT d.id FROM notifications_webhookdelivery AS d
-    JOIN fair ON fair.id = d.id AND fair.place <= %s
-   WHERE d.state = 'pending' AND d.next_attempt_at <= clock_timestamp()
-   ORDER BY fair.next_attempt_at LIMIT %s FOR UPDATE OF d SKIP LOCKED)
+  SELECT due.id FROM lane
+    LEFT JOIN unnest(%(busy)s::uuid[], %(in_flight)s::int[]) AS busy (endpoint_id, deliveries)
+         USING (endpoint_id)
+   CROSS JOIN LATERAL (
+    SELECT id FROM notifications_webhookdelivery
+     WHERE state = 'pending' AND endpoint_id = lane.endpoint_id
+       AND next_attempt_at <= clock_timestamp()
+     ORDER BY next_attempt_at LIMIT greatest(0, %(share)s - coalesce(busy.deliveries, 0))
+       FOR UPDATE SKIP LOCKED) AS due
+   WHERE lane.first_at <= clock_timestamp()
+   LIMIT %(limit)s)
 UPDATE notifications_webhookdelivery AS d
    SET attempts = d.attempts + 1,
-       next_attempt_at = clock_timestamp() + make_interval(secs => %s)
+       next_attempt_at = clock_timestamp() + make_interval(secs => %(lease_s)s)
   FROM chosen WHERE d.id = chosen.id
 RETURNING d.*
 """
@@ -96,31 +108,69 @@ class Answer:
 
 
 def send_due(*, budget_s: float = BUDGET_S, threads: int = THREADS) -> int:
-    """Send what is due until nothing is or the time is up; return how many attempts were made."""
+    """Send what is due until nothing is or the time is up; return how many attempts were made.
+
+    A thread that is done takes the next delivery at once: a slow endpoint holds up its own share
+    of the threads and nothing else.
+    """
     assert_outside_transaction("sending webhooks")
     deadline = time.monotonic() + budget_s
+    ring = Ring(share=min(PER_ENDPOINT, max(1, threads // 2)))
+    flying: dict[Future[Answer], Outgoing] = {}
     sent = 0
     with ThreadPoolExecutor(max_workers=threads, thread_name_prefix="webhook") as pool:
-        while time.monotonic() < deadline:
-            outgoing = _ready(claim_due(limit=threads))
-            if not outgoing:
-                return sent
-            futures = {pool.submit(post, item): item for item in outgoing}
-            for future in as_completed(futures):
-                record(futures[future], future.result())
+        while True:
+            in_time = time.monotonic() < deadline
+            if in_time and len(flying) < threads:
+                busy = Counter(item.endpoint.id for item in flying.values())
+                for item in _ready(ring.claim(limit=threads - len(flying), busy=busy)):
+                    flying[pool.submit(post, item)] = item
+            if not flying:
+                break
+            landed, _ = wait(flying, timeout=LOOK_AGAIN_S, return_when=FIRST_COMPLETED)
+            for future in landed:
+                record(flying.pop(future), future.result())
                 sent += 1
-    services.wake_senders()
+    if not in_time:
+        services.wake_senders()
     return sent
 
 
-def claim_due(*, limit: int) -> list[WebhookDelivery]:
-    """Lease up to `limit` due deliveries, each endpoint's share bounded."""
-    with tenant_atomic(Scope.worker()):
-        return list(
-            WebhookDelivery.objects.raw(
-                _CLAIM, [WINDOW, min(PER_ENDPOINT, max(1, limit // 2)), limit, LEASE_S]
+class Ring:
+    """Claims due deliveries endpoint by endpoint, each turn going on where the last one ended."""
+
+    def __init__(self, *, share: int = PER_ENDPOINT) -> None:
+        self._share = share
+        # Senders begin at different places, or they would all want the same endpoints' rows.
+        self._after = uuid4()
+
+    def claim(self, *, limit: int, busy: Mapping[UUID, int] | None = None) -> list[WebhookDelivery]:
+        """Lease up to `limit` due deliveries; an endpoint's share counts what is in flight."""
+        in_flight = Counter(busy or {})
+        claimed = self._turn(limit, in_flight)
+        if len(claimed) < limit and self._after != _FIRST:
+            self._after = _FIRST
+            in_flight.update(row.endpoint_id for row in claimed)
+            claimed += self._turn(limit - len(claimed), in_flight)
+        if claimed:
+            self._after = max(row.endpoint_id for row in claimed)
+        return claimed
+
+    def _turn(self, limit: int, busy: Mapping[UUID, int]) -> list[WebhookDelivery]:
+        with tenant_atomic(Scope.worker()):
+            return list(
+                WebhookDelivery.objects.raw(
+                    _CLAIM,
+                    {
+                        "after": self._after,
+                        "busy": list(busy),
+                        "in_flight": list(busy.values()),
+                        "share": self._share,
+                        "limit": limit,
+                        "lease_s": LEASE_S,
+                    },
+                )
             )
-        )
 
 
 def post(item: Outgoing) -> Answer:

@@ -1,8 +1,8 @@
 """Customer webhooks: endpoints, deliveries and their attempts.
 
 The events themselves are the outbox's rows, which are kept for 30 days. Deliveries and attempts
-name them by id without a foreign key, and every index begins with a tenant, an endpoint or the due
-time, so that both tables can be partitioned by id (ids are time-ordered).
+name them by id without a foreign key, and every index begins with a tenant, an endpoint or an
+event, so that both tables can be partitioned by id (ids are time-ordered).
 """
 
 from __future__ import annotations
@@ -111,8 +111,9 @@ class WebhookDelivery(TenantOwned):
             ),
         ]
         indexes: ClassVar = [
+            # By endpoint: a sender finds a few of each however many one has (delivery._CLAIM).
             models.Index(
-                fields=["next_attempt_at"],
+                fields=["endpoint_id", "next_attempt_at"],
                 name="delivery_due",
                 condition=models.Q(state="pending"),
             ),

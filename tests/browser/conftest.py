@@ -30,6 +30,7 @@ from playwright.sync_api import (
 )
 
 from tests.browser.live import Live, find_chromium, running_platform
+from tests.core.support import clear_the_desk
 
 _RULES = ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22a", "wcag22aa"]
 _HARMLESS_SCHEMES = ("data", "blob", "about")
@@ -50,6 +51,7 @@ def chromium_path() -> str:
 def live(
     chromium_path: str, database: str, tmp_path_factory: pytest.TempPathFactory
 ) -> Iterator[Live]:
+    clear_the_desk()
     with running_platform(tmp_path_factory.mktemp("platform")) as running:
         yield running
 

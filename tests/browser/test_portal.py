@@ -186,7 +186,7 @@ def test_a_merchant_watches_a_payment_arrive_refunds_it_and_finds_the_delivery(
         page.goto("/developers/webhooks")
         page.locator(".row-link").click()
         delivered = page.get_by_role("row").filter(has_text="payment.completed")
-        expect(delivered).to_contain_text("Delivered", timeout=90_000)
+        expect(delivered).to_contain_text("Delivered", timeout=20_000)
         delivered.get_by_role("link").click()
         expect(page.get_by_text("Attempt 1")).to_be_visible()
         before = len(receiver.requests)

@@ -57,6 +57,21 @@ def drain() -> None:
         pass
 
 
+def clear_the_desk() -> None:
+    """Leave nothing to relay or to send: tests keep their rows, and a relay or sender would first
+    work off what all the others have left (some of it to addresses that never answer)."""
+    worker_sql(
+        "UPDATE core_outboxevent SET delivered_at = clock_timestamp(), leased_until = NULL"
+        " WHERE delivered_at IS NULL RETURNING 1",
+        [],
+    )
+    worker_sql(
+        "UPDATE notifications_webhookdelivery SET state = 'canceled', next_attempt_at = NULL"
+        " WHERE state = 'pending' RETURNING 1",
+        [],
+    )
+
+
 def event_row(event: OutboxEvent) -> OutboxEvent:
     with tenant_atomic(Scope.worker()):
         return OutboxEvent.objects.get(id=event.id)
@@ -99,12 +114,11 @@ def eventually(check: Callable[[], Any], *, timeout_s: float = 15.0) -> Any:
 
 
 def start_child(log: Path, *options: str) -> subprocess.Popen[bytes]:
+    # What it says goes to this process's own output, which pytest shows where a test fails.
     child = subprocess.Popen(
         [sys.executable, str(ROOT / "tests/core/relay_child.py"), str(log), *options],
         cwd=ROOT,
         env=os.environ.copy(),
-        stdout=subprocess.DEVNULL,
-        stderr=subprocess.DEVNULL,
     )
     eventually(lambda: lines(log), timeout_s=30)
     return child

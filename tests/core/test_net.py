@@ -185,6 +185,22 @@ def test_a_name_that_does_not_resolve_yet_is_accepted(monkeypatch: pytest.Monkey
     assert failed.value.reason == "dns"
 
 
+def test_a_name_server_that_never_answers_is_given_up(monkeypatch: pytest.MonkeyPatch) -> None:
+    answered = threading.Event()
+
+    def hang(*_: Any, **__: Any) -> Any:
+        answered.wait(10)
+        raise socket.gaierror(-3, "Temporary failure in name resolution")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(socket, "getaddrinfo", hang)
+        with pytest.raises(OutboundFailedError, match="in time") as failed:
+            guarded_request("POST", "https://hangs.example.com/", headers={}, timeout_s=0.2)
+        assert not answered.is_set()
+        answered.set()
+    assert failed.value.reason == "dns"
+
+
 def test_a_second_dns_answer_changes_nothing(
     monkeypatch: pytest.MonkeyPatch, settings: Any
 ) -> None:

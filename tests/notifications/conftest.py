@@ -4,8 +4,14 @@ from collections.abc import Iterator
 
 import pytest
 
+from tests.core.support import clear_the_desk
 from tests.factories import Tenants, make_tenants
 from tests.notifications.receiver import Receiver, running_receiver
+
+
+@pytest.fixture(autouse=True)
+def _clear_desk() -> None:
+    clear_the_desk()
 
 
 @pytest.fixture

@@ -6,7 +6,7 @@ import threading
 import time
 from collections import deque
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
@@ -63,7 +63,8 @@ def running_receiver() -> Iterator[Receiver]:
                 self.send_header(name, value)
             self.send_header("Content-Length", str(len(receiver.body)))
             self.end_headers()
-            self.wfile.write(receiver.body)
+            with suppress(ConnectionError):  # who asked may have given up waiting
+                self.wfile.write(receiver.body)
 
         def log_message(self, *_: object) -> None:
             pass

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import threading
+from collections import Counter
 from datetime import timedelta
 
+import psycopg
 import pytest
 from django.core import mail
 from django.db import connection
@@ -15,9 +17,9 @@ from core.db import Scope, tenant_atomic
 from core.models import AuditRecord
 from notifications import delivery, retries, services, signing
 from notifications.models import WebhookEndpoint
-from tests.core.support import drain, event_row, worker_sql
-from tests.factories import Tenants
-from tests.notifications.receiver import Receiver
+from tests.core.support import drain, event_row, eventually, worker_sql
+from tests.factories import Tenants, make_tenants
+from tests.notifications.receiver import Receiver, running_receiver
 from tests.notifications.support import (
     attempts,
     deliveries,
@@ -86,8 +88,6 @@ def test_a_forged_or_altered_webhook_does_not_verify(tenants: Tenants, receiver:
 
 
 def test_the_modes_and_the_merchants_do_not_mix(tenants: Tenants, receiver: Receiver) -> None:
-    from tests.factories import make_tenants
-
     live, _ = endpoint(tenants, receiver.url, livemode=True)
     foreign, _ = endpoint(make_tenants(), receiver.url)
 
@@ -222,7 +222,8 @@ def test_a_sender_that_died_is_repeated_after_its_lease(
 ) -> None:
     target, _ = endpoint(tenants, receiver.url)
     happen(tenants)
-    assert len(delivery.claim_due(limit=10)) == 1  # and then the process was killed
+    claimed = delivery.Ring().claim(limit=100)  # and then the process was killed
+    assert [row.endpoint_id for row in claimed] == [target.id]
 
     send()
     assert receiver.requests == []
@@ -290,6 +291,56 @@ def test_a_slow_endpoint_is_cut_off(
     [row] = deliveries(target)
     assert (row.state, row.last_status) == ("pending", None)
     assert "within 0.3 s" in row.last_error
+
+
+def test_a_slow_endpoint_holds_up_nobody_else(
+    tenants: Tenants, receiver: Receiver, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Given one that answers slowly, when another's event becomes due meanwhile, it is sent."""
+    monkeypatch.setattr(delivery, "LOOK_AGAIN_S", 0.05)
+    receiver.delay_s = 3
+    endpoint(tenants, receiver.url)
+    for number in range(20):
+        happen(tenants, aggregate=f"pay_{number}")
+    with running_receiver() as quick:
+        other = make_tenants()
+        target, _ = endpoint(other, quick.url)
+        sender = threading.Thread(target=delivery.send_due, kwargs={"threads": 4, "budget_s": 4})
+        sender.start()
+        eventually(lambda: receiver.requests)
+        happen(other)
+        eventually(lambda: quick.requests, timeout_s=2)
+        sender.join()
+    assert [row.state for row in deliveries(target)] == ["delivered"]
+    # Two of four threads at a time: what one endpoint may have of them.
+    assert 2 <= len(receiver.requests) <= 6
+
+
+def test_a_long_backlog_of_one_endpoint_delays_nobody_else(
+    tenants: Tenants, receiver: Receiver, admin_dsn: str
+) -> None:
+    """Given 5,000 older deliveries of one endpoint, a claim holds the newest of another's too."""
+    busy, _ = endpoint(tenants, receiver.url)
+    with psycopg.connect(admin_dsn, autocommit=True) as admin:
+        admin.execute(
+            """INSERT INTO notifications_webhookdelivery
+                 (id, created_at, merchant_id, reseller_id, livemode, endpoint_id, event_id,
+                  event_type, "trigger", state, attempts, last_error, next_attempt_at)
+               SELECT gen_random_uuid(), now(), %s, %s, false, %s, gen_random_uuid(),
+                      'payment.created', 'event', 'pending', 0, '', now() - interval '1 h'
+                 FROM generate_series(1, 5000)""",
+            [tenants.merchant.id, tenants.reseller.id, busy.id],
+        )
+        other = make_tenants()
+        target, _ = endpoint(other, receiver.url)
+        happen(other)
+
+        ring = delivery.Ring()
+        claimed = Counter(row.endpoint_id for row in ring.claim(limit=16))
+        again = Counter(row.endpoint_id for row in ring.claim(limit=16, busy=claimed))
+        admin.execute("DELETE FROM notifications_webhookdelivery WHERE endpoint_id = %s", [busy.id])
+    assert claimed == {busy.id: delivery.PER_ENDPOINT, target.id: 1}
+    assert again == {}
 
 
 def test_an_address_that_turned_inside_is_not_called(

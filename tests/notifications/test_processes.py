@@ -53,8 +53,6 @@ def worker_process() -> Iterator[subprocess.Popen[bytes]]:
         ).split(),
         cwd=ROOT,
         env=os.environ.copy(),
-        stdout=subprocess.DEVNULL,
-        stderr=subprocess.DEVNULL,
         start_new_session=True,
     )
     try:

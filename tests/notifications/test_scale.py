@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from typing import Any
+from uuid import uuid4
 
 import psycopg
 import pytest
@@ -78,7 +79,8 @@ def test_a_page_of_the_log_reads_an_index(long_log: Tenants, wanted: str) -> Non
 
 def test_looking_for_due_deliveries_does_not_read_the_log(long_log: Tenants) -> None:
     with tenant_atomic(Scope.worker()):
-        plan = plan_of(delivery._CLAIM, [delivery.WINDOW, 8, 16, 60])
+        asked = {"after": uuid4(), "busy": [], "in_flight": [], "share": 8, "limit": 16}
+        plan = plan_of(delivery._CLAIM, {**asked, "lease_s": 60})
     assert "delivery_due" in plan
     assert "Seq Scan" not in plan
 
