@@ -17,7 +17,7 @@ from devtools.home import Home
 from devtools.say import Stop
 
 #: Services are stopped in this order: first what takes work in, last what holds the data.
-STOP_ORDER = ("web", "ws", "beat", "relay", "worker", "valkey", "postgres")
+STOP_ORDER = ("web", "ws", "beat", "relay", "worker", "sender", "valkey", "postgres")
 
 BACKOFF_FIRST_S = 0.5
 BACKOFF_MOST_S = 30.0

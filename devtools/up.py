@@ -104,14 +104,14 @@ def _start_everything(supervisor: Supervisor, port: int) -> None:
     migrate(env)
     # What ./dev manage and ./dev demo need to speak to the same servers.
     write_private(home.run / "env.json", json.dumps(_own_part(env)))
-    doing = "starting web, websockets, worker, beat and relay"
+    doing = "starting web, websockets, workers, beat and relay"
     with say.timed(doing, "all processes answer"):
         for service in services(home, env, port):
             supervisor.start(service)
         # They take their time to start, and the demo tenants can be made meanwhile.
         seed(home, env)
         wait_until_ready(supervisor, port)
-        wait_for_worker(supervisor, env["REDIS_URL"])
+        wait_for_workers(supervisor, env["REDIS_URL"], count=2)
 
 
 def services(
@@ -125,6 +125,7 @@ def services(
         "--blocking-threads-idle-timeout", "600", "config.wsgi:application",
     ]  # fmt: skip
     celery = [str(binaries / "celery"), "-A", "config"]
+    worker = [*celery, "worker", "--loglevel", "INFO", "--without-gossip", "--without-mingle"]
     return (
         Service("web", web, env, ROOT, stop_timeout_s=20),
         Service(
@@ -135,8 +136,14 @@ def services(
         ),
         Service(
             "worker",
-            [*celery, "worker", "--concurrency", "2", "--loglevel", "INFO", "--without-gossip",
-             "--without-mingle"],
+            [*worker, "--concurrency", "2", "--queues", "celery", "--hostname", "worker@%h"],
+            env,
+            ROOT,
+            stop_timeout_s=60,
+        ),
+        Service(
+            "sender",
+            [*worker, "--concurrency", "1", "--queues", "webhooks", "--hostname", "sender@%h"],
             env,
             ROOT,
             stop_timeout_s=60,
@@ -183,20 +190,22 @@ def wait_until_ready(supervisor: Supervisor, port: int, *, websockets: bool = Tr
     supervisor.require_alive()
 
 
-def wait_for_worker(supervisor: Supervisor, redis_url: str) -> None:
-    """Wait until the worker answers over the broker.
+def wait_for_workers(supervisor: Supervisor, redis_url: str, *, count: int) -> None:
+    """Wait until so many workers answer over the broker.
 
     Raises:
-        Stop: a process ended, or the worker does not answer.
+        Stop: a process ended, or a worker does not answer.
     """
     from celery import Celery
 
     control = Celery(broker=redis_url, set_as_current=False).control
     deadline = time.monotonic() + READY_WITHIN_S
-    while not control.ping(timeout=0.5):
+    while len(control.ping(timeout=0.5, limit=count)) < count:
         supervisor.require_alive()
         if time.monotonic() > deadline:
-            raise Stop(f"The worker does not answer; see {supervisor.log_of('worker')}.")
+            raise Stop(
+                f"A worker does not answer; see {supervisor.log_of('worker')} and sender.log."
+            )
     supervisor.require_alive()
 
 

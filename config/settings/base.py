@@ -13,6 +13,7 @@ from typing import Any
 from urllib.parse import urlsplit, urlunsplit
 
 import environ
+from kombu import Exchange, Queue
 
 BASE_DIR = Path(__file__).resolve().parent.parent.parent
 env = environ.Env()
@@ -146,6 +147,12 @@ CELERY_BROKER_TRANSPORT_OPTIONS = {"visibility_timeout": 900, "unacked_restore_i
 CELERY_BROKER_CONNECTION_RETRY_ON_STARTUP = True
 CELERY_WORKER_HIJACK_ROOT_LOGGER = False
 CELERY_TIMEZONE = "UTC"
+# Calls to merchants' own servers may be slow by the minute: in a queue of their own they hold up no
+# payment. A worker without -Q takes both.
+CELERY_TASK_QUEUES = [
+    Queue(name, Exchange(name), routing_key=name) for name in ("celery", "webhooks")
+]
+CELERY_TASK_ROUTES = {"notifications.send_due_webhooks": {"queue": "webhooks"}}
 #: Sweeps. What commits is picked up by these even if every message in Valkey is lost.
 CELERY_BEAT_SCHEDULE = {
     name: {"task": name, "schedule": every_s, "options": {"expires": max(every_s * 2, 10)}}

@@ -50,7 +50,9 @@ class Series:
 def run(arguments: list[str]) -> int:
     """Measure and print; the last line is one JSON object. 0 if every promise was kept."""
     options = _options(arguments)
-    wanted = ("web", "ws", "worker", "beat", "relay") if options.all_processes else ("web",)
+    wanted = (
+        ("web", "ws", "worker", "sender", "beat", "relay") if options.all_processes else ("web",)
+    )
     with platform(wanted=wanted, extra_env={"BENCH_FLOOR": "1"}) as running, Load() as load:
         bench = _Bench(running, load)
         bench.warm_up()

@@ -106,7 +106,7 @@ def test_a_flushed_broker_loses_no_event(
     with relay_process(tmp_path):
         event = emit(tenants, "payment.completed", aggregate="pay_1")
         eventually(lambda: deliveries(target))
-        eventually(lambda: redis.Redis.from_url(BROKER).llen("celery"))
+        eventually(lambda: redis.Redis.from_url(BROKER).llen("webhooks"))
         redis.Redis.from_url(BROKER).flushdb()
     assert receiver.requests == []
 
@@ -117,4 +117,4 @@ def test_a_flushed_broker_loses_no_event(
 
 def test_events_of_a_merchant_without_endpoints_cost_nothing(tenants: Tenants) -> None:
     happen(tenants)
-    assert redis.Redis.from_url(BROKER).llen("celery") == 0
+    assert redis.Redis.from_url(BROKER).llen("webhooks") == 0
