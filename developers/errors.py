@@ -151,6 +151,8 @@ _PAYMENT: Final[dict[str, str | tuple[int, str]]] = {
     "history_not_kept": "The account keeps no history.",
     "batch_too_large": "Send several batches.",
     "timeout_out_of_range": "The timeout does not fit its field.",
+    "code_out_of_range": "The transfer's code does not fit its field.",
+    "ledger_out_of_range": "The ledger's number does not fit its field.",
     "account_missing": (404, "There is no such ledger account."),
     "transfer_missing": (404, "There is no such transfer."),
     "tokens_test_mode_only": "In live mode the provider's own fields make the token.",

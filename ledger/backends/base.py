@@ -16,6 +16,8 @@ from ledger.status import AccountStatus, TransferStatus
 BATCH_MAX = 8190
 #: Amounts and balances are 64-bit, signed.
 AMOUNT_MAX = 2**63 - 1
+#: A transfer's code is a smallint.
+CODE_MAX = 2**15 - 1
 
 
 @dataclass(frozen=True, slots=True)

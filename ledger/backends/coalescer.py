@@ -10,11 +10,15 @@ from __future__ import annotations
 import threading
 from collections import deque
 from collections.abc import Sequence
+from typing import Final
 
 from core.errors import Unavailable
 from ledger.backends.base import BATCH_MAX, Ledger, Result, TransferSpec
 from ledger.backends.wire import check_batch
 from ledger.flags import TransferFlags
+
+#: A caller that has waited this long looks whether there is still somebody to answer.
+_LOOK_AFTER_S: Final = 1.0
 
 
 class _Waiting:
@@ -69,23 +73,25 @@ class Coalescer:
         """Book transfers; returns once they are durable (or refused, each with its reason).
 
         Raises:
-            InvalidRequest: too many, or an amount beyond 64 bits.
-            Unavailable: closed.
-            Exception: what the ledger raised for the batch; whether it was booked is then unknown,
-                and the same call with the same ids is right in both cases.
+            InvalidRequest: too many, or a value beyond its width.
+            Unavailable: closed, or this process was forked from the one with the writer.
+            Exception: what the ledger raised for these transfers; whether they were booked is then
+                unknown, and the same call with the same ids is right in both cases.
         """
         check_batch(transfers)
         if not transfers:
             return []
         waiting = _Waiting(transfers)
         with self._guard:
-            if self._closed:
-                raise Unavailable("The ledger is shutting down. Try again.")
+            if self._closed or not self._writer.is_alive():
+                raise Unavailable("The ledger's writer has ended. Try again.")
             self._queue.append(waiting)
             wake, self._idle = self._idle, False
         if wake:
             self._wake.release()
-        waiting.done.acquire()
+        while not waiting.done.acquire(timeout=_LOOK_AFTER_S):
+            if not self._writer.is_alive():
+                raise Unavailable("The ledger's writer has ended. Send the same ids again.")
         if waiting.error is not None:
             raise waiting.error
         assert waiting.answer is not None
@@ -124,10 +130,14 @@ class Coalescer:
         transfers = [spec for waiting in batch for spec in waiting.transfers]
         try:
             answers = self._ledger.post(transfers)
-        except Exception as error:  # noqa: BLE001 - every caller of the batch must hear of it
-            for waiting in batch:
-                waiting.error = error
-                waiting.done.release()
+        except Exception as error:  # noqa: BLE001 - the caller must hear of it
+            if len(batch) > 1:
+                # One caller's fault is not the others': their ids make it safe to ask again alone.
+                for waiting in batch:
+                    self._book([waiting])
+            else:
+                batch[0].error = error
+                batch[0].done.release()
             return
         start = 0
         for waiting in batch:

@@ -7,7 +7,14 @@ from typing import Any
 from uuid import UUID
 
 from core.errors import InvalidRequest
-from ledger.backends.base import AMOUNT_MAX, BATCH_MAX, AccountSpec, Result, TransferSpec
+from ledger.backends.base import (
+    AMOUNT_MAX,
+    BATCH_MAX,
+    CODE_MAX,
+    AccountSpec,
+    Result,
+    TransferSpec,
+)
 from ledger.chart import AccountRef, ledger_currency
 from ledger.status import BY_NUMBER, TransferStatus
 
@@ -34,7 +41,7 @@ def check_batch(transfers: Sequence[TransferSpec]) -> None:
     """Refuse what no backend can take.
 
     Raises:
-        InvalidRequest: more than a batch holds, or an amount or timeout beyond its width.
+        InvalidRequest: more than a batch holds, or a value beyond its width.
     """
     if len(transfers) > BATCH_MAX:
         raise InvalidRequest(
@@ -46,6 +53,16 @@ def check_batch(transfers: Sequence[TransferSpec]) -> None:
         if amount is not None and not -AMOUNT_MAX <= amount <= AMOUNT_MAX:
             raise InvalidRequest(
                 f"The amount of transfer {spec.id} does not fit 64 bits.", code="amount_too_large"
+            )
+        if not 0 <= spec.code <= CODE_MAX:
+            raise InvalidRequest(
+                f"The code of transfer {spec.id} must be between 0 and {CODE_MAX}.",
+                code="code_out_of_range",
+            )
+        if not 0 <= (spec.ledger_number or 0) < 2**31:
+            raise InvalidRequest(
+                f"The ledger of transfer {spec.id} must be between 0 and 2^31 - 1.",
+                code="ledger_out_of_range",
             )
         if spec.timeout_s is not None and not 0 <= spec.timeout_s < 2**31:
             raise InvalidRequest(

@@ -20,6 +20,7 @@ class Migration(migrations.Migration):
             DROP FUNCTION ledger_post_batch;
             DROP FUNCTION ledger_known;
             DROP FUNCTION ledger_compare;
+            DROP FUNCTION ledger_first_positions;
             DROP FUNCTION ledger_positions;
             """,
         ),

@@ -22,6 +22,17 @@ AS $$
     LEFT JOIN unnest(keys) WITH ORDINALITY AS k (id, pos) ON k.id = i.id
 $$;
 
+-- The same where `keys` may repeat: the first place of each.
+CREATE FUNCTION ledger_first_positions(ids uuid[], keys uuid[]) RETURNS int[]
+LANGUAGE sql STABLE
+SET enable_nestloop = off SET enable_mergejoin = off SET enable_hashjoin = on
+AS $$
+    SELECT array_agg(k.pos ORDER BY i.pos)
+    FROM unnest(ids) WITH ORDINALITY AS i (id, pos)
+    LEFT JOIN (SELECT u.id, min(u.pos)::int AS pos
+                 FROM unnest(keys) WITH ORDINALITY AS u (id, pos) GROUP BY u.id) k ON k.id = i.id
+$$;
+
 -- Whether a transfer with a known id (t) says the same as the one that was booked (e; p is the
 -- pending one that e settled). In TigerBeetle's order.
 CREATE FUNCTION ledger_compare(
@@ -121,7 +132,7 @@ DECLARE
     s_flags int[]; s_expires timestamptz[]; s_document uuid[]; s_state int[];
     s_d int[]; s_c int[]; s_pos int[]; s_row int[]; v_row_state int[];
     -- What is known of the ids: the answer for those booked before, those that failed before.
-    k_status int[]; k_failed boolean[]; v_previous int[];
+    k_status int[]; k_failed int[]; v_previous int[];
     f_id uuid[]; f_status int[];
     -- What will be written, by place in the batch.
     o_d int[]; o_c int[]; o_debit uuid[] := p_debit; o_credit uuid[] := p_credit;
@@ -176,8 +187,7 @@ BEGIN
     END IF;
     SELECT array_agg(f.id) INTO f_id FROM ledger_failedtransfer f WHERE f.id = ANY (p_id);
     IF f_id IS NOT NULL THEN
-        SELECT array_agg(u.id = ANY (f_id) ORDER BY u.pos) INTO k_failed
-          FROM unnest(p_id) WITH ORDINALITY AS u (id, pos);
+        k_failed := ledger_positions(p_id, f_id);
         f_id := NULL;
     END IF;
     IF n > 1 THEN
@@ -208,14 +218,7 @@ BEGIN
         END IF;
         IF n > 1 THEN
             -- A post or void may stand in the same batch as what it settles.
-            IF v_previous IS NULL THEN
-                s_row := ledger_positions(p_pending, p_id);
-            ELSE
-                SELECT array_agg(x.first ORDER BY x.pos) INTO s_row FROM (
-                    SELECT u.pos, (SELECT min(w.pos) FROM unnest(p_id) WITH ORDINALITY AS w (id, pos)
-                                    WHERE w.id = u.pending)::int AS first
-                    FROM unnest(p_pending) WITH ORDINALITY AS u (pending, pos)) x;
-            END IF;
+            s_row := ledger_first_positions(p_pending, p_id);
             v_row_state := array_fill(0, ARRAY[n]);
         END IF;
     END IF;
@@ -271,7 +274,7 @@ BEGIN
                     j := v_previous[j];
                 END LOOP;
             END IF;
-            IF k_failed IS NOT NULL AND k_failed[i] THEN v_status := 68; EXIT judge; END IF;
+            IF k_failed IS NOT NULL AND k_failed[i] IS NOT NULL THEN v_status := 68; EXIT judge; END IF;
 
             v_amount := p_amount[i];
             IF (v_flags & 12) <> 0 THEN
@@ -567,9 +570,8 @@ DECLARE
     v_role text := current_setting('role', true);
     v_tenant uuid;
     v_id uuid; v_debit uuid; v_credit uuid; v_amount bigint; v_whole bigint; v_pending uuid;
-    v_ledger int; v_code int; v_flags int; v_document uuid; v_effective date; v_corrects uuid;
-    v_merchant uuid; v_reseller uuid; v_timestamp bigint; v_at timestamptz;
-    v_pending_flags int; v_inherited uuid; v_timeout int;
+    v_ledger int; v_code int; v_flags int; v_document uuid; v_at timestamptz;
+    v_pending_flags int; v_inherited uuid; v_expires timestamptz;
     h1 bigint; h2 bigint; h3 bigint; h4 bigint; h5 bigint; h6 bigint; h7 bigint; h8 bigint;
     a record; d record; c record;
     v_found int := 0;
@@ -606,9 +608,9 @@ BEGIN
         IF v_pending IS NOT NULL THEN
             -- A pending transfer never changes: it may be read before the locks.
             SELECT t.debit_account_id, t.credit_account_id, t.amount, t.ledger, t.code, t.flags,
-                   t.document_id, t.booked_at, t.timeout_s
+                   t.document_id, t.booked_at + make_interval(secs => nullif(t.timeout_s, 0))
               INTO v_debit, v_credit, v_whole, v_ledger, v_code, v_pending_flags, v_inherited,
-                   v_at, v_timeout
+                   v_expires
               FROM ledger_transfer t WHERE t.id = v_pending;
             IF v_document IS NULL THEN v_document := v_inherited; END IF;
             IF v_amount IS NULL THEN v_amount := v_whole; END IF;
@@ -618,27 +620,21 @@ BEGIN
                 AND (p_credit[1] IS NULL OR p_credit[1] = v_credit)
                 AND coalesce(p_ledger[1], 0) IN (0, v_ledger)
                 AND coalesce(p_code[1], 0) IN (0, v_code);
-            IF v_timeout > 0 AND v_at + make_interval(secs => v_timeout) <= clock_timestamp() THEN
-                v_sound := false;
-            END IF;
         END IF;
         IF v_sound THEN
             FOR a IN SELECT id, ledger, flags, merchant_id, reseller_id, debits_pending,
-                            debits_posted, credits_pending, credits_posted, last_booked_at,
-                            failed_before
-                       FROM ledger_account, (SELECT EXISTS (
-                                SELECT FROM ledger_failedtransfer WHERE id = v_id)) f (failed_before)
+                            debits_posted, credits_pending, credits_posted, last_booked_at
+                       FROM ledger_account
                       WHERE id IN (v_debit, v_credit)
                         AND (v_tenant IS NULL OR scope_id = v_tenant
                              OR (v_role = 'app_reseller' AND reseller_id = v_tenant))
-                      ORDER BY id FOR NO KEY UPDATE OF ledger_account LOOP
+                      ORDER BY id FOR NO KEY UPDATE LOOP
                 v_found := v_found + 1;
                 IF a.id = v_debit THEN d := a; ELSE c := a; END IF;
             END LOOP;
         END IF;
         IF v_found = 2 THEN
             v_sound := v_sound AND d.ledger = v_ledger AND c.ledger = v_ledger
-                AND NOT a.failed_before
                 AND v_amount > 0 AND v_amount < huge AND v_code > 0
                 AND ((d.flags | c.flags) & 32) = 0
                 AND v_id > '00000000-0000-0000-0000-000000000000'
@@ -670,10 +666,6 @@ BEGIN
                 END IF;
                 v_at := greatest(clock_timestamp(), d.last_booked_at + interval '1 microsecond',
                                  c.last_booked_at + interval '1 microsecond');
-                v_merchant := coalesce(d.merchant_id, c.merchant_id);
-                v_reseller := coalesce(d.reseller_id, c.reseller_id);
-                v_effective := p_effective[1];
-                v_corrects := p_corrects[1];
                 IF (d.flags & 8) <> 0 THEN
                     h1 := d.debits_pending; h2 := d.debits_posted;
                     h3 := d.credits_pending; h4 := d.credits_posted;
@@ -682,16 +674,20 @@ BEGIN
                     h5 := c.debits_pending; h6 := c.debits_posted;
                     h7 := c.credits_pending; h8 := c.credits_posted;
                 END IF;
-                v_timestamp := nextval('ledger_timestamp');
+                -- A statement of its own after the locks: it sees what was committed while we waited
+                -- for them, such as that this id has failed, or that the reservation is over.
                 INSERT INTO ledger_transfer (
                     id, debit_account_id, credit_account_id, amount, "timestamp", booked_at, ledger,
                     code, flags, pending_id, effective_on, document_id, corrects_id, merchant_id,
                     reseller_id, debit_debits_pending, debit_debits_posted, debit_credits_pending,
                     debit_credits_posted, credit_debits_pending, credit_debits_posted,
                     credit_credits_pending, credit_credits_posted)
-                VALUES (v_id, v_debit, v_credit, v_amount, v_timestamp, v_at, v_ledger, v_code,
-                        v_flags, v_pending, v_effective, v_document, v_corrects, v_merchant,
-                        v_reseller, h1, h2, h3, h4, h5, h6, h7, h8)
+                SELECT v_id, v_debit, v_credit, v_amount, nextval('ledger_timestamp'), v_at,
+                       v_ledger, v_code, v_flags, v_pending, p_effective[1], v_document,
+                       p_corrects[1], coalesce(d.merchant_id, c.merchant_id),
+                       coalesce(d.reseller_id, c.reseller_id), h1, h2, h3, h4, h5, h6, h7, h8
+                 WHERE (v_expires IS NULL OR v_expires > v_at)
+                   AND NOT EXISTS (SELECT FROM ledger_failedtransfer f WHERE f.id = v_id)
                     -- The id, or another settlement of the same pending transfer.
                     ON CONFLICT DO NOTHING;
                 IF FOUND THEN
