@@ -1,8 +1,10 @@
-"""`./dev bench ledger`: the ledger's ladder, in multiples of what the same machine can do at most.
+"""`./dev bench ledger`: the ledger's ladder, in multiples of what one posting a commit comes to.
 
-A is pgbench calling one plain posting function (`_ledger_floor.sql`) per commit with 16 clients. It
-is measured anew before and after every case, so that a machine that slows down slows both. Every
-commit reaches the disk (`synchronous_commit` and `fsync` on), and every check of the ledger is on.
+A is pgbench calling the posting function once per commit with 16 clients. It is measured anew
+before and after every case, so that a machine that slows down slows both. Every commit reaches the
+disk (`synchronous_commit` and `fsync` on), and every check of the ledger is on. So that a slower
+function does not flatter the multiples of A, A itself is held against a posting as plain as plpgsql
+allows (`_ledger_floor.sql`), which checks and keeps much less.
 """
 
 from __future__ import annotations
@@ -47,11 +49,25 @@ PROMISES = (
     ("batch_hot", "batch_1000_hot", 4.5, "the same on one hot account"),
 )
 
-_PGBENCH = r"""
+#: A pair of a pending transfer and its post, against a plain transfer in the same manner.
+PAIRS = (
+    ("pairs_single", "single", "two_phase", "pending + post pairs, 8 threads, of plain singles"),
+    ("pairs_batch", "batch", "two_phase_batch", "the same in batches of 1,000, of plain batches"),
+)
+
+_ACCOUNTS = r"""
 \set d random(1, 10000)
 \set c random(10001, 20000)
-SELECT floor.post({new_id}, md5('account ' || :d)::uuid, md5('account ' || :c)::uuid, 1);
 """
+#: What pgbench calls: the ledger's own function, which is A, and the plain one.
+_PGBENCH = {
+    "own": """SELECT ledger_post(ARRAY[{new_id}], ARRAY[md5('account ' || :d)::uuid],
+        ARRAY[md5('account ' || :c)::uuid], '{{1}}', '{{8400}}', '{{10}}', p_role => 'app_worker');
+""",
+    "plain": """SELECT floor.post({new_id}, md5('account ' || :d)::uuid,
+        md5('account ' || :c)::uuid, 1);
+""",
+}
 
 
 @dataclass(slots=True)
@@ -67,11 +83,16 @@ class _Bench:
 
     def ruler(self) -> float:
         """A, now."""
-        script = self.folder / "floor.pgbench"
+        self.rulers.append(self.commits_per_s("own"))
+        return self.rulers[-1]
+
+    def commits_per_s(self, script: str) -> float:
+        """What pgbench makes of a script: one call a commit, 16 clients."""
         done = subprocess.run(
             [
                 str(self.pgbench), "--no-vacuum", "--protocol=prepared", "--client=16", "--jobs=2",
-                f"--time={max(3, int(self.seconds * 0.6))}", f"--file={script}", self.admin_url,
+                f"--time={max(3, int(self.seconds * 0.6))}",
+                f"--file={self.folder / script}.pgbench", self.admin_url,
             ],
             capture_output=True,
             text=True,
@@ -80,8 +101,7 @@ class _Bench:
         found = re.search(r"tps = ([\d.]+)", done.stdout)
         if done.returncode or found is None:
             raise Stop(f"pgbench failed:\n{done.stdout[-1000:]}{done.stderr[-2000:]}")
-        self.rulers.append(float(found.group(1)))
-        return self.rulers[-1]
+        return float(found.group(1))
 
     def case(self, name: str) -> dict[str, Any]:
         return _child("devtools.bench._ledger_cases", [name, str(self.seconds)], self.env)
@@ -141,9 +161,9 @@ def _start(supervisor: Supervisor, seconds: float) -> _Bench:
         newer = conn.info.server_version >= 180_000
         for name in ("_ledger_floor.sql", "_ledger_accounts.sql"):
             _run_file(conn, HERE / name)
-    (home.path / "floor.pgbench").write_text(
-        _PGBENCH.format(new_id="uuidv7()" if newer else "gen_random_uuid()")
-    )
+    new_id = "uuidv7()" if newer else "gen_random_uuid()"
+    for name, call in _PGBENCH.items():
+        (home.path / f"{name}.pgbench").write_text(_ACCOUNTS + call.format(new_id=new_id))
     binaries = postgres.place_for(home, secrets["POSTGRES_PASSWORD"]).binaries
     return _Bench(admin_url, env, binaries / "pgbench", home.path, seconds)
 
@@ -151,6 +171,10 @@ def _start(supervisor: Supervisor, seconds: float) -> _Bench:
 def _ladder(bench: _Bench) -> None:
     bench.ruler()
     bench.rulers.clear()
+    plain_per_s = bench.commits_per_s("plain")
+    of_plain = bench.ruler() / plain_per_s
+    bench.figures |= {"plain_per_s": round(plain_per_s), "a_of_plain": round(of_plain, 2)}
+    bench.row("A against a plain posting function", f"{of_plain:.2f} x {plain_per_s:,.0f}/s")
     plain: dict[str, float] = {}
     for case, figure, least, words in PROMISES:
         per_s, multiple = bench.measured(case)
@@ -158,20 +182,16 @@ def _ladder(bench: _Bench) -> None:
         bench.figures[figure] = round(multiple, 2)
         bench.figures[f"{figure}_per_s"] = round(per_s)
         bench.row(words, f"{per_s:,.0f}/s = {multiple:.2f} A", f">= {least} A", multiple >= least)
-    # A pair is two transfers, each of which must cost no more than two plain ones.
-    pairs = {
-        "single": bench.measured("pairs_single")[1] / plain["single"],
-        "batch": bench.measured("pairs_batch")[1] / plain["batch"],
-    }
-    two_phase = 2 * min(pairs.values())
-    bench.figures["two_phase"] = round(two_phase, 2)
-    bench.figures["two_phase_pairs"] = {name: round(value, 2) for name, value in pairs.items()}
-    bench.row(
-        "transfers in pending + post pairs, of the plain figures",
-        " ".join(f"{name} {2 * value:.2f}" for name, value in pairs.items()),
-        ">= 0.5",
-        two_phase >= 0.5,
-    )
+    for case, against, figure, words in PAIRS:
+        per_s, multiple = bench.measured(case)
+        bench.figures[figure] = round(multiple, 2)
+        of_single = multiple / plain[against]
+        bench.row(
+            words,
+            f"{per_s:,.0f}/s = {multiple:.2f} A = {of_single:.2f}",
+            ">= 0.5",
+            of_single >= 0.5,
+        )
 
 
 def _hordak(bench: _Bench) -> None:

@@ -216,7 +216,7 @@ BEGIN
               FROM unnest(s_id) WITH ORDINALITY AS u (id, pos)
               LEFT JOIN ledger_transfer t ON t.pending_id = u.id;
         END IF;
-        IF n > 1 THEN
+        IF n > 1 AND (s_pos IS NULL OR array_position(s_pos, NULL) IS NOT NULL) THEN
             -- A post or void may stand in the same batch as what it settles.
             s_row := ledger_first_positions(p_pending, p_id);
             v_row_state := array_fill(0, ARRAY[n]);
