@@ -107,7 +107,6 @@ _CREDENTIALS: Final[dict[str, str | tuple[int, str]]] = {
     "signature_expired": "The timestamp is more than 300 s off; check the clock.",
     "signature_invalid": "Sign the raw path, query and body exactly as they are sent.",
     "signature_replayed": "Sign each request with a fresh nonce.",
-    "nonce_reused": "Sign each request with a fresh nonce.",
 }
 _PERMISSION: Final[dict[str, str | tuple[int, str]]] = {
     "permission_missing": "The key or role lacks the permission that `details` names.",

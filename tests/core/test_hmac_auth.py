@@ -127,5 +127,5 @@ def test_a_nonce_is_good_once_for_each_key() -> None:
     use_nonce(key_id=key_id, nonce=nonce)
     with pytest.raises(AuthenticationFailed) as refused:
         use_nonce(key_id=key_id, nonce=nonce)
-    assert refused.value.code == "nonce_reused"
+    assert refused.value.code == "signature_replayed"
     use_nonce(key_id=f"{key_id}x", nonce=nonce)
