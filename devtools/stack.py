@@ -177,7 +177,7 @@ def run_manage(
 
 
 def read_secrets(home: Home) -> dict[str, str]:
-    """The secrets of `.dev/env`; where somebody else made the roles, the environment names theirs."""
+    """The secrets of `.dev/env`; the environment names the passwords of roles made elsewhere."""
     named = {name: os.environ[name] for name in ROLE_PASSWORDS if os.environ.get(name)}
     return secrets_file.read_or_make(home) | named
 

@@ -1,4 +1,4 @@
-"""The roles of a server: made once, shared by many platforms, and never weaker than they must be."""
+"""The roles of a server: made once, shared by many platforms, never weaker than they must be."""
 
 from __future__ import annotations
 
@@ -84,9 +84,7 @@ def test_a_role_that_would_break_row_level_security_is_refused(role: str, attrib
     with psycopg.connect(os.environ["DATABASE_ADMIN_URL"]) as conn:
         roles.check_existing_roles(conn)
         # Never committed: roles belong to every test that runs now.
-        conn.execute(
-            sql.SQL("ALTER ROLE {} {}").format(sql.Identifier(role), sql.SQL(attribute))
-        )
+        conn.execute(sql.SQL("ALTER ROLE {} {}").format(sql.Identifier(role), sql.SQL(attribute)))
         with pytest.raises(roles.RolesNotPermitted, match=f"ALTER ROLE {role} NO{attribute};"):
             roles.check_existing_roles(conn)
         conn.rollback()
