@@ -6,10 +6,12 @@ import pytest
 from django.contrib import admin
 from django.test import Client
 from django.urls import reverse
+from django.utils import timezone
 
 from core.admin import ReadOnlyAdmin
 from core.db import Scope, tenant_atomic
-from core.models import AuditRecord, OutboxEvent
+from core.ids import new_id
+from core.models import AuditRecord, InboxMessage, OutboxEvent
 from tenants.models import ApiKey, Merchant, RecoveryCode, TotpDevice, User
 from tests.factories import Tenants, make_tenants
 from tests.tenants.test_permission_table import browser_for
@@ -70,6 +72,44 @@ def test_a_read_only_page_takes_no_post(t: Tenants) -> None:
         assert client.get(address).status_code == 403
     with tenant_atomic(t.scope):
         assert Merchant.objects.get(id=t.merchant.id).name == t.merchant.name
+
+
+@pytest.mark.parametrize("model", [OutboxEvent, InboxMessage])
+def test_support_releases_what_was_quarantined(t: Tenants, model: type) -> None:
+    row = (
+        OutboxEvent(
+            type="test.given_up", aggregate=f"obj_{new_id()}"[:40], payload={},
+            merchant_id=t.merchant.id, reseller_id=t.reseller.id,
+            quarantined_at=timezone.now(), attempts=12,
+        )
+        if model is OutboxEvent
+        else InboxMessage(
+            id=new_id(), provider="nobody", account_id=new_id(), event_id="evt_1",
+            raw=b"{}", state="quarantined", attempts=10,
+        )
+    )  # fmt: skip
+    with tenant_atomic(Scope.worker()):
+        row.save(force_insert=True)
+    address = page(model, row.id, "release")
+    assert staff(t, "compliance").post(address).status_code == 403
+    client = staff(t, "support")
+    assert "Mend first" in client.get(address).content.decode()
+    with tenant_atomic(Scope.worker()):
+        row.refresh_from_db()
+    assert row.attempts in (10, 12)
+
+    assert client.post(address).status_code == 302
+
+    with tenant_atomic(Scope.worker()):
+        row.refresh_from_db()
+        # Nobody processes it: what a test made stays where it is.
+        model.objects.filter(id=row.id).delete()
+    assert row.attempts == 0
+    name = row.public_id if model is OutboxEvent else str(row.id)
+    with tenant_atomic(Scope.staff()):
+        [record] = AuditRecord.objects.filter(target=name)
+    assert record.action in ("event.released", "inbox.released")
+    assert record.actor_id == t.users["platform.support"].public_id
 
 
 def test_compliance_suspends_a_merchant_and_support_cannot() -> None:
