@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import uuid
+from dataclasses import replace
 from types import SimpleNamespace
 from typing import Any
 
@@ -33,6 +34,7 @@ def a_claim(tenants: Tenants, key: str = "k-1", *, body: bytes = b"{}", actor: A
 
 
 def finish(claim: Claim, scope: Scope, *, then: Exception | None = None) -> None:
+    """Store an answer in a transaction of its own, which may come to a bad end."""
     with tenant_atomic(scope):
         writes = Writes()
         claim.finish(writes, SimpleNamespace(id=new_id()))
@@ -54,23 +56,26 @@ def test_an_answer_that_was_rolled_back_is_no_answer(tenants: Tenants) -> None:
     assert a_claim(tenants).previous() == Answer(201, b"made", replayed=True)
 
 
+def begin(claim: Claim, scope: Scope, resource: uuid.UUID, *, fails: bool = False) -> None:
+    with tenant_atomic(scope):
+        writes = Writes()
+        claim.begin(writes, resource)
+        writes.flush()
+        if fails:
+            raise RuntimeError
+
+
 def test_a_claim_that_was_rolled_back_is_free_again(tenants: Tenants) -> None:
-    claim, resource = a_claim(tenants), new_id()
-
-    def begin(*, fails: bool) -> None:
-        with tenant_atomic(tenants.scope):
-            writes = Writes()
-            claim.begin(writes, resource)
-            writes.flush()
-            if fails:
-                raise RuntimeError
-
+    claim = a_claim(tenants)
     with pytest.raises(RuntimeError):
-        begin(fails=True)
+        begin(claim, tenants.scope, new_id(), fails=True)
     assert claim.record is None
+    assert claim.previous() is None
 
-    begin(fails=False)
-    assert claim.record is not None
+
+def test_a_claim_that_was_begun_is_finished_in_its_own_row(tenants: Tenants) -> None:
+    claim, resource = a_claim(tenants), new_id()
+    begin(claim, tenants.scope, resource)
     finish(claim, tenants.scope)
     with tenant_atomic(tenants.scope):
         [row] = IdempotencyRecord.objects.filter(key="k-1")
@@ -81,8 +86,6 @@ def test_a_services_key_is_found_whichever_merchant_it_was_used_for(tenants: Ten
     other, service, key = make_merchant(tenants), f"svc_{uuid.uuid4().hex}", "two-merchants"
 
     def acting_for(merchant: Tenants, body: bytes) -> Claim:
-        from dataclasses import replace
-
         actor = replace(
             tenants.service_actor(),
             id=service,
