@@ -25,6 +25,7 @@ import json
 from collections.abc import Callable, Mapping
 from functools import wraps
 from typing import Any, ClassVar, TypeVar
+from uuid import UUID
 
 from django.contrib import admin, messages
 from django.db.models import Model, QuerySet
@@ -40,9 +41,12 @@ from unfold.decorators import display as unfold_display
 
 from core.context import Actor
 from core.errors import PermissionDenied
+from core.inbox import inbox_release
 from core.models import AuditRecord, InboxMessage, OutboxEvent
+from core.relay import event_release
 
 STAFF = "platform.staff"
+OPERATE = "platform.operations.write"
 Column = TypeVar("Column", bound=Callable[..., Any])
 ActionView = Callable[[Any, HttpRequest, str], HttpResponse]
 
@@ -224,6 +228,23 @@ class OutboxEventAdmin(ReadOnlyAdmin):
     ordering = ("-id",)
     exclude = ("payload",)
     readonly_fields = ("shown_payload",)
+    actions_detail: ClassVar = ["release"]
+
+    @staff_action(
+        "Release",
+        permission="operate",
+        question="The relay delivers this event again, with a new set of attempts. Mend first "
+        "what made it fail.",
+        icon="replay",
+    )
+    def release(self, request: HttpRequest, object_id: str) -> HttpResponse:
+        """Give a quarantined event another chance."""
+        event_release(event_id=UUID(object_id), actor=actor_of(request))
+        return self.done(request, object_id, "Released. The relay takes it up in a moment.")
+
+    def has_operate_permission(self, request: HttpRequest, object_id: Any = None) -> bool:
+        """Whether this person may put operations right."""
+        return allowed(request, OPERATE)
 
     @admin.display(description="State")
     def state(self, row: OutboxEvent) -> str:
@@ -247,6 +268,23 @@ class InboxMessageAdmin(ReadOnlyAdmin):
     search_fields = ("=event_id", "=reference", "=request_id")
     ordering = ("-id",)
     exclude = ("raw", "headers")
+    actions_detail: ClassVar = ["release"]
+
+    @staff_action(
+        "Release",
+        permission="operate",
+        question="The message is processed again, with a new set of attempts. Mend first what "
+        "made it fail.",
+        icon="replay",
+    )
+    def release(self, request: HttpRequest, object_id: str) -> HttpResponse:
+        """Give a quarantined message another chance."""
+        inbox_release(message_id=UUID(object_id), actor=actor_of(request))
+        return self.done(request, object_id, "Released. A worker takes it up in a moment.")
+
+    def has_operate_permission(self, request: HttpRequest, object_id: Any = None) -> bool:
+        """Whether this person may put operations right."""
+        return allowed(request, OPERATE)
 
     def get_queryset(self, request: HttpRequest) -> QuerySet[InboxMessage]:
         """Without the bodies, which no column shows."""

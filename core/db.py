@@ -1,8 +1,10 @@
 """Tenant-bound transactions: the one way a service opens a transaction.
 
-The login role has no grants of its own, so a statement outside `tenant_atomic` fails with
-`permission denied` instead of quietly returning nothing. Inside it, `SET LOCAL role` picks the
-policy set and `app.tenant` the rows (row-level security, the second wall of tenancy).
+The login role has no grants on tenants' data, so a statement outside `tenant_atomic` fails with
+`permission denied` instead of quietly returning nothing. What it may read is what comes before a
+tenant is known: sessions, people and their authenticators, and the frameworks' own tables. Inside
+it, `SET LOCAL role` picks the policy set and `app.tenant` the rows (row-level security, the second
+wall of tenancy).
 """
 
 from __future__ import annotations

@@ -1,9 +1,11 @@
 """HMAC-signed requests of services and devices (design §8).
 
-The signature covers version, key id, timestamp, nonce, method, host, raw path, raw query, content
+The signature covers version, key id, timestamp, nonce, method, host, path, raw query, content
 type, idempotency key and the SHA-256 of the raw body, joined by newlines; a newline inside a field
-is refused, so that no two requests share one string. A signature is good for ±300 s and each nonce
-for one request: they are unique in PostgreSQL, for a flushed cache must not let money move twice.
+is refused, so that no two requests share one string. Web servers hand the path over decoded, so it
+is signed in its one canonical spelling (`canonical_path`). A signature is good for ±300 s and each
+nonce for one request: they are unique in PostgreSQL, for a flushed cache must not let money move
+twice.
 """
 
 from __future__ import annotations
@@ -15,6 +17,7 @@ import time
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Final
+from urllib.parse import quote, unquote
 
 from core.db import Scope, fetch_one, tenant_atomic
 from core.errors import AuthenticationFailed
@@ -33,7 +36,7 @@ HEADER_SIGNATURE: Final = "X-Merchantry-Signature"
 
 @dataclass(frozen=True, slots=True)
 class SignedRequest:
-    """The signed parts of a request; `path` and `query` exactly as they stood on the wire."""
+    """The signed parts of a request; `path` is canonical, `query` as it stood on the wire."""
 
     key_id: str
     timestamp: str
@@ -66,6 +69,15 @@ class SignedRequest:
         return "\n".join(fields).encode()
 
 
+def canonical_path(decoded: str) -> str:
+    """The spelling of a decoded path that is signed: UTF-8, percent-encoded where it must be.
+
+    Unreserved characters, sub-delimiters, `:`, `@` and `/` stand bare, all others are encoded with
+    upper-case digits (RFC 3986, 2.1 and 3.3); `/a b/ü` is `/a%20b/%C3%BC`.
+    """
+    return quote(decoded, safe="/:@!$&'()*+,;=~")
+
+
 def signature(secret: bytes, request: SignedRequest) -> str:
     """`v1=` and the hex HMAC-SHA256 of the canonical string."""
     return f"{VERSION}={hmac.new(secret, request.canonical(), hashlib.sha256).hexdigest()}"
@@ -75,6 +87,8 @@ def from_headers(
     headers: Mapping[str, str], *, method: str, host: str, path: str, query: str, body: bytes
 ) -> tuple[SignedRequest, str]:
     """Collect a request's signed parts and its signature; names are matched without case.
+
+    `path` is the decoded one, as the server hands it over.
 
     Raises AuthenticationFailed when one of the four headers is missing.
     """
@@ -91,7 +105,7 @@ def from_headers(
         nonce=found[HEADER_NONCE.lower()],
         method=method,
         host=host,
-        path=path,
+        path=canonical_path(path),
         query=query,
         content_type=found.get("content-type", ""),
         idempotency_key=found.get("idempotency-key", ""),
@@ -126,8 +140,8 @@ def verify(
     expected = signature(secret, request)
     if not hmac.compare_digest(expected.encode(), given.strip().encode()):
         raise _refused(
-            "The signature does not match the request. Sign the raw path, query and body exactly "
-            "as they are sent.",
+            "The signature does not match the request. Sign the path (percent-encoded only where "
+            "RFC 3986 asks for it), the query and the body exactly as they are sent.",
             "signature_invalid",
         )
 
@@ -154,7 +168,7 @@ def sign_headers(
         nonce=nonce or secrets.token_urlsafe(18),
         method=method,
         host=host,
-        path=path or "/",
+        path=canonical_path(unquote(path)) or "/",
         query=query,
         content_type=content_type,
         idempotency_key=idempotency_key,
@@ -186,7 +200,7 @@ def use_nonce(*, key_id: str, nonce: str) -> None:
         )
     if row is None:
         raise _refused(
-            "This nonce was used before. Make a new one for each request.", "nonce_reused"
+            "This nonce was used before. Sign each request with a fresh one.", "signature_replayed"
         )
 
 

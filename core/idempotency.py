@@ -10,24 +10,28 @@ from __future__ import annotations
 
 import datetime as dt
 import hashlib
+import re
 import uuid
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Final
 
-from django.db import IntegrityError, connection
+from django.db import IntegrityError
 from django.utils import timezone
 
 from core.context import Actor
-from core.db import Scope, tenant_atomic
+from core.db import Scope, after_commit, tenant_atomic
 from core.errors import Conflict, InvalidRequest, Unprocessable
 from core.models import IdempotencyRecord
+from core.pan import refuse_card_numbers
 from core.unit import Writes
 
-RETENTION = dt.timedelta(days=30)
-#: Longer than the provider's time-out: whoever still holds the claim after it has died.
-LOCK = dt.timedelta(seconds=60)
+#: Longer than the longest time-out that a provider account may have (80 s, and the time to
+#: connect): whoever still holds the claim after it has died.
+LOCK = dt.timedelta(seconds=120)
 _MAX_KEY = 255
+# Random keys in hexadecimal hold long runs of digits by chance, and a card number no letters.
+_HEX_KEY: Final = re.compile(r"(?=.*[a-f])[0-9a-f]{16,}", re.IGNORECASE)
 
 #: Turns the object that was made into the stored answer: (status, body bytes).
 Render = Callable[[Any], tuple[int, bytes]]
@@ -50,6 +54,10 @@ class Claim:
         key: the Idempotency-Key.
         request: what makes the request the same: method, path and raw body.
         render: turns the object made into the answer to keep.
+
+    Attributes:
+        record: the row of this claim, once it has committed.
+        answer: the stored answer, once it has committed; what was rolled back is no answer.
     """
 
     def __init__(self, *, actor: Actor, key: str, request: tuple[str, str, bytes], render: Render):
@@ -63,30 +71,33 @@ class Claim:
 
     def begin(self, writes: Writes, resource_id: uuid.UUID) -> None:
         """Claim the key as in flight, in the same statement as the object it makes."""
-        self.record = self._new_record(resource_id)
-        self.record.locked_until = timezone.now() + LOCK
-        writes.insert(self.record)
+        record = self._new_record(resource_id)
+        record.locked_until = timezone.now() + LOCK
+        writes.insert(record)
+        after_commit(lambda: self._committed(record, None))
 
-    def finish(self, writes: Writes, resource: Any) -> None:
+    def finish(self, writes: Writes, resource: Any) -> Answer:
         """Store the answer; inserts a finished record when `begin` was not needed."""
         status, body = self._render(resource)
-        self.answer = Answer(status, body)
+        answer = Answer(status, body)
+        record = self.record or self._new_record(getattr(resource, "id", None))
+        record.status, record.body, record.locked_until = status, body, None
         if self.record is None:
-            self.record = self._new_record(getattr(resource, "id", None))
-            self.record.status, self.record.body = status, body
-            writes.insert(self.record)
+            writes.insert(record)
         else:
-            self.record.status, self.record.body = status, body
-            self.record.locked_until = None
-            writes.update(self.record, "status", "body", "locked_until")
+            writes.update(record, "status", "body", "locked_until")
+        after_commit(lambda: self._committed(record, answer))
+        return answer
 
     def complete(self, resource: Any) -> Answer:
         """For operations of one transaction: store the finished answer with it."""
         writes = Writes()
-        self.finish(writes, resource)
+        answer = self.finish(writes, resource)
         writes.flush()
-        assert self.answer is not None
-        return self.answer
+        return answer
+
+    def _committed(self, record: IdempotencyRecord, answer: Answer | None) -> None:
+        self.record, self.answer = record, answer
 
     def _new_record(self, resource_id: uuid.UUID | None) -> IdempotencyRecord:
         return IdempotencyRecord(
@@ -109,7 +120,10 @@ class Claim:
             Unprocessable: the key was used for another request.
             Conflict: the first request is still at work.
         """
-        with tenant_atomic(self.actor.scope):
+        # A service's keys are its own, whichever merchant it acts for; in the merchant's scope its
+        # key of another merchant's request would look free.
+        scope = Scope.worker() if self.actor.kind == "service" else self.actor.scope
+        with tenant_atomic(scope):
             record = IdempotencyRecord.objects.filter(owner=self.owner, key=self.key).first()
         if record is None:
             return None
@@ -142,7 +156,8 @@ def check_key(key: str | None, *, required: bool) -> str | None:
     """Validate the header's form.
 
     Raises:
-        InvalidRequest: missing where money moves, longer than 255, or not printable ASCII.
+        InvalidRequest: missing where money moves, longer than 255, not printable ASCII, or a card
+            number, which no row of ours may hold.
     """
     if not key:
         if required:
@@ -159,19 +174,9 @@ def check_key(key: str | None, *, required: bool) -> str | None:
             code="idempotency_key_invalid",
             param="Idempotency-Key",
         )
+    if not _HEX_KEY.fullmatch(key):
+        refuse_card_numbers(key, "Idempotency-Key")
     return key
-
-
-def forget_old(*, limit: int = 10_000) -> int:
-    """Delete records past the retention, oldest first; returns how many went."""
-    with tenant_atomic(Scope.worker()), connection.cursor() as cursor:
-        cursor.execute(
-            "DELETE FROM core_idempotencyrecord WHERE id IN (SELECT id FROM core_idempotencyrecord"
-            " WHERE created_at < %s AND (status IS NOT NULL OR locked_until < now())"
-            " ORDER BY created_at LIMIT %s)",
-            [timezone.now() - RETENTION, limit],
-        )
-        return int(cursor.rowcount)
 
 
 def _owner(actor: Actor) -> str:

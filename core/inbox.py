@@ -20,10 +20,12 @@ import structlog
 from django.db import InterfaceError, OperationalError, connection
 
 from core import metrics
-from core.context import bind_request_id, request_id
+from core.context import Actor, bind_request_id, request_id
 from core.db import Scope, after_commit, fetch_all, fetch_one, tenant_atomic
+from core.errors import Conflict
 from core.ids import new_id
 from core.models import InboxMessage, OutboxEvent
+from core.unit import Writes
 
 log = structlog.get_logger(__name__)
 
@@ -36,6 +38,27 @@ _PAUSES_S: Final = (5, 30, 120, 300, 900, 1_800, 3_600)
 _KEPT_HEADERS: Final = frozenset(
     {"content-type", "user-agent", "stripe-signature", "x-paystack-signature"}
 )
+_KILLED: Final = "The worker was killed, or lost its database, while it worked on this."
+_CLAIM: Final = """
+UPDATE core_inboxmessage
+   SET attempts = CASE WHEN attempts < %(cap)s THEN attempts + 1 ELSE attempts END,
+       state = CASE WHEN attempts < %(cap)s THEN state ELSE 'quarantined' END,
+       last_error = CASE WHEN attempts < %(cap)s THEN last_error ELSE %(killed)s END,
+       next_attempt_at = CASE WHEN attempts < %(cap)s
+                              THEN clock_timestamp() + make_interval(secs => %(lease)s) END
+ WHERE id = %(id)s AND state IN ('received', 'failed', 'parked')
+   AND (next_attempt_at IS NULL OR next_attempt_at <= clock_timestamp())
+RETURNING *
+"""
+# A look that found no object is no failed attempt. The next one comes after as long as the message
+# has waited, an hour at most.
+_PARK: Final = """
+UPDATE core_inboxmessage
+   SET state = 'parked', reference = %s, last_error = '', attempts = attempts - 1,
+       next_attempt_at = clock_timestamp()
+           + least(greatest(clock_timestamp() - received_at, interval '5 s'), interval '1 h')
+ WHERE id = %s AND state <> 'processed'
+"""
 
 
 class Verdict(enum.Enum):
@@ -62,7 +85,8 @@ def register_processor(provider: str, processor: Processor) -> None:
     """Let `processor(message)` handle a provider's messages.
 
     It runs outside any transaction, opens its own, and must be idempotent: a message whose worker
-    was killed comes again. Raising means failed; the message is tried again, up to ten times.
+    was killed comes again. Raising means failed; the message is tried again, up to ten times. So it
+    is when its worker is killed: what kills ten workers is quarantined and not taken up again.
     """
     _processors[provider] = processor
 
@@ -109,6 +133,9 @@ def process(message_id: UUID) -> str:
     message = _claim(message_id)
     if message is None:
         return ""
+    if message.state == InboxMessage.State.QUARANTINED:
+        log.error("inbox.quarantined", message_id=str(message.id), attempts=message.attempts)
+        return str(message.state)
     processor = _processors.get(message.provider)
     with bind_request_id(message.request_id):
         try:
@@ -163,18 +190,31 @@ def sweep(*, limit: int = 200) -> list[UUID]:
     return [row[0] for row in rows]
 
 
-def release(message_id: UUID) -> bool:
-    """Give a quarantined message a new set of attempts (a person has mended the cause)."""
-    with tenant_atomic(Scope.worker()):
+def inbox_release(*, message_id: UUID, actor: Actor) -> None:
+    """Give a quarantined message a new set of attempts: a person has mended the cause.
+
+    Raises:
+        Conflict: the message is not quarantined.
+    """
+    with tenant_atomic(actor.scope):
         rows = fetch_all(
             "UPDATE core_inboxmessage SET state = 'received', attempts = 0,"
             " next_attempt_at = clock_timestamp() WHERE id = %s AND state = 'quarantined'"
-            " RETURNING id",
+            " RETURNING provider, event_type",
             [message_id],
         )
-        if rows:
-            after_commit(lambda: _enqueue(message_id))
-    return bool(rows)
+        if not rows:
+            raise Conflict("Only a quarantined message can be released.", code="not_quarantined")
+        ((provider, event_type),) = rows
+        writes = Writes()
+        writes.audit(
+            actor=actor,
+            action="inbox.released",
+            target=str(message_id),
+            after={"provider": provider, "event_type": event_type},
+        )
+        writes.flush()
+        after_commit(lambda: _enqueue(message_id))
 
 
 def open_counts() -> dict[str, int]:
@@ -188,18 +228,11 @@ def open_counts() -> dict[str, int]:
 
 
 def _claim(message_id: UUID) -> InboxMessage | None:
-    # The lease is the next attempt: two tasks never meet, and a killed one is repeated.
+    # The lease is the next attempt: two tasks never meet, and a killed one is repeated. It cannot
+    # judge itself, so the cap is looked at here too.
+    params = {"cap": MAX_ATTEMPTS, "lease": LEASE_S, "id": message_id, "killed": _KILLED}
     with tenant_atomic(Scope.worker()):
-        found = list(
-            InboxMessage.objects.raw(
-                "UPDATE core_inboxmessage SET attempts = attempts + 1,"
-                " next_attempt_at = clock_timestamp() + make_interval(secs => %s)"
-                " WHERE id = %s AND state IN ('received', 'failed', 'parked')"
-                " AND (next_attempt_at IS NULL OR next_attempt_at <= clock_timestamp())"
-                " RETURNING *",
-                [LEASE_S, message_id],
-            )
-        )
+        found = list(InboxMessage.objects.raw(_CLAIM, params))
     return found[0] if found else None
 
 
@@ -230,22 +263,22 @@ def _park(message: InboxMessage, reference: str) -> str:
         error = f"no object with the reference {reference!r} appeared in three days"
         _set_state(message, InboxMessage.State.QUARANTINED, error=error)
         return str(InboxMessage.State.QUARANTINED)
-    message.reference = reference[:100] or message.reference
-    _set_state(message, InboxMessage.State.PARKED, error="")
+    with tenant_atomic(Scope.worker()), connection.cursor() as cursor:
+        cursor.execute(_PARK, [reference[:100] or message.reference, message.id])
     return str(InboxMessage.State.PARKED)
 
 
 def _set_state(message: InboxMessage, state: InboxMessage.State, *, error: str) -> None:
-    waiting = state in (InboxMessage.State.FAILED, InboxMessage.State.PARKED)
-    pause_s = _PAUSES_S[min(message.attempts, len(_PAUSES_S)) - 1] if message.attempts else 5
+    waiting = state == InboxMessage.State.FAILED
+    pause_s = _PAUSES_S[min(message.attempts, len(_PAUSES_S)) - 1]
     with tenant_atomic(Scope.worker()), connection.cursor() as cursor:
         cursor.execute(
-            "UPDATE core_inboxmessage SET state = %s, reference = %s, last_error = %s,"
+            "UPDATE core_inboxmessage SET state = %s, last_error = %s,"
             " next_attempt_at = CASE WHEN %s THEN clock_timestamp() + make_interval(secs => %s)"
             " END,"
             " processed_at = CASE WHEN %s = 'processed' THEN clock_timestamp() END"
             " WHERE id = %s AND state <> 'processed'",
-            [state, message.reference, error, waiting, pause_s, state, message.id],
+            [state, error, waiting, pause_s, state, message.id],
         )
 
 

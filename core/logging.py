@@ -15,10 +15,11 @@ from typing import Any, Final
 
 import orjson
 import structlog
+from django.http import HttpRequest
 from structlog.contextvars import merge_contextvars
 
 from core.context import request_id
-from core.pan import contains_card_number
+from core.pan import contains_card_number, without_card_number
 
 ALLOWED_FIELDS: Final = frozenset(
     {
@@ -42,15 +43,37 @@ _SECRET: Final = re.compile(
     r"\b(?:mk_(?:sk|rk|pk)_\w+|whsec_[\w+/=]+|eyJ[\w-]+\.[\w-]+\.[\w-]*|Bearer\s+\S+)",
     re.IGNORECASE,
 )
+# PostgreSQL quotes the row that it refuses ("Key (email)=(bob@…) already exists"), which may run
+# over several lines; the next of its remarks or the next traceback ends it.
+_DETAIL: Final = re.compile(
+    r"^DETAIL:.*?(?=\n(?:HINT|CONTEXT|QUERY|LINE \d+):|\nTraceback |\n\n(?:The above|During) |\Z)",
+    re.MULTILINE | re.DOTALL,
+)
 MAX_TEXT_CHARS: Final = 2000
 
 
 def scrub(text: str) -> str:
-    """Remove keys and tokens from free text; replace it whole when it holds a card number."""
-    if contains_card_number(text):
-        return "[removed: card number]"
-    text = _SECRET.sub("[removed]", text)
+    """Remove keys, tokens and rows from free text; replace it whole if it holds a card number."""
+    text = _clean(text)
     return text if len(text) <= MAX_TEXT_CHARS else text[:MAX_TEXT_CHARS] + "…"
+
+
+def _clean(text: str) -> str:
+    text = _DETAIL.sub("DETAIL: [removed]", text)
+    return _SECRET.sub("[removed]", without_card_number(text))
+
+
+def shown_path(request: HttpRequest) -> str:
+    """A request's address as a log may hold it.
+
+    Links of pages are bearers of rights (invitations, password resets, checkout sessions), so of a
+    page the pattern is shown that it matched. The API's paths name objects by their ids; there only
+    a card number, which somebody put in an id's place, is not shown. Never the query string.
+    """
+    if request.path.startswith("/v1/") and not contains_card_number(request.path):
+        return request.path
+    match = request.resolver_match
+    return f"/{match.route}" if match is not None else "unmatched"
 
 
 def keep_allowed_fields(
@@ -68,7 +91,7 @@ def keep_allowed_fields(
             kept[name] = value
         elif name == "exception":
             # The end of a traceback says what happened; its beginning is always the same.
-            kept[name] = scrub(str(value)[-MAX_TEXT_CHARS:])
+            kept[name] = _clean(str(value))[-MAX_TEXT_CHARS:]
         else:
             kept[name] = scrub(str(value))
     if dropped:
@@ -88,6 +111,16 @@ def _add_request_id(
     return event
 
 
+def _hide_path(
+    _logger: Any, _method: str, event: MutableMapping[str, Any]
+) -> MutableMapping[str, Any]:
+    """Django's own loggers write the path into their sentence and add the request to the record."""
+    request = getattr(event.get("_record"), "request", None)
+    if isinstance(request, HttpRequest) and isinstance(event.get("event"), str):
+        event["event"] = event["event"].replace(request.path, shown_path(request))
+    return event
+
+
 _SHARED: Final[list[structlog.types.Processor]] = [
     merge_contextvars,
     _add_request_id,
@@ -101,7 +134,7 @@ _SHARED: Final[list[structlog.types.Processor]] = [
 def configure_logging(*, level: str = "INFO", stream: Any = None) -> None:
     """Send every logger of the process through the allowlist to stderr as JSON lines."""
     formatter = structlog.stdlib.ProcessorFormatter(
-        foreign_pre_chain=[*_SHARED, keep_allowed_fields],
+        foreign_pre_chain=[*_SHARED, _hide_path, keep_allowed_fields],
         processors=[structlog.stdlib.ProcessorFormatter.remove_processors_meta, _render],
     )
     handler = logging.StreamHandler(stream or sys.stderr)

@@ -1,18 +1,23 @@
-"""One id for each request, through every log line, task and webhook that follows from it."""
+"""One id for each request, through every log line, task and webhook that follows from it; and what
+no page takes.
+"""
 
 from __future__ import annotations
 
 import re
 import time
-from collections.abc import Callable
-from typing import Final
+from collections.abc import Callable, Iterator
+from typing import Any, Final
 
 import structlog
+from django.core.exceptions import BadRequest
 from django.http import HttpRequest, HttpResponseBase
 
 from core import metrics
 from core.context import bind_request_id
 from core.ids import encode, new_id
+from core.logging import shown_path
+from core.pan import contains_card_number
 
 log = structlog.get_logger(__name__)
 
@@ -22,8 +27,8 @@ _QUIET_PATHS: Final = ("/health/", "/metrics", "/static/")
 
 
 def accepted_request_id(given: str | None) -> str:
-    """The caller's id when it is 8–64 harmless characters, else a fresh `req_…`."""
-    if given and _ACCEPTED.fullmatch(given):
+    """The caller's id when it is 8–64 harmless characters and no card, else a fresh `req_…`."""
+    if given and _ACCEPTED.fullmatch(given) and not contains_card_number(given):
         return given
     return encode("req", new_id())
 
@@ -31,8 +36,8 @@ def accepted_request_id(given: str | None) -> str:
 class RequestIdMiddleware:
     """Accept or make the request id, return it, log the request once and count it.
 
-    Stands first in MIDDLEWARE, so that errors of the others carry the id too. The log line holds
-    the path but never the query string, which may carry personal data.
+    Stands before all that may fail, so that errors of the others carry the id too. The log line
+    holds what `shown_path` makes of the address.
     """
 
     def __init__(self, get_response: Callable[[HttpRequest], HttpResponseBase]) -> None:
@@ -60,7 +65,37 @@ class RequestIdMiddleware:
         log.info(
             "http.request",
             method=method,
-            path=request.path,
+            path=shown_path(request),
             status=response.status_code,
             duration_ms=round(duration_s * 1000),
         )
+
+
+class NulGuardMiddleware:
+    """Answers a page's address or form with a NUL character with 400.
+
+    PostgreSQL holds no NUL in text, so the first query would fail with a 500. The API's views check
+    for themselves, and say which field it is.
+    """
+
+    def __init__(self, get_response: Callable[[HttpRequest], HttpResponseBase]) -> None:
+        self.get_response = get_response
+
+    def __call__(self, request: HttpRequest) -> HttpResponseBase:
+        return self.get_response(request)
+
+    def process_view(
+        self, request: HttpRequest, view: Callable[..., Any], args: Any, kwargs: Any
+    ) -> None:
+        """Raise BadRequest for a NUL; handler400 makes the page."""
+        if not hasattr(view, "cls") and any("\x00" in text for text in _given(request)):
+            raise BadRequest("The address or the form holds a NUL character.")
+
+
+def _given(request: HttpRequest) -> Iterator[str]:
+    """What a page is given: its address, its query and its form."""
+    yield request.path
+    for form in (request.GET, request.POST):
+        for name, values in form.lists():
+            yield name
+            yield from values

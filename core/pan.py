@@ -57,6 +57,11 @@ def refuse_card_numbers(value: Any, param: str) -> None:
         raise _refusal(param)
 
 
+def without_card_number(text: str, instead: str = "[removed: card number]") -> str:
+    """`text` as it is, or `instead` of the whole when it holds a card number."""
+    return instead if contains_card_number(text) else text
+
+
 def luhn_valid(digits: str) -> bool:
     """Check the Luhn digit (ISO/IEC 7812-1 annex B) of a string of ASCII digits."""
     total = 0

@@ -86,6 +86,15 @@ class Decision:
             headers["Retry-After"] = str(self.retry_after_s)
         return headers
 
+    def enforce(self) -> None:
+        """Raise RateLimited when the allowance is spent."""
+        if not self.allowed:
+            raise RateLimited(
+                f"Too many requests. Try again in {self.retry_after_s} s.",
+                code="rate_limited",
+                retry_after_s=self.retry_after_s,
+            )
+
 
 def check_rate(*, key: str, endpoint: str, rate: Rate, cost: int = 1) -> Decision:
     """Take `cost` from the allowance of `key` at `endpoint`; never raises for a lost Valkey."""
@@ -110,12 +119,7 @@ def check_rate(*, key: str, endpoint: str, rate: Rate, cost: int = 1) -> Decisio
 def enforce_rate(*, key: str, endpoint: str, rate: Rate, cost: int = 1) -> Decision:
     """As `check_rate`, but raise RateLimited when the allowance is spent."""
     decision = check_rate(key=key, endpoint=endpoint, rate=rate, cost=cost)
-    if not decision.allowed:
-        raise RateLimited(
-            f"Too many requests. Try again in {decision.retry_after_s} s.",
-            code="rate_limited",
-            retry_after_s=decision.retry_after_s,
-        )
+    decision.enforce()
     return decision
 
 

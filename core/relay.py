@@ -13,15 +13,21 @@ from __future__ import annotations
 import random
 import threading
 import time
+from dataclasses import dataclass
 from typing import Final
+from uuid import UUID
 
 import structlog
 from django.db import DatabaseError, InterfaceError, OperationalError, connection, connections
+from django.db.backends.utils import CursorWrapper
 
 from core import metrics, outbox
 from core.audit import seal_audit_records
+from core.context import Actor
 from core.db import Scope, fetch_one, tenant_atomic
+from core.errors import Conflict
 from core.models import OutboxEvent
+from core.unit import Writes
 
 log = structlog.get_logger(__name__)
 
@@ -30,6 +36,8 @@ LEASE_S: Final = 60
 POLL_S: Final = 0.1
 SEAL_EVERY_S: Final = 1.0
 MAX_ATTEMPTS: Final = 12
+#: After so many attempts an event is a suspect: it may be what kills the relay.
+SUSPECT_AFTER: Final = 6
 BACKOFF_MAX_S: Final = 300
 RECONNECT_MAX_S: Final = 5.0
 
@@ -60,20 +68,80 @@ SELECT coalesce(extract(epoch FROM clock_timestamp() - min(created_at)), 0)::flo
 
 
 def relay_once(*, limit: int = BATCH) -> int:
-    """Claim and deliver one batch; return how many events were claimed."""
-    events = claim(limit=limit)
-    if events:
-        settle(events, outbox.dispatch(events))
-    return len(events)
+    """Claim and deliver one batch; return how many events were looked at."""
+    batch = claim(limit=limit)
+    if batch.events:
+        settle(batch.events, outbox.dispatch(batch.events))
+    return batch.looked_at
 
 
-def claim(*, limit: int = BATCH) -> list[OutboxEvent]:
-    """Lease up to `limit` events to this process, oldest first."""
+@dataclass(frozen=True, slots=True)
+class Batch:
+    """What one claim leased, oldest first, and how many events it had to look at for that."""
+
+    events: list[OutboxEvent]
+    looked_at: int
+
+
+def claim(*, limit: int = BATCH) -> Batch:
+    """Lease up to `limit` events to this process.
+
+    A relay that is killed by an event judges nothing, so that is done here: an event that has had
+    all its attempts is quarantined. As nobody knows which event of a batch it was, suspects are
+    tried in separate batches, and none is given up for its neighbour.
+    """
     with tenant_atomic(Scope.worker()):
         with connection.cursor() as cursor:
             cursor.execute("SELECT pg_advisory_xact_lock(%s)", [_CLAIM_LOCK])
-        events = list(OutboxEvent.objects.raw(_CLAIM, [LEASE_S, limit]))
-    return sorted(events, key=lambda event: event.id)
+        found = sorted(OutboxEvent.objects.raw(_CLAIM, [LEASE_S, limit]), key=lambda e: e.id)
+        killers = [event for event in found if event.attempts > MAX_ATTEMPTS]
+        events, postponed = _one_suspect([e for e in found if e.attempts <= MAX_ATTEMPTS])
+        with connection.cursor() as cursor:
+            if killers:
+                cursor.execute(
+                    "UPDATE core_outboxevent SET quarantined_at = clock_timestamp(),"
+                    " leased_until = NULL, attempts = attempts - 1, last_error = %s"
+                    " WHERE id = ANY(%s)",
+                    ["The relay was killed while it delivered this.", _ids(killers)],
+                )
+            _give_back(cursor, _ids(postponed))
+    for event in killers:
+        log.error("outbox.quarantined", event_id=event.public_id, attempts=MAX_ATTEMPTS)
+    return Batch(events, len(found))
+
+
+def _one_suspect(found: list[OutboxEvent]) -> tuple[list[OutboxEvent], list[OutboxEvent]]:
+    """Split a claim into what is delivered now and what waits for its turn.
+
+    Whatever follows a postponed event of its aggregate waits too, for the order's sake.
+    """
+    now: list[OutboxEvent] = []
+    later: list[OutboxEvent] = []
+    suspect_taken = False
+    waiting: set[str] = set()
+    for event in found:
+        is_suspect = event.attempts > SUSPECT_AFTER
+        if event.aggregate in waiting or (is_suspect and suspect_taken):
+            waiting.add(event.aggregate)
+            later.append(event)
+        else:
+            suspect_taken = suspect_taken or is_suspect
+            now.append(event)
+    return now, later
+
+
+def _give_back(cursor: CursorWrapper, events: list[UUID]) -> None:
+    """End the lease of events that were not begun; the attempt is not counted."""
+    if events:
+        cursor.execute(
+            "UPDATE core_outboxevent SET leased_until = NULL, attempts = attempts - 1"
+            " WHERE id = ANY(%s)",
+            [events],
+        )
+
+
+def _ids(events: list[OutboxEvent]) -> list[UUID]:
+    return [event.id for event in events]
 
 
 def settle(events: list[OutboxEvent], outcome: outbox.Outcome) -> None:
@@ -86,13 +154,7 @@ def settle(events: list[OutboxEvent], outcome: outbox.Outcome) -> None:
                 " leased_until = NULL, last_error = '' WHERE id = ANY(%s)",
                 [outcome.done],
             )
-        if outcome.skipped:
-            # Not begun, so the attempt is not counted.
-            cursor.execute(
-                "UPDATE core_outboxevent SET leased_until = NULL, attempts = attempts - 1"
-                " WHERE id = ANY(%s)",
-                [outcome.skipped],
-            )
+        _give_back(cursor, outcome.skipped)
         for event_id, error in outcome.failed.items():
             attempts = by_id[event_id].attempts
             given_up = attempts >= MAX_ATTEMPTS
@@ -108,14 +170,28 @@ def settle(events: list[OutboxEvent], outcome: outbox.Outcome) -> None:
     metrics.outbox_events.labels("failed").inc(len(outcome.failed))
 
 
-def release_quarantined(*, event_id: str | None = None) -> int:
-    """Give quarantined events (or one, by UUID) a new set of attempts; return how many."""
-    with tenant_atomic(Scope.worker()):
-        given_up = OutboxEvent.objects.filter(quarantined_at__isnull=False)
-        if event_id:
-            given_up = given_up.filter(id=event_id)
-        released: int = given_up.update(quarantined_at=None, leased_until=None, attempts=0)
-    return released
+def event_release(*, event_id: UUID, actor: Actor) -> None:
+    """Give a quarantined event a new set of attempts: a person has mended the cause.
+
+    Raises:
+        Conflict: the event is not quarantined.
+    """
+    with tenant_atomic(actor.scope):
+        given_up = OutboxEvent.objects.filter(id=event_id, quarantined_at__isnull=False)
+        if not given_up.update(quarantined_at=None, leased_until=None, attempts=0):
+            raise Conflict("Only a quarantined event can be released.", code="not_quarantined")
+        event = OutboxEvent.objects.get(id=event_id)
+        writes = Writes()
+        writes.audit(
+            actor=actor,
+            action="event.released",
+            target=event.public_id,
+            after={"type": event.type, "aggregate": event.aggregate},
+            merchant_id=event.merchant_id,
+            reseller_id=event.reseller_id,
+            livemode=event.livemode,
+        )
+        writes.flush()
 
 
 def relay_lag_s() -> float:

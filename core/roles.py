@@ -24,7 +24,7 @@ DEFINER = "app_definer"
 
 
 class RolesNotPermitted(RuntimeError):
-    """The given account may not create roles or databases; the message says what it lacks."""
+    """The roles cannot be made or used; the message says what is wrong and what to do."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,35 +42,41 @@ def ensure_roles(
     login_password: str,
     owner_password: str,
 ) -> RoleUrls:
-    """Make the roles and the database on a server, or bring them into line; safe to repeat.
+    """Make the roles and the database on a server, or complete them; safe to repeat.
+
+    Roles belong to the whole server, so several platforms may stand on them: one that exists is
+    checked and never changed, and its password least of all.
 
     Args:
         owner_dsn: address of an account with CREATEROLE and CREATEDB (usually the superuser).
         database: the name of the database to own.
+        login_password, owner_password: of `merchantry_app` and `merchantry_owner`, which are made
+            with them or must let us in with them.
 
     Raises:
-        RolesNotPermitted: the account lacks CREATEROLE or CREATEDB.
+        RolesNotPermitted: the account lacks CREATEROLE or CREATEDB, a role that exists does not
+            open with its password, or it could go around row-level security.
     """
+    passwords = {
+        OWNER: ("DATABASE_OWNER_PASSWORD", owner_password),
+        LOGIN: ("DATABASE_LOGIN_PASSWORD", login_password),
+    }
     with psycopg.connect(owner_dsn, autocommit=True) as conn:
         # Several processes may provision one server at once (test workers): one at a time.
         conn.execute("select pg_advisory_lock(727401)")
         _check_rights(conn)
+        check_existing_roles(conn)
+        for role, (variable, password) in passwords.items():
+            if _exists(conn, role):
+                _check_login(conn, owner_dsn, database, role, variable, password)
         for role in (*TENANT_ROLES, DEFINER):
             _ensure_role(conn, role, "NOLOGIN")
         _ensure_role(conn, OWNER, "LOGIN", owner_password)
         _ensure_role(conn, LOGIN, "LOGIN NOINHERIT", login_password)
         for role in TENANT_ROLES:
-            conn.execute(
-                sql.SQL("GRANT {} TO {} WITH INHERIT FALSE, SET TRUE").format(
-                    sql.Identifier(role), sql.Identifier(LOGIN)
-                )
-            )
+            _grant_role(conn, role, to=LOGIN, options="INHERIT FALSE, SET TRUE")
         # The owner hands functions over to app_definer (ALTER … OWNER TO needs membership).
-        conn.execute(
-            sql.SQL("GRANT {} TO {} WITH SET TRUE").format(
-                sql.Identifier(DEFINER), sql.Identifier(OWNER)
-            )
-        )
+        _grant_role(conn, DEFINER, to=OWNER, options="SET TRUE")
         _ensure_database(conn, database)
     with psycopg.connect(owner_dsn, dbname=database, autocommit=True) as conn:
         _prepare_schema(conn)
@@ -78,6 +84,52 @@ def ensure_roles(
         owner_url=_address(owner_dsn, OWNER, owner_password, database),
         login_url=_address(owner_dsn, LOGIN, login_password, database),
     )
+
+
+def check_existing_roles(conn: psycopg.Connection) -> None:
+    """Refuse roles that somebody made in a way that breaks the second wall of tenancy.
+
+    Raises:
+        RolesNotPermitted: one of ours is a superuser, ignores row-level security, or (the login
+            role) inherits the rights of all scope roles at once.
+    """
+    rows = conn.execute(
+        "select rolname, rolsuper, rolbypassrls, rolinherit and rolname = %s from pg_roles"
+        " where rolname = any(%s) order by rolname",
+        [LOGIN, [*TENANT_ROLES, DEFINER, LOGIN]],
+    ).fetchall()
+    for role, *faults in rows:
+        named = zip(("SUPERUSER", "BYPASSRLS", "INHERIT"), faults, strict=True)
+        wrong = [attribute for attribute, is_set in named if is_set]
+        if wrong:
+            remedy = " ".join(f"NO{attribute}" for attribute in wrong)
+            raise RolesNotPermitted(
+                f"The role {role} of this server has {' and '.join(wrong)}, so row-level security "
+                "would not hold. Have an administrator run: "
+                f"ALTER ROLE {role} {remedy};"
+            )
+
+
+def _check_login(
+    conn: psycopg.Connection,
+    owner_dsn: str,
+    database: str,
+    role: str,
+    variable: str,
+    password: str,
+) -> None:
+    # The database may have to be made first; the administrator's own is there.
+    known = conn.execute("select 1 from pg_database where datname = %s", [database]).fetchone()
+    address = _address(owner_dsn, role, password, database if known else conn.info.dbname)
+    try:
+        psycopg.connect(address, connect_timeout=10).close()
+    except psycopg.OperationalError as error:
+        raise RolesNotPermitted(
+            f"The role {role} exists on this server, made for another checkout or platform, and "
+            f"the password that we have does not let us in: {str(error).strip()}\n"
+            f"Set {variable} to the role's password (a checkout keeps it in its .dev/env under "
+            "this name). Nothing was changed."
+        ) from None
 
 
 def _address(admin_dsn: str, user: str, password: str, database: str) -> str:
@@ -104,24 +156,42 @@ def _check_rights(conn: psycopg.Connection) -> None:
         )
 
 
+def _exists(conn: psycopg.Connection, role: str) -> bool:
+    found = conn.execute("select 1 from pg_roles where rolname = %s", [role]).fetchone()
+    return found is not None
+
+
 def _ensure_role(
     conn: psycopg.Connection, role: str, attributes: str, password: str | None = None
 ) -> None:
-    exists = conn.execute("select 1 from pg_roles where rolname = %s", [role]).fetchone()
-    if not exists:
-        conn.execute(sql.SQL("CREATE ROLE {} {}").format(sql.Identifier(role), sql.SQL(attributes)))
-    if password is not None:
-        conn.execute(
-            sql.SQL("ALTER ROLE {} PASSWORD {}").format(sql.Identifier(role), sql.Literal(password))
+    if _exists(conn, role):
+        return
+    conn.execute(
+        sql.SQL("CREATE ROLE {} {} PASSWORD {}").format(
+            sql.Identifier(role), sql.SQL(attributes), sql.Literal(password)
         )
+    )
+
+
+def _grant_role(
+    conn: psycopg.Connection, role: str, *, to: str | None = None, options: str
+) -> None:
+    """Make `to` (by default the administrator) a member of `role`.
+
+    Before 16, PostgreSQL knows no options: membership always allows SET ROLE, and whether it
+    inherits is said by the member alone (NOINHERIT).
+    """
+    member = sql.SQL("current_user") if to is None else sql.Identifier(to)
+    statement = sql.SQL("GRANT {} TO {}").format(sql.Identifier(role), member)
+    if conn.info.server_version >= 160_000:
+        statement += sql.SQL(" WITH ") + sql.SQL(options)
+    conn.execute(statement)
 
 
 def _ensure_database(conn: psycopg.Connection, database: str) -> None:
     if not conn.execute("select 1 from pg_database where datname = %s", [database]).fetchone():
         # An administrator without SUPERUSER may only give a database to a role it belongs to.
-        conn.execute(
-            sql.SQL("GRANT {} TO current_user WITH SET TRUE").format(sql.Identifier(OWNER))
-        )
+        _grant_role(conn, OWNER, options="SET TRUE")
         conn.execute(
             sql.SQL("CREATE DATABASE {} OWNER {} ENCODING 'UTF8' TEMPLATE template0").format(
                 sql.Identifier(database), sql.Identifier(OWNER)
@@ -131,6 +201,12 @@ def _ensure_database(conn: psycopg.Connection, database: str) -> None:
 
 def _prepare_schema(conn: psycopg.Connection) -> None:
     conn.execute("REVOKE CREATE ON SCHEMA public FROM PUBLIC")
+    # Nothing of ours uses temporary tables, and who has none cannot put one before a table of ours.
+    conn.execute(
+        sql.SQL("REVOKE TEMPORARY ON DATABASE {} FROM PUBLIC").format(
+            sql.Identifier(conn.info.dbname)
+        )
+    )
     conn.execute(sql.SQL("GRANT ALL ON SCHEMA public TO {}").format(sql.Identifier(OWNER)))
     # ALTER FUNCTION … OWNER TO app_definer needs CREATE on the schema for the new owner.
     conn.execute(

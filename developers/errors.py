@@ -105,9 +105,8 @@ _CREDENTIALS: Final[dict[str, str | tuple[int, str]]] = {
     "signature_malformed": "A signature header does not have its form.",
     "signature_key_unknown": "No service has this key id.",
     "signature_expired": "The timestamp is more than 300 s off; check the clock.",
-    "signature_invalid": "Sign the raw path, query and body exactly as they are sent.",
+    "signature_invalid": "Sign the path, the query and the body exactly as they are sent.",
     "signature_replayed": "Sign each request with a fresh nonce.",
-    "nonce_reused": "Sign each request with a fresh nonce.",
 }
 _PERMISSION: Final[dict[str, str | tuple[int, str]]] = {
     "permission_missing": "The key or role lacks the permission that `details` names.",

@@ -19,6 +19,7 @@ from devtools.say import Stop
 from devtools.supervisor import Service, Supervisor
 
 DATABASE = "merchantry"
+ROLE_PASSWORDS = ("DATABASE_LOGIN_PASSWORD", "DATABASE_OWNER_PASSWORD")
 
 
 @dataclass(frozen=True, slots=True)
@@ -115,8 +116,7 @@ def provision(home: Home, secrets: dict[str, str], servers: Servers) -> dict[str
     from core.roles import RolesNotPermitted, ensure_roles
 
     database = _database_name(servers)
-    if servers.external_database:
-        write_private(home.external_file, f"{_without_password(servers.admin_url)}\n")
+    remember_external(home, servers)
     try:
         urls = ensure_roles(
             make_conninfo(servers.admin_url, dbname=_existing_database(servers.admin_url)),
@@ -177,7 +177,18 @@ def run_manage(
 
 
 def read_secrets(home: Home) -> dict[str, str]:
-    return secrets_file.read_or_make(home)
+    """The secrets of `.dev/env`; the environment names the passwords of roles made elsewhere."""
+    named = {name: os.environ[name] for name in ROLE_PASSWORDS if os.environ.get(name)}
+    return secrets_file.read_or_make(home) | named
+
+
+def remember_external(home: Home, servers: Servers) -> None:
+    """Note that the secrets belong to a server of somebody else, which `./dev reset` leaves alone.
+
+    The roles outlive a reset there, and with them the passwords that only this file knows.
+    """
+    if servers.external_database:
+        write_private(home.external_file, f"{_without_password(servers.admin_url)}\n")
 
 
 def _plain_env() -> dict[str, str]:

@@ -10,7 +10,7 @@ import sys
 import tempfile
 from pathlib import Path
 
-from devtools import chromium, postgres, say, secrets_file, stack
+from devtools import chromium, postgres, say, stack
 from devtools.home import ROOT, Home
 from devtools.supervisor import (
     Interrupted,
@@ -77,11 +77,13 @@ def _run(supervisor: Supervisor, arguments: list[str]) -> int:
         "PYTHONUNBUFFERED": "1",
     }
     env.pop("DATABASE_URL", None)
-    if Home.default().env_file.exists():
-        # A platform of this checkout may share an external server, and its roles, with the tests.
-        shared = secrets_file.read_or_make(Home.default())
-        for name in ("DATABASE_LOGIN_PASSWORD", "DATABASE_OWNER_PASSWORD"):
-            env[name] = shared[name]
+    if servers.external_database:
+        # The platform of this checkout shares the server, and its roles, with the tests.
+        shared = Home.default()
+        shared.make()
+        secrets = stack.read_secrets(shared)
+        stack.remember_external(shared, servers)
+        env |= {name: secrets[name] for name in stack.ROLE_PASSWORDS}
     if browser.path:
         env["CHROMIUM_PATH"] = str(browser.path)
     process = subprocess.Popen(

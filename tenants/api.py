@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from datetime import timedelta
-from typing import ClassVar
+from typing import ClassVar, Final
 from uuid import UUID
 
 from drf_spectacular.utils import OpenApiParameter, extend_schema
@@ -23,6 +23,9 @@ from tenants import selectors
 from tenants import serializers as shapes
 from tenants.models import ApiKey, Invitation, Membership, Merchant, TenantStatus
 from tenants.services import api_keys, merchants, sessions, team
+
+#: Doors that open without a caller; an address may stand for a whole office.
+ADDRESS_RATE: Final = Rate(limit=300, period_s=60)
 
 
 def _ip(request: Request) -> str | None:
@@ -62,6 +65,7 @@ class RefreshView(ApiView):
     public = True
     authentication_classes = []
     idempotency = "none"
+    address_rate: ClassVar[Rate] = ADDRESS_RATE
 
     @extend_schema(
         operation_id="auth_refresh",
@@ -89,6 +93,7 @@ class LogoutView(ApiView):
     public = True
     authentication_classes = []
     idempotency = "none"
+    address_rate: ClassVar[Rate] = ADDRESS_RATE
 
     @extend_schema(
         operation_id="auth_logout",
@@ -111,6 +116,7 @@ class ClientSessionView(ApiView):
     public = True
     authentication_classes = []
     idempotency = "none"
+    address_rate: ClassVar[Rate] = ADDRESS_RATE
 
     @extend_schema(
         operation_id="client_session_create",

@@ -205,7 +205,7 @@ def _by_signature(http: HttpRequest) -> Actor:
         http.headers,
         method=http.method or "",
         host=http.get_host(),
-        path=http.META.get("RAW_PATH", http.path),
+        path=http.path,
         query=http.META.get("QUERY_STRING", ""),
         body=http.body,
     )

@@ -7,7 +7,7 @@ from typing import Final
 from uuid import UUID
 
 from core import crypto, errors, hmac_auth
-from core.db import Scope, fetch_one, tenant_atomic
+from core.db import fetch_one
 
 TABLE: Final = "tenants_servicecaller"
 COLUMN: Final = "secret_sealed"
@@ -52,20 +52,5 @@ def service_caller_verify(*, request: hmac_auth.SignedRequest, signature: str) -
         sealed, tenant_id=crypto.PLATFORM_TENANT, table=TABLE, column=COLUMN, pk=caller_id
     )
     hmac_auth.verify(secret=secret.encode(), request=request, given=signature)
-    _use_nonce(key_id=request.key_id, nonce=request.nonce)
+    hmac_auth.use_nonce(key_id=request.key_id, nonce=request.nonce)
     return VerifiedCaller(caller_id, name, tuple(scopes), livemode, merchant_id, reseller_id)
-
-
-def _use_nonce(*, key_id: str, nonce: str) -> None:
-    """Take the nonce in PostgreSQL; a second request with it is a replay."""
-    with tenant_atomic(Scope.auth()):
-        taken = fetch_one(
-            "INSERT INTO core_usednonce (key_id, nonce, seen_at) VALUES (%s, %s, now())"
-            " ON CONFLICT (key_id, nonce) DO NOTHING RETURNING 1",
-            [key_id, nonce],
-        )
-    if taken is None:
-        raise errors.AuthenticationFailed(
-            "This nonce was used before. Sign each request with a fresh one.",
-            code="signature_replayed",
-        )

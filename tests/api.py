@@ -37,7 +37,7 @@ class Api:
     ) -> Any:
         sent = {"Authorization": f"Bearer {secret or self.tenants.keys['sk', self.livemode]}"}
         if key and method == "POST":
-            sent["Idempotency-Key"] = secrets.token_hex(8) if key == "fresh" else key
+            sent["Idempotency-Key"] = secrets.token_hex(16) if key == "fresh" else key
         sent.update({name.replace("_", "-"): value for name, value in headers.items()})
         payload = raw if raw is not None else (b"" if body is None else json.dumps(body).encode())
         return self.client.generic(

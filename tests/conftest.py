@@ -25,8 +25,8 @@ _RUN = os.environ.get("TEST_RUN_ID") or secrets.token_hex(3)
 _WORKER = os.environ.get("PYTEST_XDIST_WORKER", "main")
 _TEMPLATE = f"test_{_RUN}_template"
 _DATABASE = f"test_{_RUN}_{_WORKER}"
-#: The roles belong to the whole server: where a platform shares it, `./dev test` hands over the
-#: passwords that it uses, so that making the roles again changes nothing for it.
+#: The roles belong to the whole server: where a platform may share it, `./dev test` hands over the
+#: passwords that it uses.
 _LOGIN_PASSWORD = os.environ.get("DATABASE_LOGIN_PASSWORD", "app-test")
 _OWNER_PASSWORD = os.environ.get("DATABASE_OWNER_PASSWORD", "owner-test")
 
@@ -71,19 +71,22 @@ def _admin() -> psycopg.Connection[Any]:
 
 def _build_template() -> None:
     """Make the roles, migrate one database; under xdist the first worker does it for all."""
-    from core.roles import ensure_roles
+    from core.roles import RolesNotPermitted, ensure_roles
 
     with _admin() as lock:
         lock.execute("select pg_advisory_lock(hashtext(%s))", [_TEMPLATE])
         if lock.execute("select 1 from pg_database where datname = %s", [_TEMPLATE]).fetchone():
             return
         building = f"{_TEMPLATE}_building"
-        urls = ensure_roles(
-            os.environ["DATABASE_ADMIN_URL"],
-            database=building,
-            login_password=_LOGIN_PASSWORD,
-            owner_password=_OWNER_PASSWORD,
-        )
+        try:
+            urls = ensure_roles(
+                os.environ["DATABASE_ADMIN_URL"],
+                database=building,
+                login_password=_LOGIN_PASSWORD,
+                owner_password=_OWNER_PASSWORD,
+            )
+        except RolesNotPermitted as error:
+            raise pytest.UsageError(str(error)) from None
         done = subprocess.run(
             [sys.executable, "manage.py", "migrate", "--verbosity", "0"],
             cwd=ROOT,
@@ -110,6 +113,10 @@ def database(django_db_blocker: Any) -> Iterator[str]:
             sql.SQL("CREATE DATABASE {} TEMPLATE {} OWNER merchantry_owner").format(
                 sql.Identifier(_DATABASE), sql.Identifier(_TEMPLATE)
             )
+        )
+        # A copy has the tables of its template and not the grants on the database itself.
+        conn.execute(
+            sql.SQL("REVOKE TEMPORARY ON DATABASE {} FROM PUBLIC").format(sql.Identifier(_DATABASE))
         )
     # Never blocked again: threads of ours may still write when the last test is over.
     django_db_blocker.unblock()

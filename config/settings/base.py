@@ -29,6 +29,8 @@ WS_URL = env.str(
 HTTPS = _base.scheme == "https"
 ALLOWED_HOSTS = env.list("ALLOWED_HOSTS", default=[_base.hostname or "127.0.0.1"])
 CSRF_TRUSTED_ORIGINS = [BASE_URL]
+#: Networks of the reverse proxies whose X-Forwarded-For is believed; core/proxies.py reads it.
+TRUSTED_PROXIES = env.list("TRUSTED_PROXIES", default=[])
 
 INSTALLED_APPS = [
     "core",
@@ -58,6 +60,7 @@ INSTALLED_APPS = [
 ]
 
 MIDDLEWARE = [
+    "core.proxies.ClientAddressMiddleware",
     "core.middleware.RequestIdMiddleware",
     "django.middleware.security.SecurityMiddleware",
     "whitenoise.middleware.WhiteNoiseMiddleware",
@@ -70,6 +73,7 @@ MIDDLEWARE = [
     "django.contrib.messages.middleware.MessageMiddleware",
     "django.middleware.clickjacking.XFrameOptionsMiddleware",
     "csp.middleware.CSPMiddleware",
+    "core.middleware.NulGuardMiddleware",
     "tenants.middleware.AdminScopeMiddleware",
 ]
 
@@ -246,7 +250,15 @@ APPEND_SLASH = False
 DATA_UPLOAD_MAX_MEMORY_SIZE = 1_048_576
 FILE_UPLOAD_MAX_MEMORY_SIZE = 1_048_576
 
-EMAIL_BACKEND = env.str("EMAIL_BACKEND", default="django.core.mail.backends.smtp.EmailBackend")
+#: smtp://user:password@host:25, smtp+tls:// (STARTTLS) or smtp+ssl://.
+_email = env.email_url("EMAIL_URL", default="smtp://localhost:25")
+EMAIL_BACKEND = env.str("EMAIL_BACKEND", default=_email["EMAIL_BACKEND"])
+EMAIL_HOST, EMAIL_PORT = _email["EMAIL_HOST"], _email["EMAIL_PORT"]
+EMAIL_HOST_USER, EMAIL_HOST_PASSWORD = _email["EMAIL_HOST_USER"], _email["EMAIL_HOST_PASSWORD"]
+EMAIL_USE_TLS = _email.get("EMAIL_USE_TLS", False)
+EMAIL_USE_SSL = _email.get("EMAIL_USE_SSL", False)
+#: Without one a mail server that does not answer would hold a worker for ever.
+EMAIL_TIMEOUT = env.int("EMAIL_TIMEOUT", default=10)
 DEFAULT_FROM_EMAIL = env.str("DEFAULT_FROM_EMAIL", default="Merchantry <no-reply@localhost>")
 
 REST_FRAMEWORK = {
@@ -273,6 +285,8 @@ SANDBOX_SETTLE_AFTER_S = env.int("SANDBOX_SETTLE_AFTER_S", default=5)
 PROVIDER_TIMEOUT_S = env.int("PROVIDER_TIMEOUT_S", default=20)
 #: Who may read /metrics from outside: a bearer token. Without one only private addresses may.
 METRICS_TOKEN = env.str("METRICS_TOKEN", default="")
+#: Requests a second that one key may send to one endpoint; ten seconds' worth may come at once.
+API_RATE_PER_S = env.int("API_RATE_PER_S", default=100)
 BENCH_FLOOR = env.bool("BENCH_FLOOR", default=False)
 MAX_BODY_BYTES = 262_144
 

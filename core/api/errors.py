@@ -6,6 +6,7 @@ from typing import Any
 
 import structlog
 from django.core.exceptions import PermissionDenied as DjangoPermissionDenied
+from django.core.exceptions import RequestDataTooBig
 from django.db import DataError, InterfaceError, OperationalError
 from django.http import Http404
 from rest_framework import exceptions
@@ -17,6 +18,7 @@ from core.errors import (
     AuthenticationFailed,
     InvalidRequest,
     NotFound,
+    PayloadTooLarge,
     PermissionDenied,
     RateLimited,
     Unavailable,
@@ -59,6 +61,8 @@ def _translate(exc: Exception) -> AppError | None:
         return exc
     if isinstance(exc, (exceptions.NotAuthenticated, exceptions.AuthenticationFailed)):
         return AuthenticationFailed("Send an API key: Authorization: Bearer mk_sk_test_…")
+    if isinstance(exc, RequestDataTooBig):
+        return PayloadTooLarge("The body is larger than this address takes.")
     if isinstance(exc, Http404):
         return NotFound("There is no such object.")
     if isinstance(exc, (exceptions.PermissionDenied, DjangoPermissionDenied)):

@@ -41,13 +41,21 @@ def read_limited(stream: IO[bytes], request: Any) -> bytes:
         PayloadTooLarge: the body is larger than MAX_BODY_BYTES.
     """
     limit: int = settings.MAX_BODY_BYTES
-    declared = request.META.get("CONTENT_LENGTH") if request is not None else None
-    if declared and declared.isdigit() and int(declared) > limit:
-        raise _too_large(limit)
     raw: bytes = request.body if request is not None else stream.read(limit + 1)
     if len(raw) > limit:
         raise _too_large(limit)
     return raw
+
+
+def refuse_declared_length(request: Any, limit: int) -> None:
+    """Refuse a body by its Content-Length, before a byte of it is read.
+
+    Raises:
+        PayloadTooLarge: more than `limit` bytes are announced.
+    """
+    declared = request.META.get("CONTENT_LENGTH") or ""
+    if declared.isdigit() and int(declared) > limit:
+        raise _too_large(limit)
 
 
 def parse_json_object(raw: bytes) -> dict[str, Any]:

@@ -18,7 +18,9 @@ from django.http import HttpRequest
 
 from core.context import Actor, request_id
 from core.db import Scope, tenant_atomic
+from core.logging import shown_path
 from core.models import RequestLog
+from core.pan import without_card_number
 
 log = structlog.get_logger(__name__)
 
@@ -40,13 +42,13 @@ def record(
             livemode=actor.livemode,
             request_id=request_id()[:64],
             method=(request.method or "")[:8],
-            path=request.path[:300],
+            path=shown_path(request)[:300],
             status=status,
             duration_ms=round((time.perf_counter() - started) * 1000),
             actor_id=actor.id[:64],
             ip=actor.ip,
             error_code=error_code[:64],
-            idempotency_key=request.headers.get("Idempotency-Key", "")[:255],
+            idempotency_key=without_card_number(request.headers.get("Idempotency-Key", ""))[:255],
         )
     )
     _ensure_writer()

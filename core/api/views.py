@@ -7,33 +7,49 @@ import uuid
 from collections.abc import Callable
 from typing import Any, ClassVar, cast
 
+from django.conf import settings
 from django.db import IntegrityError
+from rest_framework.exceptions import MethodNotAllowed
 from rest_framework.request import Request
 from rest_framework.response import Response
 from rest_framework.views import APIView
 
 from core.api import request_log
+from core.api.parsers import refuse_declared_length
 from core.api.renderers import dump, success
 from core.context import Actor
 from core.db import tenant_atomic
 from core.errors import AppError, AuthenticationFailed, Conflict, InvalidRequest, PermissionDenied
 from core.idempotency import Answer, Claim, check_key, is_duplicate_claim
-from core.ratelimit import Rate, enforce_rate
+from core.ratelimit import Rate, check_rate
+
+
+def default_rate() -> Rate:
+    """What a key may send to an endpoint that names no rate of its own; ten seconds' worth at once.
+
+    The size is API_RATE_PER_S.
+    """
+    return Rate(limit=settings.API_RATE_PER_S * 10, period_s=10)
 
 
 class ApiView(APIView):
     """One resource or operation of the API.
 
     Attributes:
-        permissions: the permission (tenants/policies.py) that each method needs.
-        rate: how many requests a key may send here.
+        permissions: the permission (tenants/policies.py) that each method needs. HEAD needs what
+            GET needs, and a method that is not named is not served.
+        rate: how many requests a key may send here; None is the platform's default.
+        address_rate: how many requests one address may send to a public view; None is any number.
+        max_body_bytes: the largest body that is taken; None is the platform's default.
         idempotency: whether POST needs a key ("required": it moves money), takes one ("optional"),
             or has no effect worth one ("none").
         public: True for the few addresses without a caller (login, provider webhooks).
     """
 
     permissions: ClassVar[dict[str, str]] = {}
-    rate: ClassVar[Rate] = Rate(limit=100_000, period_s=60)
+    rate: ClassVar[Rate | None] = None
+    address_rate: ClassVar[Rate | None] = None
+    max_body_bytes: ClassVar[int | None] = None
     idempotency: ClassVar[str] = "optional"
     public: ClassVar[bool] = False
 
@@ -76,19 +92,46 @@ class ApiView(APIView):
 
     def initial(self, request: Request, *args: Any, **kwargs: Any) -> None:
         self._started = time.perf_counter()
+        # Before anything reads the body: checking a signature does.
+        refuse_declared_length(request, self.max_body_bytes or settings.MAX_BODY_BYTES)
+        if self.public and self.address_rate is not None:
+            self.limit(key=request.META.get("REMOTE_ADDR", ""), rate=self.address_rate)
         self.perform_authentication(request)
         if self.public:
             return
         actor = self.actor
-        needed = self.permissions.get(request.method or "")
+        needed = self._permission_of(request.method or "")
         if needed is not None and needed not in actor.scopes:
             raise PermissionDenied(
                 f"This key or role lacks the permission {needed}.",
                 code="permission_missing",
                 details={"permission": needed},
             )
-        decision = enforce_rate(key=actor.id, endpoint=type(self).__name__, rate=self.rate)
+        self.limit(key=actor.id, rate=self.rate or default_rate())
+
+    def limit(self, *, key: str, rate: Rate) -> None:
+        """Count this request against what `key` may send here; the answer tells in its headers.
+
+        Raises:
+            RateLimited: the allowance is spent.
+        """
+        decision = check_rate(key=key, endpoint=type(self).__name__, rate=rate)
         self._rate_headers = dict(decision.headers())
+        decision.enforce()
+
+    def _permission_of(self, method: str) -> str | None:
+        """The permission that a method needs; None for OPTIONS, which describes and shows nothing.
+
+        Raises:
+            MethodNotAllowed: nobody said who may use the method here.
+        """
+        if method == "OPTIONS":
+            return None
+        # DRF answers HEAD with the handler of GET, whose length and status tell as much.
+        needed = self.permissions.get("GET" if method == "HEAD" else method)
+        if needed is None:
+            raise MethodNotAllowed(method)
+        return needed
 
     def finalize_response(
         self, request: Request, response: Response, *args: Any, **kwargs: Any
@@ -155,10 +198,10 @@ class ApiView(APIView):
             if claim is None or not is_duplicate_claim(error):
                 raise
             previous = claim.previous()
-            if isinstance(previous, Answer):
-                return self.replay(previous)
-            status, body = render(resume(cast(uuid.UUID, previous)))
-            return self.replay(Answer(status, body, replayed=True))
+            if isinstance(previous, uuid.UUID):
+                status, body = render(resume(previous))
+                return self.replay(Answer(status, body, replayed=True))
+            return self.replay(previous) if previous is not None else self.lost_race(claim, error)
         except AppError:
             if claim is not None and claim.answer is not None:
                 return self.replay(claim.answer)

@@ -53,7 +53,12 @@ def run(arguments: list[str]) -> int:
     wanted = (
         ("web", "ws", "worker", "sender", "beat", "relay") if options.all_processes else ("web",)
     )
-    with platform(wanted=wanted, extra_env={"BENCH_FLOOR": "1"}) as running, Load() as load:
+    with (
+        platform(
+            wanted=wanted, extra_env={"BENCH_FLOOR": "1", "API_RATE_PER_S": "100000"}
+        ) as running,
+        Load() as load,
+    ):
         bench = _Bench(running, load)
         bench.warm_up()
         measured = bench.rounds(rounds=options.rounds, seconds=options.seconds)

@@ -25,7 +25,7 @@ from rest_framework.response import Response
 from core.api.views import ApiView
 from core.errors import InvalidRequest, NotFound, PermissionDenied
 from core.idempotency import check_key
-from core.ratelimit import Rate, enforce_rate
+from core.ratelimit import Rate
 from payments.acceptance.serializers import TokenCreate
 from payments.checkout import serializers as shapes
 from payments.checkout.representations import payer_json
@@ -140,10 +140,7 @@ class _PayerEndpoint(ApiView):
         _hide_secret(request._request, secret)
         super().initial(request, *args, **kwargs)
         self.door = session_door(session_id=kwargs["session_id"], secret=secret)
-        decision = enforce_rate(
-            key=kwargs["session_id"], endpoint=type(self).__name__, rate=self.rate
-        )
-        self._rate_headers = dict(decision.headers())
+        self.limit(key=kwargs["session_id"], rate=self.rate)
         if request.method == "POST":
             _check_csrf(request)
 

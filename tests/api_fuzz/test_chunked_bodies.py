@@ -40,7 +40,7 @@ def send(api: Api, path: str, stream: Any, *, terminated: bool = True) -> tuple[
         "CONTENT_TYPE": "application/json",
         "HTTP_TRANSFER_ENCODING": "chunked",
         "HTTP_AUTHORIZATION": f"Bearer {api.tenants.secret_key_test}",
-        "HTTP_IDEMPOTENCY_KEY": secrets.token_hex(8),
+        "HTTP_IDEMPOTENCY_KEY": secrets.token_hex(16),
         "wsgi.input": stream,
         "wsgi.errors": io.StringIO(),
         "wsgi.url_scheme": "http",

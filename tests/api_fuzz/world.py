@@ -83,7 +83,7 @@ class World:
             if name in self.ids:
                 case.path_parameters[name] = self.ids[name]
         if "Idempotency-Key" in (case.headers or {}):
-            case.headers["Idempotency-Key"] = secrets.token_hex(8)
+            case.headers["Idempotency-Key"] = secrets.token_hex(16)
 
     def signed(self, app: WsgiApp) -> WsgiApp:
         """The application behind a client that signs what it sends to `/v1/intents`."""

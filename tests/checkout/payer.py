@@ -64,7 +64,7 @@ class Payer:
         return self.post(
             "payment",
             {"payment_method_token": token or self.token(number), **body},
-            Idempotency_Key=key or secrets.token_hex(8),
+            Idempotency_Key=key or secrets.token_hex(16),
         )
 
     def paid(self, number: str = CARD_OK, **kwargs: Any) -> dict[str, Any]:

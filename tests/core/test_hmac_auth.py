@@ -122,10 +122,30 @@ def test_wrong_secret_missing_headers_short_nonce() -> None:
         verify(secret=SECRET, request=short, given=signature(SECRET, short))
 
 
+@pytest.mark.parametrize(
+    ("decoded", "canonical"),
+    [
+        ("/v1/intents", "/v1/intents"),
+        ("/a b/ü", "/a%20b/%C3%BC"),
+        ("/100%/~x-._", "/100%25/~x-._"),
+        ("/:@!$&'()*+,;=", "/:@!$&'()*+,;="),
+        ("/a?b#c[d]", "/a%3Fb%23c%5Bd%5D"),
+    ],
+)
+def test_a_path_has_one_spelling(decoded: str, canonical: str) -> None:
+    assert hmac_auth.canonical_path(decoded) == canonical
+    headers = sign_headers(
+        key_id="svc_1", secret=SECRET, method="GET", url=f"https://h{canonical}", body=b""
+    )
+    request, given = from_headers(headers, method="GET", host="h", path=decoded, query="", body=b"")
+    assert request.path == canonical
+    verify(secret=SECRET, request=request, given=given)
+
+
 def test_a_nonce_is_good_once_for_each_key() -> None:
     nonce, key_id = new_id().hex, f"svc_{new_id().hex}"
     use_nonce(key_id=key_id, nonce=nonce)
     with pytest.raises(AuthenticationFailed) as refused:
         use_nonce(key_id=key_id, nonce=nonce)
-    assert refused.value.code == "nonce_reused"
+    assert refused.value.code == "signature_replayed"
     use_nonce(key_id=f"{key_id}x", nonce=nonce)

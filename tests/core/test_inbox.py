@@ -11,12 +11,16 @@ import pytest
 from django.db import connection
 
 from core import inbox
+from core.context import Actor
 from core.db import Scope, tenant_atomic
+from core.errors import Conflict
 from core.ids import new_id
 from core.inbox import Result, Verdict
-from core.models import InboxMessage
+from core.models import AuditRecord, InboxMessage
 from tests.core.support import drain, emit, worker_sql
 from tests.factories import make_tenants
+
+STAFF = Actor(kind="user", id="usr_staff", label="Staff", platform=True)
 
 
 @pytest.fixture(autouse=True)
@@ -191,9 +195,72 @@ def test_a_poison_message_is_quarantined_and_can_be_released(provider: str) -> N
     assert inbox.process(message.id) == ""
 
     inbox.register_processor(provider, lambda _: Result(Verdict.PROCESSED))
-    assert inbox.release(message.id) is True
+    inbox.inbox_release(message_id=message.id, actor=STAFF)
     assert inbox.process(message.id) == "processed"
-    assert inbox.release(message.id) is False
+    with pytest.raises(Conflict):
+        inbox.inbox_release(message_id=message.id, actor=STAFF)
+    with tenant_atomic(Scope.staff()):
+        [record] = AuditRecord.objects.filter(target=str(message.id))
+    assert (record.action, record.actor_id) == ("inbox.released", "usr_staff")
+
+
+def test_what_kills_its_worker_is_quarantined(provider: str) -> None:
+    class Killed(BaseException):
+        pass
+
+    killed = 0
+
+    def processor(_: InboxMessage) -> Result:
+        nonlocal killed
+        killed += 1
+        raise Killed
+
+    inbox.register_processor(provider, processor)
+    message, _ = receive(provider)
+    for _ in range(inbox.MAX_ATTEMPTS):
+        with pytest.raises(Killed):
+            inbox.process(message.id)
+        make_due(message)
+
+    assert inbox.process(message.id) == "quarantined"
+    assert killed == inbox.MAX_ATTEMPTS
+    stored = row(message)
+    assert (stored.attempts, stored.next_attempt_at) == (inbox.MAX_ATTEMPTS, None)
+    assert stored.last_error.startswith("The worker was killed")
+    assert message.id not in inbox.sweep(limit=10_000)
+
+
+def test_looks_at_a_parked_message_are_no_failures(provider: str) -> None:
+    inbox.register_processor(provider, lambda _: Result(Verdict.PARKED, reference="pay_later"))
+    message, _ = receive(provider)
+    for _ in range(inbox.MAX_ATTEMPTS + 2):
+        assert inbox.process(message.id) == "parked"
+        make_due(message)
+
+    def broken(_: InboxMessage) -> Result:
+        raise ValueError("once")
+
+    inbox.register_processor(provider, broken)
+    assert inbox.process(message.id) == "failed"
+    assert row(message).attempts == 1
+
+
+def test_a_parked_message_is_looked_at_after_as_long_as_it_has_waited(provider: str) -> None:
+    inbox.register_processor(provider, lambda _: Result(Verdict.PARKED, reference="pay_later"))
+    for waited_s, pause_s in ((0, 5), (600, 600), (86_400, 3_600)):
+        message, _ = receive(provider, f"evt_{waited_s}")
+        worker_sql(
+            "UPDATE core_inboxmessage SET received_at = received_at - make_interval(secs => %s)"
+            " WHERE id = %s RETURNING 1",
+            [waited_s, message.id],
+        )
+        inbox.process(message.id)
+        [(seconds,)] = worker_sql(
+            "SELECT extract(epoch FROM next_attempt_at - clock_timestamp())::float8"
+            " FROM core_inboxmessage WHERE id = %s",
+            [message.id],
+        )
+        assert pause_s - 3 < seconds < pause_s + 3
 
 
 def test_tenants_never_see_the_inbox(provider: str) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import signal
 import threading
 from collections import Counter
@@ -13,9 +14,10 @@ from django.db import IntegrityError, OperationalError, connection
 from django.test import override_settings
 
 from core import relay
-from core.context import bind_request_id, request_id
-from core.db import tenant_atomic
-from core.models import OutboxEvent
+from core.context import Actor, bind_request_id, request_id
+from core.db import Scope, tenant_atomic
+from core.errors import Conflict
+from core.models import AuditRecord, OutboxEvent
 from core.unit import Writes
 from tests.core.support import (
     drain,
@@ -29,6 +31,8 @@ from tests.core.support import (
     worker_sql,
 )
 from tests.factories import Tenants, make_tenants
+
+STAFF = Actor(kind="user", id="usr_staff", label="Staff", platform=True)
 
 
 @pytest.fixture
@@ -156,10 +160,91 @@ def test_gives_up_after_its_attempts_and_lets_the_next_pass(tenants: Tenants) ->
         assert row.attempts == relay.MAX_ATTEMPTS
         assert seen == ["obj_p"]
 
-        assert relay.release_quarantined(event_id=str(poison.id)) == 1
+        relay.event_release(event_id=poison.id, actor=STAFF)
         drain()
 
     assert event_row(poison).attempts == 1
+
+
+def test_only_a_quarantined_event_is_released_and_it_is_audited(tenants: Tenants) -> None:
+    event = emit(tenants, "test.release")
+    with pytest.raises(Conflict) as refused:
+        relay.event_release(event_id=event.id, actor=STAFF)
+    assert refused.value.code == "not_quarantined"
+
+    worker_sql(
+        "UPDATE core_outboxevent SET quarantined_at = clock_timestamp(), attempts = 12"
+        " WHERE id = %s RETURNING 1",
+        [event.id],
+    )
+    relay.event_release(event_id=event.id, actor=STAFF)
+
+    row = event_row(event)
+    assert (row.quarantined_at, row.attempts) == (None, 0)
+    with tenant_atomic(Scope.staff()):
+        [record] = AuditRecord.objects.filter(target=event.public_id)
+    assert (record.action, record.actor_id) == ("event.released", "usr_staff")
+    assert record.merchant_id == tenants.merchant.id
+
+
+def test_what_kills_the_relay_is_quarantined_and_its_neighbours_are_delivered(
+    tenants: Tenants,
+) -> None:
+    """A killed relay judges nothing: only the lease and the counted attempt are left of it."""
+    killed, seen = 0, []
+
+    class Killed(BaseException):
+        pass
+
+    def handler(event: OutboxEvent) -> None:
+        nonlocal killed
+        if event.payload.get("kills"):
+            killed += 1
+            raise Killed
+        seen.append(event.aggregate)
+
+    with subscribed("test.kill", handler):
+        killer = emit(tenants, "test.kill", aggregate="obj_k", kills=True)
+        others = [emit(tenants, "test.kill", aggregate=f"obj_{n % 2}") for n in range(4)]
+        events = [killer, *others]
+        for _ in range(relay.MAX_ATTEMPTS + len(events) + 2):
+            with contextlib.suppress(Killed):
+                drain()
+            for event in events:
+                lease_runs_out(event)
+
+    assert killed == relay.MAX_ATTEMPTS
+    row = event_row(killer)
+    assert row.quarantined_at is not None
+    assert (row.attempts, row.last_error) == (
+        relay.MAX_ATTEMPTS,
+        "The relay was killed while it delivered this.",
+    )
+    for event in others:
+        assert event_row(event).delivered_at is not None
+        assert event_row(event).quarantined_at is None
+    assert sorted(seen) == ["obj_0", "obj_0", "obj_1", "obj_1"]
+
+
+def test_suspects_are_tried_one_at_a_time_and_in_order(tenants: Tenants) -> None:
+    events = [
+        emit(tenants, "test.suspect", aggregate=name) for name in ("s_1", "s_2", "s_2", "s_3")
+    ]
+    suspects = events[:2]
+    worker_sql(
+        "UPDATE core_outboxevent SET attempts = %s WHERE id = ANY(%s) RETURNING 1",
+        [relay.SUSPECT_AFTER, [event.id for event in suspects]],
+    )
+
+    batch = relay.claim()
+
+    ours = [event.id for event in batch.events if event.type == "test.suspect"]
+    assert ours == [events[0].id, events[3].id]
+    for event, attempts in zip(events[1:3], (relay.SUSPECT_AFTER, 0), strict=True):
+        row = event_row(event)
+        assert (row.attempts, row.leased_until) == (attempts, None)
+    for event in batch.events:
+        lease_runs_out(event)
 
 
 def test_one_bad_event_does_not_spoil_a_batch(tenants: Tenants) -> None:

@@ -133,6 +133,32 @@ def test_a_new_secret_is_added_without_changing_the_others(home: Home) -> None:
     assert {**second, "JWT_KEYS": ""} == {**first, "JWT_KEYS": ""}
 
 
+def test_passwords_of_roles_made_elsewhere_come_from_the_environment(
+    home: Home, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    first = secrets_file.read_or_make(home)
+    monkeypatch.setenv("DATABASE_LOGIN_PASSWORD", "of-another-checkout")
+
+    found = stack.read_secrets(home)
+
+    assert found == {**first, "DATABASE_LOGIN_PASSWORD": "of-another-checkout"}
+    assert secrets_file.read_or_make(home) == first
+
+
+@pytest.mark.parametrize("external", [True, False])
+def test_reset_keeps_the_passwords_of_roles_that_it_cannot_forget(
+    home: Home, external: bool
+) -> None:
+    secrets_file.read_or_make(home)
+    address = f"postgresql://admin:topsecret@{HOST}:5432/postgres"
+    stack.remember_external(home, Servers(address, "", external_database=external))
+
+    up._forget(home)
+
+    assert home.env_file.exists() is external
+    assert "topsecret" not in (home.external_file.read_text() if external else "")
+
+
 def test_a_damaged_secrets_file_is_not_overwritten(home: Home) -> None:
     home.env_file.write_text("SECRET_KEY=abc\nnonsense\n")
 

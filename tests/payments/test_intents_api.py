@@ -11,6 +11,7 @@ from django.test import Client
 
 from core import hmac_auth
 from tests.api import Api, new_api
+from tests.factories import make_merchant
 from tests.payments.support import books, charges
 
 
@@ -20,7 +21,7 @@ def api(database: str) -> Api:
 
 
 def _send(api: Api, method: str, path: str, body: bytes = b"", **changed: Any) -> Any:
-    key = changed.pop("key", secrets.token_hex(8))
+    key = changed.pop("key", secrets.token_hex(16))
     headers = changed.pop("headers", None) or hmac_auth.sign_headers(
         key_id=api.tenants.service_key_id,
         secret=changed.pop("secret", api.tenants.service_secret).encode(),
@@ -87,6 +88,29 @@ def test_an_api_key_may_not_submit_intents(api: Api, admin_dsn: str) -> None:
     answer = api.call("POST", "/v1/intents", raw=_body(api))
     assert answer.status_code == 403
     assert charges(admin_dsn, api.tenants.merchant.id) == []
+
+
+def test_a_key_of_another_merchants_intent_is_not_used_again(api: Api, admin_dsn: str) -> None:
+    """Row-level security hides the first merchant's rows from the second's scope; the caller's key
+    is the caller's all the same."""
+    first = _send(api, "POST", "/v1/intents", _body(api), key="two-merchants")
+    assert first.status_code == 201, first.content
+    other = make_merchant(api.tenants)
+    second = _send(
+        api,
+        "POST",
+        "/v1/intents",
+        _body(api, merchant=other.merchant.public_id),
+        key="two-merchants",
+    )
+    assert second.status_code == 422, second.content
+    assert second.json()["error"]["code"] == "idempotency_key_reused"
+    assert charges(admin_dsn, other.merchant.id) == []
+
+
+def test_a_path_that_has_to_be_encoded_can_be_signed(api: Api) -> None:
+    answer = _send(api, "GET", "/v1/intents/int%20%C3%BC(1)~%25")
+    assert (answer.status_code, answer.json()["error"]["code"]) == (404, "resource_missing")
 
 
 def test_an_unknown_merchant_is_not_found(api: Api, admin_dsn: str) -> None:

@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import pytest
 from django.contrib import admin
+from django.db.models import Model
 from django.test import Client
 from django.urls import reverse
+from django.utils import timezone
 
 from core.admin import ReadOnlyAdmin
 from core.db import Scope, tenant_atomic
-from core.models import AuditRecord, OutboxEvent
+from core.ids import new_id
+from core.models import AuditRecord, InboxMessage, OutboxEvent
 from tenants.models import ApiKey, Merchant, RecoveryCode, TotpDevice, User
 from tests.factories import Tenants, make_tenants
 from tests.tenants.test_permission_table import browser_for
@@ -70,6 +73,60 @@ def test_a_read_only_page_takes_no_post(t: Tenants) -> None:
         assert client.get(address).status_code == 403
     with tenant_atomic(t.scope):
         assert Merchant.objects.get(id=t.merchant.id).name == t.merchant.name
+
+
+def _given_up(t: Tenants, model: type[Model]) -> OutboxEvent | InboxMessage:
+    """A quarantined row, made as if the relay or a worker had given it up."""
+    row: OutboxEvent | InboxMessage
+    if model is OutboxEvent:
+        row = OutboxEvent(
+            type="test.given_up",
+            aggregate=f"obj_{new_id().hex}",
+            payload={},
+            merchant_id=t.merchant.id,
+            reseller_id=t.reseller.id,
+            quarantined_at=timezone.now(),
+            attempts=12,
+        )
+    else:
+        row = InboxMessage(
+            id=new_id(),
+            provider="nobody",
+            account_id=new_id(),
+            event_id="evt_1",
+            raw=b"{}",
+            state="quarantined",
+            attempts=12,
+        )
+    with tenant_atomic(Scope.worker()):
+        row.save(force_insert=True)
+    return row
+
+
+@pytest.mark.parametrize("model", [OutboxEvent, InboxMessage])
+def test_support_releases_what_was_quarantined(t: Tenants, model: type[Model]) -> None:
+    row = _given_up(t, model)
+    address = page(model, row.id, "release")
+    assert staff(t, "compliance").post(address).status_code == 403
+    client = staff(t, "support")
+    assert "Mend first" in client.get(address).content.decode()
+    with tenant_atomic(Scope.worker()):
+        row.refresh_from_db()
+    assert row.attempts == 12
+
+    assert client.post(address).status_code == 302
+
+    with tenant_atomic(Scope.worker()):
+        row.refresh_from_db()
+        # Nothing of another test is to find it.
+        row.delete()
+    assert row.attempts == 0
+    public_id = getattr(row, "public_id", str(row.id))
+    with tenant_atomic(Scope.staff()):
+        [record] = AuditRecord.objects.filter(
+            actor_id=t.users["platform.support"].public_id
+        ).filter(action__in=("event.released", "inbox.released"), target=public_id)
+    assert record.ip == "127.0.0.1"
 
 
 def test_compliance_suspends_a_merchant_and_support_cannot() -> None:

@@ -1,0 +1,143 @@
+"""Standing tests over all models and settings (the design, section 11)."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from typing import Any, Final
+
+import pytest
+from django.apps import apps
+from django.db.models import Model
+
+from devtools.home import ROOT
+
+#: From the top down; apps of one line are siblings, which do not know each other.
+ROOMS: Final = (
+    ("portal", "developers"),
+    ("onboarding",),
+    ("payouts", "wallets"),
+    (
+        "payments.checkout",
+        "payments.subscriptions",
+        "payments.pos",
+        "payments.qr",
+    ),
+    ("payments.acceptance",),
+    ("payments.intents",),
+    ("payments.rules", "payments.providers"),
+    ("ledger", "kyc", "notifications"),
+    ("tenants",),
+    ("core",),
+)
+LEVELS: Final = {room: level for level, rooms in enumerate(ROOMS) for room in rooms}
+
+
+def _room(model: type[Model]) -> str:
+    return str(apps.get_app_config(model._meta.app_label).name)
+
+
+def _goes_down(source: str, target: str) -> bool:
+    # Frameworks lie below everything; a room may name itself.
+    if target not in LEVELS or source == target:
+        return True
+    return LEVELS[source] < LEVELS[target]
+
+
+def test_every_app_of_ours_has_its_place() -> None:
+    ours = {
+        config.name
+        for config in apps.get_app_configs()
+        if (ROOT / config.name.replace(".", "/")).is_dir()
+    }
+    assert ours - set(LEVELS) == set()
+
+
+def test_foreign_keys_go_down_only() -> None:
+    """import-linter sees imports; a key that names its target by a string is none."""
+    wrong, seen = [], 0
+    for model in apps.get_models(include_auto_created=True):
+        source = _room(model)
+        if source not in LEVELS:
+            continue
+        for field in model._meta.get_fields():
+            target = field.related_model
+            if not field.concrete or not isinstance(target, type):
+                continue
+            seen += 1
+            if not _goes_down(source, _room(target)):
+                wrong.append(f"{model.__name__}.{field.name} → {target.__name__}")
+    assert seen > 10
+    assert wrong == []
+
+
+@pytest.mark.parametrize(
+    ("source", "target", "allowed"),
+    [
+        ("tenants", "core", True),
+        ("core", "tenants", False),
+        ("payments.intents", "payments.acceptance", False),
+        ("payments.acceptance", "payments.intents", True),
+        ("ledger", "notifications", False),
+        ("ledger", "django.contrib.auth", True),
+    ],
+)
+def test_what_down_means(source: str, target: str, allowed: bool) -> None:
+    assert _goes_down(source, target) is allowed
+
+
+def _settings(**env: str) -> dict[str, Any]:
+    names = (
+        "EMAIL_BACKEND", "EMAIL_HOST", "EMAIL_PORT", "EMAIL_HOST_USER", "EMAIL_HOST_PASSWORD",
+        "EMAIL_USE_TLS", "EMAIL_USE_SSL", "EMAIL_TIMEOUT", "TRUSTED_PROXIES", "API_RATE_PER_S",
+    )  # fmt: skip
+    code = (
+        "import json; from config.settings import base;"
+        f"print(json.dumps({{name: getattr(base, name) for name in {names!r}}}))"
+    )
+    hidden = {"EMAIL_BACKEND", "EMAIL_URL", "EMAIL_TIMEOUT", "TRUSTED_PROXIES", "API_RATE_PER_S"}
+    clean = {name: value for name, value in os.environ.items() if name not in hidden}
+    done = subprocess.run(
+        [sys.executable, "-c", code],
+        cwd=ROOT,
+        env={**clean, **env},
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    return dict(json.loads(done.stdout))
+
+
+def test_the_mail_server_is_one_address() -> None:
+    found = _settings(
+        EMAIL_URL="smtp+tls://mail%40shop.example:p%2Fw@mail.internal:587", EMAIL_TIMEOUT="7"
+    )
+    assert found["EMAIL_BACKEND"] == "django.core.mail.backends.smtp.EmailBackend"
+    assert (found["EMAIL_HOST"], found["EMAIL_PORT"]) == ("mail.internal", 587)
+    assert found["EMAIL_HOST_USER"] == "mail@shop.example"
+    assert found["EMAIL_HOST_PASSWORD"] == "p/w"
+    assert (found["EMAIL_USE_TLS"], found["EMAIL_USE_SSL"], found["EMAIL_TIMEOUT"]) == (
+        True,
+        False,
+        7,
+    )
+
+
+def test_what_is_not_set_has_a_safe_value() -> None:
+    found = _settings()
+    assert (found["EMAIL_HOST"], found["EMAIL_PORT"], found["EMAIL_TIMEOUT"]) == (
+        "localhost",
+        25,
+        10,
+    )
+    assert (found["TRUSTED_PROXIES"], found["API_RATE_PER_S"]) == ([], 100)
+    console = "django.core.mail.backends.console.EmailBackend"
+    assert _settings(EMAIL_BACKEND=console)["EMAIL_BACKEND"] == console
+
+
+def test_ci_is_told_that_it_is_ci() -> None:
+    """What a desk may skip with a remark is a failure there."""
+    lines = (ROOT / ".ci" / "run").read_text().splitlines()
+    assert lines.index("export CI=true") < lines.index("./dev check || status=1")
