@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Callable
 from datetime import timedelta
 from typing import ClassVar
-from uuid import UUID
 
 from drf_spectacular.utils import OpenApiParameter, extend_schema
 from rest_framework.request import Request
@@ -14,7 +13,6 @@ from rest_framework.response import Response
 from core import ids
 from core.api.query import PAGE
 from core.api.views import ApiView
-from core.context import Actor
 from core.db import tenant_atomic
 from core.errors import InvalidRequest
 from core.pagination import PageRequest, paginate
@@ -274,12 +272,12 @@ class MemberView(ApiView):
         stays (409 `last_owner`)."""
         body = shapes.RoleBody(data=self.body)
         body.is_valid(raise_exception=True)
-        wanted = ids.decode(Membership.PREFIX, member_id)
-        actor = self.actor
-        team.membership_change_role(
-            actor=actor, membership_id=wanted, role=body.validated_data["role"]
+        row = team.membership_change_role(
+            actor=self.actor,
+            membership_id=ids.decode(Membership.PREFIX, member_id),
+            role=body.validated_data["role"],
         )
-        return Response(shapes.member_data(_member(actor, wanted)))
+        return Response(shapes.member_data(selectors.member_of(row)))
 
     @extend_schema(operation_id="team_remove", tags=["Team"], responses={200: shapes.DeletedShape})
     def delete(self, request: Request, member_id: str) -> Response:
@@ -407,10 +405,3 @@ class MerchantView(ApiView):
         with tenant_atomic(self.actor.scope):
             row = selectors.merchant_get(actor=self.actor, merchant_id=wanted)
         return Response(shapes.merchant_data(row))
-
-
-def _member(actor: Actor, membership_id: UUID) -> selectors.Member:
-    with tenant_atomic(actor.scope):
-        return next(
-            row for row in selectors.members(actor=actor) if row.membership_id == membership_id
-        )

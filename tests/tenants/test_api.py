@@ -10,7 +10,7 @@ from django.test import Client
 from core.db import tenant_atomic
 from core.models import AuditRecord, IdempotencyRecord
 from tenants import second_factor
-from tenants.models import ApiKey, Merchant
+from tenants.models import ApiKey, Membership, Merchant
 from tests.factories import PASSWORD, Tenants, make_tenants
 from tests.tenants.test_permission_table import token_for
 
@@ -216,3 +216,24 @@ def test_the_team_over_the_api() -> None:
     assert call("DELETE", f"/v1/team/invitations/{invitation}", headers=headers)[0] == 200
     status, answer = call("GET", "/v1/team/invitations", headers=headers)
     assert answer["data"]["items"] == []
+
+
+@pytest.mark.parametrize("method", ["PATCH", "DELETE"])
+def test_a_reseller_changes_its_own_team_and_not_its_merchants(method: str) -> None:
+    t = make_tenants()
+    headers = as_person(t, "owner", level="reseller")
+    body = {"role": "viewer"} if method == "PATCH" else None
+    foreign = t.memberships["merchant.admin"]
+    status, _ = call(method, f"/v1/team/{foreign.public_id}", body, headers=headers)
+    assert status == 404
+    with tenant_atomic(t.scope):
+        assert Membership.objects.get(id=foreign.id).role == "admin"
+    own = t.memberships["reseller.admin"]
+    status, answer = call(method, f"/v1/team/{own.public_id}", body, headers=headers)
+    assert status == 200, answer
+    with tenant_atomic(t.reseller_scope):
+        left = Membership.objects.filter(id=own.id).values_list("role", flat=True)
+        assert list(left) == (["viewer"] if method == "PATCH" else [])
+    if method == "PATCH":
+        user = t.users["reseller.admin"]
+        assert (answer["data"]["email"], answer["data"]["role"]) == (user.email, "viewer")
