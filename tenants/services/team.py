@@ -64,7 +64,7 @@ def invitation_create(
     place = _place(actor, merchant_id)
     own = merchant_id in (None, actor.merchant_id)
     _check_role(actor, role, level=place["level"], own=own)
-    address = _clean_email(email)
+    address = clean_email(email)
     with tenant_atomic(actor.scope):
         _lock_tenant(actor, place)
         if role == Role.OWNER and not own:
@@ -349,7 +349,8 @@ def agent_set(*, actor: Actor, membership_id: UUID, merchant_ids: list[UUID]) ->
     return row
 
 
-def _clean_email(email: str) -> str:
+def clean_email(email: str) -> str:
+    """The address in the spelling under which it is stored. Raises InvalidRequest."""
     address = normalise_email(email)
     try:
         validate_email(address)
