@@ -196,20 +196,15 @@ def service_caller_create(
     scopes: Sequence[str] = ("intents.create", "intents.read"),
     livemode: bool = False,
     merchant_id: UUID | None = None,
-    key_id: str | None = None,
-    secret: str | None = None,
 ) -> tuple[ServiceCaller, str]:
-    """Give a trusted service a signing secret (platform staff); returned here and never again.
-
-    ``key_id`` and ``secret`` are given by demo data alone.
-    """
+    """Give a trusted service a signing secret (platform staff); returned here and never again."""
     policies.require(actor, "platform.operations.write")
     unknown = sorted(set(scopes) - policies.SERVICE_SCOPES)
     if unknown:
         raise errors.InvalidRequest(
             f"A service caller cannot hold {unknown[0]}.", code="scope_unknown", param="scopes"
         )
-    text = secret or secrets.token_urlsafe(32)
+    text = secrets.token_urlsafe(32)
     row_id = ids.new_id()
     with tenant_atomic(actor.scope):
         reseller_id = None
@@ -223,7 +218,7 @@ def service_caller_create(
         row = ServiceCaller(
             id=row_id,
             name=_clean_name(name),
-            key_id=key_id or f"svc_{secrets.token_hex(8)}",
+            key_id=f"svc_{secrets.token_hex(8)}",
             secret_sealed=callers.seal_secret(text, caller_id=row_id),
             scopes=sorted(set(scopes)),
             merchant_id=merchant_id,
@@ -243,6 +238,25 @@ def service_caller_create(
         )
         writes.flush()
     return row, text
+
+
+def service_caller_revoke(*, actor: Actor, caller: ServiceCaller) -> None:
+    """End a service caller with its next request (platform staff); ending it twice is no change."""
+    policies.require(actor, "platform.operations.write")
+    with tenant_atomic(actor.scope):
+        if caller.revoked_at is None:
+            caller.revoked_at = timezone.now()
+            writes = Writes()
+            writes.update(caller, "revoked_at")
+            writes.audit(
+                actor=actor,
+                action="service_caller.revoked",
+                target=caller.public_id,
+                merchant_id=caller.merchant_id,
+                reseller_id=caller.reseller_id,
+                livemode=caller.livemode,
+            )
+            writes.flush()
 
 
 def _own_key(actor: Actor, key_id: UUID) -> ApiKey:
