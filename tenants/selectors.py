@@ -17,6 +17,7 @@ from tenants.models import (
     ApiKey,
     Invitation,
     Level,
+    MachineClient,
     Membership,
     Merchant,
     MerchantGrant,
@@ -63,12 +64,36 @@ def api_key_status(key: ApiKey) -> str:
     return "expiring" if key.replaced_by_id is not None else "active"
 
 
+def machine_clients(*, actor: Actor) -> QuerySet[MachineClient]:
+    """The machine clients of the actor's merchant and mode. Raises PermissionDenied."""
+    policies.require(actor, "keys.read")
+    return MachineClient.objects.filter(
+        merchant_id=policies.merchant_of(actor), livemode=actor.livemode
+    )
+
+
+def machine_client_status(row: MachineClient) -> str:
+    """``active``, ``expired`` or ``revoked``."""
+    if row.revoked_at is not None:
+        return "revoked"
+    return "expired" if row.expires_at and row.expires_at <= timezone.now() else "active"
+
+
 def members(*, actor: Actor) -> list[Member]:
     """Everybody in the actor's own tenant, owners first. Raises PermissionDenied."""
     policies.require(actor, "team.read")
     rows = own_memberships(actor).order_by("created_at", "id")
     order = {"owner": 0, "admin": 1, "developer": 2, "viewer": 3}
     return sorted(map(member_of, rows), key=lambda member: order.get(member.role, 9))
+
+
+def member_get(*, actor: Actor, membership_id: UUID) -> Member:
+    """One member of the actor's own tenant. Raises NotFound for any other."""
+    policies.require(actor, "team.read")
+    row = own_memberships(actor).filter(id=membership_id).first()
+    if row is None:
+        raise errors.NotFound("There is no such member.")
+    return member_of(row)
 
 
 def own_memberships(actor: Actor) -> QuerySet[Membership]:
