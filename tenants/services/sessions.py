@@ -35,12 +35,14 @@ TRY_WINDOW_S: Final = 900
 
 @dataclass(frozen=True, slots=True)
 class TokenPair:
-    """What a login or a refresh gives; ``refresh_token`` is empty for machines."""
+    """What a login or a refresh gives. ``refresh_token`` and ``seat`` are a person's, ``scopes`` a
+    machine's."""
 
     access_token: str
     expires_in_s: int
     refresh_token: str
     seat: Seat | None
+    scopes: tuple[str, ...] = ()
 
 
 def user_actor(user: User, *, ip: str | None) -> Actor:
@@ -224,7 +226,7 @@ def machine_session(*, client_id: str, client_secret: str, ip: str | None) -> To
             scopes=tuple(row[5]),
         )
     )
-    return TokenPair(access, lifetime_s, "", None)
+    return TokenPair(access, lifetime_s, "", None, tuple(row[5]))
 
 
 def password_reset_request(*, email: str, ip: str | None) -> None:
