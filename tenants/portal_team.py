@@ -23,6 +23,9 @@ ROLES = (
     (Role.VIEWER.value, "Viewer", "Sees payments and reports, changes nothing."),
 )
 
+#: How many merchants the agent's page offers at once; a search finds the others.
+MERCHANTS_SHOWN = 60
+
 
 def _context(request: PortalRequest, **more: Any) -> dict[str, Any]:
     is_owner = request.seat.role == Role.OWNER
@@ -104,6 +107,61 @@ def member_remove(request: PortalRequest, member_id: str) -> HttpResponse:
         messages.error(request, error.message)
     else:
         messages.success(request, "The member was removed and loses access with the next click.")
+    return redirect("portal:team")
+
+
+def _agent_page(
+    request: PortalRequest, member_id: str, *, status: int = 200, **more: Any
+) -> HttpResponse:
+    """The merchants that a member may be bound to: the granted ones, then what the search finds."""
+    wanted = ids.decode(Membership.PREFIX, member_id)
+    member = selectors.member_get(actor=request.actor, membership_id=wanted)
+    granted = selectors.agent_merchants(actor=request.actor, user_id=member.user_id)
+    search = request.GET.get("q", "").strip()[:120]
+    found = (
+        selectors.merchants(actor=request.actor, search=search)
+        .exclude(id__in=[row.id for row in granted])
+        .order_by("name", "id")[: MERCHANTS_SHOWN + 1]
+    )
+    others = list(found)
+    context = {
+        "member": member,
+        "only": member.only_granted,
+        "granted": granted,
+        "others": others[:MERCHANTS_SHOWN],
+        "more": len(others) > MERCHANTS_SHOWN,
+        "searchable": bool(search) or len(others) > MERCHANTS_SHOWN,
+        "search": search,
+        **more,
+    }
+    return render(request, "tenants/agent.html", context, status=status)
+
+
+@portal_view("team.write", levels=(Level.RESELLER,))
+def agent_page(request: PortalRequest, member_id: str) -> HttpResponse:
+    """Which merchants a member of the reseller may act for."""
+    return _agent_page(request, member_id)
+
+
+@portal_view("team.write", methods=("POST",), levels=(Level.RESELLER,))
+def agent(request: PortalRequest, member_id: str) -> HttpResponse:
+    """Bind a member to single merchants, or end that."""
+    chosen = request.POST.getlist("merchants") if request.POST.get("access") == "only" else []
+    try:
+        if request.POST.get("access") == "only" and not chosen:
+            # No merchant at all would mean the whole account, which nobody ticked.
+            raise errors.InvalidRequest("Tick at least one merchant, or choose the whole account.")
+        services.agent_set(
+            actor=request.actor,
+            membership_id=ids.decode(Membership.PREFIX, member_id),
+            merchant_ids=[ids.decode(Merchant.PREFIX, text) for text in chosen],
+        )
+    except (errors.Conflict, errors.InvalidRequest) as error:
+        with tenant_atomic(request.scope):
+            return _agent_page(
+                request, member_id, status=error.status, refused=error.message, only=bool(chosen)
+            )
+    messages.success(request, "The member's merchants were changed.")
     return redirect("portal:team")
 
 

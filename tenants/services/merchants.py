@@ -28,7 +28,7 @@ def reseller_create(
     policies.require(actor, "platform.tenants.write")
     row = Reseller(
         platform_id=platform_id,
-        name=_name(name),
+        name=clean_name(name),
         legal_name=legal_name.strip(),
         country=_country(country),
     )
@@ -68,7 +68,7 @@ def merchant_create(
         raise errors.PermissionDenied("Only a reseller signs up merchants.", code="not_a_reseller")
     row = Merchant(
         reseller_id=actor.reseller_id,
-        name=_name(name),
+        name=clean_name(name),
         legal_name=legal_name.strip(),
         country=_country(country),
         default_currency=currency(default_currency).code,
@@ -109,7 +109,7 @@ def merchant_update(*, actor: Actor, merchant_id: UUID, **changes: str) -> Merch
         )
     cleaned: dict[str, Any] = {key: value.strip() for key, value in changes.items()}
     if "name" in cleaned:
-        cleaned["name"] = _name(cleaned["name"])
+        cleaned["name"] = clean_name(cleaned["name"])
     if "statement_descriptor" in cleaned:
         cleaned["statement_descriptor"] = _descriptor(cleaned["statement_descriptor"])
     with tenant_atomic(actor.scope):
@@ -224,7 +224,8 @@ def user_set_active(*, actor: Actor, user: User, active: bool) -> None:
         writes.flush()
 
 
-def _name(name: str) -> str:
+def clean_name(name: str) -> str:
+    """A tenant's name without surplus spaces. Raises InvalidRequest for none or a long one."""
     cleaned = " ".join(name.split())
     if not 1 <= len(cleaned) <= 120:
         raise errors.InvalidRequest(
