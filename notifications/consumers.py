@@ -1,9 +1,9 @@
 """Websockets of the portal: `/ws/payments/{id}` and `/ws/activity`.
 
 The same session as the pages with the same limits, the same seat, the same second factor. Foreign
-origins are turned away before a consumer is asked (config/asgi.py). While a socket is open, session,
-seat and document are checked again every 20 s, so that a logout, an idle quarter of an hour or a lost
-membership ends it.
+origins are turned away before a consumer is asked (config/asgi.py). While a socket is open,
+session, seat and document are checked again every 20 s, so that a logout, an idle quarter of an
+hour or a lost membership ends it.
 """
 
 from __future__ import annotations

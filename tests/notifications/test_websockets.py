@@ -137,7 +137,12 @@ async def test_a_foreign_page_is_turned_away_before_the_session_is_read(
 ) -> None:
     session = await in_thread(log_in)(tenants.users["merchant.viewer"])
     looked: list[str] = []
-    monkeypatch.setattr(SessionStore, "load", lambda self: looked.append("session") or {})
+
+    def load(self: SessionStore) -> dict[str, Any]:
+        looked.append(str(self.session_key))
+        return {}
+
+    monkeypatch.setattr(SessionStore, "load", load)
     async with socket("/ws/activity", session, origin="https://evil.example") as page:
         assert (await page.connect())[0] is False
     assert looked == []
