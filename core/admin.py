@@ -220,7 +220,7 @@ class OutboxEventAdmin(ReadOnlyAdmin):
         ("quarantined_at", admin.EmptyFieldListFilter),
         "livemode",
     )
-    search_fields = ("=aggregate", "=type", "=request_id")
+    search_fields = ("=object_id", "=aggregate", "=type", "=request_id")
     ordering = ("-id",)
     exclude = ("payload",)
     readonly_fields = ("shown_payload",)

@@ -36,7 +36,7 @@ class EventsView(ApiView):
         parameters=[
             *PAGE,
             OpenApiParameter("type", str, description="An event type, or `payment.*`."),
-            OpenApiParameter("object", str, description="The id of the object, e.g. `pay_…`."),
+            OpenApiParameter("object", str, description="Of this object (`pay_…`, `ref_…`, `cus_…`)."),
             OpenApiParameter("created_from", datetime, description="From this time on."),
             OpenApiParameter("created_to", datetime, description="Before this time."),
         ],

@@ -62,7 +62,7 @@ def events_page(*, actor: Actor, wanted: EventFilter, page: PageRequest) -> Page
     else:
         rows = rows.filter(type__in=list(event_types()))
     if wanted.object_id:
-        rows = rows.filter(aggregate=wanted.object_id)
+        rows = rows.filter(object_id=wanted.object_id)
     if wanted.created_from:
         rows = rows.filter(created_at__gte=wanted.created_from)
     if wanted.created_to:
