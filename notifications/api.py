@@ -22,8 +22,8 @@ from notifications import selectors, services
 from notifications import serializers as shapes
 from notifications.models import WebhookEndpoint
 from notifications.payloads import event_json
+from notifications.representations import attempt_json, delivery_json, endpoint_json
 from notifications.selectors import DeliveryFilter, EventFilter
-from notifications.serializers import attempt_json, delivery_json, endpoint_json
 
 
 class EventsView(ApiView):
@@ -36,7 +36,9 @@ class EventsView(ApiView):
         parameters=[
             *PAGE,
             OpenApiParameter("type", str, description="An event type, or `payment.*`."),
-            OpenApiParameter("object", str, description="Of this object (`pay_…`, `ref_…`, `cus_…`)."),
+            OpenApiParameter(
+                "object", str, description="Of this object (`pay_…`, `ref_…`, `cus_…`)."
+            ),
             OpenApiParameter("created_from", datetime, description="From this time on."),
             OpenApiParameter("created_to", datetime, description="Before this time."),
         ],

@@ -133,7 +133,7 @@ def endpoint_update(*, actor: Actor, endpoint_id: str, spec: EndpointSpec) -> We
             if spec.status == WebhookEndpoint.Status.ENABLED:
                 endpoint.status = WebhookEndpoint.Status.ENABLED
                 endpoint.disabled_reason = WebhookEndpoint.DisabledReason.NONE
-                endpoint.disabled_at = None
+                endpoint.disabled_at = endpoint.tell_disabled_at = None
                 endpoint.failures_in_row, endpoint.failing_since = 0, None
             else:
                 disable(writes, endpoint, WebhookEndpoint.DisabledReason.BY_USER)
@@ -141,7 +141,7 @@ def endpoint_update(*, actor: Actor, endpoint_id: str, spec: EndpointSpec) -> We
             writes.update(
                 endpoint,
                 *("url", "events", "description", "status", "disabled_reason", "disabled_at"),
-                *("failures_in_row", "failing_since"),
+                *("tell_disabled_at", "failures_in_row", "failing_since"),
             )
             action = "webhook_endpoint.update"
             _audit(writes, actor, action, endpoint, before=before, after=_facts(endpoint))
@@ -157,7 +157,10 @@ def endpoint_delete(*, actor: Actor, endpoint_id: str) -> None:
         writes = Writes()
         disable(writes, endpoint, WebhookEndpoint.DisabledReason.BY_USER)
         endpoint.deleted_at = timezone.now()
-        writes.update(endpoint, "status", "disabled_reason", "disabled_at", "deleted_at")
+        writes.update(
+            endpoint,
+            *("status", "disabled_reason", "disabled_at", "tell_disabled_at", "deleted_at"),
+        )
         _audit(writes, actor, "webhook_endpoint.delete", endpoint, before=before)
         writes.flush()
 
@@ -200,7 +203,7 @@ def disable(writes: Writes, endpoint: WebhookEndpoint, reason: str) -> None:
     """Set an endpoint disabled in memory, and cancel in `writes` what is still on its way."""
     endpoint.status = WebhookEndpoint.Status.DISABLED
     endpoint.disabled_reason = reason
-    endpoint.disabled_at = timezone.now()
+    endpoint.disabled_at, endpoint.tell_disabled_at = timezone.now(), None
     writes.sql(
         "UPDATE notifications_webhookdelivery SET state = 'canceled', next_attempt_at = NULL,"
         " last_error = 'the endpoint was disabled'"
