@@ -12,7 +12,7 @@ from collections import Counter
 from collections.abc import Mapping, Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
 from dataclasses import dataclass
-from typing import Final
+from typing import Any, Final
 from uuid import UUID, uuid4
 
 import structlog
@@ -362,7 +362,7 @@ def _disable(
     endpoint.disabled_reason = reason
     endpoint.disabled_at = endpoint.tell_disabled_at = timezone.now()
     _cancel_others(writes, delivery)
-    place = {
+    place: dict[str, Any] = {
         "merchant_id": endpoint.merchant_id,
         "reseller_id": endpoint.reseller_id,
         "livemode": endpoint.livemode,

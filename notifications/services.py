@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any, Final
+from uuid import UUID
 
 import kombu.exceptions
 import redis
@@ -261,14 +262,14 @@ def event_resend(
 ) -> list[WebhookDelivery]:
     """Send an event again, to one endpoint or to every enabled one that wants its type.
 
-    The `webhook-id` stays the event's, so a receiver that deduplicates is safe. Raises NotFound,
-    and Conflict when no enabled endpoint wants it.
+    The `webhook-id` stays the event's, so a receiver that deduplicates is safe. An endpoint that is
+    named gets it whatever it subscribes to. Raises NotFound, and Conflict when the named endpoint
+    is disabled or no enabled one wants the event.
     """
     with tenant_atomic(actor.scope):
         event = selectors.event_get(actor=actor, event_id=event_id)
         if endpoint_id is not None:
-            chosen = selectors.endpoint_get(actor=actor, endpoint_id=endpoint_id)
-            endpoints = [chosen] if chosen.status == WebhookEndpoint.Status.ENABLED else []
+            endpoints = [selectors.endpoint_get(actor=actor, endpoint_id=endpoint_id)]
         else:
             found = fetch_all(
                 _MATCHING, [[event.id], [event.merchant_id], [event.livemode], [event.type]]
@@ -280,19 +281,47 @@ def event_resend(
                 f"{event.type}.",
                 code="no_endpoint",
             )
-        deliveries = [
-            _delivery(event, endpoint, WebhookDelivery.Trigger.RESEND) for endpoint in endpoints
-        ]
-        writes = Writes()
-        writes.insert(*deliveries)
-        writes.audit(
-            actor=actor,
-            action="event.resend",
-            target=event.public_id,
-            after={"endpoints": [endpoint.public_id for endpoint in endpoints]},
-        )
-        writes.flush()
-        after_commit(wake_senders)
+        return _resend(actor, event, endpoints)
+
+
+def delivery_resend(*, actor: Actor, delivery_id: UUID) -> WebhookDelivery:
+    """Send a delivery's event to its endpoint again; for staff, who sit in no merchant.
+
+    Runs in the actor's scope. Raises NotFound when delivery or event are there no more, and
+    Conflict when the endpoint is disabled.
+    """
+    with tenant_atomic(actor.scope):
+        delivery = WebhookDelivery.objects.filter(id=delivery_id).first()
+        event = OutboxEvent.objects.filter(id=delivery.event_id).first() if delivery else None
+        if delivery is None or event is None:
+            raise NotFound("The event is older than 30 days and was deleted.")
+        endpoint = WebhookEndpoint.objects.get(id=delivery.endpoint_id)
+        [made] = _resend(actor, event, [endpoint])
+    return made
+
+
+def _resend(
+    actor: Actor, event: OutboxEvent, endpoints: Sequence[WebhookEndpoint]
+) -> list[WebhookDelivery]:
+    for endpoint in endpoints:
+        if endpoint.status != WebhookEndpoint.Status.ENABLED or endpoint.deleted_at is not None:
+            raise Conflict("The endpoint is disabled. Enable it first.", code="endpoint_disabled")
+    deliveries = [
+        _delivery(event, endpoint, WebhookDelivery.Trigger.RESEND) for endpoint in endpoints
+    ]
+    writes = Writes()
+    writes.insert(*deliveries)
+    writes.audit(
+        actor=actor,
+        action="event.resend",
+        target=event.public_id,
+        after={"endpoints": [endpoint.public_id for endpoint in endpoints]},
+        merchant_id=event.merchant_id,
+        reseller_id=event.reseller_id,
+        livemode=event.livemode,
+    )
+    writes.flush()
+    after_commit(wake_senders)
     return deliveries
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import time
+from datetime import timedelta
 from typing import Any
 
 import orjson
@@ -14,7 +14,7 @@ from core.db import Scope, tenant_atomic
 from core.ids import encode, new_id
 from core.models import AuditRecord, IdempotencyRecord
 from notifications.models import WebhookEndpoint
-from tests.core.support import emit
+from tests.core.support import emit, eventually
 from tests.factories import Tenants, make_tenants
 from tests.notifications.receiver import Receiver
 from tests.notifications.support import deliveries, endpoint, happen, send
@@ -203,6 +203,8 @@ def test_sends_an_event_again(api: Api, tenants: Tenants, receiver: Receiver) ->
     assert api("POST", path, {"endpoint": target.public_id})[0] == 202
     assert api("POST", path, {"endpoint": encode("we", new_id())})[0] == 404
     api("PATCH", f"{BASE}/{target.public_id}", {"status": "disabled"})
+    status, error = api("POST", path, {"endpoint": target.public_id})
+    assert (status, error["code"]) == (409, "endpoint_disabled")
     status, error = api("POST", path, {})
     assert (status, error["code"]) == (409, "no_endpoint")
 
@@ -218,7 +220,8 @@ def test_a_repeated_resend_is_one(api: Api, tenants: Tenants, receiver: Receiver
 
 def test_replays_what_an_endpoint_missed(api: Api, tenants: Tenants, receiver: Receiver) -> None:
     target, secret = endpoint(tenants, receiver.url)
-    since = timezone.now().isoformat()
+    since_then = timezone.now()
+    since = since_then.isoformat()
     delivered = happen(tenants, aggregate="pay_ok")
     send()
     path = f"{BASE}/{target.public_id}"
@@ -229,13 +232,20 @@ def test_replays_what_an_endpoint_missed(api: Api, tenants: Tenants, receiver: R
 
     status, replayed = api("POST", f"{path}/replay", {"created_from": since})
     assert (status, replayed["events"]) == (202, 3)
-    for _ in range(5):
+    waiting = [row for row in deliveries(target) if row.trigger == "replay"]
+    waiting.sort(key=lambda row: row.next_attempt_at or since_then)
+    assert [row.event_id for row in waiting] == [event.id for event in missed]
+    due = [row.next_attempt_at or since_then for row in waiting]
+    assert [due[n + 1] - due[n] for n in range(2)] == [timedelta(milliseconds=50)] * 2
+
+    def all_sent() -> bool:
         send()
-        time.sleep(0.06)
-    assert [e["id"] for e in receiver.verified(secret)] == [
-        delivered.public_id,
-        *(event.public_id for event in missed),
-    ]
+        return len(receiver.requests) == 4
+
+    eventually(all_sent)
+    got = [event["id"] for event in receiver.verified(secret)]
+    assert got[0] == delivered.public_id
+    assert set(got[1:]) == {event.public_id for event in missed}
     assert api("POST", f"{path}/replay", {"created_from": since})[1]["events"] == 0
     assert api("POST", f"{path}/replay", {})[0] == 400
 

@@ -87,7 +87,7 @@ def test_a_deleted_customers_events_say_nothing_of_the_person(api: Api) -> None:
         "customer.created",
     ]
     assert [event["id"] for event in after[1:]] == [event["id"] for event in before]
-    nothing = {"email": None, "name": None, "reference": None, "metadata": {}}
+    nothing: dict[str, Any] = {"email": None, "name": None, "reference": None, "metadata": {}}
     for event in after:
         assert {name: event["data"][name] for name in nothing} == nothing
         assert (event["data"]["id"], event["data"]["object"]) == (gone, "customer")
