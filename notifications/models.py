@@ -130,6 +130,17 @@ class WebhookDelivery(TenantOwned):
                 fields=["merchant_id", "livemode", "-id"], name="delivery_merchant_newest"
             ),
             models.Index(fields=["event_id"], name="delivery_event"),
+            # The few that did not arrive, among the many that did.
+            models.Index(
+                fields=["merchant_id", "livemode", "state", "-id"],
+                name="delivery_merchant_state",
+                condition=~models.Q(state="delivered"),
+            ),
+            models.Index(
+                fields=["endpoint_id", "state", "-id"],
+                name="delivery_endpoint_state",
+                condition=~models.Q(state="delivered"),
+            ),
         ]
 
 

@@ -110,21 +110,30 @@ class DeliverySerializer(serializers.Serializer[Any]):
 
     id = serializers.CharField(help_text="`whd_…`")
     object = serializers.CharField(default="webhook_delivery")
-    event = serializers.CharField()
+    event = serializers.CharField(help_text="`evt_…`")
     event_type = serializers.CharField()
-    endpoint = serializers.CharField()
-    trigger = serializers.ChoiceField(choices=["event", "resend", "replay"])
-    state = serializers.ChoiceField(choices=["pending", "delivered", "failed", "canceled"])
-    attempts = serializers.IntegerField()
+    endpoint = serializers.CharField(help_text="`we_…`")
+    trigger = serializers.ChoiceField(
+        choices=["event", "resend", "replay"], help_text="Why it was made."
+    )
+    state = serializers.ChoiceField(
+        choices=["pending", "delivered", "failed", "canceled"],
+        help_text="`failed`: ten attempts were in vain. `canceled`: the endpoint was disabled.",
+    )
+    attempts = serializers.IntegerField(help_text="How many were made, ten at most.")
     created_at = serializers.DateTimeField()
-    next_attempt_at = serializers.DateTimeField(allow_null=True)
+    next_attempt_at = serializers.DateTimeField(allow_null=True, help_text="While it is pending.")
     delivered_at = serializers.DateTimeField(allow_null=True)
-    last_status = serializers.IntegerField(allow_null=True)
-    last_error = serializers.CharField(allow_blank=True)
+    last_status = serializers.IntegerField(
+        allow_null=True, help_text="HTTP status of the last attempt; null: no answer."
+    )
+    last_error = serializers.CharField(
+        allow_blank=True, help_text="What was wrong at the last attempt, in words."
+    )
 
 
 class DeliveryDetailSerializer(DeliverySerializer):
-    attempt_log = AttemptSerializer(many=True)
+    attempt_log = AttemptSerializer(many=True, help_text="First to last.")
 
 
 class DeliveryListSerializer(serializers.Serializer[Any]):
@@ -135,7 +144,7 @@ class DeliveryListSerializer(serializers.Serializer[Any]):
 
 class ResendRequestSerializer(StrictSerializer):
     endpoint = serializers.CharField(
-        required=False, help_text="Only to this endpoint; else to all that want the event."
+        required=False, help_text="Only to this one (`we_…`); else to all that want the event."
     )
 
 
@@ -151,6 +160,7 @@ class ReplayRequestSerializer(StrictSerializer):
 
 class ReplayedSerializer(serializers.Serializer[Any]):
     events = serializers.IntegerField(help_text="How many are on their way, 10,000 at most.")
+    has_more = serializers.BooleanField(help_text="Whether the span holds more of them.")
 
 
 class RollRequestSerializer(StrictSerializer):

@@ -18,7 +18,7 @@ from core import crypto
 from core.context import Actor
 from core.db import Scope, after_commit, assert_outside_transaction, fetch_all, tenant_atomic
 from core.errors import Conflict, InvalidRequest, NotFound
-from core.ids import new_id
+from core.ids import first_id, new_id
 from core.models import OutboxEvent
 from core.net import check_public_url
 from core.pan import refuse_card_numbers
@@ -43,6 +43,14 @@ class EndpointSpec:
     events: list[str] | None = None
     description: str | None = None
     status: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Replay:
+    """How many events are on their way again, and whether the span holds more of them."""
+
+    events: int
+    has_more: bool
 
 
 def endpoint_spec(
@@ -328,7 +336,7 @@ def _resend(
 _REPLAYABLE: Final = """
 SELECT o.id, o.type FROM core_outboxevent AS o
  WHERE o.merchant_id = %s AND o.livemode = %s AND o.created_at >= %s AND o.created_at < %s
-   AND o.type = ANY(%s)
+   AND o.id >= %s AND o.id < %s AND o.type = ANY(%s)
    AND NOT EXISTS (
      SELECT 1 FROM notifications_webhookdelivery AS d
       WHERE d.event_id = o.id AND d.endpoint_id = %s AND d.merchant_id = o.merchant_id
@@ -344,12 +352,17 @@ def deliveries_replay(
     created_from: datetime,
     created_to: datetime | None = None,
     only_missing: bool = True,
-) -> int:
-    """Send again what an endpoint missed in a span of time; return how many events.
+) -> Replay:
+    """Send again what an endpoint missed in a span of time.
 
-    `only_missing` leaves out what was delivered. At most 10,000 a call, oldest first and paced at
-    20 a second, so that an endpoint that has just come back is not knocked over.
+    `only_missing` leaves out what was delivered; what is on its way is left out in any case. At
+    most 10,000 a call, oldest first and paced at 20 a second, so that an endpoint that has just
+    come back is not knocked over. Raises NotFound; InvalidRequest for a span that ends before it
+    begins; and Conflict for a disabled endpoint.
     """
+    until = created_to or timezone.now()
+    if created_to is not None and created_to <= created_from:
+        raise InvalidRequest("created_to must lie after created_from.", param="created_to")
     with tenant_atomic(actor.scope):
         endpoint = selectors.endpoint_get(actor=actor, endpoint_id=endpoint_id, lock=True)
         if endpoint.status != WebhookEndpoint.Status.ENABLED:
@@ -362,11 +375,13 @@ def deliveries_replay(
                 endpoint.merchant_id,
                 endpoint.livemode,
                 created_from,
-                created_to or now,
+                until,
+                first_id(created_from, slack_s=60),
+                first_id(until, slack_s=-60),
                 types,
                 endpoint.id,
                 only_missing,
-                MAX_REPLAY,
+                MAX_REPLAY + 1,
             ],
         )
         deliveries = [
@@ -380,7 +395,7 @@ def deliveries_replay(
                 trigger=WebhookDelivery.Trigger.REPLAY,
                 next_attempt_at=now + timedelta(seconds=index / REPLAY_PER_S),
             )
-            for index, (event_id, event_type) in enumerate(found)
+            for index, (event_id, event_type) in enumerate(found[:MAX_REPLAY])
         ]
         WebhookDelivery.objects.bulk_create(deliveries, batch_size=1_000)
         writes = Writes()
@@ -393,7 +408,7 @@ def deliveries_replay(
         )
         writes.flush()
         after_commit(wake_senders)
-    return len(deliveries)
+    return Replay(events=len(deliveries), has_more=len(found) > MAX_REPLAY)
 
 
 def wake_senders() -> None:

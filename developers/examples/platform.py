@@ -38,7 +38,7 @@ PLATFORM: Final[dict[str, Example]] = {
     "webhook_endpoints_replay": Example(
         "Since an outage",
         {"created_from": "2026-11-20T00:00:00Z", "only_missing": True},
-        {"events": 214},
+        {"events": 214, "has_more": False},
     ),
     "webhook_deliveries_list": Example("One page", None, page(DELIVERY)),
     "events_list": Example("One page", None, page(EVENT)),

@@ -13,6 +13,7 @@ from django.utils import timezone
 from core.db import Scope, tenant_atomic
 from core.ids import encode, new_id
 from core.models import AuditRecord, IdempotencyRecord
+from notifications import services
 from notifications.models import WebhookEndpoint
 from tests.core.support import emit, eventually
 from tests.factories import Tenants, make_tenants
@@ -231,7 +232,7 @@ def test_replays_what_an_endpoint_missed(api: Api, tenants: Tenants, receiver: R
     api("PATCH", path, {"status": "enabled"})
 
     status, replayed = api("POST", f"{path}/replay", {"created_from": since})
-    assert (status, replayed["events"]) == (202, 3)
+    assert (status, replayed) == (202, {"events": 3, "has_more": False})
     waiting = [row for row in deliveries(target) if row.trigger == "replay"]
     waiting.sort(key=lambda row: row.next_attempt_at or since_then)
     assert [row.event_id for row in waiting] == [event.id for event in missed]
@@ -248,6 +249,36 @@ def test_replays_what_an_endpoint_missed(api: Api, tenants: Tenants, receiver: R
     assert set(got[1:]) == {event.public_id for event in missed}
     assert api("POST", f"{path}/replay", {"created_from": since})[1]["events"] == 0
     assert api("POST", f"{path}/replay", {})[0] == 400
+    status, error = api("POST", f"{path}/replay", {"created_from": since, "created_to": since})
+    assert (status, error["param"]) == (400, "created_to")
+
+
+def test_a_long_replay_says_that_there_is_more(
+    api: Api, tenants: Tenants, receiver: Receiver, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(services, "MAX_REPLAY", 2)
+    target, _ = endpoint(tenants, receiver.url)
+    path, since = f"{BASE}/{target.public_id}", timezone.now().isoformat()
+    api("PATCH", path, {"status": "disabled"})
+    missed = [happen(tenants) for _ in range(3)]
+    api("PATCH", path, {"status": "enabled"})
+
+    answers = [api("POST", f"{path}/replay", {"created_from": since})[1] for _ in range(3)]
+
+    assert answers == [
+        {"events": 2, "has_more": True},
+        {"events": 1, "has_more": False},
+        {"events": 0, "has_more": False},
+    ]
+    assert [row.event_id for row in deliveries(target)] == [event.id for event in missed]
+
+
+def test_a_span_of_events_is_exact(api: Api, tenants: Tenants) -> None:
+    first, second = emit(tenants, "payment.created"), emit(tenants, "payment.created")
+    at = second.created_at.isoformat().replace("+00:00", "Z")
+    for query, found in ((f"created_from={at}", second), (f"created_to={at}", first)):
+        page = api("GET", f"/v1/events?{query}")[1]
+        assert [event["id"] for event in page["items"]] == [found.public_id]
 
 
 def test_the_delivery_log(api: Api, tenants: Tenants, receiver: Receiver) -> None:
