@@ -16,11 +16,10 @@ from django.contrib.admin.apps import SimpleAdminConfig
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import redirect
 from django.template.response import TemplateResponse
-from django.urls import NoReverseMatch, reverse
+from django.urls import reverse
 from unfold.sites import UnfoldAdminSite
 
-#: Sections of the sidebar: title, then (label, icon, url name). An app that is not built yet, or
-#: whose model has no admin, is left out by itself.
+#: Sections of the sidebar: title, then (label, icon, url name).
 NAVIGATION: Final[tuple[tuple[str, tuple[tuple[str, str, str], ...]], ...]] = (
     ("", (("Overview", "space_dashboard", "admin:index"),)),
     (
@@ -59,7 +58,9 @@ NAVIGATION: Final[tuple[tuple[str, tuple[tuple[str, str, str], ...]], ...]] = (
         (
             ("API keys", "key", "admin:tenants_apikey_changelist"),
             ("Service callers", "smart_toy", "admin:tenants_servicecaller_changelist"),
-            ("Webhook deliveries", "webhook", "admin:notifications_delivery_changelist"),
+            ("Webhook endpoints", "link", "admin:notifications_webhookendpoint_changelist"),
+            ("Webhook deliveries", "webhook", "admin:notifications_webhookdelivery_changelist"),
+            ("API requests", "receipt_long", "admin:core_requestlog_changelist"),
             ("Outbox", "outbox", "admin:core_outboxevent_changelist"),
             ("Inbox", "inbox", "admin:core_inboxmessage_changelist"),
             ("Audit log", "history", "admin:core_auditrecord_changelist"),
@@ -109,17 +110,22 @@ CONFIG: Final[dict[str, Any]] = {
 }
 
 
+def _may_open(request: HttpRequest, name: str) -> bool:
+    """Whether a list is open to the person; pages that are no list are everybody's."""
+    for model, page in admin.site._registry.items():
+        if name == f"admin:{model._meta.app_label}_{model._meta.model_name}_changelist":
+            return bool(page.has_view_permission(request))
+    return True
+
+
 def _navigation(request: HttpRequest) -> list[dict[str, Any]]:
-    """The sidebar, without what this installation or this person does not have."""
+    """The sidebar, without the lists that this person may not open."""
     groups = []
     for title, entries in NAVIGATION:
         items = []
         for label, icon, name in entries:
-            try:
-                link = reverse(name)
-            except NoReverseMatch:
-                continue
-            items.append({"title": label, "icon": icon, "link": link})
+            if _may_open(request, name):
+                items.append({"title": label, "icon": icon, "link": reverse(name)})
         if items:
             groups.append({"title": title, "separator": bool(title), "items": items})
     return groups

@@ -5,6 +5,7 @@ The database keeps the 16-byte UUID; the prefix and the text belong to the faces
 
 from __future__ import annotations
 
+import datetime as dt
 import uuid
 
 import uuid_utils
@@ -19,6 +20,16 @@ _LENGTH = 26
 def new_id() -> uuid.UUID:
     """A fresh UUIDv7: ids made later sort later, which keeps index inserts at the right edge."""
     return uuid.UUID(bytes=uuid_utils.uuid7().bytes)
+
+
+def first_id(moment: dt.datetime, *, slack_s: int = 0) -> uuid.UUID:
+    """The smallest id of a moment: what was made from then on has a larger one.
+
+    An index by id then answers for a span of time. A row's `created_at` is read a moment after its
+    id is made: `slack_s` goes back by so much (forward, where it is negative).
+    """
+    made_ms = int(moment.timestamp() * 1000) - slack_s * 1000
+    return uuid.UUID(int=min(max(made_ms, 0), (1 << 48) - 1) << 80)
 
 
 def encode(prefix: str, value: uuid.UUID) -> str:

@@ -79,7 +79,9 @@ class AuditRecord(models.Model):
 class OutboxEvent(models.Model):
     """An event that commits with the state it speaks of; the relay delivers it afterwards.
 
-    `payload` is the public JSON of the object at that moment (ids and amounts, never PII).
+    `object_id` is what it is about, `aggregate` whose events must arrive in order: a refund's are
+    those of its payment. `payload` is the object's public JSON at that moment. Of a customer it
+    holds name and e-mail address, until the customer is deleted (`core.unit.Writes.forget`).
     """
 
     PREFIX: ClassVar[str] = "evt"
@@ -90,7 +92,16 @@ class OutboxEvent(models.Model):
     reseller_id = models.UUIDField(null=True)
     livemode = models.BooleanField(default=False)
     type = models.CharField(max_length=64)
-    aggregate = models.CharField(max_length=64, help_text="Public id of the object it is about.")
+    aggregate = models.CharField(
+        max_length=64, help_text="Public id of the object whose events arrive in order."
+    )
+    object_id = models.CharField(
+        max_length=64,
+        blank=True,
+        default="",
+        db_default="",
+        help_text="Public id of the object it is about.",
+    )
     request_id = models.CharField(max_length=64, blank=True)
     payload = models.JSONField()
     attempts = models.PositiveSmallIntegerField(default=0)
@@ -108,6 +119,7 @@ class OutboxEvent(models.Model):
             ),
             models.Index(fields=["merchant_id", "livemode", "-id"], name="outbox_merchant_newest"),
             models.Index(fields=["aggregate", "id"], name="outbox_aggregate"),
+            models.Index(fields=["object_id", "id"], name="outbox_object"),
         ]
 
     @property

@@ -189,14 +189,22 @@ class Writes:
         *,
         aggregate: str,
         payload: Mapping[str, Any],
+        object_id: str = "",
         merchant_id: Any = None,
         reseller_id: Any = None,
         livemode: bool = False,
     ) -> OutboxEvent:
-        """Add an event that the relay will deliver once this transaction has committed."""
+        """Add an event that the relay will deliver once this transaction has committed.
+
+        Args:
+            aggregate: public id of the object whose events must arrive in order.
+            payload: the public JSON of the object that the event is about.
+            object_id: that object's public id, where it is not the aggregate itself.
+        """
         event = OutboxEvent(
             type=event_type,
             aggregate=aggregate,
+            object_id=object_id or aggregate,
             payload=dict(payload),
             merchant_id=merchant_id,
             reseller_id=reseller_id,
@@ -205,6 +213,18 @@ class Writes:
         )
         self.insert(event)
         return event
+
+    def forget(self, *, object_id: str, payload: Mapping[str, Any], merchant_id: Any) -> None:
+        """Let every event about an object say `payload` alone: its personal data was deleted.
+
+        Ids, types and times stay, so lists and replays still add up; a webhook that is tried again
+        later carries the new content.
+        """
+        self.sql(
+            "UPDATE core_outboxevent SET payload = %s"
+            " WHERE merchant_id = %s AND object_id = %s RETURNING 1",
+            [_json(dict(payload)), merchant_id, object_id],
+        )
 
     def flush(self) -> None:
         """Send everything as one statement and empty the unit.

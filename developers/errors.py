@@ -8,6 +8,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Final
 
+from ledger.status import TransferStatus
 from payments.providers.sandbox.cards import DECLINES
 
 
@@ -143,7 +144,6 @@ _PAYMENT: Final[dict[str, str | tuple[int, str]]] = {
     "intent_state_conflict": (409, "The attempt's state does not allow this."),
     "checkout_session_state_conflict": (409, "The session is paid, expired or was canceled."),
     "card_fields_unavailable": (409, "This session cannot take a card here."),
-    "ledger_refused": (409, "The books refuse this movement: it would overdraw an account."),
     "payment_disputed": "A dispute holds, or has taken, what would be refunded.",
     "already_decided": (409, "Somebody has decided this already."),
     "not_posted": "Only what was posted can be reversed.",
@@ -208,6 +208,9 @@ _SERVER: Final[dict[str, str | tuple[int, str]]] = {
     "service_unavailable": (503, "Away for a moment. Repeat with the same key."),
     "database_unavailable": (503, "Nothing was lost. Repeat with the same key."),
 }
+_BOOKS: Final[dict[str, str | tuple[int, str]]] = {
+    status.name.lower(): status.words for status in TransferStatus if not status.ok
+}
 _DECLINED: Final[dict[str, str | tuple[int, str]]] = {
     **{code: text for code, text in DECLINES.items() if code != "authentication_required"},
     "refund_failed": "The provider refused the refund; the amount is back in the balance.",
@@ -225,6 +228,13 @@ GROUPS: Final = (
         "`error.details.payment`. A live bank has more codes than these.",
         402,
         _DECLINED,
+    ),
+    _group(
+        "Books",
+        "The ledger did not book a movement, and nothing that belongs to it; `error.details` names "
+        "the transfer.",
+        409,
+        _BOOKS,
     ),
     _group("Webhooks and events", "Where events go.", 400, _WEBHOOKS),
     _group("Account", "Keys, people, merchants.", 400, _ACCOUNT),

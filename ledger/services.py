@@ -85,10 +85,9 @@ _POST_ALL: Final = "SELECT " + POST_SQL.replace("ledger_post(", "ledger_post_all
 class LedgerRefused(Conflict):
     """The ledger did not book a transfer; nothing of its linked set was booked.
 
-    `transfer_id` names the member that failed, `result_status` says why, `details` both in words.
+    `transfer_id` names the member that failed, `result_status` says why (and its name is the code),
+    `details` both in words.
     """
-
-    default_code = "ledger_refused"
 
     def __init__(self, transfer_id: UUID, status: TransferStatus) -> None:
         super().__init__(

@@ -22,8 +22,8 @@ from notifications import selectors, services
 from notifications import serializers as shapes
 from notifications.models import WebhookEndpoint
 from notifications.payloads import event_json
+from notifications.representations import attempt_json, delivery_json, endpoint_json
 from notifications.selectors import DeliveryFilter, EventFilter
-from notifications.serializers import attempt_json, delivery_json, endpoint_json
 
 
 class EventsView(ApiView):
@@ -36,7 +36,9 @@ class EventsView(ApiView):
         parameters=[
             *PAGE,
             OpenApiParameter("type", str, description="An event type, or `payment.*`."),
-            OpenApiParameter("object", str, description="The id of the object, e.g. `pay_…`."),
+            OpenApiParameter(
+                "object", str, description="Of this object (`pay_…`, `ref_…`, `cus_…`)."
+            ),
             OpenApiParameter("created_from", datetime, description="From this time on."),
             OpenApiParameter("created_to", datetime, description="Before this time."),
         ],
@@ -89,8 +91,10 @@ class EventResendView(ApiView):
     def post(self, request: Request, event_id: str) -> Response:
         """Send an event's webhook again, to one endpoint or to all that want it.
 
-        The `webhook-id` is the event's, as at first. 409 `no_endpoint` when no enabled endpoint
-        wants the event.
+        Each is a new delivery with `trigger` `resend` and a schedule of its own. The `webhook-id`
+        is the event's, as at first, so a receiver that has it already may ignore it. The endpoint
+        that `endpoint` names gets it whatever it subscribes to. 409 `no_endpoint` when no enabled
+        endpoint wants the event, `endpoint_disabled` when the one that is named is disabled.
         """
         body = known(self.body, "endpoint")
         endpoint_id = body.get("endpoint")
@@ -230,7 +234,13 @@ class EndpointReplayView(ApiView):
         responses={202: shapes.ReplayedSerializer},
     )
     def post(self, request: Request, endpoint_id: str) -> Response:
-        """Send the events of a span of time again, oldest first, at 20 a second."""
+        """Send again what the endpoint missed in a span of time, oldest first, at 20 a second.
+
+        Those of its events that it has not received are sent, as new deliveries with `trigger`
+        `replay`; what is on its way is not sent twice. Events are kept for 30 days. 10,000 are
+        sent at most: while `has_more` is true, repeat the call, with a fresh Idempotency-Key.
+        409 `endpoint_disabled` while the endpoint is disabled.
+        """
         body = known(self.body, "created_from", "created_to", "only_missing")
         created_from = moment_of(body, "created_from")
         if created_from is None:
@@ -247,7 +257,7 @@ class EndpointReplayView(ApiView):
                 created_to=created_to,
                 only_missing=only_missing,
             ),
-            render=lambda count: {"events": count},
+            render=lambda replay: {"events": replay.events, "has_more": replay.has_more},
             status=202,
         )
 
@@ -264,13 +274,21 @@ class DeliveriesView(ApiView):
             OpenApiParameter("endpoint", str, description="Of this endpoint (`we_…`)."),
             OpenApiParameter("event", str, description="Of this event (`evt_…`)."),
             OpenApiParameter(
-                "state", str, enum=["pending", "delivered", "failed", "canceled"], description="In."
+                "state",
+                str,
+                enum=["pending", "delivered", "failed", "canceled"],
+                description="In this state.",
             ),
         ],
         responses=shapes.DeliveryListSerializer,
     )
     def get(self, request: Request) -> Response:
-        """The delivery log, newest first."""
+        """The delivery log of the last 30 days, newest first.
+
+        A delivery is one event on its way to one endpoint. It is `pending` until a 2xx comes back
+        (`delivered`), ten attempts have failed (`failed`), or the endpoint is disabled meanwhile
+        (`canceled`). A resend or a replay is a delivery of its own.
+        """
         query = known(self.query, "limit", "cursor", "endpoint", "event", "state")
         wanted = DeliveryFilter(
             endpoint_id=query.get("endpoint"),

@@ -9,13 +9,14 @@ class NotificationsConfig(AppConfig):
 
     def ready(self) -> None:
         from core.metrics import register_gauge
-        from core.outbox import subscribe_batch
+        from core.outbox import subscribe, subscribe_batch
         from core.retention import Rule, register_rule
         from core.rotation import register_sealed_column
-        from notifications import delivery, realtime, services
+        from notifications import delivery, realtime, services, tasks
 
         subscribe_batch("*", realtime.push)
         subscribe_batch("*", services.fan_out)
+        subscribe("webhook_endpoint.disabled", tasks.on_endpoint_disabled)
         register_gauge(
             "merchantry_webhooks_due", "Deliveries whose time has come.", delivery.due_count
         )

@@ -23,6 +23,9 @@ _types: dict[str, str] = {
     "refund.created": "A refund was created and is on its way to the provider.",
     "refund.completed": "The provider has refunded the amount.",
     "refund.failed": "The refund failed; the amount is back in the balance.",
+    "webhook_endpoint.disabled": (
+        "An endpoint was disabled: it answered 410, or has failed for two days. Told to the others."
+    ),
 }
 
 

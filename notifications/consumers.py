@@ -1,8 +1,9 @@
 """Websockets of the portal: `/ws/payments/{id}` and `/ws/activity`.
 
-The same session as the pages, the same seat, the same second factor. The origin is checked before
-anything else. While a socket is open, session, seat and document are checked again every 20 s, so
-that a logout or a lost membership ends it.
+The same session as the pages with the same limits, the same seat, the same second factor. Foreign
+origins are turned away before a consumer is asked (config/asgi.py). While a socket is open,
+session, seat and document are checked again every 20 s, so that a logout, an idle quarter of an
+hour or a lost membership ends it.
 """
 
 from __future__ import annotations
@@ -10,7 +11,6 @@ from __future__ import annotations
 import asyncio
 from dataclasses import dataclass
 from typing import Any, Final
-from urllib.parse import urlsplit
 
 from channels.db import database_sync_to_async
 from channels.generic.websocket import AsyncJsonWebsocketConsumer
@@ -24,13 +24,13 @@ from django_otp.models import Device
 
 from core.context import Actor
 from notifications.realtime import activity_group, document_group, may_listen
+from tenants.middleware import session_expired
 from tenants.models import Level, User
 from tenants.portal_base import second_factor_due
 from tenants.seats import resolve_seat
 
 RECHECK_S: Final = 20.0
 CLOSE_NOT_LOGGED_IN: Final = 4401
-CLOSE_FORBIDDEN: Final = 4403
 CLOSE_NOT_FOUND: Final = 4404
 
 
@@ -50,9 +50,6 @@ class PortalConsumer(AsyncJsonWebsocketConsumer):
     _watch: asyncio.Task[None] | None = None
 
     async def connect(self) -> None:
-        if not origin_allowed(self.scope):
-            await self.close(code=CLOSE_FORBIDDEN)
-            return
         listener = await self._listener()
         if listener is None:
             await self._refuse(CLOSE_NOT_LOGGED_IN)
@@ -126,21 +123,6 @@ class ActivityConsumer(PortalConsumer):
         return None if tenant_id is None else activity_group(tenant_id, livemode=actor.livemode)
 
 
-def origin_allowed(scope: dict[str, Any]) -> bool:
-    """Whether the page that opens the socket is ours (browsers always say where they are).
-
-    Ours are those of BASE_URL and CSRF_TRUSTED_ORIGINS, also where sockets have their own port.
-    """
-    origin = dict(scope.get("headers") or []).get(b"origin", b"").decode("latin-1")
-    if not origin:
-        return False
-    given, base = urlsplit(origin), urlsplit(settings.BASE_URL)
-    trusted = {(base.scheme, base.netloc)} | {
-        (urlsplit(url).scheme, urlsplit(url).netloc) for url in settings.CSRF_TRUSTED_ORIGINS
-    }
-    return (given.scheme, given.netloc) in trusted
-
-
 def current_listener(scope: dict[str, Any], permission: str) -> Listener | None:
     """Read session, user and seat afresh; None when the socket must not be (or stay) open."""
     session_key = getattr(scope.get("session"), "session_key", None)
@@ -148,6 +130,8 @@ def current_listener(scope: dict[str, Any], permission: str) -> Listener | None:
         return None
     request = HttpRequest()
     request.session = _session(session_key)
+    if session_expired(request.session):
+        return None
     # Checks the password's hash too: a changed password ends other sessions.
     user = get_user(request)
     if not isinstance(user, User) or not user.is_active:

@@ -12,11 +12,10 @@ from collections import Counter
 from collections.abc import Mapping, Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
 from dataclasses import dataclass
-from typing import Final
+from typing import Any, Final
 from uuid import UUID, uuid4
 
 import structlog
-from django.core.mail import send_mail
 from django.utils import timezone
 
 from core import metrics
@@ -34,7 +33,7 @@ from core.unit import Writes
 from notifications import retries, services, signing
 from notifications.models import WebhookAttempt, WebhookDelivery, WebhookEndpoint
 from notifications.payloads import webhook_body
-from tenants.models import Membership, Role
+from notifications.representations import endpoint_json
 
 log = structlog.get_logger(__name__)
 
@@ -218,7 +217,6 @@ def record(item: Outgoing, answer: Answer) -> None:
     )
     delivery.last_status, delivery.last_error = answer.status, answer.error
     with tenant_atomic(Scope.worker()):
-        disabled_now = False
         if answer.delivered:
             delivery.state = WebhookDelivery.State.DELIVERED
             delivery.delivered_at, delivery.next_attempt_at = now, None
@@ -229,7 +227,7 @@ def record(item: Outgoing, answer: Answer) -> None:
             )
             if delivery.next_attempt_at is None:
                 delivery.state = WebhookDelivery.State.FAILED
-            disabled_now = _note_failure(writes, delivery, answer)
+            _note_failure(writes, delivery, answer)
         _write_delivery(writes, delivery)
         writes.flush()
     outcome = "delivered" if answer.delivered else "failed"
@@ -244,41 +242,6 @@ def record(item: Outgoing, answer: Answer) -> None:
             status=answer.status,
             duration_ms=answer.duration_ms,
             state=str(delivery.state),
-        )
-    if disabled_now:
-        tell_disabled(endpoint.id)
-
-
-def tell_disabled(endpoint_id: UUID) -> None:
-    """Mail the merchant's owners and admins that an endpoint was disabled. Never raises."""
-    with tenant_atomic(Scope.worker()):
-        endpoint = WebhookEndpoint.objects.get(id=endpoint_id)
-        recipients = list(
-            Membership.objects.filter(
-                merchant_id=endpoint.merchant_id,
-                role__in=[Role.OWNER, Role.ADMIN],
-                user__is_active=True,
-            ).values_list("user__email", flat=True)
-        )
-    if not recipients:
-        return
-    why = (
-        "it answered 410 Gone"
-        if endpoint.disabled_reason == WebhookEndpoint.DisabledReason.GONE
-        else f"{endpoint.failures_in_row} attempts in a row have failed"
-    )
-    mode = "live" if endpoint.livemode else "test"
-    text = (
-        f"We no longer send events to {endpoint.url} ({mode} mode), because {why}.\n\n"
-        "When the address works again, enable the endpoint under Developers → Webhooks and replay "
-        "what it has missed; events are kept for 30 days.\n"
-    )
-    try:
-        for address in recipients:
-            send_mail("A webhook endpoint was disabled", text, None, [address])
-    except OSError as error:
-        log.warning(
-            "webhook.mail_failed", endpoint_id=endpoint.public_id, error_type=type(error).__name__
         )
 
 
@@ -360,15 +323,15 @@ def _note_success(writes: Writes, endpoint: WebhookEndpoint) -> None:
     )
 
 
-def _note_failure(writes: Writes, delivery: WebhookDelivery, answer: Answer) -> bool:
-    """Count the failure; return whether the endpoint was disabled by it."""
+def _note_failure(writes: Writes, delivery: WebhookDelivery, answer: Answer) -> None:
+    """Count the failure, and disable the endpoint when it is one too many."""
     endpoint = (
         WebhookEndpoint.objects.select_for_update()
         .filter(id=delivery.endpoint_id, status=WebhookEndpoint.Status.ENABLED)
         .first()
     )
     if endpoint is None:
-        return False
+        return
     now = timezone.now()
     endpoint.failures_in_row += 1
     endpoint.failing_since = endpoint.failing_since or now
@@ -382,23 +345,41 @@ def _note_failure(writes: Writes, delivery: WebhookDelivery, answer: Answer) -> 
     ):
         reason = WebhookEndpoint.DisabledReason.FAILURES
     if reason:
-        endpoint.status = WebhookEndpoint.Status.DISABLED
-        endpoint.disabled_reason, endpoint.disabled_at = reason, now
         delivery.state, delivery.next_attempt_at = WebhookDelivery.State.FAILED, None
-        _cancel_others(writes, delivery)
-        writes.audit(
-            actor=SYSTEM,
-            action="webhook_endpoint.disable",
-            target=endpoint.public_id,
-            after={"reason": str(reason), "failures_in_row": endpoint.failures_in_row},
-            merchant_id=endpoint.merchant_id,
-            reseller_id=endpoint.reseller_id,
-            livemode=endpoint.livemode,
-        )
+        _disable(writes, endpoint, reason, delivery)
     writes.update(
-        endpoint, "failures_in_row", "failing_since", "status", "disabled_reason", "disabled_at"
+        endpoint,
+        *("failures_in_row", "failing_since", "status", "disabled_reason", "disabled_at"),
+        "tell_disabled_at",
     )
-    return bool(reason)
+
+
+def _disable(
+    writes: Writes, endpoint: WebhookEndpoint, reason: str, delivery: WebhookDelivery
+) -> None:
+    """Set the endpoint disabled; the mail about it is due, for another worker to send."""
+    endpoint.status = WebhookEndpoint.Status.DISABLED
+    endpoint.disabled_reason = reason
+    endpoint.disabled_at = endpoint.tell_disabled_at = timezone.now()
+    _cancel_others(writes, delivery)
+    place: dict[str, Any] = {
+        "merchant_id": endpoint.merchant_id,
+        "reseller_id": endpoint.reseller_id,
+        "livemode": endpoint.livemode,
+    }
+    writes.audit(
+        actor=SYSTEM,
+        action="webhook_endpoint.disable",
+        target=endpoint.public_id,
+        after={"reason": str(reason), "failures_in_row": endpoint.failures_in_row},
+        **place,
+    )
+    writes.emit(
+        "webhook_endpoint.disabled",
+        aggregate=endpoint.public_id,
+        payload=endpoint_json(endpoint),
+        **place,
+    )
 
 
 def _cancel_others(writes: Writes, delivery: WebhookDelivery) -> None:

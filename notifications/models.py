@@ -39,6 +39,9 @@ class WebhookEndpoint(TenantOwned):
         max_length=10, choices=DisabledReason.choices, blank=True, default=""
     )
     disabled_at = models.DateTimeField(null=True)
+    tell_disabled_at = models.DateTimeField(
+        null=True, help_text="When the owners shall be told; empty once they were."
+    )
     deleted_at = models.DateTimeField(null=True)
     secret_sealed = models.TextField()
     previous_secret_sealed = models.TextField(blank=True, default="")
@@ -57,6 +60,11 @@ class WebhookEndpoint(TenantOwned):
                 fields=["merchant_id", "livemode"],
                 name="endpoint_live",
                 condition=models.Q(deleted_at__isnull=True),
+            ),
+            models.Index(
+                fields=["tell_disabled_at"],
+                name="endpoint_to_tell",
+                condition=models.Q(tell_disabled_at__isnull=False),
             ),
         ]
 
@@ -122,6 +130,17 @@ class WebhookDelivery(TenantOwned):
                 fields=["merchant_id", "livemode", "-id"], name="delivery_merchant_newest"
             ),
             models.Index(fields=["event_id"], name="delivery_event"),
+            # The few that did not arrive, among the many that did.
+            models.Index(
+                fields=["merchant_id", "livemode", "state", "-id"],
+                name="delivery_merchant_state",
+                condition=~models.Q(state="delivered"),
+            ),
+            models.Index(
+                fields=["endpoint_id", "state", "-id"],
+                name="delivery_endpoint_state",
+                condition=~models.Q(state="delivered"),
+            ),
         ]
 
 

@@ -34,5 +34,5 @@ def webhook_body(event: OutboxEvent) -> bytes:
     content = {**event_json(event), "timestamp": iso(event.created_at)}
     body = orjson.dumps(content)
     if len(body) > MAX_WEBHOOK_BYTES:
-        body = orjson.dumps({**content, "data": {"id": event.aggregate}, "truncated": True})
+        body = orjson.dumps({**content, "data": {"id": event.object_id}, "truncated": True})
     return body

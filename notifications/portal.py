@@ -289,7 +289,7 @@ def endpoint_replay(request: PortalRequest, endpoint_id: str) -> HttpResponse:
         messages.error(request, "Choose the day from which events shall be sent again.")
         return redirect("portal:webhook", endpoint_id=endpoint_id)
     try:
-        count = services.deliveries_replay(
+        replay = services.deliveries_replay(
             actor=request.actor,
             endpoint_id=endpoint_id,
             created_from=datetime.combine(day, time.min, tzinfo=UTC),
@@ -297,7 +297,8 @@ def endpoint_replay(request: PortalRequest, endpoint_id: str) -> HttpResponse:
     except errors.Conflict as error:
         messages.error(request, error.message)
     else:
-        noun = "event is" if count == 1 else "events are"
-        messages.success(request, f"{count:,} {noun} on the way again.")
+        noun = "event is" if replay.events == 1 else "events are"
+        more = " There are more: send what was missed once again." if replay.has_more else ""
+        messages.success(request, f"{replay.events:,} {noun} on the way again.{more}")
     query = urlencode({"state": "pending"})
     return redirect(f"{reverse('portal:webhook', args=[endpoint_id])}?{query}")

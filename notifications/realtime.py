@@ -62,7 +62,7 @@ def message_of(event: OutboxEvent) -> dict[str, Any]:
     return {
         "id": event.public_id,
         "type": event.type,
-        "object": event.aggregate,
+        "object": event.object_id,
         "status": status if isinstance(status, str) else None,
         "created_at": iso(event.created_at),
     }

@@ -1,5 +1,10 @@
+"""The websockets' addresses, and the pages that may open them."""
+
 from __future__ import annotations
 
+from typing import Any
+
+from channels.security.websocket import OriginValidator
 from django.urls import path
 
 from notifications.consumers import ActivityConsumer, PaymentConsumer
@@ -8,3 +13,14 @@ websocket_urlpatterns = [
     path("ws/payments/<str:document_id>", PaymentConsumer.as_asgi()),
     path("ws/activity", ActivityConsumer.as_asgi()),
 ]
+
+
+class OwnPages(OriginValidator):
+    """Refuses the handshake of a page that is none of ours (a browser always says where it is)."""
+
+    def valid_origin(self, parsed_origin: Any) -> bool:
+        """Whether the origin is one of those given; one whose port is no number is not."""
+        try:
+            return bool(super().valid_origin(parsed_origin))
+        except ValueError:
+            return False

@@ -11,7 +11,7 @@ from django.db.models import QuerySet
 
 from core.context import Actor
 from core.errors import InvalidRequest, NotFound
-from core.ids import decode
+from core.ids import decode, first_id
 from core.models import OutboxEvent
 from core.pagination import Page, PageRequest, paginate
 from notifications.catalogue import event_types
@@ -62,11 +62,15 @@ def events_page(*, actor: Actor, wanted: EventFilter, page: PageRequest) -> Page
     else:
         rows = rows.filter(type__in=list(event_types()))
     if wanted.object_id:
-        rows = rows.filter(aggregate=wanted.object_id)
+        rows = rows.filter(object_id=wanted.object_id)
     if wanted.created_from:
-        rows = rows.filter(created_at__gte=wanted.created_from)
+        rows = rows.filter(
+            created_at__gte=wanted.created_from, id__gte=first_id(wanted.created_from, slack_s=60)
+        )
     if wanted.created_to:
-        rows = rows.filter(created_at__lt=wanted.created_to)
+        rows = rows.filter(
+            created_at__lt=wanted.created_to, id__lt=first_id(wanted.created_to, slack_s=-60)
+        )
     return paginate(rows, page)
 
 

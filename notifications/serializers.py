@@ -7,10 +7,6 @@ from typing import Any
 from rest_framework import serializers
 
 from core.api.fields import StrictSerializer
-from core.ids import encode
-from core.models import OutboxEvent
-from core.times import iso
-from notifications.models import WebhookAttempt, WebhookDelivery, WebhookEndpoint
 
 
 class EventSerializer(serializers.Serializer[Any]):
@@ -114,21 +110,30 @@ class DeliverySerializer(serializers.Serializer[Any]):
 
     id = serializers.CharField(help_text="`whd_…`")
     object = serializers.CharField(default="webhook_delivery")
-    event = serializers.CharField()
+    event = serializers.CharField(help_text="`evt_…`")
     event_type = serializers.CharField()
-    endpoint = serializers.CharField()
-    trigger = serializers.ChoiceField(choices=["event", "resend", "replay"])
-    state = serializers.ChoiceField(choices=["pending", "delivered", "failed", "canceled"])
-    attempts = serializers.IntegerField()
+    endpoint = serializers.CharField(help_text="`we_…`")
+    trigger = serializers.ChoiceField(
+        choices=["event", "resend", "replay"], help_text="Why it was made."
+    )
+    state = serializers.ChoiceField(
+        choices=["pending", "delivered", "failed", "canceled"],
+        help_text="`failed`: ten attempts were in vain. `canceled`: the endpoint was disabled.",
+    )
+    attempts = serializers.IntegerField(help_text="How many were made, ten at most.")
     created_at = serializers.DateTimeField()
-    next_attempt_at = serializers.DateTimeField(allow_null=True)
+    next_attempt_at = serializers.DateTimeField(allow_null=True, help_text="While it is pending.")
     delivered_at = serializers.DateTimeField(allow_null=True)
-    last_status = serializers.IntegerField(allow_null=True)
-    last_error = serializers.CharField(allow_blank=True)
+    last_status = serializers.IntegerField(
+        allow_null=True, help_text="HTTP status of the last attempt; null: no answer."
+    )
+    last_error = serializers.CharField(
+        allow_blank=True, help_text="What was wrong at the last attempt, in words."
+    )
 
 
 class DeliveryDetailSerializer(DeliverySerializer):
-    attempt_log = AttemptSerializer(many=True)
+    attempt_log = AttemptSerializer(many=True, help_text="First to last.")
 
 
 class DeliveryListSerializer(serializers.Serializer[Any]):
@@ -139,7 +144,7 @@ class DeliveryListSerializer(serializers.Serializer[Any]):
 
 class ResendRequestSerializer(StrictSerializer):
     endpoint = serializers.CharField(
-        required=False, help_text="Only to this endpoint; else to all that want the event."
+        required=False, help_text="Only to this one (`we_…`); else to all that want the event."
     )
 
 
@@ -155,55 +160,10 @@ class ReplayRequestSerializer(StrictSerializer):
 
 class ReplayedSerializer(serializers.Serializer[Any]):
     events = serializers.IntegerField(help_text="How many are on their way, 10,000 at most.")
+    has_more = serializers.BooleanField(help_text="Whether the span holds more of them.")
 
 
 class RollRequestSerializer(StrictSerializer):
     overlap_hours = serializers.IntegerField(
         default=24, min_value=0, max_value=168, help_text="How long the old secret signs too."
     )
-
-
-def endpoint_json(endpoint: WebhookEndpoint) -> dict[str, Any]:
-    return {
-        "id": endpoint.public_id,
-        "object": "webhook_endpoint",
-        "url": endpoint.url,
-        "events": list(endpoint.events),
-        "description": endpoint.description,
-        "status": str(endpoint.status),
-        "disabled_reason": str(endpoint.disabled_reason) or None,
-        "livemode": endpoint.livemode,
-        "created_at": iso(endpoint.created_at),
-        "last_success_at": iso(endpoint.last_success_at),
-        "failures_in_row": endpoint.failures_in_row,
-        "previous_secret_until": iso(endpoint.previous_secret_until),
-    }
-
-
-def delivery_json(delivery: WebhookDelivery) -> dict[str, Any]:
-    return {
-        "id": delivery.public_id,
-        "object": "webhook_delivery",
-        "event": encode(OutboxEvent.PREFIX, delivery.event_id),
-        "event_type": delivery.event_type,
-        "endpoint": encode(WebhookEndpoint.PREFIX, delivery.endpoint_id),
-        "trigger": str(delivery.trigger),
-        "state": str(delivery.state),
-        "attempts": delivery.attempts,
-        "created_at": iso(delivery.created_at),
-        "next_attempt_at": iso(delivery.next_attempt_at),
-        "delivered_at": iso(delivery.delivered_at),
-        "last_status": delivery.last_status,
-        "last_error": delivery.last_error,
-    }
-
-
-def attempt_json(attempt: WebhookAttempt) -> dict[str, Any]:
-    return {
-        "number": attempt.number,
-        "created_at": iso(attempt.created_at),
-        "duration_ms": attempt.duration_ms,
-        "status": attempt.status,
-        "error": attempt.error,
-        "response_excerpt": attempt.response_excerpt,
-    }

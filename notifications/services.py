@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any, Final
+from uuid import UUID
 
 import kombu.exceptions
 import redis
@@ -17,7 +18,7 @@ from core import crypto
 from core.context import Actor
 from core.db import Scope, after_commit, assert_outside_transaction, fetch_all, tenant_atomic
 from core.errors import Conflict, InvalidRequest, NotFound
-from core.ids import new_id
+from core.ids import first_id, new_id
 from core.models import OutboxEvent
 from core.net import check_public_url
 from core.pan import refuse_card_numbers
@@ -42,6 +43,14 @@ class EndpointSpec:
     events: list[str] | None = None
     description: str | None = None
     status: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Replay:
+    """How many events are on their way again, and whether the span holds more of them."""
+
+    events: int
+    has_more: bool
 
 
 def endpoint_spec(
@@ -133,7 +142,7 @@ def endpoint_update(*, actor: Actor, endpoint_id: str, spec: EndpointSpec) -> We
             if spec.status == WebhookEndpoint.Status.ENABLED:
                 endpoint.status = WebhookEndpoint.Status.ENABLED
                 endpoint.disabled_reason = WebhookEndpoint.DisabledReason.NONE
-                endpoint.disabled_at = None
+                endpoint.disabled_at = endpoint.tell_disabled_at = None
                 endpoint.failures_in_row, endpoint.failing_since = 0, None
             else:
                 disable(writes, endpoint, WebhookEndpoint.DisabledReason.BY_USER)
@@ -141,7 +150,7 @@ def endpoint_update(*, actor: Actor, endpoint_id: str, spec: EndpointSpec) -> We
             writes.update(
                 endpoint,
                 *("url", "events", "description", "status", "disabled_reason", "disabled_at"),
-                *("failures_in_row", "failing_since"),
+                *("tell_disabled_at", "failures_in_row", "failing_since"),
             )
             action = "webhook_endpoint.update"
             _audit(writes, actor, action, endpoint, before=before, after=_facts(endpoint))
@@ -157,7 +166,10 @@ def endpoint_delete(*, actor: Actor, endpoint_id: str) -> None:
         writes = Writes()
         disable(writes, endpoint, WebhookEndpoint.DisabledReason.BY_USER)
         endpoint.deleted_at = timezone.now()
-        writes.update(endpoint, "status", "disabled_reason", "disabled_at", "deleted_at")
+        writes.update(
+            endpoint,
+            *("status", "disabled_reason", "disabled_at", "tell_disabled_at", "deleted_at"),
+        )
         _audit(writes, actor, "webhook_endpoint.delete", endpoint, before=before)
         writes.flush()
 
@@ -200,7 +212,7 @@ def disable(writes: Writes, endpoint: WebhookEndpoint, reason: str) -> None:
     """Set an endpoint disabled in memory, and cancel in `writes` what is still on its way."""
     endpoint.status = WebhookEndpoint.Status.DISABLED
     endpoint.disabled_reason = reason
-    endpoint.disabled_at = timezone.now()
+    endpoint.disabled_at, endpoint.tell_disabled_at = timezone.now(), None
     writes.sql(
         "UPDATE notifications_webhookdelivery SET state = 'canceled', next_attempt_at = NULL,"
         " last_error = 'the endpoint was disabled'"
@@ -258,14 +270,14 @@ def event_resend(
 ) -> list[WebhookDelivery]:
     """Send an event again, to one endpoint or to every enabled one that wants its type.
 
-    The `webhook-id` stays the event's, so a receiver that deduplicates is safe. Raises NotFound,
-    and Conflict when no enabled endpoint wants it.
+    The `webhook-id` stays the event's, so a receiver that deduplicates is safe. An endpoint that is
+    named gets it whatever it subscribes to. Raises NotFound, and Conflict when the named endpoint
+    is disabled or no enabled one wants the event.
     """
     with tenant_atomic(actor.scope):
         event = selectors.event_get(actor=actor, event_id=event_id)
         if endpoint_id is not None:
-            chosen = selectors.endpoint_get(actor=actor, endpoint_id=endpoint_id)
-            endpoints = [chosen] if chosen.status == WebhookEndpoint.Status.ENABLED else []
+            endpoints = [selectors.endpoint_get(actor=actor, endpoint_id=endpoint_id)]
         else:
             found = fetch_all(
                 _MATCHING, [[event.id], [event.merchant_id], [event.livemode], [event.type]]
@@ -277,26 +289,54 @@ def event_resend(
                 f"{event.type}.",
                 code="no_endpoint",
             )
-        deliveries = [
-            _delivery(event, endpoint, WebhookDelivery.Trigger.RESEND) for endpoint in endpoints
-        ]
-        writes = Writes()
-        writes.insert(*deliveries)
-        writes.audit(
-            actor=actor,
-            action="event.resend",
-            target=event.public_id,
-            after={"endpoints": [endpoint.public_id for endpoint in endpoints]},
-        )
-        writes.flush()
-        after_commit(wake_senders)
+        return _resend(actor, event, endpoints)
+
+
+def delivery_resend(*, actor: Actor, delivery_id: UUID) -> WebhookDelivery:
+    """Send a delivery's event to its endpoint again; for staff, who sit in no merchant.
+
+    Runs in the actor's scope. Raises NotFound when delivery or event are there no more, and
+    Conflict when the endpoint is disabled.
+    """
+    with tenant_atomic(actor.scope):
+        delivery = WebhookDelivery.objects.filter(id=delivery_id).first()
+        event = OutboxEvent.objects.filter(id=delivery.event_id).first() if delivery else None
+        if delivery is None or event is None:
+            raise NotFound("The event is older than 30 days and was deleted.")
+        endpoint = WebhookEndpoint.objects.get(id=delivery.endpoint_id)
+        [made] = _resend(actor, event, [endpoint])
+    return made
+
+
+def _resend(
+    actor: Actor, event: OutboxEvent, endpoints: Sequence[WebhookEndpoint]
+) -> list[WebhookDelivery]:
+    for endpoint in endpoints:
+        if endpoint.status != WebhookEndpoint.Status.ENABLED or endpoint.deleted_at is not None:
+            raise Conflict("The endpoint is disabled. Enable it first.", code="endpoint_disabled")
+    deliveries = [
+        _delivery(event, endpoint, WebhookDelivery.Trigger.RESEND) for endpoint in endpoints
+    ]
+    writes = Writes()
+    writes.insert(*deliveries)
+    writes.audit(
+        actor=actor,
+        action="event.resend",
+        target=event.public_id,
+        after={"endpoints": [endpoint.public_id for endpoint in endpoints]},
+        merchant_id=event.merchant_id,
+        reseller_id=event.reseller_id,
+        livemode=event.livemode,
+    )
+    writes.flush()
+    after_commit(wake_senders)
     return deliveries
 
 
 _REPLAYABLE: Final = """
 SELECT o.id, o.type FROM core_outboxevent AS o
  WHERE o.merchant_id = %s AND o.livemode = %s AND o.created_at >= %s AND o.created_at < %s
-   AND o.type = ANY(%s)
+   AND o.id >= %s AND o.id < %s AND o.type = ANY(%s)
    AND NOT EXISTS (
      SELECT 1 FROM notifications_webhookdelivery AS d
       WHERE d.event_id = o.id AND d.endpoint_id = %s AND d.merchant_id = o.merchant_id
@@ -312,12 +352,17 @@ def deliveries_replay(
     created_from: datetime,
     created_to: datetime | None = None,
     only_missing: bool = True,
-) -> int:
-    """Send again what an endpoint missed in a span of time; return how many events.
+) -> Replay:
+    """Send again what an endpoint missed in a span of time.
 
-    `only_missing` leaves out what was delivered. At most 10,000 a call, oldest first and paced at
-    20 a second, so that an endpoint that has just come back is not knocked over.
+    `only_missing` leaves out what was delivered; what is on its way is left out in any case. At
+    most 10,000 a call, oldest first and paced at 20 a second, so that an endpoint that has just
+    come back is not knocked over. Raises NotFound; InvalidRequest for a span that ends before it
+    begins; and Conflict for a disabled endpoint.
     """
+    until = created_to or timezone.now()
+    if created_to is not None and created_to <= created_from:
+        raise InvalidRequest("created_to must lie after created_from.", param="created_to")
     with tenant_atomic(actor.scope):
         endpoint = selectors.endpoint_get(actor=actor, endpoint_id=endpoint_id, lock=True)
         if endpoint.status != WebhookEndpoint.Status.ENABLED:
@@ -330,11 +375,13 @@ def deliveries_replay(
                 endpoint.merchant_id,
                 endpoint.livemode,
                 created_from,
-                created_to or now,
+                until,
+                first_id(created_from, slack_s=60),
+                first_id(until, slack_s=-60),
                 types,
                 endpoint.id,
                 only_missing,
-                MAX_REPLAY,
+                MAX_REPLAY + 1,
             ],
         )
         deliveries = [
@@ -348,7 +395,7 @@ def deliveries_replay(
                 trigger=WebhookDelivery.Trigger.REPLAY,
                 next_attempt_at=now + timedelta(seconds=index / REPLAY_PER_S),
             )
-            for index, (event_id, event_type) in enumerate(found)
+            for index, (event_id, event_type) in enumerate(found[:MAX_REPLAY])
         ]
         WebhookDelivery.objects.bulk_create(deliveries, batch_size=1_000)
         writes = Writes()
@@ -361,7 +408,7 @@ def deliveries_replay(
         )
         writes.flush()
         after_commit(wake_senders)
-    return len(deliveries)
+    return Replay(events=len(deliveries), has_more=len(found) > MAX_REPLAY)
 
 
 def wake_senders() -> None:

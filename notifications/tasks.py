@@ -4,9 +4,21 @@ from __future__ import annotations
 
 from celery import shared_task
 
-from notifications import delivery
+from core.models import OutboxEvent
+from notifications import delivery, mail
 
 
 @shared_task(name="notifications.send_due_webhooks", soft_time_limit=120, time_limit=150)
 def send_due_webhooks() -> None:
     delivery.send_due()
+
+
+@shared_task(name="notifications.tell_of_disabled")
+def tell_of_disabled() -> None:
+    """Mail what is due; also a sweep, for a lost call must not cost the news."""
+    mail.tell_of_disabled()
+
+
+def on_endpoint_disabled(event: OutboxEvent) -> None:
+    """The relay tells that an endpoint was disabled: its owners shall know at once."""
+    tell_of_disabled.delay()

@@ -191,6 +191,13 @@ TABLE: Final[dict[str, Row]] = {
     "styleguide": PUBLIC,
 }
 
+#: Lists of the admin that need more than to be of the platform's staff.
+ADMIN: Final[dict[str, str]] = {
+    "core_requestlog": "requests.read",
+    "notifications_webhookdelivery": "webhooks.read",
+    "notifications_webhookendpoint": "webhooks.read",
+}
+
 #: Who holds what: "merchant roles | reseller roles | platform roles" by initials
 #: (owner, admin, developer, viewer | the same | compliance, finance, support), and "2" where a
 #: second factor is a condition.

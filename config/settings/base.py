@@ -163,6 +163,7 @@ CELERY_BEAT_SCHEDULE = {
     for name, every_s in {
         "providers.deliver_sandbox_events": 2,
         "notifications.send_due_webhooks": 5,
+        "notifications.tell_of_disabled": 60,
         "intents.check_due": 10,
         "core.sweep_inbox": 15,
         "acceptance.release_due": 60,

@@ -1,11 +1,11 @@
-"""The one place where payments and refunds are locked: short, payments before refunds."""
+"""The one place where rows are locked: short, payments before refunds."""
 
 from __future__ import annotations
 
 import uuid
 
 from core.errors import NotFound
-from payments.acceptance.models import Payment, Refund
+from payments.acceptance.models import Customer, Payment, Refund
 
 
 def lock_payment(payment_id: uuid.UUID) -> Payment:
@@ -25,3 +25,16 @@ def lock_refund(refund_id: uuid.UUID) -> tuple[Payment, Refund]:
     payment_id = Refund.objects.values_list("payment_id", flat=True).get(pk=refund_id)
     payment = lock_payment(payment_id)
     return payment, Refund.objects.select_for_update(no_key=True).get(pk=refund_id)
+
+
+def lock_customer(customer_id: uuid.UUID, *, livemode: bool) -> Customer:
+    """The customer, locked until the open transaction ends.
+
+    Raises:
+        NotFound: none in this scope and mode.
+    """
+    rows = Customer.objects.select_for_update(no_key=True)
+    found = rows.filter(pk=customer_id, livemode=livemode, deleted_at__isnull=True).first()
+    if found is None:
+        raise NotFound("There is no such customer.", param="customer")
+    return found

@@ -6,7 +6,7 @@ import io
 import itertools
 import secrets
 from collections.abc import Callable, Iterable
-from typing import Any
+from typing import Any, Final
 
 from core.hmac_auth import sign_headers
 from tenants.models import Level
@@ -16,6 +16,28 @@ from tests.factories import make_tenants
 
 WsgiApp = Callable[[dict[str, Any], Callable[..., Any]], Iterable[bytes]]
 
+#: Operations after which their object is not what it was.
+_ENDS: Final = frozenset(
+    {
+        "api_keys_revoke",
+        "api_keys_rotate",
+        "checkout_sessions_expire",
+        "customers_delete",
+        "invitations_revoke",
+        "payment_methods_detach",
+        "webhook_endpoints_delete",
+    }
+)
+#: Parameters of bodies and queries that name an object.
+_NAMED: Final = {
+    "customer": "customer_id",
+    "endpoint": "endpoint_id",
+    "event": "event_id",
+    "merchant": "merchant_id",
+    "object": "payment_id",
+    "payment": "payment_id",
+}
+
 
 class World:
     """One merchant with something of everything, and a caller for each tag of the API."""
@@ -24,27 +46,76 @@ class World:
         self.tenants = make_tenants(service_caller=True)
         self.api = Api(self.tenants)
         self._turn = itertools.count()
+        self._fresh = self._makers()
         self.ids = self._objects()
 
     def _objects(self) -> dict[str, str]:
-        api = self.api
-        payment = api.pay(amount=900_000, capture_method="manual").json()["data"]
-        paid = api.pay(amount=50_000).json()["data"]
-        customer = api.post("/v1/customers", {"email": "ada@example.com"}).json()["data"]
-        method = api.post(
-            "/v1/payment_methods", {"customer": customer["id"], "token": api.token()}
-        ).json()["data"]
-        refund = api.post("/v1/refunds", {"payment": paid["id"], "amount": 100}).json()["data"]
-        key = api.post("/v1/api_keys", {"name": "Spare"}, secret=self.person("owner")).json()
+        paid = self._made(self.api.pay(amount=50_000))
+        expanded = self._read(f"/v1/payments/{paid}?expand=attempts")
+        event = self._read("/v1/events?limit=1")["items"][0]["id"]
         return {
-            "payment_id": payment["id"],
-            "refund_id": refund["id"],
-            "customer_id": customer["id"],
-            "payment_method_id": method["id"],
-            "key_id": key["data"]["id"],
+            **{name: make() for name, make in self._fresh.items()},
+            "payment_id": self._made(self.api.pay(amount=900_000, capture_method="manual")),
+            "refund_id": self._made(self.api.post("/v1/refunds", {"payment": paid, "amount": 100})),
             "member_id": self.tenants.memberships["merchant.viewer"].public_id,
             "merchant_id": self.tenants.merchant.public_id,
+            "intent_id": expanded["attempts"][0]["id"],
+            "account_id": self._read("/v1/ledger/accounts")["items"][0]["id"],
+            "transfer_id": self._read("/v1/ledger/transfers")["items"][0]["id"],
+            "event_id": event,
+            "delivery_id": self._delivery(event),
         }
+
+    def _makers(self) -> dict[str, Callable[[], str]]:
+        """What an operation may end: made anew for each such call, or it would find it ended."""
+        return {
+            "customer_id": self._customer,
+            "payment_method_id": lambda: self._made(
+                self.api.post(
+                    "/v1/payment_methods",
+                    {"customer": self._customer(), "token": self.api.token()},
+                )
+            ),
+            "endpoint_id": self._endpoint,
+            "session_id": lambda: self._made(
+                self.api.post("/v1/checkout/sessions", {"amount": 4890, "currency": "EUR"})
+            ),
+            "key_id": lambda: self._made(
+                self.api.post("/v1/api_keys", {"name": "Spare"}, secret=self.person("owner"))
+            ),
+            "invitation_id": lambda: self._made(
+                self.api.post(
+                    "/v1/team/invitations",
+                    {"email": f"{secrets.token_hex(6)}@example.com", "role": "viewer"},
+                    secret=self.person("owner"),
+                )
+            ),
+        }
+
+    def _customer(self) -> str:
+        return self._made(self.api.post("/v1/customers", {"email": "ada@example.com"}))
+
+    def _endpoint(self) -> str:
+        wish = {"url": "https://93.184.216.34/", "events": ["*"]}
+        answer = self.api.post("/v1/webhook_endpoints", wish)
+        if answer.status_code == 409:  # the fuzzer has made as many as there may be
+            for row in self._read("/v1/webhook_endpoints")["items"]:
+                if row["id"] != self.ids["endpoint_id"]:
+                    self.api.call("DELETE", f"/v1/webhook_endpoints/{row['id']}")
+            answer = self.api.post("/v1/webhook_endpoints", wish)
+        return self._made(answer)
+
+    def _delivery(self, event: str) -> str:
+        sent = self.api.post(f"/v1/events/{event}/resend", {})
+        assert sent.status_code == 202, sent.content
+        return str(sent.json()["data"]["deliveries"][0]["id"])
+
+    def _made(self, answer: Any) -> str:
+        assert answer.status_code == 201, answer.content
+        return str(answer.json()["data"]["id"])
+
+    def _read(self, path: str) -> Any:
+        return self.api.get(path).json()["data"]
 
     def person(self, role: str, level: str = "merchant") -> str:
         """A fresh access token of somebody of the account."""
@@ -79,9 +150,16 @@ class World:
         """Point every other case at an object that exists, with a key that is fresh."""
         if next(self._turn) % 2:
             return
+        ends = case.operation.definition.raw["operationId"] in _ENDS
         for name in case.path_parameters or {}:
-            if name in self.ids:
+            if ends and name in self._fresh:
+                case.path_parameters[name] = self._fresh[name]()
+            elif name in self.ids:
                 case.path_parameters[name] = self.ids[name]
+        for given in (case.body, case.query):
+            for name in given if isinstance(given, dict) else ():
+                if name in _NAMED:
+                    given[name] = self.ids[_NAMED[name]]
         if "Idempotency-Key" in (case.headers or {}):
             case.headers["Idempotency-Key"] = secrets.token_hex(16)
 

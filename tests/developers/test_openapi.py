@@ -10,9 +10,12 @@ from typing import Any
 import jsonschema
 import pytest
 
+from core.ids import new_id
 from developers.document import document
 from developers.errors import GROUPS, known_codes
 from developers.examples import EXAMPLES
+from ledger.services import LedgerRefused
+from ledger.status import TransferStatus
 
 ROOT = Path(__file__).resolve().parent.parent.parent
 ROOMS = ("core", "tenants", "ledger", "notifications", "payments", "portal", "developers")
@@ -44,6 +47,21 @@ def test_an_example_fits_its_schema(schema: dict[str, Any], value: Any) -> None:
         whole, format_checker=jsonschema.Draft202012Validator.FORMAT_CHECKER
     )
     assert [error.message for error in validator.iter_errors(value)] == []
+
+
+@pytest.mark.parametrize(("method", "path", "operation"), OPERATIONS)
+def test_an_operation_shows_what_is_sent_and_what_comes_back(
+    method: str, path: str, operation: dict[str, Any]
+) -> None:
+    bodies = {code: body for code, body in operation["responses"].items() if code.startswith("2")}
+    if "requestBody" in operation:
+        bodies["request"] = operation["requestBody"]
+    bare = [
+        where
+        for where, body in bodies.items()
+        if not body["content"]["application/json"].get("examples")
+    ]
+    assert bare == []
 
 
 def test_every_example_belongs_to_an_operation() -> None:
@@ -146,6 +164,13 @@ def codes_in_source() -> set[str]:
 
 def test_every_error_code_is_explained() -> None:
     assert codes_in_source() - known_codes() == set()
+
+
+@pytest.mark.parametrize("status", [status for status in TransferStatus if not status.ok])
+def test_what_the_ledger_refuses_is_explained(status: TransferStatus) -> None:
+    refused = LedgerRefused(new_id(), status)
+    [row] = [row for group in GROUPS for row in group.codes if row.code == refused.code]
+    assert (row.status, row.text) == (refused.status, status.words)
 
 
 def test_no_code_is_explained_twice() -> None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import time
+from datetime import timedelta
 from typing import Any
 
 import orjson
@@ -13,8 +13,9 @@ from django.utils import timezone
 from core.db import Scope, tenant_atomic
 from core.ids import encode, new_id
 from core.models import AuditRecord, IdempotencyRecord
+from notifications import services
 from notifications.models import WebhookEndpoint
-from tests.core.support import emit
+from tests.core.support import emit, eventually
 from tests.factories import Tenants, make_tenants
 from tests.notifications.receiver import Receiver
 from tests.notifications.support import deliveries, endpoint, happen, send
@@ -203,6 +204,8 @@ def test_sends_an_event_again(api: Api, tenants: Tenants, receiver: Receiver) ->
     assert api("POST", path, {"endpoint": target.public_id})[0] == 202
     assert api("POST", path, {"endpoint": encode("we", new_id())})[0] == 404
     api("PATCH", f"{BASE}/{target.public_id}", {"status": "disabled"})
+    status, error = api("POST", path, {"endpoint": target.public_id})
+    assert (status, error["code"]) == (409, "endpoint_disabled")
     status, error = api("POST", path, {})
     assert (status, error["code"]) == (409, "no_endpoint")
 
@@ -218,7 +221,8 @@ def test_a_repeated_resend_is_one(api: Api, tenants: Tenants, receiver: Receiver
 
 def test_replays_what_an_endpoint_missed(api: Api, tenants: Tenants, receiver: Receiver) -> None:
     target, secret = endpoint(tenants, receiver.url)
-    since = timezone.now().isoformat()
+    since_then = timezone.now()
+    since = since_then.isoformat()
     delivered = happen(tenants, aggregate="pay_ok")
     send()
     path = f"{BASE}/{target.public_id}"
@@ -228,16 +232,53 @@ def test_replays_what_an_endpoint_missed(api: Api, tenants: Tenants, receiver: R
     api("PATCH", path, {"status": "enabled"})
 
     status, replayed = api("POST", f"{path}/replay", {"created_from": since})
-    assert (status, replayed["events"]) == (202, 3)
-    for _ in range(5):
+    assert (status, replayed) == (202, {"events": 3, "has_more": False})
+    waiting = [row for row in deliveries(target) if row.trigger == "replay"]
+    waiting.sort(key=lambda row: row.next_attempt_at or since_then)
+    assert [row.event_id for row in waiting] == [event.id for event in missed]
+    due = [row.next_attempt_at or since_then for row in waiting]
+    assert [due[n + 1] - due[n] for n in range(2)] == [timedelta(milliseconds=50)] * 2
+
+    def all_sent() -> bool:
         send()
-        time.sleep(0.06)
-    assert [e["id"] for e in receiver.verified(secret)] == [
-        delivered.public_id,
-        *(event.public_id for event in missed),
-    ]
+        return len(receiver.requests) == 4
+
+    eventually(all_sent)
+    got = [event["id"] for event in receiver.verified(secret)]
+    assert got[0] == delivered.public_id
+    assert set(got[1:]) == {event.public_id for event in missed}
     assert api("POST", f"{path}/replay", {"created_from": since})[1]["events"] == 0
     assert api("POST", f"{path}/replay", {})[0] == 400
+    status, error = api("POST", f"{path}/replay", {"created_from": since, "created_to": since})
+    assert (status, error["param"]) == (400, "created_to")
+
+
+def test_a_long_replay_says_that_there_is_more(
+    api: Api, tenants: Tenants, receiver: Receiver, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(services, "MAX_REPLAY", 2)
+    target, _ = endpoint(tenants, receiver.url)
+    path, since = f"{BASE}/{target.public_id}", timezone.now().isoformat()
+    api("PATCH", path, {"status": "disabled"})
+    missed = [happen(tenants) for _ in range(3)]
+    api("PATCH", path, {"status": "enabled"})
+
+    answers = [api("POST", f"{path}/replay", {"created_from": since})[1] for _ in range(3)]
+
+    assert answers == [
+        {"events": 2, "has_more": True},
+        {"events": 1, "has_more": False},
+        {"events": 0, "has_more": False},
+    ]
+    assert [row.event_id for row in deliveries(target)] == [event.id for event in missed]
+
+
+def test_a_span_of_events_is_exact(api: Api, tenants: Tenants) -> None:
+    first, second = emit(tenants, "payment.created"), emit(tenants, "payment.created")
+    at = second.created_at.isoformat().replace("+00:00", "Z")
+    for query, found in ((f"created_from={at}", second), (f"created_to={at}", first)):
+        page = api("GET", f"/v1/events?{query}")[1]
+        assert [event["id"] for event in page["items"]] == [found.public_id]
 
 
 def test_the_delivery_log(api: Api, tenants: Tenants, receiver: Receiver) -> None:

@@ -15,7 +15,8 @@ from django.utils import timezone
 from core.context import bind_request_id
 from core.db import Scope, tenant_atomic
 from core.models import AuditRecord
-from notifications import delivery, retries, services, signing
+from notifications import delivery, retries, services, signing, tasks
+from notifications import mail as notification_mail
 from notifications.models import WebhookEndpoint
 from tests.core.support import drain, event_row, eventually, worker_sql
 from tests.factories import Tenants, make_tenants
@@ -29,6 +30,10 @@ from tests.notifications.support import (
     send,
     time_passes,
 )
+
+
+def mails_about(receiver: Receiver) -> list[mail.EmailMessage]:
+    return [message for message in mail.outbox if receiver.url in message.body]
 
 
 def wait_s(target: WebhookEndpoint) -> float:
@@ -181,17 +186,19 @@ def test_410_disables_the_endpoint_and_tells_the_owners(
     receiver.answer_next(410)
     happen(tenants, aggregate="pay_1")
     send()
-    mail_before = [m for m in mail.outbox if receiver.url in m.body]
+    assert mails_about(receiver) == []  # the sender itself waits for no mail server
+    tasks.tell_of_disabled()
+    tasks.tell_of_disabled()
+    told = mails_about(receiver)
     happen(tenants, aggregate="pay_2")
     send()
 
     row = fresh(target)
     assert (row.status, row.disabled_reason) == ("disabled", "gone")
     assert len(receiver.requests) == 1
-    assert {address for m in mail_before for address in m.to} == {
-        tenants.users["merchant.owner"].email,
-        tenants.users["merchant.admin"].email,
-    }
+    assert [set(m.to) for m in told] == [
+        {tenants.users["merchant.owner"].email, tenants.users["merchant.admin"].email}
+    ]
     with tenant_atomic(tenants.scope):
         audited = AuditRecord.objects.filter(target=target.public_id)
         assert "webhook_endpoint.disable" in audited.values_list("action", flat=True)
@@ -214,7 +221,63 @@ def test_ten_failures_over_two_days_disable_the_endpoint(
     row = fresh(target)
     assert (row.status, row.disabled_reason) == ("disabled", "failures")
     assert all(d.state in ("failed", "canceled") for d in deliveries(target))
-    assert any(receiver.url in m.body for m in mail.outbox)
+    tasks.tell_of_disabled()
+    assert len(mails_about(receiver)) == 1
+
+
+def test_an_endpoint_that_was_disabled_is_told_to_the_others(
+    tenants: Tenants, receiver: Receiver
+) -> None:
+    gone, _ = endpoint(tenants, receiver.url, ["payment.*"])
+    with running_receiver() as other:
+        _, secret = endpoint(tenants, other.url, ["webhook_endpoint.*"])
+        receiver.answer_next(410)
+        happen(tenants)
+        send()
+        drain()
+        send()
+        [event] = other.verified(secret)
+    assert (event["type"], event["data"]["id"]) == ("webhook_endpoint.disabled", gone.public_id)
+    assert (event["data"]["status"], event["data"]["disabled_reason"]) == ("disabled", "gone")
+    assert "secret" not in event["data"]
+
+
+def test_a_mail_that_could_not_be_sent_is_sent_later(
+    tenants: Tenants, receiver: Receiver, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    target, _ = endpoint(tenants, receiver.url)
+    receiver.answer_next(410)
+    happen(tenants)
+    send()
+
+    def away(*_: object) -> None:
+        raise ConnectionRefusedError
+
+    with monkeypatch.context() as patched:
+        patched.setattr(notification_mail, "send_mail", away)
+        tasks.tell_of_disabled()
+    assert mails_about(receiver) == []
+    tasks.tell_of_disabled()  # not due yet
+    assert mails_about(receiver) == []
+    with tenant_atomic(Scope.worker()):
+        WebhookEndpoint.objects.filter(id=target.id).update(tell_disabled_at=timezone.now())
+    tasks.tell_of_disabled()
+    assert len(mails_about(receiver)) == 1
+    assert fresh(target).tell_disabled_at is None
+
+
+def test_who_enables_the_endpoint_first_gets_no_mail(tenants: Tenants, receiver: Receiver) -> None:
+    target, _ = endpoint(tenants, receiver.url)
+    receiver.answer_next(410)
+    happen(tenants)
+    send()
+    services.endpoint_update(
+        actor=tenants.key_actor(),
+        endpoint_id=target.public_id,
+        spec=services.endpoint_spec(status="enabled"),
+    )
+    tasks.tell_of_disabled()
+    assert mails_about(receiver) == []
 
 
 def test_a_sender_that_died_is_repeated_after_its_lease(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import time
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from typing import Any
@@ -18,6 +19,7 @@ from django_otp import DEVICE_ID_SESSION_KEY
 from config.asgi import application
 from core.context import Actor
 from notifications import consumers, realtime
+from tenants.middleware import SESSION_SEEN, SESSION_STARTED
 from tenants.models import TotpDevice, User
 from tests.core.support import drain, emit
 from tests.factories import Tenants, make_tenants
@@ -44,6 +46,7 @@ def log_in(user: User, **extra: Any) -> SessionStore:
     session[SESSION_KEY] = str(user.pk)
     session[BACKEND_SESSION_KEY] = "django.contrib.auth.backends.ModelBackend"
     session[HASH_SESSION_KEY] = user.get_session_auth_hash()
+    session[SESSION_STARTED] = session[SESSION_SEEN] = int(time.time())
     session.update(extra)
     session.save()
     return session
@@ -127,6 +130,55 @@ async def test_a_foreign_page_gets_no_socket(tenants: Tenants, origin: str | Non
     session = await in_thread(log_in)(tenants.users["merchant.viewer"])
     async with socket("/ws/activity", session, origin=origin) as page:
         assert (await page.connect())[0] is False
+
+
+async def test_a_foreign_page_is_turned_away_before_the_session_is_read(
+    tenants: Tenants, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    session = await in_thread(log_in)(tenants.users["merchant.viewer"])
+    looked: list[str] = []
+
+    def load(self: SessionStore) -> dict[str, Any]:
+        looked.append(str(self.session_key))
+        return {}
+
+    monkeypatch.setattr(SessionStore, "load", load)
+    async with socket("/ws/activity", session, origin="https://evil.example") as page:
+        assert (await page.connect())[0] is False
+    assert looked == []
+
+
+#: Both limits of a session: seconds since it was last used, and since it began.
+LIMITS = pytest.mark.parametrize(
+    ("mark", "limit"),
+    [(SESSION_SEEN, "SESSION_IDLE_TIMEOUT_S"), (SESSION_STARTED, "SESSION_COOKIE_AGE")],
+)
+
+
+@LIMITS
+async def test_a_session_that_has_ended_gets_no_socket(
+    tenants: Tenants, mark: str, limit: str
+) -> None:
+    too_long_ago = int(time.time()) - getattr(django_settings, limit) - 1
+    viewer = tenants.users["merchant.viewer"]
+    session = await in_thread(log_in)(viewer, **{mark: too_long_ago})
+    async with socket("/ws/activity", session) as page:
+        assert (await page.connect())[0] is True
+        assert await closed_with(page) == consumers.CLOSE_NOT_LOGGED_IN
+
+
+@LIMITS
+async def test_a_session_that_ends_ends_its_open_sockets(
+    tenants: Tenants, mark: str, limit: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(consumers, "RECHECK_S", 0.1)
+    session = await in_thread(log_in)(tenants.users["merchant.viewer"])
+    async with socket("/ws/activity", session) as page:
+        assert (await page.connect())[0] is True
+        assert await page.receive_nothing(timeout=0.3)
+        session[mark] = int(time.time()) - getattr(django_settings, limit) - 1
+        await in_thread(session.save)()
+        assert await closed_with(page) == consumers.CLOSE_NOT_LOGGED_IN
 
 
 async def test_without_a_session_there_is_no_socket(tenants: Tenants) -> None:

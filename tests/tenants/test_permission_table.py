@@ -20,7 +20,7 @@ from tenants import policies, tokens
 from tenants.middleware import SESSION_SEEN, SESSION_STARTED
 from tenants.models import TotpDevice
 from tests.factories import Tenants, make_tenants
-from tests.permission_table import ROLES, TABLE, Row
+from tests.permission_table import ADMIN, ROLES, TABLE, Row
 from tests.visitor import Visitor
 
 LEVELS: Final = ("merchant", "reseller", "platform")
@@ -248,20 +248,23 @@ def test_the_portal_is_closed_without_a_session(route: str, row: Row) -> None:
 # ---- the admin --------------------------------------------------------------------------------
 
 
-def _admin_paths() -> list[str]:
-    paths = [reverse("admin:index")]
+def _admin_paths() -> dict[str, str]:
+    """Every list of the admin with the permission that opens it."""
+    paths = {reverse("admin:index"): policies.STAFF_PERMISSION}
     for model in admin.site._registry:
         label = f"{model._meta.app_label}_{model._meta.model_name}"
-        paths.append(reverse(f"admin:{label}_changelist"))
+        address = reverse(f"admin:{label}_changelist")
+        paths[address] = ADMIN.get(label, policies.STAFF_PERMISSION)
     return paths
 
 
 def test_the_admin_is_for_staff_with_a_second_factor(tenants: Tenants) -> None:
-    for path in _admin_paths():
+    for path, permission in _admin_paths().items():
         assert Client().get(path).headers["Location"].startswith("/login"), path
+        allowed = holders(permission) & holders(policies.STAFF_PERMISSION)
         for level, role in EVERYBODY:
             response = _browsers(tenants)[level, role].get(path)
-            expected = 200 if level == "platform" else 403
+            expected = 200 if (level, role) in allowed else 403
             assert response.status_code == expected, (path, level, role)
 
 

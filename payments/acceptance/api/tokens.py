@@ -4,19 +4,19 @@ from __future__ import annotations
 
 from typing import ClassVar
 
-from drf_spectacular.utils import OpenApiExample, extend_schema
+from drf_spectacular.utils import extend_schema
 from rest_framework.request import Request
 from rest_framework.response import Response
 
 from core import ids
-from core.api.views import ApiView
+from core.api.cross_origin import CrossOriginView
 from core.errors import InvalidRequest
 from core.times import iso
 from payments.acceptance import serializers as shapes
 from payments.providers.sandbox.vault import CardInput, tokenize
 
 
-class TokensView(ApiView):
+class TokensView(CrossOriginView):
     """Exchange a test card for a token that is good for one use within 15 minutes."""
 
     tag = "Tokens"
@@ -28,25 +28,12 @@ class TokensView(ApiView):
         operation_id="tokens_create",
         request=shapes.TokenCreate,
         responses={201: shapes.Token},
-        examples=[
-            OpenApiExample(
-                "A test card",
-                request_only=True,
-                value={
-                    "card": {
-                        "number": "4242 4242 4242 4242",
-                        "exp_month": 12,
-                        "exp_year": 2034,
-                        "cvc": "123",
-                    }
-                },
-            )
-        ],
     )
     def post(self, request: Request) -> Response:
         """Tokenise a test card.
 
-        The number goes to the sandbox's vault and nowhere else. In live mode cards never reach us:
+        Call it from the payer's page, whatever its origin, with a publishable key. The number goes
+        to the sandbox's vault and nowhere else. In live mode cards never reach us:
         the provider's own fields make the token.
         """
         actor = self.actor

@@ -14,6 +14,7 @@ from core.errors import InvalidRequest, NotFound
 from core.idempotency import Claim
 from core.ids import new_id
 from core.unit import Writes
+from payments.acceptance.lock_objects import lock_customer
 from payments.acceptance.models import Customer, PaymentMethod
 from payments.acceptance.representations import customer_json, payment_method_json
 from payments.acceptance.selectors import customer_get, payment_method_get
@@ -56,7 +57,8 @@ def customer_update(*, customer_id: uuid.UUID, actor: Actor, changes: dict[str, 
     Raises:
         NotFound: none in this scope and mode.
     """
-    customer = customer_get(customer_id=customer_id, livemode=actor.livemode)
+    # Locked, or a change that is under way would write back what a deletion forgets meanwhile.
+    customer = lock_customer(customer_id, livemode=actor.livemode)
     named = [name for name in _FIELDS if name in changes]
     for name in named:
         setattr(customer, name, changes[name])
@@ -72,10 +74,12 @@ def customer_update(*, customer_id: uuid.UUID, actor: Actor, changes: dict[str, 
 def customer_delete(*, customer_id: uuid.UUID, actor: Actor) -> Customer:
     """Forget a customer's personal data and detach the methods; the payments stay.
 
+    The customer's events stay too, and say from now on what is left: id, mode and time.
+
     Raises:
         NotFound: none in this scope and mode.
     """
-    customer = customer_get(customer_id=customer_id, livemode=actor.livemode)
+    customer = lock_customer(customer_id, livemode=actor.livemode)
     customer.email = customer.name = customer.reference = ""
     customer.metadata = {}
     customer.deleted_at = timezone.now()
@@ -85,6 +89,11 @@ def customer_delete(*, customer_id: uuid.UUID, actor: Actor) -> Customer:
         "UPDATE acceptance_paymentmethod SET detached_at = now()"
         " WHERE customer_id = %s AND detached_at IS NULL RETURNING 1",
         [customer.id],
+    )
+    writes.forget(
+        object_id=customer.public_id,
+        payload=customer_json(customer),
+        merchant_id=customer.merchant_id,
     )
     _record(writes, customer, "customer.deleted", actor)
     writes.flush()

@@ -139,6 +139,7 @@ def record_refund(
     writes.emit(
         event_type,
         aggregate=payment.public_id,
+        object_id=refund.public_id,
         payload=refund_json(refund),
         merchant_id=refund.merchant_id,
         reseller_id=refund.reseller_id,

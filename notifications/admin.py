@@ -1,0 +1,146 @@
+"""Webhooks for the platform's staff: read-only, and an event may be sent again."""
+
+from __future__ import annotations
+
+from typing import Any, Final
+
+from django.contrib import admin
+from django.db.models import QuerySet
+from django.http import HttpRequest, HttpResponse
+from django.utils.html import format_html, format_html_join
+from django.utils.safestring import SafeString
+
+from core import ids
+from core.admin import ReadOnlyAdmin, actor_of, allowed, display, staff_action
+from core.errors import NotFound
+from core.models import OutboxEvent
+from notifications import selectors, services
+from notifications.models import WebhookDelivery, WebhookEndpoint
+
+_STATES: Final[dict[str, str]] = {
+    WebhookDelivery.State.DELIVERED.value: "success",
+    WebhookDelivery.State.PENDING.value: "info",
+    WebhookDelivery.State.FAILED.value: "danger",
+    WebhookDelivery.State.CANCELED.value: "warning",
+}
+_STATUSES: Final[dict[str, str]] = {
+    WebhookEndpoint.Status.ENABLED.value: "success",
+    WebhookEndpoint.Status.DISABLED.value: "danger",
+}
+
+
+class _ByPublicId(ReadOnlyAdmin):
+    """Searches by public ids alone: each is an index probe, however long the table."""
+
+    view_permission = "webhooks.read"
+    #: Prefix of an id → the column that holds it.
+    columns: dict[str, str]
+    ordering = ("-id",)
+    # unfold draws the search field where there is one; `get_search_results` does the work.
+    search_fields = ("=id",)
+
+    def get_search_results(
+        self, request: HttpRequest, queryset: QuerySet[Any], search_term: str
+    ) -> tuple[QuerySet[Any], bool]:
+        term = search_term.strip()
+        prefix = term.partition("_")[0]
+        if not term:
+            return queryset, False
+        try:
+            return queryset.filter(**{self.columns[prefix]: ids.decode(prefix, term)}), False
+        except (KeyError, NotFound):
+            return queryset.none(), False
+
+    @display(description="Merchant")
+    def merchant(self, row: Any) -> str:
+        """The merchant's public id."""
+        return ids.encode("mer", row.merchant_id)
+
+
+@admin.register(WebhookEndpoint)
+class WebhookEndpointAdmin(_ByPublicId):
+    """Where merchants want their events; never the secrets."""
+
+    columns = {"we": "id", "mer": "merchant_id"}
+    search_help_text = "An endpoint's id (we_…) or a merchant's (mer_…)"
+    list_display = ("public_id", "url", "shown_status", "failures_in_row", "merchant", "livemode")
+    list_filter = ("status", "livemode")
+    exclude = ("secret_sealed", "previous_secret_sealed")
+    readonly_fields = ("merchant",)
+
+    @display(description="Status", label=_STATUSES)
+    def shown_status(self, row: WebhookEndpoint) -> str:
+        """The status as a coloured word."""
+        return row.status
+
+
+@admin.register(WebhookDelivery)
+class WebhookDeliveryAdmin(_ByPublicId):
+    """Events on their way to merchants, with what their servers answered."""
+
+    columns = {"whd": "id", "evt": "event_id", "we": "endpoint_id", "mer": "merchant_id"}
+    search_help_text = "The id of a delivery (whd_…), event (evt_…), endpoint (we_…) or merchant"
+    list_display = (
+        "public_id",
+        "event_type",
+        "shown_state",
+        "attempts",
+        "last_status",
+        "merchant",
+        "livemode",
+        "created_at",
+    )
+    list_filter = ("state", "trigger", "livemode")
+    fields = (
+        *("public_id", "event", "event_type", "endpoint", "merchant", "livemode", "trigger"),
+        *("state", "attempts", "next_attempt_at", "delivered_at", "last_status", "last_error"),
+        *("created_at", "attempt_log"),
+    )
+    readonly_fields = ("public_id", "event", "endpoint", "merchant", "created_at", "attempt_log")
+    actions_detail = ("resend",)
+
+    def has_resend_permission(self, request: HttpRequest, object_id: Any = None) -> bool:
+        """Support helps merchants whose server was away."""
+        return allowed(request, "events.resend")
+
+    @staff_action(
+        "Send again",
+        permission="resend",
+        question="The endpoint gets the event once more, under the same webhook-id.",
+        icon="send",
+    )
+    def resend(self, request: HttpRequest, object_id: str) -> HttpResponse:
+        """Send the delivery's event to its endpoint again."""
+        row = self.found(request, object_id)
+        made = services.delivery_resend(actor=actor_of(request), delivery_id=row.id)
+        return self.done(request, made.id, "The event is on its way again, as this new delivery.")
+
+    @display(description="State", label=_STATES)
+    def shown_state(self, row: WebhookDelivery) -> str:
+        """The state as a coloured word."""
+        return row.state
+
+    @display(description="Event")
+    def event(self, row: WebhookDelivery) -> str:
+        """The event's public id."""
+        return ids.encode(OutboxEvent.PREFIX, row.event_id)
+
+    @display(description="Endpoint")
+    def endpoint(self, row: WebhookDelivery) -> str:
+        """The endpoint's public id."""
+        return ids.encode(WebhookEndpoint.PREFIX, row.endpoint_id)
+
+    @display(description="Attempts")
+    def attempt_log(self, row: WebhookDelivery) -> SafeString | str:
+        """When it was tried, and what came back."""
+        lines = (
+            (
+                f"{attempt.created_at:%Y-%m-%d %H:%M:%S} UTC",
+                attempt.status or "no answer",
+                f"{attempt.duration_ms} ms",
+                attempt.error or attempt.response_excerpt,
+            )
+            for attempt in selectors.attempts_of(delivery=row)
+        )
+        found = format_html_join("", "<li>{} · <strong>{}</strong> · {} · {}</li>", lines)
+        return format_html("<ol>{}</ol>", found) if found else "—"
