@@ -102,7 +102,7 @@ def test_the_released_rest_of_a_partial_capture_is_no_refund() -> None:
         ("processing", Status.PENDING, False),
         ("requires_capture", Status.SUCCEEDED, False),
         ("succeeded", Status.SUCCEEDED, False),
-        ("requires_payment_method", Status.FAILED, False),
+        ("requires_payment_method", Status.PENDING, False),
         ("canceled", Status.FAILED, True),
     ],
 )
@@ -110,6 +110,19 @@ def test_every_state_has_its_answer(state: str, status: Status, canceled: bool) 
     answer = reading.read_payment(intent(status=state))
     assert (answer.status, answer.canceled) == (status, canceled)
     assert answer.amount_captured_minor == (1000 if state == "succeeded" else 0)
+
+
+def test_a_payment_without_a_method_has_failed_only_where_an_error_says_so() -> None:
+    declined = {"code": "card_declined", "decline_code": "insufficient_funds", "message": "No."}
+
+    fresh = reading.read_payment(intent(status="requires_payment_method", last_payment_error=None))
+    failed = reading.read_payment(
+        intent(status="requires_payment_method", last_payment_error=declined)
+    )
+
+    assert (fresh.status, fresh.decline) == (Status.PENDING, None)
+    assert failed.status is Status.FAILED
+    assert failed.decline == Decline(code="insufficient_funds", message="No.")
 
 
 @pytest.mark.parametrize(
@@ -212,7 +225,10 @@ def test_dispute_events_are_read() -> None:
     assert read.dispute.evidence_due_by is not None
 
 
-@pytest.mark.parametrize("type_name", ["charge.refunded", "customer.created", "payout.paid"])
+@pytest.mark.parametrize(
+    "type_name",
+    ["charge.refunded", "customer.created", "payout.paid", "payment_intent.created"],
+)
 def test_other_events_are_ignored_but_known(type_name: str) -> None:
     read = reading.read_event(event(type_name, {"id": "x"}))
     assert (read.kind, read.event_id, read.type) == (EventKind.IGNORED, "evt_1", type_name)
