@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Callable
 from typing import Any, Final
 
@@ -71,10 +72,12 @@ def _apply(intent: Intent | None, event: ProviderEvent, actor: Actor) -> bool:
 
 def _answer(event: ProviderEvent, intent: Intent) -> ChannelAnswer | None:
     if event.refund is not None:
-        return from_refund(event.refund, intent)
-    if event.payment is None:
+        answer = from_refund(event.refund, intent)
+    elif event.payment is not None:
+        answer = from_provider(event.payment)
+    else:
         return None
-    answer = from_provider(event.payment)
+    answer = dataclasses.replace(answer, occurred_at=event.occurred_at)
     # An event is news of the provider's, not a refusal of a request of ours.
     return None if answer.outcome is Outcome.UNKNOWN else answer
 

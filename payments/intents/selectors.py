@@ -5,8 +5,6 @@ from __future__ import annotations
 import uuid
 from typing import Any
 
-from django.db.models import QuerySet
-
 from core import ids
 from core.errors import NotFound
 from payments.intents.models import Intent
@@ -25,11 +23,6 @@ def intent_get(*, intent_id: uuid.UUID, livemode: bool | None = None) -> Intent:
     if found is None:
         raise NotFound("There is no such intent.")
     return found
-
-
-def exceptions_inbox() -> QuerySet[Intent]:
-    """Attempts that a person must look at: no answer for 24 hours, or captured after their end."""
-    return Intent.objects.filter(exception_at__isnull=False).order_by("exception_at")
 
 
 def intent_json(intent: Intent) -> dict[str, Any]:

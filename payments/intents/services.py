@@ -31,7 +31,7 @@ from payments.intents import bookings
 from payments.intents.channels import ChannelAnswer, channel_named
 from payments.intents.documents import handler_for
 from payments.intents.models import Intent, Operation
-from payments.intents.progress import Move, decide
+from payments.intents.progress import RESOLVED, Move, decide
 from payments.intents.states import FINAL, IllegalMove, IntentState, Step, check_move
 from payments.providers.selectors import route
 
@@ -96,7 +96,7 @@ def intent_submit(
 
     Raises:
         InvalidRequest: no route for the amount and currency.
-        LedgerRefused: the funds to reserve are not there.
+        LedgerRefused: the books do not take the reservation (a closed account).
     """
     intent = _validated(draft)
     with tenant_atomic(Scope.merchant(intent.merchant_id)):
@@ -243,6 +243,7 @@ def _take_step(
         )
     read_version = intent.version
     intent.step, intent.version = step, read_version + 1
+    intent.steps += 1
     intent.settle_amount_minor = settle_amount_minor
     intent.next_check_at = timezone.now() + CRASH_AFTER
     with tenant_atomic(Scope.merchant(intent.merchant_id)):
@@ -250,6 +251,7 @@ def _take_step(
         writes.update(
             intent,
             "step",
+            "steps",
             "version",
             "settle_amount_minor",
             "next_check_at",
@@ -296,6 +298,8 @@ def _commit_answer(
         transfers: list[TransferSpec] = []
         if move.changes:
             transfers, save = _apply_move(intent, move)
+            if "exceptions" in move.values:
+                audit_exception(writes, intent, actor)
             if handler is None:
                 _audit_state(writes, intent, before, actor)
             elif not was_final:
@@ -326,6 +330,21 @@ def _refusal(answer: ChannelAnswer) -> StepRefused | None:
     return StepRefused(
         answer.failure_message or "The provider refused this.",
         code=answer.failure_code or None,
+    )
+
+
+def audit_exception(writes: Writes, intent: Intent, actor: Actor) -> None:
+    """Record the newest reason why a person has to look, or what they found."""
+    newest = intent.exceptions[-1]
+    resolved = newest["code"] == RESOLVED
+    writes.audit(
+        actor=actor,
+        action="intent.exception_resolved" if resolved else "intent.exception",
+        target=intent.public_id,
+        after={"code": newest["code"], "message": newest["message"]},
+        merchant_id=intent.merchant_id,
+        reseller_id=intent.reseller_id,
+        livemode=intent.livemode,
     )
 
 

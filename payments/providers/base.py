@@ -10,8 +10,9 @@ Three things can come back from a call that may move money:
 * the same with status ``unknown``: the request may or may not have taken effect (timeout, broken
   connection, a body nobody can read, a 5xx). It is resolved by `get_payment_status` with *our*
   reference, never by trying elsewhere;
-* `ProviderError`: the provider refused the request itself and **nothing happened**.
-  ``permanent`` says whether the same request would be refused again.
+* `ProviderError`: the provider refused the request itself and **nothing happened** by it.
+  ``permanent`` says whether the same request would be refused again. Code `KEY_REUSED` says that
+  an earlier request under the same key did arrive.
 
 Amounts are integers in minor units of the currency. Decline codes are Stripe's vocabulary.
 """
@@ -28,6 +29,9 @@ from uuid import UUID
 
 # Webhooks older than this are refused: whoever recorded one cannot play it back later.
 WEBHOOK_TOLERANCE_S: Final = 300
+
+# The code of a `ProviderError` for an idempotency key that came before with another request.
+KEY_REUSED: Final = "idempotency_key_reused"
 
 
 class Status(StrEnum):

@@ -61,7 +61,7 @@ class PaymentHandler:
             case IntentState.FAILED | IntentState.CANCELLED | IntentState.EXPIRED as state:
                 self._end(writes, payment, intent, _ENDS[state], actor)
             case _:
-                self._wait(writes, payment, answer, actor)
+                self._wait(writes, payment, intent, answer, actor)
         if before != (payment.status, payment.amount_capturable_minor, payment.next_action_url):
             save_payment(writes, payment, *_MUTABLE)
 
@@ -107,9 +107,17 @@ class PaymentHandler:
         payment.failure_message = intent.failure_message
         move_payment(writes, payment, status, actor=actor, message=intent.failure_message)
 
-    def _wait(self, writes: Writes, payment: Payment, answer: ChannelAnswer, actor: Actor) -> None:
+    def _wait(
+        self,
+        writes: Writes,
+        payment: Payment,
+        intent: Intent,
+        answer: ChannelAnswer,
+        actor: Actor,
+    ) -> None:
         if answer.outcome is Outcome.REQUIRES_ACTION:
-            if payment.status == PaymentStatus.PROCESSING:
+            # A payer who has left the challenge is not sent back to it.
+            if payment.status == PaymentStatus.PROCESSING and intent.action_left_at is None:
                 move_payment(writes, payment, PaymentStatus.REQUIRES_ACTION, actor=actor)
         elif answer.outcome is Outcome.PENDING and payment.status == PaymentStatus.REQUIRES_ACTION:
             move_payment(writes, payment, PaymentStatus.PROCESSING, actor=actor)

@@ -15,6 +15,7 @@ from typing import Any, ClassVar, Final, NoReturn, TypeVar, cast
 import stripe
 
 from payments.providers.base import (
+    KEY_REUSED,
     WEBHOOK_TOLERANCE_S,
     AccountConfig,
     Adapter,
@@ -359,7 +360,7 @@ def _asked(send: Callable[[], _Read]) -> _Read:
         raise ProviderError(
             "Stripe has seen this idempotency key with another request.",
             permanent=True,
-            code="idempotency_key_reused",
+            code=KEY_REUSED,
         ) from error
     except stripe.InvalidRequestError as error:
         _refuse(error)
