@@ -43,6 +43,10 @@ CRASH_AFTER: Final = dt.timedelta(seconds=60)
 _CHANNELS: Final = {Operation.PAYMENT: "gateway", Operation.REFUND: "gateway_refund"}
 
 
+class IntentClaim(Claim):
+    """A claim whose answer shows the intent itself instead of its document."""
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Price:
     """What the merchant pays for the payment; fixed in the intent when it is validated."""
@@ -104,7 +108,7 @@ def intent_submit(
         made = document(writes, intent)
         writes.insert(intent)
         if claim is not None:
-            claim.begin(writes, getattr(made, "id", intent.id))
+            claim.begin(writes, _shown(claim, made, intent).id)
         writes.flush_with_commit()
         post_with_commit((reserve or bookings.reservation)(intent))
     crash_point("intent.reserved")
@@ -309,13 +313,18 @@ def _commit_answer(
             save(writes)
         refused = _refusal(answer) if asked in (Step.SETTLE, Step.VOID) else None
         if claim is not None:
-            claim.finish(writes, refused or document or intent)
+            claim.finish(writes, refused or _shown(claim, document, intent))
         writes.flush_with_commit()
         post_with_commit(transfers)
     crash_point("intent.committed")
     if refused is not None:
         raise refused
     return intent
+
+
+def _shown(claim: Claim, document: Any, intent: Intent) -> Any:
+    """What the answer to a claim is about."""
+    return intent if isinstance(claim, IntentClaim) else document or intent
 
 
 class StepRefused(Conflict):
