@@ -125,6 +125,8 @@ class AccountConfig:
     webhook_secrets: tuple[str, ...] = field(default=(), repr=False)
     api_base: str = ""
     timeout_s: int = 20
+    # Where a payer goes after a challenge when the payment names no place.
+    return_url: str = ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -154,7 +156,9 @@ class CreatePayment:
 
     ``reference`` is ours and unique for the attempt: it is how a payment is found again when no
     answer came. ``source`` is a one-use token or a saved method of the provider. ``merchant_key``
-    names the merchant to the provider: a token made for one merchant is unknown to every other.
+    names the merchant to a provider that keeps tokens by merchant, as the sandbox does; at others
+    (Stripe) a token belongs to the account. ``description`` and ``metadata`` are for whoever works
+    at the provider's console.
     """
 
     reference: str
@@ -371,8 +375,13 @@ class Adapter(ABC):
         """Release an authorisation or give up an open challenge. Raises ProviderError else."""
 
     @abstractmethod
-    def get_payment_status(self, *, reference: str, provider_id: str | None) -> ProviderAnswer:
+    def get_payment_status(
+        self, *, reference: str, provider_id: str | None, since: datetime | None = None
+    ) -> ProviderAnswer:
         """The truth about a payment, by its id there or else by our reference.
+
+        ``since``: the payment cannot be older, so that not everything need be looked through.
+        Only a look through all of it may say that there is no such payment.
 
         Never raises for a payment that is not there (``unknown`` and ``found`` false), nor for a
         provider that cannot be reached (``unknown`` and ``found`` true).

@@ -61,7 +61,9 @@ class GatewayPayment:
                 CaptureMethod.MANUAL if intent.manual_capture else CaptureMethod.AUTOMATIC
             ),
             return_url=intent.return_url,
+            description=intent.about.get("description", ""),
             statement_descriptor=intent.statement_descriptor,
+            metadata=intent.about.get("metadata", {}),
         )
         try:
             return from_provider(adapter_of(intent).create_payment(request))
@@ -95,7 +97,9 @@ class GatewayPayment:
 
     def query(self, intent: Intent) -> ChannelAnswer:
         answer = adapter_of(intent).get_payment_status(
-            reference=intent.public_id, provider_id=intent.external_id or None
+            reference=intent.public_id,
+            provider_id=intent.external_id or None,
+            since=intent.created_at,
         )
         return from_provider(answer)
 
