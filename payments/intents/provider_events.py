@@ -15,14 +15,22 @@ from payments.intents.channels.gateway import from_provider
 from payments.intents.channels.gateway_refund import from_refund
 from payments.intents.models import Intent
 from payments.intents.services import intent_apply
-from payments.providers.base import DisputeNotice, EventKind, ProviderEvent
+from payments.providers.base import (
+    DisputeNotice,
+    EventKind,
+    ProviderEvent,
+    RefundAnswer,
+    Status,
+)
 from payments.providers.selectors import Account
 from payments.providers.services import register_event_handler
 
 PROVIDER: Final = "provider"
 
 DisputeHandler = Callable[[Intent, DisputeNotice], None]
+RefundHandler = Callable[[Intent, RefundAnswer, Actor], bool]
 _dispute_handler: DisputeHandler | None = None
+_refund_handler: RefundHandler | None = None
 
 
 def register() -> None:
@@ -36,6 +44,16 @@ def register_dispute_handler(handler: DisputeHandler) -> None:
     _dispute_handler = handler
 
 
+def register_refund_handler(handler: RefundHandler) -> None:
+    """Let the room of payments take refunds that were made at the provider, past us.
+
+    `handler(intent, refund, actor)` gets the payment's intent and answers whether it could act; one
+    that could not yet (the payment is not settled here) gets the event again.
+    """
+    global _refund_handler
+    _refund_handler = handler
+
+
 def handle_provider_event(event: ProviderEvent, account: Account) -> bool:
     """Apply one event; False when it speaks of something that we do not know (yet).
 
@@ -44,9 +62,9 @@ def handle_provider_event(event: ProviderEvent, account: Account) -> bool:
     """
     actor = Actor(kind=PROVIDER, id=account.provider, label=account.label, platform=True)
     if event.kind is EventKind.REFUND and event.refund is not None:
-        return _apply(
-            _find(account, event.refund.reference, event.refund.provider_id), event, actor
-        )
+        refund = event.refund
+        known = _find(account, refund.reference, refund.provider_id)
+        return _apply(known, event, actor) if known else _refunded_past_us(account, refund, actor)
     intent = _find(account, event.reference, event.provider_id)
     if event.kind is EventKind.DISPUTE and event.dispute is not None:
         if intent is None:
@@ -55,6 +73,16 @@ def handle_provider_event(event: ProviderEvent, account: Account) -> bool:
             _dispute_handler(intent, event.dispute)
         return True
     return _apply(intent, event, actor)
+
+
+def _refunded_past_us(account: Account, refund: RefundAnswer, actor: Actor) -> bool:
+    """Somebody refunded at the provider's console: the books must follow."""
+    if refund.status is Status.FAILED:
+        return True
+    payment = _find(account, "", refund.payment_provider_id)
+    if payment is None or _refund_handler is None:
+        return False
+    return _refund_handler(payment, refund, actor)
 
 
 def _apply(intent: Intent | None, event: ProviderEvent, actor: Actor) -> bool:
@@ -72,7 +100,7 @@ def _apply(intent: Intent | None, event: ProviderEvent, actor: Actor) -> bool:
 
 def _answer(event: ProviderEvent, intent: Intent) -> ChannelAnswer | None:
     if event.refund is not None:
-        answer = from_refund(event.refund, intent)
+        answer = from_refund(event.refund, intent.amount_minor)
     elif event.payment is not None:
         answer = from_provider(event.payment)
     else:
@@ -92,11 +120,13 @@ def _speaks_of_another_amount(event: ProviderEvent, intent: Intent) -> bool:
 
 
 def _find(account: Account, reference: str, external_id: str) -> Intent | None:
+    """The intent by our reference or, where the reference is none of ours, by the provider's id."""
     with tenant_atomic(Scope.worker()):
         intents = Intent.objects.filter(provider_account_id=account.id)
         if reference:
             try:
                 return intents.filter(pk=ids.decode(Intent.PREFIX, reference)).first()
             except NotFound:
-                return None
+                # Whoever works at the provider's console writes references of their own.
+                pass
         return intents.filter(external_id=external_id).first() if external_id else None

@@ -30,6 +30,7 @@ from ledger.services import TransferSpec, post_with_commit
 from payments.intents import bookings
 from payments.intents.channels import ChannelAnswer, channel_named
 from payments.intents.documents import handler_for
+from payments.intents.failures import PROVIDER_UNAVAILABLE, is_our_fault, shown_failure
 from payments.intents.models import Intent, Operation
 from payments.intents.progress import RESOLVED, Move, decide
 from payments.intents.states import FINAL, IllegalMove, IntentState, Step, check_move
@@ -61,7 +62,8 @@ class Draft:
     """What a document wants moved. Amounts are in minor units of `currency`.
 
     `source` is a token or saved method for payments; for refunds the provider's own id of the
-    payment. A refund names the account that took the payment, so it is not routed.
+    payment. A refund names the account that took the payment, so it is not routed. `about` is what
+    the provider is told besides the money: `description`, `metadata`, a refund's `reason`.
     """
 
     merchant_id: uuid.UUID
@@ -80,6 +82,7 @@ class Draft:
     refers_to: Intent | None = None
     provider_account_id: uuid.UUID | None = None
     tags: tuple[str, ...] = ()
+    about: dict[str, Any] = field(default_factory=dict)
 
 
 def intent_submit(
@@ -113,6 +116,32 @@ def intent_submit(
         post_with_commit((reserve or bookings.reservation)(intent))
     crash_point("intent.reserved")
     return intent_advance(intent=intent, actor=actor, document=made, claim=claim)
+
+
+def intent_adopt(
+    *,
+    draft: Draft,
+    external_id: str,
+    answer: ChannelAnswer,
+    actor: Actor,
+    document: Callable[[Writes, Intent], Any],
+    reserve: Callable[[Intent], list[TransferSpec]],
+) -> Intent:
+    """Take up a movement that happened at the channel without us, under the channel's own id.
+
+    Nothing is asked of the channel; otherwise as `intent_submit`. Should we die between the two
+    commits, the poller asks what became of it. The caller's `document` makes sure, under a lock,
+    that nobody has taken it up before.
+    """
+    intent = _validated(draft)
+    intent.step, intent.external_id = Step.NONE, external_id
+    with tenant_atomic(Scope.merchant(intent.merchant_id)):
+        writes = Writes()
+        made = document(writes, intent)
+        writes.insert(intent)
+        writes.flush_with_commit()
+        post_with_commit(reserve(intent))
+    return intent_apply(intent=intent, answer=answer, actor=actor, document=made)
 
 
 def intent_settle(
@@ -219,6 +248,7 @@ def _validated(draft: Draft) -> Intent:
         return_url=draft.return_url,
         statement_descriptor=draft.statement_descriptor,
         tags=list(draft.tags),
+        about=draft.about,
         next_check_at=timezone.now() + CRASH_AFTER,
     )
 
@@ -333,13 +363,19 @@ class StepRefused(Conflict):
     default_code = "provider_refused"
 
 
+class StepFailed(StepRefused):
+    """As StepRefused, for a fault of ours: neither the card nor the caller can help it."""
+
+    type = "api_error"
+    default_code = PROVIDER_UNAVAILABLE
+
+
 def _refusal(answer: ChannelAnswer) -> StepRefused | None:
     if not answer.refused:
         return None
-    return StepRefused(
-        answer.failure_message or "The provider refused this.",
-        code=answer.failure_code or None,
-    )
+    code, message = shown_failure(answer.failure_code, answer.failure_message)
+    kind = StepFailed if is_our_fault(answer.failure_code) else StepRefused
+    return kind(message or "The provider refused this.", code=code or None)
 
 
 def audit_exception(writes: Writes, intent: Intent, actor: Actor) -> None:

@@ -19,6 +19,7 @@ from payments.acceptance.services.recording import (
 )
 from payments.acceptance.states import PaymentStatus, RefundStatus
 from payments.intents.channels import ChannelAnswer, Outcome
+from payments.intents.failures import shown_failure
 from payments.intents.models import Intent
 from payments.intents.states import IntentState
 
@@ -103,9 +104,10 @@ class PaymentHandler:
         actor: Actor,
     ) -> None:
         payment.amount_capturable_minor = 0
-        payment.failure_code = intent.failure_code
-        payment.failure_message = intent.failure_message
-        move_payment(writes, payment, status, actor=actor, message=intent.failure_message)
+        payment.failure_code, payment.failure_message = shown_failure(
+            intent.failure_code, intent.failure_message
+        )
+        move_payment(writes, payment, status, actor=actor, message=payment.failure_message)
 
     def _wait(
         self,
@@ -155,7 +157,8 @@ class RefundHandler:
             move_refund(writes, refund, payment, RefundStatus.COMPLETED, actor=actor)
         elif intent.state in _ENDS:
             payment.amount_refunded_minor -= refund.amount_minor
-            refund.failure_code = intent.failure_code
-            refund.failure_message = intent.failure_message
+            refund.failure_code, refund.failure_message = shown_failure(
+                intent.failure_code, intent.failure_message
+            )
             save_payment(writes, payment, "amount_refunded_minor")
             move_refund(writes, refund, payment, RefundStatus.FAILED, actor=actor)

@@ -350,6 +350,7 @@ def _submit(
             manual_capture=payment.manual_capture,
             return_url=payment.return_url,
             statement_descriptor=payment.statement_descriptor,
+            about=_about(payment),
             price=Price(
                 fee_bps=seller.fee_bps,
                 fee_fixed_minor=seller.fee_fixed_minor if same_currency else 0,
@@ -360,6 +361,12 @@ def _submit(
         document=write_document,
         claim=claim,
     )
+
+
+def _about(payment: Payment) -> dict[str, Any]:
+    """What is passed on, so that the payment is recognised at the provider's console too."""
+    told = {"description": payment.description, "metadata": payment.metadata}
+    return {name: value for name, value in told.items() if value}
 
 
 def _own_payment(payment_id: uuid.UUID, actor: Actor) -> Payment:
