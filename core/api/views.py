@@ -29,6 +29,7 @@ class ApiView(APIView):
         rate: how many requests a key may send here.
         idempotency: whether POST needs a key ("required": it moves money), takes one ("optional"),
             or has no effect worth one ("none").
+        seals_answers: True where an answer holds a secret: the one kept for repetitions is sealed.
         claim_type: what an Idempotency-Key becomes.
         public: True for the few addresses without a caller (login, provider webhooks).
     """
@@ -36,6 +37,7 @@ class ApiView(APIView):
     permissions: ClassVar[dict[str, str]] = {}
     rate: ClassVar[Rate] = Rate(limit=100_000, period_s=60)
     idempotency: ClassVar[str] = "optional"
+    seals_answers: ClassVar[bool] = False
     claim_type: ClassVar[type[Claim]] = Claim
     public: ClassVar[bool] = False
 
@@ -192,6 +194,7 @@ class ApiView(APIView):
             key=key,
             request=(request.method or "", request.get_full_path(), raw),
             render=render,
+            sealed=self.seals_answers,
         )
 
     def lost_race(self, claim: Claim, error: IntegrityError) -> Response:

@@ -57,8 +57,9 @@ class SessionOut(serializers.Serializer[Any]):
     merchant = serializers.CharField()
     url = serializers.CharField(
         allow_null=True,
-        help_text="The payer's page. Only in the answer that creates the session: it holds a "
-        "secret that is not kept.",
+        help_text="The payer's page. Only in the answer that creates the session (and its "
+        "repetitions under the same Idempotency-Key): it holds a secret of which only a digest "
+        "is kept.",
     )
     status = serializers.ChoiceField(
         choices=SessionStatus.choices,
