@@ -24,6 +24,7 @@ from django.utils import timezone
 
 from core import ids
 from core.context import Actor
+from core.crashpoints import crash_point
 from core.db import Scope, tenant_atomic
 from core.errors import AppError, Conflict, RateLimited
 from core.ratelimit import Rate, check_rate
@@ -202,6 +203,7 @@ def session_pay(*, door: Door, seller: Seller, actor: Actor, token: str, key: st
     payment = _begin_attempt(door=door, seller=seller, actor=actor, key=key)
     if payment is None:
         return session_follow(session_id=door.session_id, scope=door.scope, actor=actor)
+    crash_point("checkout.attempt_made")
     try:
         payment_confirm(payment_id=payment.id, seller=seller, actor=actor, token=token)
     except (StaleState, PaymentStateConflict):

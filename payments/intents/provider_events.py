@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any, Final
 
 from core import ids
 from core.context import Actor
 from core.db import Scope, tenant_atomic
 from core.errors import NotFound
+from core.inbox import match_parked
+from core.models import OutboxEvent
+from core.outbox import subscribe_batch
 from payments.intents.channels import ChannelAnswer, Outcome
 from payments.intents.channels.gateway import from_provider
 from payments.intents.channels.gateway_refund import from_refund
@@ -36,6 +39,20 @@ _refund_handler: RefundHandler | None = None
 def register() -> None:
     """Take the events of every provider; called when the process starts."""
     register_event_handler(handle_provider_event)
+    subscribe_batch("payment.*", match_parked_of_payments)
+
+
+def match_parked_of_payments(events: Sequence[OutboxEvent]) -> None:
+    """Wake what is parked under the provider's ids of the payments that these events are about.
+
+    A dispute, or a refund made at the provider, names the provider's id alone; an attempt learns it
+    with the answer that the event tells of.
+    """
+    documents = [ids.decode("pay", event.aggregate) for event in events]
+    with tenant_atomic(Scope.worker()):
+        known = Intent.objects.filter(document_id__in=documents).exclude(external_id="")
+        external_ids = set(known.values_list("external_id", flat=True))
+    match_parked(*external_ids)
 
 
 def register_dispute_handler(handler: DisputeHandler) -> None:

@@ -13,7 +13,7 @@ import psycopg
 import pytest
 from django.test import Client
 
-from core import ids, inbox
+from core import ids, inbox, relay
 from core.context import Actor
 from core.db import Scope, tenant_atomic
 from core.models import InboxMessage
@@ -274,6 +274,37 @@ def test_a_refund_at_stripe_above_what_is_left_is_shown_and_holds_the_release(
     _two_days_later(admin_dsn, shop)
     release_due()
     assert books(admin_dsn, shop.merchant_id) == before
+
+
+def test_what_came_before_we_knew_the_providers_id_is_woken_when_we_learn_it(
+    shop: Shop, admin_dsn: str
+) -> None:
+    token = shop.rig.source("succeeds")
+    shop.rig.fault("lose_answer")
+    made = shop.api.pay(token=token, amount=1_000).json()["data"]
+    intent = shop.intent(made["id"])
+    query = {"query": f"metadata['reference']:'{intent.public_id}'"}
+    (theirs,) = shop.rig.ask("GET", "/v1/payment_intents/search", params=query)["data"]
+    dispute = {
+        "id": "dp_" + secrets.token_hex(8),
+        "object": "dispute",
+        "amount": 1_000,
+        "currency": "eur",
+        "payment_intent": theirs["id"],
+        "reason": "fraudulent",
+        "status": "needs_response",
+    }
+    assert shop.hear("charge.dispute.created", dispute) == "parked"
+
+    recover(admin_dsn, shop.merchant_id)
+    while relay.relay_once():
+        pass
+
+    with tenant_atomic(Scope.worker()):
+        (parked,) = InboxMessage.objects.filter(reference=theirs["id"], state="parked")
+        assert parked.id in inbox.sweep(limit=10_000)
+    assert inbox.process(parked.id) == "processed"
+    assert shop.payment(made["id"])["amount_disputed"] == 1_000
 
 
 def test_a_refund_of_a_payment_that_we_do_not_know_is_left_for_later(shop: Shop) -> None:
