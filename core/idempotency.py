@@ -14,12 +14,13 @@ import re
 import uuid
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any, Final
+from typing import Any, Final, TypedDict
 
 from django.db import IntegrityError
 from django.utils import timezone
 
 from core.context import Actor
+from core.crypto import PLATFORM_TENANT, open_sealed, seal
 from core.db import Scope, after_commit, tenant_atomic
 from core.errors import Conflict, InvalidRequest, Unprocessable
 from core.models import IdempotencyRecord
@@ -32,9 +33,20 @@ LOCK = dt.timedelta(seconds=120)
 _MAX_KEY = 255
 # Random keys in hexadecimal hold long runs of digits by chance, and a card number no letters.
 _HEX_KEY: Final = re.compile(r"(?=.*[a-f])[0-9a-f]{16,}", re.IGNORECASE)
+#: Before a sealed body; an answer itself is JSON and begins with a brace.
+_SEALED: Final = b"sealed:"
 
 #: Turns the object that was made into the stored answer: (status, body bytes).
 Render = Callable[[Any], tuple[int, bytes]]
+
+
+class _Place(TypedDict):
+    """Where a sealed answer stands; it opens nowhere else."""
+
+    tenant_id: uuid.UUID
+    table: str
+    column: str
+    pk: uuid.UUID
 
 
 @dataclass(slots=True)
@@ -54,13 +66,22 @@ class Claim:
         key: the Idempotency-Key.
         request: what makes the request the same: method, path and raw body.
         render: turns the object made into the answer to keep.
+        sealed: keep the answer encrypted, for it holds a secret that stands nowhere else.
 
     Attributes:
         record: the row of this claim, once it has committed.
         answer: the stored answer, once it has committed; what was rolled back is no answer.
     """
 
-    def __init__(self, *, actor: Actor, key: str, request: tuple[str, str, bytes], render: Render):
+    def __init__(
+        self,
+        *,
+        actor: Actor,
+        key: str,
+        request: tuple[str, str, bytes],
+        render: Render,
+        sealed: bool = False,
+    ):
         self.actor = actor
         self.owner = _owner(actor)
         self.key = key
@@ -68,6 +89,7 @@ class Claim:
         self.record: IdempotencyRecord | None = None
         self.answer: Answer | None = None
         self._render = render
+        self._sealed = sealed
 
     def begin(self, writes: Writes, resource_id: uuid.UUID) -> None:
         """Claim the key as in flight, in the same statement as the object it makes."""
@@ -81,13 +103,19 @@ class Claim:
         status, body = self._render(resource)
         answer = Answer(status, body)
         record = self.record or self._new_record(getattr(resource, "id", None))
-        record.status, record.body, record.locked_until = status, body, None
+        record.status, record.body = status, self._kept(record, body)
+        record.locked_until = None
         if self.record is None:
             writes.insert(record)
         else:
             writes.update(record, "status", "body", "locked_until")
         after_commit(lambda: self._committed(record, answer))
         return answer
+
+    def _kept(self, record: IdempotencyRecord, body: bytes) -> bytes:
+        if not self._sealed:
+            return body
+        return _SEALED + seal(body.decode(), **_place(record)).encode()
 
     def complete(self, resource: Any) -> Answer:
         """For operations of one transaction: store the finished answer with it."""
@@ -134,7 +162,7 @@ class Claim:
                 param="Idempotency-Key",
             )
         if record.status is not None:
-            return Answer(record.status, bytes(record.body or b""), replayed=True)
+            return Answer(record.status, _opened(record), replayed=True)
         if record.locked_until is not None and record.locked_until > timezone.now():
             raise Conflict(
                 "A request with this Idempotency-Key is still at work. Ask again in a second.",
@@ -144,6 +172,23 @@ class Claim:
         self.record = record
         assert record.resource_id is not None
         return record.resource_id
+
+
+def _opened(record: IdempotencyRecord) -> bytes:
+    """The stored answer as it was given."""
+    kept = bytes(record.body or b"")
+    if not kept.startswith(_SEALED):
+        return kept
+    return open_sealed(kept[len(_SEALED) :].decode(), **_place(record)).encode()
+
+
+def _place(record: IdempotencyRecord) -> _Place:
+    return {
+        "tenant_id": record.merchant_id or PLATFORM_TENANT,
+        "table": IdempotencyRecord._meta.db_table,
+        "column": "body",
+        "pk": record.id,
+    }
 
 
 def is_duplicate_claim(error: IntegrityError) -> bool:
