@@ -261,7 +261,7 @@ def test_a_doubled_click_refunds_once() -> None:
     assert payments_of(tenants)[0].amount_refunded_minor == 890
 
 
-@pytest.mark.parametrize("amount", ["48.91", "0", "-1", "1.234", "a lot", ""])
+@pytest.mark.parametrize("amount", ["48.91", "0", "-1", "1.234", "12,50", "a lot", ""])
 def test_an_impossible_refund_is_refused_in_the_dialog_and_changes_nothing(amount: str) -> None:
     tenants = make_tenants(totp=True)
     payment = take_payment(tenants, amount=4890)["id"]

@@ -7,9 +7,10 @@ that an export holds exactly what the list shows.
 from __future__ import annotations
 
 import datetime as dt
+import re
 from dataclasses import dataclass, field
-from decimal import Decimal, InvalidOperation
-from typing import Any
+from decimal import Decimal
+from typing import Any, Final
 
 from django.http import QueryDict
 from django.utils.dateparse import parse_date
@@ -36,31 +37,38 @@ TABS = (
     (PaymentStatus.CANCELED.value, "Canceled"),
 )
 
+_AMOUNT: Final = re.compile(
+    r"(?:(?P<plain>[0-9]+)|(?P<grouped>[1-9][0-9]{0,2}(?:,[0-9]{3})+))(?:\.(?P<decimals>[0-9]+))?"
+)
+
 
 def parse_major(text: str, code: str) -> int:
     """An amount as a person writes it ("1,234.50") in minor units of the currency.
 
+    Half the world writes "12,50" for twelve and a half, so a comma counts only where it can be
+    nothing but a separator of thousands: what could be read in two ways is refused, never guessed.
+
     Raises:
-        InvalidRequest: not a number, more decimals than the currency has, negative or too large.
+        InvalidRequest: not written so, more decimals than the currency has, or too large.
     """
     exponent = currency(code).exponent
-    cleaned = text.strip().replace(" ", "").replace("\u00a0", "").replace(",", "")
-    example = f"{Decimal(4890).scaleb(-exponent)}"
-    try:
-        value = Decimal(cleaned)
-    except InvalidOperation:
-        value = Decimal("NaN")
-    if not value.is_finite():
-        raise errors.InvalidRequest(f"Enter an amount, like {example}.")
-    minor = value.scaleb(exponent)
-    if minor != minor.to_integral_value():
-        decimals = "no decimals" if exponent == 0 else f"at most {exponent} decimals"
-        raise errors.InvalidRequest(f"{code.upper()} has {decimals}. Enter it like {example}.")
-    if minor < 0:
-        raise errors.InvalidRequest("An amount cannot be negative.")
+    example = f"{Decimal(1250).scaleb(-exponent):f}"
+    written = _AMOUNT.fullmatch(text.strip())
+    if written is None:
+        raise errors.InvalidRequest(f"Write it like {example}.")
+    grouped, decimals = written["grouped"], written["decimals"] or ""
+    # "1,234" is a decimal fraction to many, where the currency has three decimals or more.
+    if grouped and exponent >= 3 and not decimals and grouped.count(",") == 1:
+        raise errors.InvalidRequest(f"Leave the comma out, and write it like {example}.")
+    if len(decimals) > exponent:
+        most = "no decimals" if exponent == 0 else f"at most {exponent} decimals"
+        raise errors.InvalidRequest(f"{code.upper()} has {most}. Write it like {example}.")
+    digits = (grouped or written["plain"]).replace(",", "") + decimals.ljust(exponent, "0")
+    # More digits than any amount has are too many, whatever they say: int() refuses thousands.
+    minor = int(digits) if len(digits.lstrip("0")) < 20 else MAX_AMOUNT_MINOR + 1
     if minor > MAX_AMOUNT_MINOR:
         raise errors.InvalidRequest(f"The most is {format_money(MAX_AMOUNT_MINOR, code)}.")
-    return int(minor)
+    return minor
 
 
 @dataclass(slots=True)
