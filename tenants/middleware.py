@@ -9,7 +9,8 @@ from urllib.parse import urlencode
 
 from django.conf import settings
 from django.contrib import messages
-from django.contrib.auth import logout
+from django.contrib.auth import SESSION_KEY, logout
+from django.contrib.sessions.backends.base import SessionBase
 from django.http import HttpRequest, HttpResponse
 from django.http.response import HttpResponseBase
 from django.shortcuts import redirect, render
@@ -53,24 +54,36 @@ class SessionLimitsMiddleware:
         self.get_response = get_response
 
     def __call__(self, request: HttpRequest) -> HttpResponseBase:
-        if request.COOKIES.get(settings.SESSION_COOKIE_NAME) and self._expired(request):
-            logout(request)
+        if request.COOKIES.get(settings.SESSION_COOKIE_NAME):
+            session = request.session
+            if session_expired(session):
+                logout(request)
+            else:
+                _note_use(session)
         return self.get_response(request)
 
-    def _expired(self, request: HttpRequest) -> bool:
-        session = request.session
-        if "_auth_user_id" not in session:
-            return False
-        now = int(time.time())
-        started = int(session.get(SESSION_STARTED, 0))
-        seen = int(session.get(SESSION_SEEN, 0))
-        if now - started > settings.SESSION_COOKIE_AGE:
-            return True
-        if now - seen > settings.SESSION_IDLE_TIMEOUT_S:
-            return True
-        if now - seen > SEEN_STEP_S:
-            session[SESSION_SEEN] = now
+
+def session_expired(session: SessionBase) -> bool:
+    """Whether somebody is signed in to ``session`` and has passed one of its limits.
+
+    Looks only, and belongs wherever a session is read without the middleware: a websocket asks
+    again while it is open. A session in which nobody is signed in has no limits.
+    """
+    if SESSION_KEY not in session:
         return False
+    now = int(time.time())
+    started = int(session.get(SESSION_STARTED, 0))
+    seen = int(session.get(SESSION_SEEN, 0))
+    return (
+        now - started > settings.SESSION_COOKIE_AGE or now - seen > settings.SESSION_IDLE_TIMEOUT_S
+    )
+
+
+def _note_use(session: SessionBase) -> None:
+    """Move the idle limit on, at most once in :data:`SEEN_STEP_S`."""
+    now = int(time.time())
+    if SESSION_KEY in session and now - int(session.get(SESSION_SEEN, 0)) > SEEN_STEP_S:
+        session[SESSION_SEEN] = now
 
 
 def start_session_clock(request: HttpRequest) -> None:

@@ -26,6 +26,8 @@ What the frame does:
 
 * not logged in → ``/login?next=…`` (an htmx request gets 401 with ``HX-Redirect``);
 * a second factor that the role needs is missing → ``/login/verify`` or ``/login/setup``;
+* a form that was made for another account or mode → 409, nothing ran: two tabs share one session,
+  so every form posts ``{% seat_field %}`` beside its CSRF token (pages show ``seat.mark`` too);
 * no seat in any tenant → a page that says so; permission missing → 403 page, nothing ran;
 * GET and HEAD run inside ``tenant_atomic(request.scope)``, rendering included (a lazy query in a
   template stays inside); POST does not, for services open their own and providers must be called
@@ -56,6 +58,8 @@ from tenants.seats import Seat, resolve_seat
 
 P = ParamSpec("P")
 SAFE_METHODS = ("GET", "HEAD")
+#: The field by which a form says for which seat it was made.
+SEAT_FIELD = "seat"
 
 
 class PortalRequest(HttpRequest):
@@ -95,6 +99,8 @@ def portal_view(
             if refusal is not None:
                 return refusal
             asked = cast("PortalRequest", request)
+            if request.method not in SAFE_METHODS and not _made_for_this_seat(asked):
+                return other_seat_page(asked)
             if asked.seat.level not in allowed_levels:
                 if asked.seat.level == Level.PLATFORM and request.path == "/":
                     return redirect("admin:index")
@@ -146,6 +152,11 @@ def _enter(request: HttpRequest) -> HttpResponseBase | None:
     asked.scope = seat.scope()
     asked.actor = seat.actor(user=user, second_factor=verified, ip=client_ip(request))
     return None
+
+
+def _made_for_this_seat(request: PortalRequest) -> bool:
+    """Whether the form was drawn for the account and mode in which it would act now."""
+    return request.POST.get(SEAT_FIELD) == request.seat.mark
 
 
 def second_factor_due(*, user: User, seat: Seat) -> bool:
@@ -206,3 +217,8 @@ def no_permission_page(request: HttpRequest, permission: str = "") -> HttpRespon
 def not_found_page(request: HttpRequest) -> HttpResponse:
     """404: also the answer for another tenant's object."""
     return render(request, "tenants/not_found.html", status=404)
+
+
+def other_seat_page(request: HttpRequest) -> HttpResponse:
+    """409: the form belongs to an account or mode that the session has left since."""
+    return render(request, "tenants/other_seat.html", status=409)

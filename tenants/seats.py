@@ -56,6 +56,11 @@ class Seat:
         return f"{self.membership_id}.{self.tenant_id}"
 
     @property
+    def mark(self) -> str:
+        """Seat and mode in one text: what a page was made for, and its forms say back."""
+        return f"{self.key}.{'live' if self.livemode else 'test'}"
+
+    @property
     def may_use_live_mode(self) -> bool:
         """Whether the mode switch is offered."""
         return policies.may_use_live_mode(self.role)

@@ -89,7 +89,7 @@ TEMPLATES: list[dict[str, Any]] = [
                 "django.contrib.messages.context_processors.messages",
                 "portal.context.shell",
             ],
-            "builtins": ["portal.templatetags.ui"],
+            "builtins": ["portal.templatetags.ui", "tenants.templatetags.seat"],
         },
     }
 ]

@@ -14,11 +14,12 @@ from tenants.middleware import SESSION_SEEN, SESSION_STARTED
 from tenants.models import TotpDevice
 from tests.api import Api
 from tests.factories import Tenants
+from tests.visitor import Visitor
 
 
 def signed_in(tenants: Tenants, name: str = "merchant.owner") -> Client:
     """A client with a session as after password and code (a code counts once, so tests skip it)."""
-    client, user = Client(raise_request_exception=False), tenants.users[name]
+    client, user = Visitor(raise_request_exception=False), tenants.users[name]
     client.force_login(user)
     session = client.session
     session[SESSION_STARTED] = session[SESSION_SEEN] = int(time.time())

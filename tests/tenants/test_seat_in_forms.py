@@ -1,0 +1,89 @@
+"""A form acts in the account and mode for which it was drawn, or not at all."""
+
+from __future__ import annotations
+
+import re
+from typing import Any
+
+import pytest
+from django.test import Client
+
+from core.db import tenant_atomic
+from tenants.middleware import SESSION_STARTED, session_expired
+from tenants.models import ApiKey
+from tenants.portal_base import SEAT_FIELD
+from tenants.seats import SESSION_LIVEMODE
+from tests.factories import Tenants, make_tenants
+from tests.portal.support import signed_in
+
+
+def drawn_seat(client: Client, path: str = "/developers/keys") -> str:
+    """What the page's own form says."""
+    found = re.search(rf'name="{SEAT_FIELD}" value="([^"]+)"', client.get(path).content.decode())
+    assert found is not None
+    return found[1]
+
+
+def keys_of(t: Tenants) -> int:
+    with tenant_atomic(t.scope):
+        return ApiKey.objects.count()
+
+
+def switch_to_live(client: Client) -> None:
+    session: Any = client.session
+    session[SESSION_LIVEMODE] = True
+    session.save()
+
+
+def test_a_form_acts_in_the_seat_that_it_was_drawn_for() -> None:
+    t = make_tenants(totp=True)
+    client, before = signed_in(t), keys_of(t)
+    form = {"name": "Shop", "kind": "sk", SEAT_FIELD: drawn_seat(client)}
+    assert client.post("/developers/keys/create", form).status_code == 200
+    assert keys_of(t) == before + 1
+
+
+def test_a_form_of_test_mode_does_nothing_in_live_mode() -> None:
+    t = make_tenants(totp=True)
+    client, before = signed_in(t), keys_of(t)
+    form = {"name": "Shop", "kind": "sk", SEAT_FIELD: drawn_seat(client)}
+    switch_to_live(client)
+    response = client.post("/developers/keys/create", form)
+    assert response.status_code == 409
+    assert b"You changed account or mode in another tab" in response.content
+    assert keys_of(t) == before
+
+
+@pytest.mark.parametrize("mark", ["", "nonsense"])
+def test_a_form_without_a_seat_or_with_a_made_up_one_does_nothing(mark: str) -> None:
+    t = make_tenants(totp=True)
+    client, before = signed_in(t), keys_of(t)
+    response = client.post("/developers/keys/create", {"name": "Shop", SEAT_FIELD: mark})
+    assert response.status_code == 409
+    assert keys_of(t) == before
+
+
+def test_a_form_of_another_account_does_nothing() -> None:
+    t, other = make_tenants(totp=True), make_tenants(totp=True)
+    client, before = signed_in(t), keys_of(t)
+    foreign = drawn_seat(signed_in(other))
+    response = client.post("/developers/keys/create", {"name": "Shop", SEAT_FIELD: foreign})
+    assert response.status_code == 409
+    assert keys_of(t) == before
+
+
+def test_public_forms_need_no_seat() -> None:
+    assert SEAT_FIELD.encode() not in Client().get("/login").content
+    t = make_tenants(totp=True)
+    assert signed_in(t).post("/logout", {SEAT_FIELD: ""}).status_code == 302
+
+
+def test_looking_whether_a_session_has_expired_changes_nothing() -> None:
+    client = signed_in(make_tenants(totp=True))
+    session: Any = client.session
+    before = dict(session)
+    assert not session_expired(session)
+    assert dict(session) == before
+    session[SESSION_STARTED] -= 13 * 3600
+    assert session_expired(session)
+    assert not session_expired(Client().session)
