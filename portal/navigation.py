@@ -10,6 +10,7 @@ from typing import Any, Final
 
 from django.http import HttpRequest
 from django.http.response import HttpResponseBase
+from django.shortcuts import redirect
 from django.urls import NoReverseMatch, reverse
 
 from portal.theme import theme_of
@@ -142,7 +143,8 @@ class Frame:
 def frame_for(request: HttpRequest) -> Frame:
     """The shell for this request; without a seat only the theme and the way out are in it."""
     seat: Seat | None = getattr(request, "seat", None)
-    theme, here = theme_of(request), request.get_full_path()
+    page_url: str = getattr(request, "page_url", "")
+    theme, here = theme_of(request), page_url or request.get_full_path()
     if not request.user.is_authenticated:
         return Frame(theme=theme, here=here, urls=_urls({"theme": "portal:theme"}))
     role = seat.role.capitalize() if seat is not None else ""
@@ -167,8 +169,27 @@ def frame_for(request: HttpRequest) -> Frame:
         tenant=_choice(seat, seat),
         tenants=choices,
         user=person,
-        urls=_urls(names),
+        urls=_urls(names) | ({"page": page_url} if page_url else {}),
     )
+
+
+def form_of(page: str, view: View, *names: str) -> View:
+    """A view that takes the form of a page: its address stands for that page whenever it is read.
+
+    What answers the form takes the page's address (`frame.page_url`), so that reloading it, keeping
+    it current or coming back to it asks for the page, which the form's own address cannot show.
+    `names` are the parts of the address that the page's has too.
+    """
+
+    @wraps(view)
+    def on_page(request: HttpRequest, /, *args: Any, **kwargs: Any) -> HttpResponseBase:
+        address = reverse(f"portal:{page}", kwargs={name: kwargs[name] for name in names})
+        if request.method in ("GET", "HEAD"):
+            return redirect(address)
+        request.page_url = address  # type: ignore[attr-defined]
+        return view(request, *args, **kwargs)
+
+    return on_page
 
 
 def know_seats(view: View) -> View:

@@ -273,6 +273,47 @@ def test_an_impossible_refund_is_refused_in_the_dialog_and_changes_nothing(amoun
     assert payments_of(tenants)[0].amount_refunded_minor == 0
 
 
+def test_what_answers_a_form_takes_the_address_of_the_page() -> None:
+    tenants = make_tenants(totp=True)
+    payment = take_payment(tenants, amount=4890)["id"]
+    client = signed_in(tenants)
+    refused = refund(client, payment, "50.00").content.decode()
+    assert f'data-replace-url="/payments/{payment}"' in refused
+    assert f'name="next" value="/payments/{payment}"' in refused
+    wrong = client.post("/team/invite", {"email": "no address", "role": "admin"})
+    assert 'data-replace-url="/team"' in wrong.content.decode()
+    assert "data-replace-url" not in client.get(f"/payments/{payment}").content.decode()
+
+
+@pytest.mark.parametrize(
+    ("form", "page"),
+    [("/payments/pay_x/refund", "/payments/pay_x"), ("/payments/pay_x/capture", "/payments/pay_x"),
+     ("/payments/pay_x/cancel", "/payments/pay_x"), ("/team/invite", "/team"),
+     ("/team/mem_x/role", "/team"), ("/developers/keys/create", "/developers/keys"),
+     ("/developers/keys/key_x/rotate", "/developers/keys"),
+     ("/developers/webhooks/create", "/developers/webhooks"),
+     ("/developers/webhooks/we_x/roll", "/developers/webhooks/we_x"),
+     ("/developers/events/evt_x/resend", "/developers/events/evt_x"), ("/settings/mode", "/")],
+)  # fmt: skip
+def test_the_address_of_a_form_leads_to_its_page(shop: Tenants, form: str, page: str) -> None:
+    response = signed_in(shop).get(form)
+    assert (response.status_code, response.headers.get("Location")) == (302, page)
+
+
+def test_a_page_and_its_forms_name_the_account_and_mode(shop: Tenants) -> None:
+    client = signed_in(shop)
+    payment = payments_of(shop)[0].public_id
+    html = client.get(f"/payments/{payment}").content.decode()
+    found = re.search(r'<html[^>]* data-seat="([^"]+\.test)"', html)
+    assert found is not None
+    # The switches of the frame, and the refund.
+    assert html.count(f'<input type="hidden" name="seat" value="{found[1]}">') >= 2
+    client.post("/settings/mode", {"mode": "live"})
+    gone = client.get(f"/payments/{payment}")
+    assert gone.status_code == 404
+    assert f'data-seat="{found[1].removesuffix("test")}live"' in gone.content.decode()
+
+
 def test_a_viewer_may_not_refund() -> None:
     tenants = make_tenants(totp=True)
     payment = take_payment(tenants)["id"]
