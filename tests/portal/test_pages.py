@@ -7,6 +7,7 @@ import io
 import re
 from typing import Any
 
+import psycopg
 import pytest
 from django.test import Client
 
@@ -18,7 +19,7 @@ from core.unit import Writes
 from payments.acceptance.models import Payment, Refund
 from tenants.models import ApiKey, Membership
 from tests.factories import Tenants, make_merchant, make_tenants
-from tests.portal.support import signed_in, take_payment, text_of
+from tests.portal.support import dispute, signed_in, take_payment, text_of
 
 MERCHANT_PAGES = (
     "/", "/payments", "/developers/keys", "/developers/webhooks", "/developers/events",
@@ -271,6 +272,43 @@ def test_an_impossible_refund_is_refused_in_the_dialog_and_changes_nothing(amoun
     assert re.search(r'<dialog[^>]*id="refund"[^>]*data-open-now', html)
     assert 'aria-invalid="true"' in html
     assert payments_of(tenants)[0].amount_refunded_minor == 0
+
+
+def test_a_refund_that_the_provider_refuses_is_not_said_to_be_on_its_way(admin_dsn: str) -> None:
+    tenants = make_tenants(totp=True)
+    payment = take_payment(tenants, amount=4890)["id"]
+    with psycopg.connect(admin_dsn, autocommit=True) as admin:
+        admin.execute(
+            "update providers_sandboxcharge set refunded_minor = captured_minor"
+            " where merchant_key = %s",
+            [tenants.merchant.public_id],
+        )
+    client = signed_in(tenants)
+    for _ in range(2):  # the second click on the same form hears the same
+        assert refund(client, payment, "8.90").status_code == 302
+        page = client.get(f"/payments/{payment}")
+        assert "on its way" not in text_of(page)
+        assert "Nothing was refunded." in text_of(page)
+        assert "toast-bad" in page.content.decode()
+    assert payments_of(tenants)[0].amount_refunded_minor == 0
+
+
+@pytest.mark.parametrize("end", ["", "lost"])
+def test_what_a_dispute_holds_or_took_is_not_offered_for_a_refund(end: str) -> None:
+    tenants = make_tenants(totp=True)
+    payment = take_payment(tenants, amount=4890)["id"]
+    for status in ("needs_response", *([end] if end else [])):
+        dispute(tenants, status, amount=4000)
+    client = signed_in(tenants)
+    html = client.get(f"/payments/{payment}").content.decode()
+    assert "At most $8.90, all that is left." in html
+    assert re.search(r'id="refund-amount"[^>]*value="8.90"', html)
+    too_much = refund(client, payment, "8.91")
+    assert too_much.status_code == 400
+    assert "At most $8.90 is left." in text_of(too_much)
+    assert refund(client, payment, "8.90", "b").status_code == 302
+    assert payments_of(tenants)[0].amount_refunded_minor == 890
+    assert 'data-dialog-open="refund"' not in client.get(f"/payments/{payment}").content.decode()
 
 
 def test_what_answers_a_form_takes_the_address_of_the_page() -> None:

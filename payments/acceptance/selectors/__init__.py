@@ -9,10 +9,12 @@ from payments.acceptance.selectors.customers import (
 )
 from payments.acceptance.selectors.payments import (
     PaymentFilter,
+    Refundable,
     payment_attempts,
     payment_events,
     payment_get,
     payment_is_visible,
+    payment_refundable,
     payments,
     refund_get,
     refunds,
@@ -22,6 +24,7 @@ from payments.acceptance.selectors.payments import (
 __all__ = [
     "LedgerLine",
     "PaymentFilter",
+    "Refundable",
     "customer_get",
     "customers",
     "payment_attempts",
@@ -31,6 +34,7 @@ __all__ = [
     "payment_ledger",
     "payment_method_get",
     "payment_methods",
+    "payment_refundable",
     "payments",
     "refund_get",
     "refunds",

@@ -96,6 +96,26 @@ def payment_get(*, payment_id: uuid.UUID, livemode: bool) -> Payment:
     return found
 
 
+@dataclass(frozen=True, slots=True)
+class Refundable:
+    """What of a payment can still go back to the payer, and what disputes keep from it."""
+
+    left_minor: int
+    held_minor: int
+
+
+def payment_refundable(payment: Payment) -> Refundable:
+    """How much can be refunded now, in minor units.
+
+    What a dispute holds, or has taken for good, is not left: the payer's bank has the money, or
+    may get it, and a refund would pay the payer twice.
+    """
+    lost = PaymentEvent.objects.filter(payment=payment, type="payment.dispute_lost")
+    held = payment.amount_disputed_minor + (lost.aggregate(sum=Sum("amount_minor"))["sum"] or 0)
+    left = payment.amount_captured_minor - payment.amount_refunded_minor - held
+    return Refundable(left_minor=max(0, left), held_minor=held)
+
+
 def payment_is_visible(actor: Actor, public_id: str) -> bool:
     """Whether the actor may watch the payment; opens a scope of its own (for websockets)."""
     if "payments.read" not in actor.scopes:
