@@ -192,12 +192,18 @@ def form_of(page: str, view: View, *names: str) -> View:
     return on_page
 
 
+def live_parts(request: HttpRequest) -> frozenset[str] | None:
+    """The parts that a page wants anew of itself (static/js/live.js); None is a page as a whole."""
+    named = request.headers.get("X-Live-Parts")
+    return None if named is None else frozenset(named.split())
+
+
 def know_seats(view: View) -> View:
     """Look up the person's seats before the view opens its scope, in which nobody may list them."""
 
     @wraps(view)
     def page(request: HttpRequest, /, *args: Any, **kwargs: Any) -> HttpResponseBase:
-        if request.user.is_authenticated:
+        if request.user.is_authenticated and live_parts(request) is None:
             request.offered_seats = seats_of(user_id=request.user.pk)  # type: ignore[attr-defined]
         return view(request, *args, **kwargs)
 

@@ -335,6 +335,7 @@ def kpi(
     label: str,
     value: Any,
     *,
+    unit: str = "",
     note: str = "",
     delta: str = "",
     direction: str = "",
@@ -342,12 +343,13 @@ def kpi(
     icon: str = "",
     href: str = "",
 ) -> SafeString:
-    """One figure; `delta` is a ready text ("12.4 %"), `direction` up or down, `href` a page."""
+    """One figure; `unit` its currency, `delta` a ready text ("12.4 %"), `direction` up or down."""
     return _render(
         "kpi",
         {
             "label": label,
             "value": value,
+            "unit": unit,
             "note": note,
             "delta": delta,
             "direction": direction,

@@ -19,9 +19,12 @@ from payments.acceptance.selectors.payments import (
     refund_get,
     refunds,
     volume_by_day,
+    volume_by_merchant,
 )
+from payments.acceptance.selectors.shown import SHOWN_STATES, shown_state
 
 __all__ = [
+    "SHOWN_STATES",
     "LedgerLine",
     "PaymentFilter",
     "Refundable",
@@ -38,5 +41,7 @@ __all__ = [
     "payments",
     "refund_get",
     "refunds",
+    "shown_state",
     "volume_by_day",
+    "volume_by_merchant",
 ]
