@@ -10,6 +10,7 @@ from django.test import Client
 from django_otp import DEVICE_ID_SESSION_KEY
 
 from core.db import Scope, tenant_atomic
+from payments.acceptance.models import Payment
 from payments.acceptance.services.disputes import dispute_notice
 from payments.intents.models import Intent
 from payments.providers.base import DisputeNotice
@@ -62,6 +63,12 @@ def dispute(tenants: Tenants, status: str, *, amount: int) -> None:
         reason="fraudulent",
     )
     dispute_notice(intent, notice)
+
+
+def payments_of(tenants: Tenants) -> list[Payment]:
+    """The merchant's payments as they stand, oldest first."""
+    with tenant_atomic(tenants.scope):
+        return list(Payment.objects.filter(merchant_id=tenants.merchant.id).order_by("id"))
 
 
 def text_of(response: Any) -> str:

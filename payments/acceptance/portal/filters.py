@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import datetime as dt
 import re
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from decimal import Decimal
 from typing import Any, Final
@@ -18,8 +19,7 @@ from django.utils.dateparse import parse_date
 from core import errors, ids
 from core.money import MAX_AMOUNT_MINOR, currency, format_money
 from payments.acceptance.models import Customer
-from payments.acceptance.selectors import PaymentFilter
-from payments.acceptance.states import PaymentStatus
+from payments.acceptance.selectors import SHOWN_STATES, PaymentFilter
 from tenants.models import Merchant
 from tenants.seats import Seat
 
@@ -28,13 +28,19 @@ FIELDS = (
     "customer", "reference", "last4", "email", "merchant",
 )  # fmt: skip
 
+#: The states as the pills say them; portal/words.py has the same words.
 TABS = (
     ("", "All"),
-    (PaymentStatus.COMPLETED.value, "Completed"),
-    (PaymentStatus.PROCESSING.value, "Processing"),
-    (PaymentStatus.REQUIRES_ACTION.value, "Requires action"),
-    (PaymentStatus.FAILED.value, "Failed"),
-    (PaymentStatus.CANCELED.value, "Canceled"),
+    ("completed", "Completed"),
+    ("requires_capture", "Uncaptured"),
+    ("pending", "Pending"),
+    ("processing", "Processing"),
+    ("requires_action", "Requires action"),
+    ("refunded", "Refunded"),
+    ("partially_refunded", "Partly refunded"),
+    ("disputed", "Disputed"),
+    ("failed", "Failed"),
+    ("canceled", "Canceled"),
 )
 
 _AMOUNT: Final = re.compile(
@@ -83,12 +89,20 @@ class FilterForm:
     @property
     def active(self) -> bool:
         """Whether anything is narrowed at all."""
-        return any(value for name, value in self.values.items() if name != "currency")
+        return any(self.values.values())
 
 
-def read_filters(query: QueryDict, seat: Seat) -> FilterForm:
-    """Read the query string; problems are told by field, and a field with one narrows nothing."""
+def read_filters(
+    query: QueryDict, seat: Seat, find_merchant: Callable[[str], Merchant] | None = None
+) -> FilterForm:
+    """Read the query string; problems are told by field, and a field with one narrows nothing.
+
+    `find_merchant` turns what was typed for a merchant into one of the reseller's; without it the
+    filter has none.
+    """
     values = {name: query.get(name, "").strip()[:200] for name in FIELDS}
+    if find_merchant is None:
+        values["merchant"] = ""
     problems: dict[str, str] = {}
     code = (values["currency"] or seat.default_currency or "USD").upper()
 
@@ -115,25 +129,29 @@ def read_filters(query: QueryDict, seat: Seat) -> FilterForm:
         problems["to"] = "The last day is before the first one."
     if values["last4"] and not (len(values["last4"]) == 4 and values["last4"].isdigit()):
         problems["last4"] = "Enter the last four digits of the card."
-    if values["status"] and values["status"] not in PaymentStatus.values:
+    if values["status"] and values["status"] not in SHOWN_STATES:
         problems["status"] = "There is no such status."
+    merchant = attempt("merchant", find_merchant) if find_merchant else None
     narrowed = low is not None or high is not None or bool(values["currency"])
     wanted = PaymentFilter(
         livemode=seat.livemode,
-        statuses=(values["status"],) if values["status"] in PaymentStatus.values else (),
+        shown=values["status"] if "status" not in problems else "",
         created_from=_start(since),
         created_to=_end(until),
         amount_min_minor=low,
         amount_max_minor=high,
         currency=code if narrowed else "",
         customer_id=attempt("customer", lambda text: ids.decode(Customer.PREFIX, text)),
-        merchant_id=attempt("merchant", lambda text: ids.decode(Merchant.PREFIX, text)),
+        merchant_id=merchant.id if merchant else None,
         reference=values["reference"],
         last4=values["last4"] if "last4" not in problems else "",
         email=values["email"],
         search=values["q"],
     )
-    return FilterForm(values, wanted, problems, _chips(values, low, high, code))
+    chips = _chips(values, low, high, code)
+    if merchant:
+        chips["merchant"] = merchant.name
+    return FilterForm(values, wanted, problems, chips)
 
 
 def _date(text: str) -> dt.date:

@@ -2,20 +2,23 @@
 
 from __future__ import annotations
 
+import contextlib
 import secrets
 from collections.abc import Callable
-from typing import Any
+from typing import Any, Final
 from uuid import UUID
 
 from django.contrib import messages
 from django.db import IntegrityError
-from django.http import HttpResponse, StreamingHttpResponse
+from django.http import HttpResponse
 from django.http.response import HttpResponseBase
 from django.shortcuts import redirect, render
 from django.utils import timezone
+from django.utils.functional import SimpleLazyObject
 
 from core import errors, ids
 from core.db import tenant_atomic
+from core.downloads import download
 from core.idempotency import Answer, Claim, is_duplicate_claim
 from core.money import format_money, to_major
 from core.pagination import PageRequest, paginate
@@ -23,13 +26,15 @@ from payments.acceptance import selectors
 from payments.acceptance.models import Payment, Refund
 from payments.acceptance.portal.export import csv_lines
 from payments.acceptance.portal.filters import TABS, parse_major, read_filters
-from payments.acceptance.portal.timeline import shown_state, timeline
+from payments.acceptance.portal.timeline import timeline
 from payments.acceptance.services.payments import payment_cancel, payment_capture
 from payments.acceptance.services.refunds import refund_create
 from payments.acceptance.states import PaymentStatus, RefundStatus
+from tenants import selectors as tenants
 from tenants.models import Level, Merchant
 from tenants.portal_base import PortalRequest, portal_view
 
+MERCHANTS_OFFERED: Final = 200
 REFUND_REASONS = (
     ("requested_by_customer", "The customer asked for it"),
     ("duplicate", "Charged twice"),
@@ -44,7 +49,7 @@ REFUND_REASONS = (
 @portal_view("payments.read")
 def payments_page(request: PortalRequest) -> HttpResponse:
     """The payments of the seat's tenant and mode, filtered, newest first."""
-    form = read_filters(request.GET, request.seat)
+    form = read_filters(request.GET, request.seat, merchant_finder(request))
     page = None
     if not form.problems:
         rows = selectors.payments(form.wanted).select_related("customer")
@@ -57,14 +62,47 @@ def payments_page(request: PortalRequest) -> HttpResponse:
         "form": form,
         "values": form.values,
         "page": page,
-        "rows": [(payment, shown_state(payment)) for payment in shown],
+        "rows": [(payment, selectors.shown_state(payment)) for payment in shown],
         "tabs": TABS,
         "merchants": merchant_names(request, shown),
         "is_reseller": request.seat.level == Level.RESELLER,
+        "offered_merchants": SimpleLazyObject(lambda: offered_merchants(request)),
         "currency": form.values["currency"].upper() or request.seat.default_currency or "USD",
         "first_page": not request.GET.get("cursor"),
     }
     return render(request, "acceptance/payments.html", context)
+
+
+def merchant_finder(request: PortalRequest) -> Callable[[str], Merchant] | None:
+    """How the name or id of a merchant in the filter is understood; None where there is but one."""
+    if request.seat.level != Level.RESELLER:
+        return None
+
+    def find(text: str) -> Merchant:
+        rows = tenants.merchants(actor=request.actor)
+        with contextlib.suppress(errors.NotFound):
+            rows = rows.filter(id=ids.decode(Merchant.PREFIX, text))
+            text = ""
+        # The whole name before a part of it: "Café" is found beside "Café Nord".
+        found = [*rows.filter(name__iexact=text)[:2]] if text else []
+        found = found or [*rows.filter(name__icontains=text)[:2]]
+        if not found:
+            raise errors.InvalidRequest("None of your merchants is called so.")
+        if len(found) > 1:
+            raise errors.InvalidRequest(
+                "Several of your merchants fit. Enter the whole name, or the merchant's ID."
+            )
+        return found[0]
+
+    return find
+
+
+def offered_merchants(request: PortalRequest) -> list[str]:
+    """Names to choose from in the filter, in the alphabet's order; longer lists are typed into."""
+    if "merchants.read" not in request.actor.scopes:
+        return []
+    rows = tenants.merchants(actor=request.actor).order_by("name")
+    return list(rows.values_list("name", flat=True)[:MERCHANTS_OFFERED])
 
 
 def merchant_names(request: PortalRequest, payments: list[Payment]) -> dict[UUID, str]:
@@ -77,8 +115,8 @@ def merchant_names(request: PortalRequest, payments: list[Payment]) -> dict[UUID
 
 @portal_view("payments.export")
 def payments_export(request: PortalRequest) -> HttpResponseBase:
-    """The filtered payments as a CSV file, streamed."""
-    form = read_filters(request.GET, request.seat)
+    """The filtered payments as a CSV file."""
+    form = read_filters(request.GET, request.seat, merchant_finder(request))
     if form.problems:
         return HttpResponse(
             "The filter could not be read, so nothing was exported: "
@@ -88,13 +126,11 @@ def payments_export(request: PortalRequest) -> HttpResponseBase:
         )
     mode = "live" if request.seat.livemode else "test"
     name = f"payments-{mode}-{timezone.now():%Y%m%d-%H%M%S}.csv"
-    return StreamingHttpResponse(
-        csv_lines(scope=request.scope, wanted=form.wanted),
+    return download(
+        request,
+        csv_lines(wanted=form.wanted),
+        filename=name,
         content_type="text/csv; charset=utf-8",
-        headers={
-            "Content-Disposition": f'attachment; filename="{name}"',
-            "Cache-Control": "no-store",
-        },
     )
 
 
@@ -117,7 +153,7 @@ def _context(request: PortalRequest, payment: Payment, **more: Any) -> dict[str,
     counted = next((row for row in attempts if row.id == payment.intent_id), None)
     return {
         "payment": payment,
-        "state": shown_state(payment),
+        "state": selectors.shown_state(payment),
         "timeline": timeline(selectors.payment_events(payment_id=payment.id), payment.currency),
         "refunds": list(
             selectors.refunds(livemode=payment.livemode, payment_id=payment.id).order_by("-id")
