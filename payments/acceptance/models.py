@@ -34,6 +34,8 @@ class Customer(TenantOwned):
                 fields=["merchant_id", "livemode", "-id"], name="customer_merchant_newest"
             ),
             models.Index(fields=["merchant_id", "email"], name="customer_email"),
+            # Staff have an e-mail address, and look for whose customer it is.
+            models.Index(fields=["email"], name="customer_any_email", condition=~Q(email="")),
         ]
 
 
