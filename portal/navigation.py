@@ -19,6 +19,9 @@ from tenants.seats import Seat, seats_of
 
 View = Callable[..., HttpResponseBase]
 
+#: As many accounts as fit into a menu; who has more finds them on a page of their own.
+MENU_SEATS: Final = 8
+
 _LEVELS: Final = (Level.MERCHANT, Level.RESELLER)
 
 
@@ -129,6 +132,7 @@ class Frame:
     foot: tuple[Entry, ...] = ()
     tenant: TenantChoice | None = None
     tenants: tuple[TenantChoice, ...] = ()
+    more_tenants: bool = False
     user: Person | None = None
     home_url: str = "/"
     urls: dict[str, str] = field(default_factory=dict)
@@ -154,9 +158,11 @@ def frame_for(request: HttpRequest) -> Frame:
         return Frame(theme=theme, here=here, user=person, urls=_urls(names))
     scopes: frozenset[str] = request.actor.scopes  # type: ignore[attr-defined]
     names |= {"mode": "portal:mode", "tenant": "portal:tenant", "settings": "portal:settings"}
+    names |= {"accounts": "portal:accounts"}
     if "payments.read" in scopes:
         names["search"] = "portal:payments"
-    choices = tuple(_choice(offered, seat) for offered in _offered(request))
+    offered = _offered(request)
+    choices = tuple(seat_choice(row, seat) for row in offered[:MENU_SEATS])
     return Frame(
         theme=theme,
         here=here,
@@ -166,8 +172,9 @@ def frame_for(request: HttpRequest) -> Frame:
         band=seat.level != Level.PLATFORM,
         groups=_groups(seat, scopes, request.path),
         foot=(Entry("API reference", "book-open", "/docs/api"),),
-        tenant=_choice(seat, seat),
+        tenant=seat_choice(seat, seat),
         tenants=choices,
+        more_tenants=len(offered) > MENU_SEATS,
         user=person,
         urls=_urls(names) | ({"page": page_url} if page_url else {}),
     )
@@ -204,7 +211,8 @@ def know_seats(view: View) -> View:
     @wraps(view)
     def page(request: HttpRequest, /, *args: Any, **kwargs: Any) -> HttpResponseBase:
         if request.user.is_authenticated and live_parts(request) is None:
-            request.offered_seats = seats_of(user_id=request.user.pk)  # type: ignore[attr-defined]
+            offered = seats_of(user_id=request.user.pk, limit=MENU_SEATS + 1)
+            request.offered_seats = offered  # type: ignore[attr-defined]
         return view(request, *args, **kwargs)
 
     return page
@@ -214,10 +222,11 @@ def _offered(request: HttpRequest) -> list[Seat]:
     known: list[Seat] | None = getattr(request, "offered_seats", None)
     if known is not None or request.user.pk is None:
         return known or []
-    return seats_of(user_id=request.user.pk)
+    return seats_of(user_id=request.user.pk, limit=MENU_SEATS + 1)
 
 
-def _choice(seat: Seat, current: Seat) -> TenantChoice:
+def seat_choice(seat: Seat, current: Seat) -> TenantChoice:
+    """A seat as it is offered to somebody who sits in `current`."""
     return TenantChoice(
         name=seat.tenant_name,
         sub=f"{Level(seat.level).label} · {seat.role.capitalize()}",

@@ -103,6 +103,7 @@ _pages = [
     path("settings/theme", switches.theme_set, name="theme"),
     path("settings/mode", form_of("home", switches.mode_set), name="mode"),
     path("settings/account", form_of("home", switches.tenant_set), name="tenant"),
+    path("settings/accounts", switches.find_seats(switches.accounts_page), name="accounts"),
     path("styleguide", styleguide.styleguide, name="styleguide"),
 ]
 

@@ -280,6 +280,37 @@ def test_the_request_log_finds_a_call_by_its_id(shop: Tenants) -> None:
     assert "No request fits" in text_of(found)
 
 
+def test_many_accounts_are_found_by_name_and_not_drawn_on_every_page() -> None:
+    tenants = make_tenants(totp=True)
+    user, writes = tenants.users["merchant.owner"], Writes()
+    shops = [make_merchant(tenants, name=f"Shop {number:02} 50%") for number in range(12)]
+    for shop in shops:
+        writes.insert(
+            Membership(
+                user=user,
+                level="merchant",
+                role="viewer",
+                reseller=tenants.reseller,
+                merchant=shop.merchant,
+            )
+        )
+    with tenant_atomic(Scope.staff()):
+        writes.flush()
+    client = signed_in(tenants)
+
+    def offered(path: str) -> list[str]:
+        return re.findall(r'name="membership" value="([^"]+)"', client.get(path).content.decode())
+
+    assert len(offered("/team")) == 8
+    assert 'action="/settings/accounts"' in client.get("/team").content.decode()
+    assert len(set(offered("/settings/accounts"))) == 13
+    page = client.get("/settings/accounts?q=sHoP 07 50%25").content.decode()
+    (wanted,) = re.findall(r'class="task"[^>]*name="membership" value="([^"]+)"', page)
+    client.post("/settings/account", {"membership": wanted})
+    assert "Who works in Shop 07 50%" in text_of(client.get("/team"))
+    assert "No account fits" in text_of(client.get("/settings/accounts?q=nothing_"))
+
+
 def test_a_person_of_two_tenants_changes_between_them() -> None:
     tenants, other = make_tenants(totp=True), make_tenants()
     user = tenants.users["merchant.owner"]
