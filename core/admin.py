@@ -25,7 +25,7 @@ import json
 from collections.abc import Callable, Mapping
 from datetime import timedelta
 from functools import wraps
-from typing import Any, ClassVar, Final, TypeVar
+from typing import Any, ClassVar, Final, TypeVar, get_args
 from uuid import UUID
 
 from django.contrib import admin, messages
@@ -39,8 +39,10 @@ from django.utils.safestring import SafeString
 from unfold.admin import ModelAdmin
 from unfold.decorators import action as unfold_action
 from unfold.decorators import display as unfold_display
+from unfold.paginator import InfinitePaginator
 
-from core.context import Actor
+from core.admin_filters import one_of, typed
+from core.context import Actor, ActorKind
 from core.errors import NotFound, PermissionDenied
 from core.ids import decode
 from core.inbox import inbox_release
@@ -120,7 +122,8 @@ class ReadOnlyAdmin(ModelAdmin):
     list_filter_submit = True
     list_fullwidth = True
     list_per_page = 50
-    # Counting a big table under the filter would cost more than the page.
+    # Counting a big table, filtered or not, would cost more than the page.
+    paginator = InfinitePaginator
     show_full_result_count = False
     warn_unsaved_form = False
     compressed_fields = True
@@ -176,7 +179,7 @@ class AuditRecordAdmin(ReadOnlyAdmin):
     """Who did what, newest first; append-only in the database too."""
 
     list_display = ("created_at", "action", "actor_label", "target", "ip", "livemode", "sealed")
-    list_filter = ("actor_kind", "livemode", "created_at")
+    list_filter = (one_of("actor_kind", get_args(ActorKind)), "livemode", "created_at")
     search_fields = ("=target", "=actor_id", "=request_id", "action")
     ordering = ("-id",)
     fields = (
@@ -269,7 +272,7 @@ class InboxMessageAdmin(ReadOnlyAdmin):
     """What providers sent; the raw bytes stay in the database."""
 
     list_display = ("received_at", "provider", "event_type", "reference", "state", "attempts")
-    list_filter = ("provider", "state", "received_at")
+    list_filter = (typed("provider"), "state", "received_at")
     search_fields = ("=event_id", "=reference", "=request_id")
     ordering = ("-id",)
     exclude = ("raw", "headers")

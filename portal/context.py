@@ -5,13 +5,15 @@ from typing import Any
 from django.http import HttpRequest
 from django.utils.functional import SimpleLazyObject
 
-from portal.navigation import frame_for
+from portal.navigation import frame_for, live_parts
 
 
 def shell(request: HttpRequest) -> dict[str, Any]:
     """`frame` for templates/base/portal.html, made only where it is drawn; who asks, and where."""
     return {
         "frame": SimpleLazyObject(lambda: frame_for(request)),
+        # What keeps a page current wants its parts alone, without the frame around them.
+        "frameless": live_parts(request) is not None,
         "seat": getattr(request, "seat", None),
         "actor": getattr(request, "actor", None),
     }

@@ -10,6 +10,7 @@ from typing import Any, Final
 
 from django.http import HttpRequest
 from django.http.response import HttpResponseBase
+from django.shortcuts import redirect
 from django.urls import NoReverseMatch, reverse
 
 from portal.theme import theme_of
@@ -17,6 +18,9 @@ from tenants.models import Level
 from tenants.seats import Seat, seats_of
 
 View = Callable[..., HttpResponseBase]
+
+#: As many accounts as fit into a menu; who has more finds them on a page of their own.
+MENU_SEATS: Final = 8
 
 _LEVELS: Final = (Level.MERCHANT, Level.RESELLER)
 
@@ -128,6 +132,7 @@ class Frame:
     foot: tuple[Entry, ...] = ()
     tenant: TenantChoice | None = None
     tenants: tuple[TenantChoice, ...] = ()
+    more_tenants: bool = False
     user: Person | None = None
     home_url: str = "/"
     urls: dict[str, str] = field(default_factory=dict)
@@ -142,7 +147,8 @@ class Frame:
 def frame_for(request: HttpRequest) -> Frame:
     """The shell for this request; without a seat only the theme and the way out are in it."""
     seat: Seat | None = getattr(request, "seat", None)
-    theme, here = theme_of(request), request.get_full_path()
+    page_url: str = getattr(request, "page_url", "")
+    theme, here = theme_of(request), page_url or request.get_full_path()
     if not request.user.is_authenticated:
         return Frame(theme=theme, here=here, urls=_urls({"theme": "portal:theme"}))
     role = seat.role.capitalize() if seat is not None else ""
@@ -152,9 +158,11 @@ def frame_for(request: HttpRequest) -> Frame:
         return Frame(theme=theme, here=here, user=person, urls=_urls(names))
     scopes: frozenset[str] = request.actor.scopes  # type: ignore[attr-defined]
     names |= {"mode": "portal:mode", "tenant": "portal:tenant", "settings": "portal:settings"}
+    names |= {"accounts": "portal:accounts"}
     if "payments.read" in scopes:
         names["search"] = "portal:payments"
-    choices = tuple(_choice(offered, seat) for offered in _offered(request))
+    offered = _offered(request)
+    choices = tuple(seat_choice(row, seat) for row in offered[:MENU_SEATS])
     return Frame(
         theme=theme,
         here=here,
@@ -164,11 +172,37 @@ def frame_for(request: HttpRequest) -> Frame:
         band=seat.level != Level.PLATFORM,
         groups=_groups(seat, scopes, request.path),
         foot=(Entry("API reference", "book-open", "/docs/api"),),
-        tenant=_choice(seat, seat),
+        tenant=seat_choice(seat, seat),
         tenants=choices,
+        more_tenants=len(offered) > MENU_SEATS,
         user=person,
-        urls=_urls(names),
+        urls=_urls(names) | ({"page": page_url} if page_url else {}),
     )
+
+
+def form_of(page: str, view: View, *names: str) -> View:
+    """A view that takes the form of a page: its address stands for that page whenever it is read.
+
+    What answers the form takes the page's address (`frame.page_url`), so that reloading it, keeping
+    it current or coming back to it asks for the page, which the form's own address cannot show.
+    `names` are the parts of the address that the page's has too.
+    """
+
+    @wraps(view)
+    def on_page(request: HttpRequest, /, *args: Any, **kwargs: Any) -> HttpResponseBase:
+        address = reverse(f"portal:{page}", kwargs={name: kwargs[name] for name in names})
+        if request.method in ("GET", "HEAD"):
+            return redirect(address)
+        request.page_url = address  # type: ignore[attr-defined]
+        return view(request, *args, **kwargs)
+
+    return on_page
+
+
+def live_parts(request: HttpRequest) -> frozenset[str] | None:
+    """The parts that a page wants anew of itself (static/js/live.js); None is a page as a whole."""
+    named = request.headers.get("X-Live-Parts")
+    return None if named is None else frozenset(named.split())
 
 
 def know_seats(view: View) -> View:
@@ -176,8 +210,9 @@ def know_seats(view: View) -> View:
 
     @wraps(view)
     def page(request: HttpRequest, /, *args: Any, **kwargs: Any) -> HttpResponseBase:
-        if request.user.is_authenticated:
-            request.offered_seats = seats_of(user_id=request.user.pk)  # type: ignore[attr-defined]
+        if request.user.is_authenticated and live_parts(request) is None:
+            offered = seats_of(user_id=request.user.pk, limit=MENU_SEATS + 1)
+            request.offered_seats = offered  # type: ignore[attr-defined]
         return view(request, *args, **kwargs)
 
     return page
@@ -187,10 +222,11 @@ def _offered(request: HttpRequest) -> list[Seat]:
     known: list[Seat] | None = getattr(request, "offered_seats", None)
     if known is not None or request.user.pk is None:
         return known or []
-    return seats_of(user_id=request.user.pk)
+    return seats_of(user_id=request.user.pk, limit=MENU_SEATS + 1)
 
 
-def _choice(seat: Seat, current: Seat) -> TenantChoice:
+def seat_choice(seat: Seat, current: Seat) -> TenantChoice:
+    """A seat as it is offered to somebody who sits in `current`."""
     return TenantChoice(
         name=seat.tenant_name,
         sub=f"{Level(seat.level).label} · {seat.role.capitalize()}",

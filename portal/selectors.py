@@ -6,14 +6,21 @@ import datetime as dt
 import uuid
 from collections import defaultdict
 from dataclasses import dataclass
+from typing import Final
 
-from django.db.models import Count, Q, QuerySet, Sum
+from django.db.models import Count, Q, QuerySet
 
 from core.context import Actor
 from core.models import RequestLog
+from core.remember import remembered
 from payments.acceptance import selectors as acceptance
 from payments.acceptance.models import Payment
 from payments.acceptance.states import PaymentStatus
+
+#: Days that are over do not change, but for what commits over midnight: it is seen by then.
+_PAST_TTL_S: Final = 600
+#: A ranking over weeks hardly moves within a minute.
+_RANKING_TTL_S: Final = 60
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,15 +33,23 @@ class Volume:
     count: dict[dt.date, int]
 
 
-def volume(*, livemode: bool, since: dt.date, currency: str, fallback: str) -> Volume:
-    """The volume since a day, in `currency` where there is any, else in the busiest one."""
-    start = dt.datetime.combine(since, dt.time.min, tzinfo=dt.UTC)
+def volume(
+    *, livemode: bool, since: dt.date, today: dt.date, currency: str, fallback: str
+) -> Volume:
+    """The volume since a day, in `currency` where there is any, else in the busiest one.
+
+    Only today is computed each time; the days before are remembered.
+    """
+    past = remembered(
+        "volume", livemode, since, today, ttl_s=_PAST_TTL_S,
+        make=lambda: _volume_rows(livemode, since, today),
+    )  # fmt: skip
     amounts: dict[str, dict[dt.date, int]] = defaultdict(dict)
     counts: dict[str, dict[dt.date, int]] = defaultdict(dict)
-    for row in acceptance.volume_by_day(livemode=livemode, since=start):
-        amounts[row.currency][row.day] = row.amount_minor
-        counts[row.currency][row.day] = row.count
-    by_count = sorted(counts, key=lambda code: -sum(counts[code].values()))
+    for day, code, amount_minor, count in [*past, *_volume_rows(livemode, today)]:
+        amounts[code][day] = amount_minor
+        counts[code][day] = count
+    by_count = sorted(counts, key=lambda code: (-sum(counts[code].values()), code))
     chosen = currency if currency in amounts else ""
     chosen = chosen or (fallback if fallback in amounts else "")
     chosen = chosen or (by_count[0] if by_count else fallback or "USD")
@@ -44,6 +59,19 @@ def volume(*, livemode: bool, since: dt.date, currency: str, fallback: str) -> V
         amount_minor=dict(amounts.get(chosen, {})),
         count=dict(counts.get(chosen, {})),
     )
+
+
+def _volume_rows(
+    livemode: bool, since: dt.date, until: dt.date | None = None
+) -> list[tuple[dt.date, str, int, int]]:
+    rows = acceptance.volume_by_day(
+        livemode=livemode, since=_start(since), until=None if until is None else _start(until)
+    )
+    return [(row.day, row.currency, row.amount_minor, row.count) for row in rows]
+
+
+def _start(day: dt.date) -> dt.datetime:
+    return dt.datetime.combine(day, dt.time.min, tzinfo=dt.UTC)
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,21 +92,27 @@ class Outcome:
         return self.completed * 1000 // self.decided if self.decided else None
 
 
-def outcome(*, livemode: bool, day: dt.date) -> Outcome:
-    """The outcomes of the payments that were created on a day (UTC)."""
-    start = dt.datetime.combine(day, dt.time.min, tzinfo=dt.UTC)
-    wanted = acceptance.PaymentFilter(
-        livemode=livemode,
-        created_from=start,
-        created_to=start + dt.timedelta(days=1, microseconds=-1),
-    )
-    states = PaymentStatus
-    counted = acceptance.payments(wanted).aggregate(
-        completed=Count("id", filter=Q(status=states.COMPLETED)),
-        failed=Count("id", filter=Q(status=states.FAILED)),
-        waiting=Count("id", filter=Q(status__in=[states.PROCESSING, states.REQUIRES_ACTION])),
-    )
-    return Outcome(**counted)
+def outcome(*, livemode: bool, day: dt.date, today: dt.date, currency: str) -> Outcome:
+    """The outcomes of the payments in a currency that were created on a day (UTC)."""
+
+    def count() -> dict[str, int]:
+        wanted = acceptance.PaymentFilter(
+            livemode=livemode,
+            currency=currency,
+            created_from=_start(day),
+            created_to=_start(day) + dt.timedelta(days=1, microseconds=-1),
+        )
+        states = PaymentStatus
+        counted: dict[str, int] = acceptance.payments(wanted).aggregate(
+            completed=Count("id", filter=Q(status=states.COMPLETED)),
+            failed=Count("id", filter=Q(status=states.FAILED)),
+            waiting=Count("id", filter=Q(status__in=[states.PROCESSING, states.REQUIRES_ACTION])),
+        )
+        return counted
+
+    if day >= today:
+        return Outcome(**count())
+    return Outcome(**remembered("outcome", livemode, day, currency, ttl_s=_PAST_TTL_S, make=count))
 
 
 def recent_payments(*, livemode: bool, limit: int = 6) -> list[Payment]:
@@ -99,20 +133,14 @@ class MerchantVolume:
 def busiest_merchants(
     *, livemode: bool, since: dt.date, currency: str, limit: int = 6
 ) -> list[MerchantVolume]:
-    """The merchants of the scope by captured volume in one currency."""
-    wanted = acceptance.PaymentFilter(
-        livemode=livemode,
-        statuses=(PaymentStatus.COMPLETED,),
-        currency=currency,
-        created_from=dt.datetime.combine(since, dt.time.min, tzinfo=dt.UTC),
-    )
-    rows = (
-        acceptance.payments(wanted)
-        .values("merchant_id")
-        .annotate(amount=Sum("amount_captured_minor"), count=Count("id"))
-        .order_by("-amount")[:limit]
-    )
-    return [MerchantVolume(row["merchant_id"], row["amount"], row["count"]) for row in rows]
+    """The merchants of the scope by captured volume in one currency, a minute old at most."""
+    rows = remembered(
+        "busiest", livemode, since, currency, limit, ttl_s=_RANKING_TTL_S,
+        make=lambda: acceptance.volume_by_merchant(
+            livemode=livemode, since=_start(since), currency=currency, limit=limit
+        ),
+    )  # fmt: skip
+    return [MerchantVolume(*row) for row in rows]
 
 
 # ---- request log ----------------------------------------------------------------------------

@@ -24,7 +24,7 @@ What the request carries:
 
 What the frame does:
 
-* not logged in → ``/login?next=…`` (an htmx request gets 401 with ``HX-Redirect``);
+* not logged in → ``/login?next=…`` (who wants JSON gets 401);
 * a second factor that the role needs is missing → ``/login/verify`` or ``/login/setup``;
 * a form that was made for another account or mode → 409, nothing ran: two tabs share one session,
   so every form posts ``{% seat_field %}`` beside its CSRF token (pages show ``seat.mark`` too);
@@ -184,14 +184,9 @@ def client_ip(request: HttpRequest) -> str | None:
 
 
 def _send_to(request: HttpRequest, url: str) -> HttpResponse:
-    """Redirect and come back later; htmx is told in a header, or it would swap the page in."""
+    """Redirect and come back later; who wants JSON is told by the status."""
     target = request.get_full_path() if request.method in SAFE_METHODS else "/"
     location = f"{url}?{urlencode({'next': target})}"
-    if request.headers.get("HX-Request") == "true":
-        current = request.headers.get("HX-Current-URL")
-        return HttpResponse(
-            status=401, headers={"HX-Redirect": location if current is None else url}
-        )
     if "application/json" in request.headers.get("Accept", ""):
         return HttpResponse(status=401)
     return redirect(location)

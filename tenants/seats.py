@@ -96,9 +96,12 @@ class Seat:
         )
 
 
-def seats_of(*, user_id: UUID) -> list[Seat]:
-    """Every seat of a person, own memberships first, then an agent's granted merchants."""
-    return _query(user_id, None, None)
+def seats_of(*, user_id: UUID, search: str = "", limit: int | None = None) -> list[Seat]:
+    """The seats of a person, own memberships first, then an agent's granted merchants.
+
+    ``search`` is part of the tenant's name; an agent may have thousands of seats.
+    """
+    return _query(user_id, None, None, search=search, limit=limit)
 
 
 def find_seat(
@@ -109,13 +112,21 @@ def find_seat(
     return found[0] if found else None
 
 
-def _query(user_id: UUID, membership_id: UUID | None, merchant_id: UUID | None) -> list[Seat]:
+def _query(
+    user_id: UUID,
+    membership_id: UUID | None,
+    merchant_id: UUID | None,
+    *,
+    search: str = "",
+    limit: int | None = None,
+) -> list[Seat]:
     """One call of the look-up function, which may read memberships before a scope is known."""
     with connection.cursor() as cursor:
         cursor.execute(
             "SELECT membership_id, level, role, platform_id, reseller_id, merchant_id, "
-            "tenant_name, tenant_status, default_currency FROM tenants_seats(%s, %s, %s)",
-            [user_id, membership_id, merchant_id],
+            "tenant_name, tenant_status, default_currency FROM tenants_seats(%s, %s, %s) "
+            "WHERE strpos(lower(tenant_name), lower(%s)) > 0 LIMIT %s",
+            [user_id, membership_id, merchant_id, search, limit],
         )
         return [Seat(*row) for row in cursor.fetchall()]
 

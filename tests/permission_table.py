@@ -187,6 +187,7 @@ TABLE: Final[dict[str, Row]] = {
     "settings": page("settings.read"),
     "settings/theme": PUBLIC,
     "settings/mode": page(None, method="POST"),
+    "settings/accounts": page(None),
     "settings/account": page(None, method="POST"),
     "styleguide": PUBLIC,
 }

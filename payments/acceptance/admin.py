@@ -2,22 +2,23 @@
 
 from __future__ import annotations
 
-from typing import Any
-from uuid import UUID
+from typing import Any, ClassVar
 
 from django.contrib import admin
 from django.db.models import QuerySet
 from django.http import HttpRequest
+from django.urls import reverse
 from django.utils.html import format_html, format_html_join
 from django.utils.safestring import SafeString
 
 from core import ids
-from core.admin import ReadOnlyAdmin, display, pretty_json
-from core.errors import NotFound
+from core.admin import display, pretty_json
+from core.admin_filters import by_currency, by_merchant, narrowed_by_ids, one_of
 from core.money import format_money
 from payments.acceptance.models import Customer, Payment, Refund
 from payments.acceptance.selectors import payment_events, payment_ledger
 from payments.acceptance.states import PaymentStatus, RefundStatus
+from tenants.admin_columns import OfMerchantAdmin
 
 _COLOURS: dict[str, str] = {
     PaymentStatus.COMPLETED: "success",
@@ -29,23 +30,24 @@ _COLOURS: dict[str, str] = {
 }
 
 
-class _ByPublicId(ReadOnlyAdmin):
-    """Searches by the public id besides the plain columns."""
+#: Where payments are taken (Payment.channel).
+CHANNELS = ("api", "checkout", "service")
 
-    prefix = ""
+
+class _Found(OfMerchantAdmin):
+    """Searches by every id that people paste, several of them narrowing one another."""
+
+    id_lookups: ClassVar[dict[str, str]] = {}
     ordering = ("-id",)
 
     def get_search_results(
         self, request: HttpRequest, queryset: QuerySet[Any], search_term: str
     ) -> tuple[QuerySet[Any], bool]:
-        try:
-            wanted: UUID = ids.decode(self.prefix, search_term.strip())
-        except NotFound:
-            found: tuple[QuerySet[Any], bool] = super().get_search_results(
-                request, queryset, search_term
-            )
-            return found
-        return queryset.filter(pk=wanted), False
+        queryset, rest = narrowed_by_ids(queryset, search_term, self.id_lookups)
+        # E-mail addresses are kept in small letters.
+        rest = rest.lower() if "@" in rest else rest
+        found: tuple[QuerySet[Any], bool] = super().get_search_results(request, queryset, rest)
+        return found
 
     @display(description="Id")
     def shown_id(self, row: Any) -> str:
@@ -57,12 +59,18 @@ class _ByPublicId(ReadOnlyAdmin):
 
 
 @admin.register(Payment)
-class PaymentAdmin(_ByPublicId):
+class PaymentAdmin(_Found):
     """A payment with its history and its ledger lines."""
 
-    prefix = "pay"
+    id_lookups: ClassVar = {
+        "pay": "pk",
+        "mer": "merchant_id",
+        "cus": "customer_id",
+        "ref": "refunds__pk",
+    }
     list_display = (
         "shown_id",
+        "merchant",
         "shown_status",
         "amount",
         "last4",
@@ -70,10 +78,18 @@ class PaymentAdmin(_ByPublicId):
         "livemode",
         "created_at",
     )
-    list_filter = ("status", "livemode", "currency", "channel", "created_at")
-    search_fields = ("=reference", "=last4")
+    list_filter = (
+        "status",
+        "livemode",
+        by_currency,
+        one_of("channel", CHANNELS),
+        by_merchant,
+        "created_at",
+    )
+    search_fields = ("reference__exact", "last4__exact", "customer__email__exact")
     search_help_text = (
-        "A payment's id (pay_…), the merchant's reference, or the card's last four digits"
+        "An id (pay_…, ref_…, mer_…, cus_…), the merchant's reference, the customer's e-mail, or "
+        "the card's last four digits"
     )
     exclude = ("token", "card", "metadata", "next_action_url", "return_url")
     readonly_fields = ("shown_card", "shown_metadata", "history", "ledger_lines")
@@ -99,7 +115,7 @@ class PaymentAdmin(_ByPublicId):
                 "",
                 "<li>{} · <strong>{}</strong> · {} {}</li>",
                 (
-                    (f"{e.created_at:%Y-%m-%d %H:%M:%S}", e.type, e.actor_label, e.message)
+                    (f"{e.created_at:%Y-%m-%d %H:%M:%S} UTC", e.type, e.actor_label, e.message)
                     for e in events
                 ),
             ),
@@ -127,13 +143,43 @@ class PaymentAdmin(_ByPublicId):
 
 
 @admin.register(Refund)
-class RefundAdmin(_ByPublicId):
+class RefundAdmin(_Found):
     """A refund."""
 
-    prefix = "ref"
-    list_display = ("shown_id", "shown_status", "amount", "reason", "livemode", "created_at")
-    list_filter = ("status", "livemode", "currency", "created_at")
-    search_fields = ("=reason",)
+    id_lookups: ClassVar = {
+        "ref": "pk",
+        "mer": "merchant_id",
+        "pay": "payment_id",
+        "cus": "payment__customer_id",
+    }
+    list_display = (
+        "shown_id",
+        "merchant",
+        "of_payment",
+        "shown_status",
+        "amount",
+        "reason",
+        "livemode",
+        "created_at",
+    )
+    list_filter = ("status", "livemode", by_currency, by_merchant, "created_at")
+    search_fields = (
+        "reason__exact",
+        "payment__reference__exact",
+        "payment__customer__email__exact",
+    )
+    search_help_text = (
+        "An id (ref_…, pay_…, mer_…, cus_…), the reason, the payment's reference, or the "
+        "customer's e-mail"
+    )
+
+    @display(description="Payment")
+    def of_payment(self, row: Refund) -> SafeString:
+        return format_html(
+            '<a href="{}">{}</a>',
+            reverse("admin:acceptance_payment_change", args=[row.payment_id]),
+            ids.encode(Payment.PREFIX, row.payment_id),
+        )
 
     @display(
         description="Status",
@@ -148,11 +194,12 @@ class RefundAdmin(_ByPublicId):
 
 
 @admin.register(Customer)
-class CustomerAdmin(_ByPublicId):
+class CustomerAdmin(_Found):
     """A merchant's customer."""
 
-    prefix = "cus"
-    list_display = ("shown_id", "reference", "livemode", "created_at")
-    list_filter = ("livemode", "created_at")
-    search_fields = ("=reference",)
+    id_lookups: ClassVar = {"cus": "pk", "mer": "merchant_id", "pay": "payments__pk"}
+    list_display = ("shown_id", "merchant", "email", "reference", "livemode", "created_at")
+    list_filter = ("livemode", by_merchant, "created_at")
+    search_fields = ("reference__exact", "email__exact")
+    search_help_text = "An id (cus_…, pay_…, mer_…), the e-mail, or the merchant's reference"
     exclude = ("metadata",)

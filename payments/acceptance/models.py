@@ -34,6 +34,8 @@ class Customer(TenantOwned):
                 fields=["merchant_id", "livemode", "-id"], name="customer_merchant_newest"
             ),
             models.Index(fields=["merchant_id", "email"], name="customer_email"),
+            # Staff have an e-mail address, and look for whose customer it is.
+            models.Index(fields=["email"], name="customer_any_email", condition=~Q(email="")),
         ]
 
 
@@ -118,7 +120,9 @@ class Payment(TenantOwned):
 
     available_at = models.DateTimeField(null=True, help_text="When the net becomes available.")
     released_at = models.DateTimeField(null=True)
-    completed_at = models.DateTimeField(null=True)
+    completed_at = models.DateTimeField(
+        null=True, help_text="When it was captured, which completes it."
+    )
     updated_at = models.DateTimeField(default=timezone.now)
 
     class Meta:
@@ -152,6 +156,28 @@ class Payment(TenantOwned):
             ),
             models.Index(fields=["merchant_id", "last4", "-id"], name="payment_last4"),
             models.Index(fields=["customer", "-id"], name="payment_customer"),
+            models.Index(
+                fields=["merchant_id", "livemode", "completed_at"],
+                include=["currency", "amount_captured_minor"],
+                name="payment_merchant_captured",
+                condition=Q(completed_at__isnull=False),
+            ),
+            models.Index(
+                fields=["reseller_id", "livemode", "completed_at"],
+                include=["merchant_id", "currency", "amount_captured_minor"],
+                name="payment_reseller_captured",
+                condition=Q(completed_at__isnull=False),
+            ),
+            # What people look for among millions of payments that are none of it.
+            *(
+                models.Index(
+                    fields=[f"{level}_id", "livemode", "-id"],
+                    name=f"payment_{level}_{kind}",
+                    condition=Q(**{f"amount_{kind}_minor__gt": 0}),
+                )
+                for level in ("merchant", "reseller")
+                for kind in ("capturable", "refunded", "disputed")
+            ),
             models.Index(
                 fields=["available_at"],
                 name="payment_to_release",

@@ -9,21 +9,20 @@ from django.contrib import admin
 from django.db.models import QuerySet
 from django.http import HttpRequest, HttpResponse
 
-from core import ids
 from core.admin import (
-    ReadOnlyAdmin,
     actor_of,
     allowed,
     display,
     pretty_json,
     staff_action,
 )
-from core.errors import NotFound
+from core.admin_filters import by_merchant, narrowed_by_ids
 from core.money import format_money
 from payments.intents.exceptions import exception_resolve
 from payments.intents.models import Intent
 from payments.intents.recovery import request_check
 from payments.intents.states import FINAL, IntentState
+from tenants.admin_columns import OfMerchantAdmin
 
 _COLOURS: dict[str, str] = {
     IntentState.SETTLED: "success",
@@ -53,11 +52,12 @@ class ExceptionFilter(admin.SimpleListFilter):
 
 
 @admin.register(Intent)
-class IntentAdmin(ReadOnlyAdmin):
+class IntentAdmin(OfMerchantAdmin):
     """One attempt to move money, with everything that the saga knows of it."""
 
     list_display = (
         "shown_id",
+        "merchant",
         "operation",
         "shown_state",
         "step",
@@ -65,9 +65,12 @@ class IntentAdmin(ReadOnlyAdmin):
         "livemode",
         "created_at",
     )
-    list_filter = (ExceptionFilter, "operation", "state", "livemode", "created_at")
-    search_fields = ("=external_id",)
-    search_help_text = "An intent's id (int_…), a payment's id (pay_…), or the provider's own id"
+    list_filter = (ExceptionFilter, "operation", "state", "livemode", by_merchant, "created_at")
+    search_fields = ("external_id__exact",)
+    search_help_text = (
+        "An intent's id (int_…), a payment's or refund's (pay_…, ref_…), a merchant's (mer_…), or "
+        "the provider's own id"
+    )
     ordering = ("-id",)
     exclude = ("card", "tags", "source", "about", "exceptions")
     readonly_fields = ("shown_exceptions", "shown_card", "shown_tags")
@@ -101,15 +104,14 @@ class IntentAdmin(ReadOnlyAdmin):
         self, request: HttpRequest, queryset: QuerySet[Intent], search_term: str
     ) -> tuple[QuerySet[Intent], bool]:
         """By any id that people paste."""
-        for prefix, column in (("int", "pk"), ("pay", "document_id"), ("ref", "document_id")):
-            try:
-                wanted: UUID = ids.decode(prefix, search_term.strip())
-            except NotFound:
-                continue
-            return queryset.filter(**{column: wanted}), False
-        found: tuple[QuerySet[Intent], bool] = super().get_search_results(
-            request, queryset, search_term
-        )
+        lookups = {
+            "int": "pk",
+            "pay": "document_id",
+            "ref": "document_id",
+            "mer": "merchant_id",
+        }
+        queryset, rest = narrowed_by_ids(queryset, search_term, lookups)
+        found: tuple[QuerySet[Intent], bool] = super().get_search_results(request, queryset, rest)
         return found
 
     @staff_action(

@@ -3,18 +3,16 @@
 Attributes of the HTML element are given as keyword arguments with underscores for hyphens
 (`aria_label`, `data_dialog_open`); True writes a bare attribute, None and False write none.
 Larger pieces are templates under templates/components/, so that markup is edited as markup.
+Values (money, times, ids of cards) are in ui_values.py, the fields of forms in ui_fields.py; all of
+them are loaded with this library.
 """
 
 import json
-from collections.abc import Iterable, Mapping
-from datetime import date, datetime
+from collections.abc import Iterable
+from datetime import date
 from typing import Any
 
 from django import template
-from django.forms import BoundField
-from django.forms.utils import flatatt
-from django.template.loader import get_template
-from django.utils import timezone
 from django.utils.html import format_html
 from django.utils.safestring import SafeString, mark_safe
 
@@ -22,19 +20,14 @@ from core.money import currency as known_currency
 from core.money import format_money
 from portal.charts import Bucket, line_chart
 from portal.icons import icon_svg
+from portal.markup import attributes, rendered
+from portal.templatetags import ui_fields, ui_values
 from portal.words import state_word
 
 register = template.Library()
-
-
-def _attrs(values: Mapping[str, Any]) -> SafeString:
-    """Keyword arguments as HTML attributes, escaped; `_` at the end lets a Python word through."""
-    named = {key.rstrip("_").replace("_", "-"): value for key, value in values.items()}
-    return SafeString(flatatt(named))
-
-
-def _render(name: str, context: dict[str, Any]) -> SafeString:
-    return SafeString(get_template(f"components/{name}.html").render(context))
+for part in (ui_values.register, ui_fields.register):
+    register.tags.update(part.tags)
+    register.filters.update(part.filters)
 
 
 # ---- small things, written here because a page has hundreds of them ---------------------------
@@ -81,10 +74,12 @@ def button(
         attrs.setdefault("title", label)
     if href:
         return format_html(
-            '<a class="{}" href="{}"{}>{}</a>', " ".join(classes), href, _attrs(attrs), inner
+            '<a class="{}" href="{}"{}>{}</a>', " ".join(classes), href, attributes(attrs), inner
         )
     attrs.setdefault("type", "button")
-    return format_html('<button class="{}"{}>{}</button>', " ".join(classes), _attrs(attrs), inner)
+    return format_html(
+        '<button class="{}"{}>{}</button>', " ".join(classes), attributes(attrs), inner
+    )
 
 
 @register.simple_tag
@@ -105,67 +100,6 @@ def tag(label: str, tone: str = "") -> SafeString:
     """A quiet label without an icon: a count, a role, an event name."""
     return format_html(
         '<span class="pill pill-plain{}">{}</span>', f" pill-{tone}" if tone else "", label
-    )
-
-
-@register.simple_tag
-def money(amount_minor: int, currency: str, *, code: bool = False) -> SafeString:
-    """An amount in minor units, as people of the currency write it; `code` adds the ISO code."""
-    shown = format_money(amount_minor, currency).replace("-", "−")
-    suffix = format_html(' <span class="cur">{}</span>', currency.upper()) if code else ""
-    return format_html('<span class="amount">{}{}</span>', shown, suffix)
-
-
-BRAND_CHIPS = {
-    "visa": ("VISA", "Visa"),
-    "mastercard": ("MC", "Mastercard"),
-    "amex": ("AMEX", "American Express"),
-    "discover": ("DISC", "Discover"),
-    "diners": ("DC", "Diners Club"),
-    "jcb": ("JCB", "JCB"),
-    "unionpay": ("UP", "UnionPay"),
-}
-
-
-@register.simple_tag
-def card_art(brand: str, last4: str) -> SafeString:
-    """A card as people tell it from others: its brand and its last four digits."""
-    short, name = BRAND_CHIPS.get(str(brand or ""), ("CARD", "Card"))
-    return format_html(
-        '<span class="card-art" title="{0}"><span class="brand-chip" aria-hidden="true">{1}</span>'
-        '<span class="sr-only">{0} ending in </span>'
-        '<span class="tnum"><span aria-hidden="true">•••• </span>{2}</span></span>',
-        name,
-        short,
-        last4,
-    )
-
-
-@register.simple_tag
-def pay_label(amount_minor: int, currency: str) -> str:
-    """The words on the payer's button."""
-    return f"Pay {format_money(amount_minor, currency)}"
-
-
-@register.simple_tag
-def when(moment: datetime | None, style: str = "minute") -> SafeString:
-    """A moment in the server's time zone (UTC). style: minute, second, date or long."""
-    if moment is None:
-        return mark_safe('<span class="muted">—</span>')
-    local = timezone.localtime(moment)
-    year = "" if local.year == timezone.localtime().year else f" {local.year}"
-    day = f"{local.day} {local:%b}{year}"
-    shown = {
-        "date": day,
-        "minute": f"{day}, {local:%H:%M}",
-        "second": f"{day}, {local:%H:%M:%S}",
-        "long": f"{local.day} {local:%B %Y, %H:%M:%S} {local.tzname()}",
-    }[style]
-    return format_html(
-        '<time class="nowrap tnum" datetime="{}" title="{}">{}</time>',
-        local.isoformat(timespec="seconds"),
-        f"{local:%Y-%m-%d %H:%M:%S} {local.tzname()}",
-        shown,
     )
 
 
@@ -225,26 +159,6 @@ def secret(value: str, what: str = "secret") -> SafeString:
     )
 
 
-@register.filter
-def get(mapping: Mapping[Any, Any], key: Any) -> Any:
-    """The value under a key that is only known in the loop; empty when there is none."""
-    return mapping.get(key, "")
-
-
-@register.filter
-def humanise(text: str) -> str:
-    """`requested_by_customer` as people write it."""
-    return str(text).replace("_", " ").strip().capitalize()
-
-
-@register.filter
-def percent(bps: int) -> str:
-    """Hundredths of a percent as a percentage: 290 is "2.9 %"."""
-    whole, rest = divmod(bps, 100)
-    fraction = f".{rest:02}".rstrip("0") if rest else ""
-    return f"{whole}{fraction} %"
-
-
 # ---- pieces with content --------------------------------------------------------------------
 
 
@@ -261,7 +175,7 @@ def card(
     **attrs: Any,
 ) -> SafeString:
     """A card; `flush` lets a table reach its edges. `tools` and `foot` take ready HTML."""
-    return _render(
+    return rendered(
         "card",
         {
             "content": content,
@@ -271,7 +185,7 @@ def card(
             "foot": foot,
             "flush": flush,
             "tag": f"h{level}",
-            "attrs": _attrs(attrs),
+            "attrs": attributes(attrs),
         },
     )
 
@@ -279,9 +193,9 @@ def card(
 @register.simple_block_tag(end_name="enddialog")
 def dialog(content: str, *, id: str, title: str, wide: bool = False, **attrs: Any) -> SafeString:  # noqa: A002
     """A native dialog, opened by any element with `data-dialog-open="<id>"`."""
-    return _render(
+    return rendered(
         "dialog",
-        {"content": content, "id": id, "title": title, "wide": wide, "attrs": _attrs(attrs)},
+        {"content": content, "id": id, "title": title, "wide": wide, "attrs": attributes(attrs)},
     )
 
 
@@ -289,7 +203,7 @@ def dialog(content: str, *, id: str, title: str, wide: bool = False, **attrs: An
 def banner(content: str, *, tone: str = "info", title: str = "", **attrs: Any) -> SafeString:
     """A notice inside the page. tone: info, ok, warn or bad."""
     icons = {"info": "info", "ok": "circle-check", "warn": "triangle-alert", "bad": "circle-alert"}
-    return _render(
+    return rendered(
         "banner",
         {
             "content": content,
@@ -297,7 +211,7 @@ def banner(content: str, *, tone: str = "info", title: str = "", **attrs: Any) -
             "title": title,
             "icon": icon_svg(icons[tone]),
             "role": "alert" if tone == "bad" else "note",
-            "attrs": _attrs(attrs),
+            "attrs": attributes(attrs),
         },
     )
 
@@ -316,7 +230,7 @@ def empty(
 ) -> SafeString:
     """What stands where a list would: kind empty, filtered, denied or error; actions inside."""
     default_icon, tone = EMPTY_KINDS[kind]
-    return _render(
+    return rendered(
         "empty",
         {
             "content": mark_safe(content.strip()),  # noqa: S308 - rendered and escaped
@@ -335,6 +249,7 @@ def kpi(
     label: str,
     value: Any,
     *,
+    unit: str = "",
     note: str = "",
     delta: str = "",
     direction: str = "",
@@ -342,12 +257,13 @@ def kpi(
     icon: str = "",
     href: str = "",
 ) -> SafeString:
-    """One figure; `delta` is a ready text ("12.4 %"), `direction` up or down, `href` a page."""
-    return _render(
+    """One figure; `unit` its currency, `delta` a ready text ("12.4 %"), `direction` up or down."""
+    return rendered(
         "kpi",
         {
             "label": label,
             "value": value,
+            "unit": unit,
             "note": note,
             "delta": delta,
             "direction": direction,
@@ -364,13 +280,13 @@ def code_block(text: Any, *, title: str = "JSON") -> SafeString:
     """Text in a box with a copy button; anything that is not text is shown as indented JSON."""
     if not isinstance(text, str):
         text = json.dumps(text, indent=2, ensure_ascii=False, default=str)
-    return _render("code", {"text": text, "title": title})
+    return rendered("code", {"text": text, "title": title})
 
 
 @register.simple_tag
 def chart(view: Any, **attrs: Any) -> SafeString:
     """A chart made by portal/charts.py, with its figures as a table under it."""
-    return _render("chart", {"chart": view, "attrs": _attrs(attrs)})
+    return rendered("chart", {"chart": view, "attrs": attributes(attrs)})
 
 
 @register.simple_tag
@@ -389,105 +305,3 @@ def money_chart(
         return text.split(".")[0] if amount_minor % unit == 0 else text
 
     return chart(line_chart(buckets, title=title, series_name=series, axis_text=axis_text))
-
-
-# ---- fields ---------------------------------------------------------------------------------
-
-
-def _field(kind: str, name: str, label: str, options: dict[str, Any]) -> SafeString:
-    """One labelled control; hint and error are tied to it by aria-describedby."""
-    hint, error = options.pop("hint", ""), options.pop("error", "")
-    field_id = options.pop("id", "") or f"id_{name}"
-    described = [f"{field_id}_{part}" for part, text in (("hint", hint), ("error", error)) if text]
-    context = {key: options.pop(key, "") for key in ("value", "optional", "choices", "currency")}
-    attrs = {
-        **options,
-        "aria_describedby": " ".join(described) or None,
-        "aria_invalid": "true" if error else None,
-    }
-    return _render(
-        "field",
-        {
-            **context,
-            "kind": kind,
-            "name": name,
-            "id": field_id,
-            "label": label,
-            "hint": hint,
-            "error": error,
-            "alert_icon": icon_svg("circle-alert"),
-            "attrs": _attrs(attrs),
-        },
-    )
-
-
-@register.simple_tag
-def text_field(name: str, label: str, **options: Any) -> SafeString:
-    """A text input. Options: value, hint, error, optional, type, id, any attribute of <input>."""
-    options.setdefault("type", "text")
-    return _field("input", name, label, options)
-
-
-@register.simple_tag
-def area_field(name: str, label: str, **options: Any) -> SafeString:
-    """A field of several lines."""
-    return _field("textarea", name, label, options)
-
-
-@register.simple_tag
-def select_field(
-    name: str, label: str, choices: Iterable[tuple[str, str]], **options: Any
-) -> SafeString:
-    """A choice of one; `choices` are pairs of value and text."""
-    options["choices"] = list(choices)
-    return _field("select", name, label, options)
-
-
-@register.simple_tag
-def money_field(name: str, label: str, currency: str, **options: Any) -> SafeString:
-    """An amount as a person writes it, in major units, with its currency beside it."""
-    options.setdefault("inputmode", "decimal")
-    options.setdefault("autocomplete", "off")
-    return _field("money", name, label, {**options, "type": "text", "currency": currency})
-
-
-@register.simple_tag
-def check_field(
-    name: str,
-    label: str,
-    *,
-    value: str = "on",
-    type: str = "checkbox",  # noqa: A002
-    hint: str = "",
-    **attrs: Any,
-) -> SafeString:
-    """A checkbox, or a radio button by type="radio", with its words."""
-    return format_html(
-        '<label class="check"><input type="{}" name="{}" value="{}"{}>'
-        '<span class="check-text"><span>{}</span>{}</span></label>',
-        type,
-        name,
-        value,
-        _attrs(attrs),
-        label,
-        format_html('<span class="hint">{}</span>', hint) if hint else "",
-    )
-
-
-@register.simple_tag
-def form_field(bound: BoundField, **attrs: Any) -> SafeString:
-    """A field of a Django form with label, hint and error. Attributes go to the control."""
-    widget = bound.field.widget
-    kind = getattr(widget, "input_type", None) or type(widget).__name__.lower()
-    css = {"select": "select", "textarea": "textarea", "checkbox": ""}.get(kind, "input")
-    extra = {key.rstrip("_").replace("_", "-"): value for key, value in attrs.items()}
-    extra["class"] = f"{css} {extra.get('class', '')} {widget.attrs.get('class', '')}".strip()
-    return _render(
-        "form_field",
-        {
-            "bound": bound,
-            "control": bound.as_widget(attrs=extra),
-            "checkbox": kind == "checkbox",
-            "alert_icon": icon_svg("circle-alert"),
-        },
-    )

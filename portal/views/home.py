@@ -16,9 +16,10 @@ from core.money import format_money
 from core.pagination import PageRequest
 from ledger.selectors import balance_by_currency
 from notifications import selectors as notifications
-from payments.acceptance.portal.timeline import shown_state
+from payments.acceptance.selectors import shown_state
 from portal import selectors
 from portal.charts import Bucket, Chart, line_chart
+from portal.navigation import live_parts
 from tenants import selectors as tenants
 from tenants.models import Level, Merchant
 from tenants.portal_base import PortalRequest, portal_view
@@ -38,35 +39,53 @@ class Task:
     tone: str = ""
 
 
+#: The parts of the page that follow events; templates/portal/home.html says how often each.
+PARTS: Final = ("kpis", "chart", "recent", "busiest")
+
+
 @portal_view(None)
 def home(request: PortalRequest) -> HttpResponse:
-    """Today's figures with the days before; a reseller sees those of all its merchants."""
+    """Today's figures with the days before; a reseller sees those of all its merchants.
+
+    A page that keeps itself current says which parts it wants (static/js/live.js); a payment that
+    comes in then costs the list of the newest ones, and not every figure in every open tab.
+    """
     if "payments.read" not in request.actor.scopes:
         return render(request, "portal/home_empty.html")
     asked = request.GET.get("days", "")
     days = int(asked) if asked in {str(period) for period in PERIODS} else DEFAULT_PERIOD
     today = timezone.now().astimezone(dt.UTC).date()
-    seat = request.seat
-    volume = selectors.volume(
-        livemode=seat.livemode,
-        since=today - dt.timedelta(days=2 * days - 1),
-        currency=request.GET.get("currency", "").upper(),
-        fallback=seat.default_currency,
-    )
-    recent = selectors.recent_payments(livemode=seat.livemode)
-    context = {
+    seat, wanted = request.seat, live_parts(request)
+    parts = frozenset(PARTS) if wanted is None else wanted & set(PARTS)
+    context: dict[str, Any] = {
+        "parts": parts,
+        "whole": wanted is None,
         "days": days,
         "periods": PERIODS,
-        "volume": volume,
-        "kpis": _kpis(request, volume, today),
-        "chart": _chart(volume, today, days),
-        "recent": [(payment, shown_state(payment)) for payment in recent],
-        "tasks": _tasks(request, has_payments=bool(recent)),
         "today": today,
         "is_reseller": seat.level == Level.RESELLER,
     }
+    volume = None
+    if parts - {"recent"}:
+        volume = selectors.volume(
+            livemode=seat.livemode,
+            since=today - dt.timedelta(days=2 * days - 1),
+            today=today,
+            currency=request.GET.get("currency", "").upper(),
+            fallback=seat.default_currency,
+        )
+        context["volume"] = volume
+    if "kpis" in parts and volume is not None:
+        context["kpis"] = _kpis(request, volume, today)
+    if "chart" in parts and volume is not None:
+        context["chart"] = _chart(volume, today, days)
+    recent = selectors.recent_payments(livemode=seat.livemode) if "recent" in parts else []
+    context["recent"] = [(payment, shown_state(payment)) for payment in recent]
+    if wanted is None:
+        context["tasks"] = _tasks(request, has_payments=bool(recent))
     if seat.level == Level.RESELLER:
-        context |= _portfolio(request, volume, today - dt.timedelta(days=days - 1), recent)
+        since = today - dt.timedelta(days=days - 1)
+        context |= _portfolio(request, volume if "busiest" in parts else None, since, recent)
     return render(request, "portal/home.html", context)
 
 
@@ -103,17 +122,26 @@ def _chart(volume: selectors.Volume, today: dt.date, days: int) -> Chart:
 
 
 def _kpis(request: PortalRequest, volume: selectors.Volume, today: dt.date) -> list[dict[str, Any]]:
+    """Today's figures in one currency: amounts carry its code, counts name it where it matters."""
     yesterday = today - dt.timedelta(days=1)
+    code, livemode = volume.currency, request.seat.livemode
     amount, amount_before = (volume.amount_minor.get(day, 0) for day in (today, yesterday))
     count, count_before = (volume.count.get(day, 0) for day in (today, yesterday))
-    livemode = request.seat.livemode
-    now = selectors.outcome(livemode=livemode, day=today)
-    before = selectors.outcome(livemode=livemode, day=yesterday)
+    now, before = (
+        selectors.outcome(livemode=livemode, day=day, today=today, currency=code)
+        for day in (today, yesterday)
+    )
+    unit = code if len(volume.currencies) > 1 else ""
     figures = [
-        {"label": "Volume today", "value": format_money(amount, volume.currency)}
+        {"label": "Volume today", "value": format_money(amount, code), "unit": code}
         | _change(amount, amount_before),
-        {"label": "Payments today", "value": f"{count:,}"} | _change(count, count_before),
-        {"label": "Success rate today", "value": _permille(now.success_permille)}
+        {"label": "Payments today", "value": f"{count:,}", "unit": unit}
+        | _change(count, count_before),
+        {
+            "label": "Success rate today",
+            "value": _permille(now.success_permille),
+            "unit": unit if now.decided else "",
+        }
         | _points(now.success_permille, before.success_permille),
     ]
     if request.seat.level == Level.RESELLER:
@@ -139,6 +167,7 @@ def _balance(request: PortalRequest, currency: str) -> dict[str, Any]:
     return {
         "label": "Available balance",
         "value": format_money(available, currency).replace("-", "−"),
+        "unit": currency,
         "note": f"{format_money(pending, currency)} on its way".replace("-", "−"),
         "url": reverse("portal:balance"),
     }
@@ -176,11 +205,13 @@ def _permille(value: int | None) -> str:
 
 
 def _portfolio(
-    request: PortalRequest, volume: selectors.Volume, since: dt.date, recent: list[Any]
+    request: PortalRequest, volume: selectors.Volume | None, since: dt.date, recent: list[Any]
 ) -> dict[str, Any]:
-    busiest = selectors.busiest_merchants(
-        livemode=request.seat.livemode, since=since, currency=volume.currency
-    )
+    busiest = []
+    if volume is not None:
+        busiest = selectors.busiest_merchants(
+            livemode=request.seat.livemode, since=since, currency=volume.currency
+        )
     wanted = {row.merchant_id for row in busiest} | {row.merchant_id for row in recent}
     found = {row.id: row for row in Merchant.objects.filter(id__in=wanted)}
     return {

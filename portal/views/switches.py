@@ -1,16 +1,22 @@
 """Small choices that a session or a browser remembers: theme, test or live mode, tenant."""
 
+from functools import wraps
+from typing import Any, Final
 from uuid import UUID
 
 from django.contrib import messages
 from django.http import HttpRequest, HttpResponse, HttpResponseBadRequest
-from django.shortcuts import redirect
+from django.http.response import HttpResponseBase
+from django.shortcuts import redirect, render
 from django.utils.http import url_has_allowed_host_and_scheme
 from django.views.decorators.http import require_POST
 
+from portal.navigation import View, seat_choice
 from portal.theme import THEME_COOKIE, THEME_MAX_AGE_S, THEMES
 from tenants.portal_base import PortalRequest, portal_view
-from tenants.seats import SESSION_LIVEMODE, seats_of, take_seat
+from tenants.seats import SESSION_LIVEMODE, Seat, seats_of, take_seat
+
+SEATS_SHOWN: Final = 50
 
 
 def back(request: HttpRequest, fallback: str = "/") -> str:
@@ -56,6 +62,35 @@ def mode_set(request: PortalRequest) -> HttpResponse:
     elif len(parts) > 2:  # an endpoint, an event, a request under /developers
         target = f"/{parts[0]}/{parts[1]}"
     return redirect(target)
+
+
+def find_seats(view: View) -> View:
+    """Look up the seats that somebody searches for, before the view opens its scope."""
+
+    @wraps(view)
+    def page(request: HttpRequest, /, *args: Any, **kwargs: Any) -> HttpResponseBase:
+        if request.user.is_authenticated:
+            request.found_seats = seats_of(  # type: ignore[attr-defined]
+                user_id=request.user.pk,
+                search=request.GET.get("q", "").strip()[:120],
+                limit=SEATS_SHOWN + 1,
+            )
+        return view(request, *args, **kwargs)
+
+    return page
+
+
+@portal_view(None)
+def accounts_page(request: PortalRequest) -> HttpResponse:
+    """The accounts that this person may sit down in, found by name."""
+    found: list[Seat] = request.found_seats  # type: ignore[attr-defined]
+    context = {
+        "accounts": [seat_choice(seat, request.seat) for seat in found[:SEATS_SHOWN]],
+        "more": len(found) > SEATS_SHOWN,
+        "shown": SEATS_SHOWN,
+        "search": request.GET.get("q", "").strip(),
+    }
+    return render(request, "portal/accounts.html", context)
 
 
 @portal_view(None, methods=("POST",))

@@ -102,6 +102,8 @@ document.addEventListener("click", (event) => {
     copy(target);
   } else if (target.dataset.toast) {
     toast(target.dataset.toast);
+  } else if (target.hasAttribute("data-reload")) {
+    location.reload();
   } else if (target.hasAttribute("data-reveal")) {
     reveal(target);
   } else if (target.hasAttribute("data-theme-set")) {
@@ -172,6 +174,7 @@ document.addEventListener("change", (event) => {
 for (const node of all(".toast")) arm(node);
 one("dialog[data-open-now]")?.showModal();
 // A page that answered a POST takes the address of the page it shows: reloading must not repeat the act.
-const shownAt = one("[data-replace-url]");
+// The frame names the page that the form stands on; a part of the page that knows better comes after it.
+const shownAt = all("[data-replace-url]").at(-1);
 if (shownAt) history.replaceState(null, "", shownAt.dataset.replaceUrl);
 one("dialog[open] [aria-invalid='true'], main [aria-invalid='true']")?.focus();

@@ -2,6 +2,9 @@
 // [data-part="name"] of the page is exchanged for its newer self. A websocket message only says that
 // something changed; the page is then fetched again, so that what is shown always comes from one place,
 // the server's template. Without a socket the page is asked for on a timer.
+//
+// What is dear to compute says how often it may be asked for: data-every="30" is at most twice a minute.
+// Such a part is left out of the header X-Live-Parts meanwhile, and the server need not compute it.
 
 const POLL_MS = 4000;
 const POLL_MAX_MS = 30000;
@@ -11,6 +14,16 @@ const REST_AFTER_MS = 10 * 60 * 1000;
 const REFRESH_GAP_MS = 800; // a busy shop sends many messages a second
 const RETRY_MIN_MS = 1000;
 const RETRY_MAX_MS = 30000;
+const WORDS = {
+  live: "Live",
+  polling: "Updating every few seconds",
+  resting: "Paused while you are away",
+  offline: "No connection, trying again",
+  ended: "Signed out",
+  gone: "Not available any more",
+  moved: "You changed account",
+};
+const ENDS = { 401: "ended", 403: "gone", 404: "gone", 410: "gone" };
 
 const wsOrigin =
   document.querySelector("meta[name='ws-origin']")?.content ||
@@ -24,11 +37,14 @@ class LivePart {
     this.retryMs = RETRY_MIN_MS;
     this.pollMs = POLL_MS;
     this.pollTimer = 0;
+    this.dueTimer = 0;
+    this.takenAt = new Map(); // part → when it was last asked for because something had changed
     this.pending = false;
-    this.connect();
-    this.schedulePoll();
+    this.failing = false;
     this.touchedAt = Date.now();
     this.missed = false;
+    this.connect();
+    this.schedulePoll();
     document.addEventListener("visibilitychange", () => {
       if (document.hidden) return;
       this.touchedAt = Date.now();
@@ -53,11 +69,14 @@ class LivePart {
       this.retryMs = RETRY_MIN_MS;
       this.show("live");
       clearTimeout(this.pollTimer);
+      this.takenAt.clear();
       this.refresh(); // what happened between the page's rendering and now
+      this.takenAt.clear();
     });
     socket.addEventListener("message", () => this.refresh());
     socket.addEventListener("close", (event) => {
       this.socket = null;
+      if (this.stopped) return;
       this.show("polling");
       this.schedulePoll();
       const refused = event.code >= 4400 && event.code < 4500;
@@ -70,22 +89,47 @@ class LivePart {
   schedulePoll() {
     clearTimeout(this.pollTimer);
     this.pollTimer = setTimeout(async () => {
-      if (this.socket?.readyState === WebSocket.OPEN || this.stopped) return;
+      if (this.stopped || (this.connected && !this.failing)) return;
       if (!document.hidden) await this.refresh();
       this.schedulePoll();
     }, this.pollMs);
+  }
+
+  get connected() {
+    return this.socket?.readyState === WebSocket.OPEN;
+  }
+
+  // The names of the parts that may be asked for now; the others get a timer of their own.
+  dueParts() {
+    const now = Date.now();
+    const due = [];
+    let next = Infinity;
+    for (const part of document.querySelectorAll("[data-part]")) {
+      const { part: name, every } = part.dataset;
+      const at = (this.takenAt.get(name) ?? 0) + Number(every ?? 0) * 1000;
+      if (at > now) {
+        next = Math.min(next, at);
+      } else {
+        due.push(name);
+        if (every) this.takenAt.set(name, now);
+      }
+    }
+    clearTimeout(this.dueTimer);
+    if (next < Infinity) this.dueTimer = setTimeout(() => this.refresh(), next - now);
+    return due;
   }
 
   wake() {
     this.touchedAt = Date.now();
     if (this.missed) {
       this.missed = false;
-      this.show(this.socket?.readyState === WebSocket.OPEN ? "live" : "polling");
+      this.show(this.connected ? "live" : "polling");
       this.refresh();
     }
   }
 
   async refresh() {
+    if (this.stopped) return;
     if (Date.now() - this.touchedAt > REST_AFTER_MS) {
       this.missed = true;
       this.show("resting");
@@ -97,16 +141,12 @@ class LivePart {
     }
     this.busy = true;
     try {
-      const answer = await fetch(this.url, { redirect: "manual" });
-      if (answer.type === "opaqueredirect" || answer.status === 401 || answer.status === 404) {
-        this.stop();
-        return;
-      }
-      if (!answer.ok) throw new Error(String(answer.status));
-      this.pollMs = POLL_MS;
-      this.replace(await answer.text());
+      await this.ask();
     } catch {
+      this.failing = true;
       this.pollMs = Math.min(this.pollMs * 2, POLL_MAX_MS);
+      this.show("offline");
+      this.schedulePoll();
     } finally {
       await new Promise((resolve) => setTimeout(resolve, REFRESH_GAP_MS));
       this.busy = false;
@@ -117,12 +157,30 @@ class LivePart {
     }
   }
 
-  replace(html) {
-    const fresh = new DOMParser().parseFromString(html, "text/html");
+  async ask() {
+    const due = this.dueParts();
+    const answer = await fetch(this.url, { redirect: "manual", headers: { "X-Live-Parts": due.join(" ") } });
+    if (answer.type === "opaqueredirect") return this.stop("ended");
+    if (!answer.ok && !ENDS[answer.status]) throw new Error(String(answer.status));
+    const fresh = new DOMParser().parseFromString(await answer.text(), "text/html");
+    // Tabs share one session: after a change of account or mode in another one, this address shows
+    // somebody else's figures, which must not appear under the heading of those that stand here.
+    const seat = fresh.documentElement.dataset.seat;
+    if (seat && seat !== document.documentElement.dataset.seat) return this.stop("moved");
+    if (ENDS[answer.status]) return this.stop(ENDS[answer.status]);
+    this.pollMs = POLL_MS;
+    if (this.failing) {
+      this.failing = false;
+      this.show(this.connected ? "live" : "polling");
+    }
+    this.replace(fresh, due);
+  }
+
+  replace(fresh, due) {
     const known = new Set([...document.querySelectorAll("[data-key]")].map((item) => item.dataset.key));
     for (const part of fresh.querySelectorAll("[data-part]")) {
       const old = document.querySelector(`[data-part="${CSS.escape(part.dataset.part)}"]`);
-      if (!old || old.innerHTML === part.innerHTML) continue;
+      if (!old || !due.includes(part.dataset.part) || old.innerHTML === part.innerHTML) continue;
       if (old.closest("dialog[open]")) continue; // somebody is deciding over these figures
       if (old.contains(document.activeElement) && document.activeElement.matches("input, textarea, select")) continue;
       for (const item of part.querySelectorAll("[data-key]")) {
@@ -141,14 +199,18 @@ class LivePart {
   show(state) {
     if (!this.badge) return;
     this.badge.dataset.state = state;
-    this.badge.textContent = { live: "Live", polling: "Updating every few seconds", resting: "Paused while you are away", ended: "Signed out" }[state];
+    this.badge.textContent = WORDS[state];
   }
 
-  stop() {
+  stop(state) {
     this.stopped = true;
     clearTimeout(this.pollTimer);
+    clearTimeout(this.dueTimer);
     this.socket?.close();
-    this.show("ended");
+    this.show(state);
+    if (state !== "moved") return;
+    const notice = document.getElementById("moved-template");
+    if (notice) document.querySelector("main")?.prepend(notice.content.cloneNode(true));
   }
 }
 

@@ -10,6 +10,10 @@ from django.test import Client
 from django_otp import DEVICE_ID_SESSION_KEY
 
 from core.db import Scope, tenant_atomic
+from payments.acceptance.models import Payment
+from payments.acceptance.services.disputes import dispute_notice
+from payments.intents.models import Intent
+from payments.providers.base import DisputeNotice
 from tenants.middleware import SESSION_SEEN, SESSION_STARTED
 from tenants.models import TotpDevice
 from tests.api import Api
@@ -44,6 +48,27 @@ def take_payment(tenants: Tenants, **body: Any) -> dict[str, Any]:
     data = answer["data"] if answer["success"] else answer["error"]["details"]["payment"]
     assert isinstance(data, dict)
     return data
+
+
+def dispute(tenants: Tenants, status: str, *, amount: int) -> None:
+    """The provider's news that the payer disputes the merchant's newest payment."""
+    with tenant_atomic(tenants.scope):
+        intent = Intent.objects.filter(document_type="payment").order_by("-id")[0]
+    notice = DisputeNotice(
+        provider_id="dp_1",
+        payment_provider_id=intent.external_id,
+        amount_minor=amount,
+        currency=intent.currency,
+        status=status,
+        reason="fraudulent",
+    )
+    dispute_notice(intent, notice)
+
+
+def payments_of(tenants: Tenants) -> list[Payment]:
+    """The merchant's payments as they stand, oldest first."""
+    with tenant_atomic(tenants.scope):
+        return list(Payment.objects.filter(merchant_id=tenants.merchant.id).order_by("id"))
 
 
 def text_of(response: Any) -> str:

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import csv
-import io
 import re
 from typing import Any
 
@@ -15,10 +13,9 @@ from core.db import Scope, tenant_atomic
 from core.models import RequestLog
 from core.money import format_money
 from core.unit import Writes
-from payments.acceptance.models import Payment, Refund
 from tenants.models import ApiKey, Membership
 from tests.factories import Tenants, make_merchant, make_tenants
-from tests.portal.support import signed_in, take_payment, text_of
+from tests.portal.support import payments_of, signed_in, take_payment, text_of
 
 MERCHANT_PAGES = (
     "/", "/payments", "/developers/keys", "/developers/webhooks", "/developers/events",
@@ -36,11 +33,6 @@ def shop(database: str) -> Tenants:
     take_payment(tenants, amount=2500, reference="=SUM(A1)", description="Two bags")
     take_payment(tenants, amount=3500, number="4000000000000002")
     return tenants
-
-
-def payments_of(tenants: Tenants) -> list[Payment]:
-    with tenant_atomic(tenants.scope):
-        return list(Payment.objects.filter(merchant_id=tenants.merchant.id).order_by("id"))
 
 
 # ---- every page ------------------------------------------------------------------------------
@@ -143,158 +135,6 @@ def test_another_tenant_cannot_be_chosen() -> None:
     page = text_of(client.get("/"))
     assert tenants.merchant.name in page
     assert other.merchant.name not in page
-
-
-# ---- payments --------------------------------------------------------------------------------
-
-
-def listed(client: Client, query: str) -> set[str]:
-    response = client.get(f"/payments?{query}")
-    assert response.status_code == 200
-    return set(re.findall(r'data-key="(pay_[a-z0-9]+)"', response.content.decode()))
-
-
-@pytest.mark.parametrize(
-    ("query", "expected"),
-    [("", (0, 1, 2)), ("status=failed", (2,)), ("q=A-1", (0,)), ("reference=A-1", (0,)),
-     ("last4=0002", (2,)), ("min=20&max=30", (1,)), ("min=20", (1, 2)),
-     ("from=2020-01-01", (0, 1, 2)),
-          ("to=2020-01-01", ()), ("currency=EUR", ()), ("email=nobody@example.test", ())],
-)  # fmt: skip
-def test_filters_and_export_agree(shop: Tenants, query: str, expected: tuple[int, ...]) -> None:
-    client = signed_in(shop)
-    wanted = {payments_of(shop)[index].public_id for index in expected}
-    assert listed(client, query) == wanted
-    exported = client.get(f"/payments/export.csv?{query}")
-    rows = list(csv.DictReader(io.StringIO(exported.getvalue().decode())))
-    assert {row["id"] for row in rows} == wanted
-
-
-def test_the_export_has_exact_amounts_and_runs_no_formula(shop: Tenants) -> None:
-    exported = signed_in(shop).get("/payments/export.csv?min=25&max=25").getvalue().decode()
-    (row,) = csv.DictReader(io.StringIO(exported))
-    assert (row["amount"], row["currency"], row["status"]) == ("25.00", "USD", "completed")
-    assert row["reference"] == "'=SUM(A1)"
-
-
-def test_a_filter_that_cannot_be_read_lists_and_exports_nothing(shop: Tenants) -> None:
-    client = signed_in(shop)
-    page = client.get("/payments?from=tomorrow")
-    assert "The filter could not be read" in text_of(page)
-    assert listed(client, "from=tomorrow") == set()
-    assert client.get("/payments/export.csv?from=tomorrow").status_code == 400
-
-
-def test_pages_go_on_where_the_one_before_ended() -> None:
-    tenants = make_tenants(totp=True)
-    for _ in range(3):
-        take_payment(tenants)
-    client = signed_in(tenants)
-    first = client.get("/payments?limit=2").content.decode()
-    older = re.search(r'href="(\?[^"]*cursor=[^"]*)"[^>]*rel="next"', first)
-    assert older is not None
-    second = listed(client, older[1].replace("&amp;", "&").lstrip("?"))
-    assert len(second) == 1
-    assert second.isdisjoint(listed(client, "limit=2"))
-
-
-def test_a_payments_page_tells_fees_books_and_history(shop: Tenants) -> None:
-    payment = payments_of(shop)[1]
-    page = text_of(signed_in(shop).get(f"/payments/{payment.public_id}"))
-    for part in ("$25.00", "Payment completed", "Provider clearing", "Merchant pending", "2.9 %"):
-        assert part in page
-    failed = text_of(signed_in(shop).get(f"/payments/{payments_of(shop)[2].public_id}"))
-    assert "Not charged" in failed
-    assert "card_declined" in failed
-
-
-def test_another_tenants_payment_does_not_exist(shop: Tenants) -> None:
-    other = make_tenants(totp=True)
-    client = signed_in(other)
-    payment = payments_of(shop)[0]
-    assert client.get(f"/payments/{payment.public_id}").status_code == 404
-    answer = client.post(f"/payments/{payment.public_id}/refund", {"amount": "1.00"})
-    assert answer.status_code == 404
-    assert payments_of(shop)[0].amount_refunded_minor == 0
-    assert listed(client, f"q={payment.public_id}") == set()
-    assert client.get("/payments/pay_nonsense").status_code == 404
-
-
-def test_a_reseller_sees_the_payments_of_its_merchants_and_acts_on_none(shop: Tenants) -> None:
-    client = signed_in(shop, "reseller.owner")
-    payment = payments_of(shop)[0]
-    page = client.get(f"/payments/{payment.public_id}")
-    assert shop.merchant.name in text_of(page)
-    assert 'data-dialog-open="refund"' not in page.content.decode()
-    answer = client.post(f"/payments/{payment.public_id}/refund", {"amount": "1.00"})
-    assert answer.status_code == 404
-    assert payments_of(shop)[0].amount_refunded_minor == 0
-
-
-# ---- refunds ---------------------------------------------------------------------------------
-
-
-def refund(client: Client, payment: str, amount: str, nonce: str = "n1", **more: Any) -> Any:
-    return client.post(f"/payments/{payment}/refund", {"amount": amount, "nonce": nonce, **more})
-
-
-def test_a_refund_in_part_and_then_the_rest() -> None:
-    tenants = make_tenants(totp=True)
-    payment = take_payment(tenants, amount=4890)["id"]
-    client = signed_in(tenants)
-    assert refund(client, payment, "8.90", "a", reason="duplicate").status_code == 302
-    assert "Partly refunded" in text_of(client.get(f"/payments/{payment}"))
-    assert refund(client, payment, "40.00", "b").status_code == 302
-    assert payments_of(tenants)[0].amount_refunded_minor == 4890
-    page = client.get(f"/payments/{payment}")
-    assert 'data-dialog-open="refund"' not in page.content.decode()
-
-
-def test_a_doubled_click_refunds_once() -> None:
-    tenants = make_tenants(totp=True)
-    payment = take_payment(tenants, amount=4890)["id"]
-    client = signed_in(tenants)
-    for _ in range(3):
-        assert refund(client, payment, "8.90", "same").status_code == 302
-    with tenant_atomic(tenants.scope):
-        assert Refund.objects.filter(merchant_id=tenants.merchant.id).count() == 1
-    assert payments_of(tenants)[0].amount_refunded_minor == 890
-
-
-@pytest.mark.parametrize("amount", ["48.91", "0", "-1", "1.234", "a lot", ""])
-def test_an_impossible_refund_is_refused_in_the_dialog_and_changes_nothing(amount: str) -> None:
-    tenants = make_tenants(totp=True)
-    payment = take_payment(tenants, amount=4890)["id"]
-    response = refund(signed_in(tenants), payment, amount)
-    assert response.status_code == 400
-    html = response.content.decode()
-    assert re.search(r'<dialog[^>]*id="refund"[^>]*data-open-now', html)
-    assert 'aria-invalid="true"' in html
-    assert payments_of(tenants)[0].amount_refunded_minor == 0
-
-
-def test_a_viewer_may_not_refund() -> None:
-    tenants = make_tenants(totp=True)
-    payment = take_payment(tenants)["id"]
-    client = signed_in(tenants, "merchant.viewer")
-    assert 'data-dialog-open="refund"' not in client.get(f"/payments/{payment}").content.decode()
-    assert refund(client, payment, "1.00").status_code == 403
-    assert payments_of(tenants)[0].amount_refunded_minor == 0
-
-
-def test_an_authorisation_is_captured_in_part_or_canceled() -> None:
-    tenants = make_tenants(totp=True)
-    first = take_payment(tenants, amount=5000, capture_method="manual")["id"]
-    second = take_payment(tenants, amount=5000, capture_method="manual")["id"]
-    client = signed_in(tenants)
-    assert "Uncaptured" in text_of(client.get(f"/payments/{first}"))
-    too_much = client.post(f"/payments/{first}/capture", {"amount": "50.01"})
-    assert too_much.status_code == 400
-    assert client.post(f"/payments/{first}/capture", {"amount": "20.00"}).status_code == 302
-    assert client.post(f"/payments/{second}/cancel").status_code == 302
-    captured, canceled = payments_of(tenants)
-    assert (captured.status, captured.amount_captured_minor) == ("completed", 2000)
-    assert (canceled.status, canceled.amount_captured_minor) == ("canceled", 0)
 
 
 # ---- keys, webhooks, team --------------------------------------------------------------------
@@ -438,6 +278,37 @@ def test_the_request_log_finds_a_call_by_its_id(shop: Tenants) -> None:
     other = signed_in(make_tenants(totp=True))
     found = other.get(f"/developers/requests?q={row.request_id}")
     assert "No request fits" in text_of(found)
+
+
+def test_many_accounts_are_found_by_name_and_not_drawn_on_every_page() -> None:
+    tenants = make_tenants(totp=True)
+    user, writes = tenants.users["merchant.owner"], Writes()
+    shops = [make_merchant(tenants, name=f"Shop {number:02} 50%") for number in range(12)]
+    for shop in shops:
+        writes.insert(
+            Membership(
+                user=user,
+                level="merchant",
+                role="viewer",
+                reseller=tenants.reseller,
+                merchant=shop.merchant,
+            )
+        )
+    with tenant_atomic(Scope.staff()):
+        writes.flush()
+    client = signed_in(tenants)
+
+    def offered(path: str) -> list[str]:
+        return re.findall(r'name="membership" value="([^"]+)"', client.get(path).content.decode())
+
+    assert len(offered("/team")) == 8
+    assert 'action="/settings/accounts"' in client.get("/team").content.decode()
+    assert len(set(offered("/settings/accounts"))) == 13
+    page = client.get("/settings/accounts?q=sHoP 07 50%25").content.decode()
+    (wanted,) = re.findall(r'class="task"[^>]*name="membership" value="([^"]+)"', page)
+    client.post("/settings/account", {"membership": wanted})
+    assert "Who works in Shop 07 50%" in text_of(client.get("/team"))
+    assert "No account fits" in text_of(client.get("/settings/accounts?q=nothing_"))
 
 
 def test_a_person_of_two_tenants_changes_between_them() -> None:

@@ -45,6 +45,15 @@ def test_a_template_compiles_and_hides_its_comments(path: Path) -> None:
     assert all("#}" in line for line in path.read_text().splitlines() if "{#" in line)
 
 
+@pytest.mark.parametrize("path", TEMPLATES, ids=lambda path: str(path.relative_to(ROOT)))
+def test_a_form_of_the_portal_says_for_which_account_and_mode_it_was_made(path: Path) -> None:
+    for form in re.findall(r"<form\b.*?</form>", path.read_text(), flags=re.S):
+        opening = form.split(">", 1)[0]
+        seated = re.search(r"portal:|frame\.(?:mode|tenant)_url|{{ action }}", opening)
+        if 'method="post"' in opening and seated and "theme" not in path.name:
+            assert "{% seat_field %}" in form, opening
+
+
 @pytest.mark.parametrize("path", STYLES, ids=lambda path: path.name)
 def test_a_stylesheet_takes_its_colours_from_the_tokens(path: Path) -> None:
     if path.name in {"tokens.css", "sandbox.css"}:

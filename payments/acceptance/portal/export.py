@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 from collections.abc import Iterator
 from typing import Any, Final
+from uuid import UUID
 
 from django.db import connection
 from django.db.models import F, TextField, Value
@@ -12,15 +13,15 @@ from django.db.models.fields.json import KT
 from django.db.models.functions import Coalesce
 
 from core import ids
-from core.db import Scope, tenant_atomic
 from core.money import to_major
 from payments.acceptance.selectors import PaymentFilter, payments
+from tenants.models import Merchant
 
 ROWS_A_TRIP: Final = 1_000
 HEADER: Final = (
     "id", "created_at", "status", "currency", "amount", "amount_captured", "amount_refunded",
     "fee", "net", "customer", "customer_email", "reference", "description", "card_brand", "last4",
-    "failure_code", "channel", "merchant",
+    "failure_code", "channel", "merchant", "merchant_name",
 )  # fmt: skip
 _FORMULA_STARTS: Final = ("=", "+", "-", "@", "\t", "\r")
 
@@ -32,35 +33,46 @@ class _Line:
         return text
 
 
-def csv_lines(*, scope: Scope, wanted: PaymentFilter) -> Iterator[str]:
+def csv_lines(*, wanted: PaymentFilter) -> Iterator[str]:
     """The file line by line, newest payment first; amounts in major units of their currency.
 
-    One SELECT behind one server-side cursor: PostgreSQL answers it from the snapshot of its start,
-    however long the download takes. It opens a scope of its own, because the response is streamed
-    after the view has returned.
+    One SELECT behind one server-side cursor: PostgreSQL answers it from the snapshot of its start.
+    Call it inside the scope; `core.downloads` reads it to its end before anything is sent.
     """
     writer = csv.writer(_Line())
     yield writer.writerow(HEADER)
-    with tenant_atomic(scope):
-        rows = (
-            payments(wanted)
-            .order_by("-id")
-            .annotate(
-                email=Coalesce("customer__email", Value(""), output_field=TextField()),
-                brand=Coalesce(KT("card__brand"), Value(""), output_field=TextField()),
-                net=F("amount_captured_minor") - F("fee_minor"),
-            )
-            .values_list(
-                "id", "created_at", "status", "currency", "amount_minor", "amount_captured_minor",
-                "amount_refunded_minor", "fee_minor", "net", "customer_id", "email", "reference",
-                "description", "brand", "last4", "failure_code", "channel", "merchant_id",
-            )
-        )  # fmt: skip
-        sql, params = rows.query.sql_with_params()
-        with connection.chunked_cursor() as cursor:
-            cursor.execute(sql, params)
-            while batch := cursor.fetchmany(ROWS_A_TRIP):
-                yield "".join(writer.writerow(_cells(row)) for row in batch)
+    rows = (
+        payments(wanted)
+        .order_by("-id")
+        .annotate(
+            email=Coalesce("customer__email", Value(""), output_field=TextField()),
+            brand=Coalesce(KT("card__brand"), Value(""), output_field=TextField()),
+            net=F("amount_captured_minor") - F("fee_minor"),
+        )
+        .values_list(
+            "id", "created_at", "status", "currency", "amount_minor", "amount_captured_minor",
+            "amount_refunded_minor", "fee_minor", "net", "customer_id", "email", "reference",
+            "description", "brand", "last4", "failure_code", "channel", "merchant_id",
+        )
+    )  # fmt: skip
+    names: dict[UUID, str] = {}
+    sql, params = rows.query.sql_with_params()
+    with connection.chunked_cursor() as cursor:
+        cursor.execute(sql, params)
+        while batch := cursor.fetchmany(ROWS_A_TRIP):
+            names = _merchant_names(batch, names)
+            yield "".join(writer.writerow([*_cells(row), names[row[-1]]]) for row in batch)
+
+
+def _merchant_names(batch: list[tuple[Any, ...]], known: dict[UUID, str]) -> dict[UUID, str]:
+    """The names of the merchants in a batch; whose is remembered from the batch before is kept."""
+    wanted = {row[-1] for row in batch}
+    missing = wanted - known.keys()
+    kept = {merchant_id: known[merchant_id] for merchant_id in wanted - missing}
+    if missing:
+        found = dict(Merchant.objects.filter(id__in=missing).values_list("id", "name"))
+        kept |= {merchant_id: _harmless(found.get(merchant_id, "")) for merchant_id in missing}
+    return kept
 
 
 def _cells(row: tuple[Any, ...]) -> list[str]:
@@ -68,7 +80,7 @@ def _cells(row: tuple[Any, ...]) -> list[str]:
         payment_id, created_at, status, code, amount, captured, refunded, fee, net,
         customer_id, email, reference, description, brand, last4, failure, channel, merchant_id,
     ) = row  # fmt: skip
-    amounts = [str(to_major(value, code)) for value in (amount, captured, refunded, fee, net)]
+    amounts = [f"{to_major(value, code):f}" for value in (amount, captured, refunded, fee, net)]
     words = [email, reference, description, brand, last4, failure, channel]
     return [
         ids.encode("pay", payment_id),

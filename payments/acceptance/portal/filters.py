@@ -7,9 +7,11 @@ that an export holds exactly what the list shows.
 from __future__ import annotations
 
 import datetime as dt
+import re
+from collections.abc import Callable
 from dataclasses import dataclass, field
-from decimal import Decimal, InvalidOperation
-from typing import Any
+from decimal import Decimal
+from typing import Any, Final
 
 from django.http import QueryDict
 from django.utils.dateparse import parse_date
@@ -17,8 +19,7 @@ from django.utils.dateparse import parse_date
 from core import errors, ids
 from core.money import MAX_AMOUNT_MINOR, currency, format_money
 from payments.acceptance.models import Customer
-from payments.acceptance.selectors import PaymentFilter
-from payments.acceptance.states import PaymentStatus
+from payments.acceptance.selectors import SHOWN_STATES, PaymentFilter
 from tenants.models import Merchant
 from tenants.seats import Seat
 
@@ -27,40 +28,53 @@ FIELDS = (
     "customer", "reference", "last4", "email", "merchant",
 )  # fmt: skip
 
+#: The states as the pills say them; portal/words.py has the same words.
 TABS = (
     ("", "All"),
-    (PaymentStatus.COMPLETED.value, "Completed"),
-    (PaymentStatus.PROCESSING.value, "Processing"),
-    (PaymentStatus.REQUIRES_ACTION.value, "Requires action"),
-    (PaymentStatus.FAILED.value, "Failed"),
-    (PaymentStatus.CANCELED.value, "Canceled"),
+    ("completed", "Completed"),
+    ("requires_capture", "Uncaptured"),
+    ("pending", "Pending"),
+    ("processing", "Processing"),
+    ("requires_action", "Requires action"),
+    ("refunded", "Refunded"),
+    ("partially_refunded", "Partly refunded"),
+    ("disputed", "Disputed"),
+    ("failed", "Failed"),
+    ("canceled", "Canceled"),
+)
+
+_AMOUNT: Final = re.compile(
+    r"(?:(?P<plain>[0-9]+)|(?P<grouped>[1-9][0-9]{0,2}(?:,[0-9]{3})+))(?:\.(?P<decimals>[0-9]+))?"
 )
 
 
 def parse_major(text: str, code: str) -> int:
     """An amount as a person writes it ("1,234.50") in minor units of the currency.
 
+    Half the world writes "12,50" for twelve and a half, so a comma counts only where it can be
+    nothing but a separator of thousands: what could be read in two ways is refused, never guessed.
+
     Raises:
-        InvalidRequest: not a number, more decimals than the currency has, negative or too large.
+        InvalidRequest: not written so, more decimals than the currency has, or too large.
     """
     exponent = currency(code).exponent
-    cleaned = text.strip().replace(" ", "").replace("\u00a0", "").replace(",", "")
-    example = f"{Decimal(4890).scaleb(-exponent)}"
-    try:
-        value = Decimal(cleaned)
-    except InvalidOperation:
-        value = Decimal("NaN")
-    if not value.is_finite():
-        raise errors.InvalidRequest(f"Enter an amount, like {example}.")
-    minor = value.scaleb(exponent)
-    if minor != minor.to_integral_value():
-        decimals = "no decimals" if exponent == 0 else f"at most {exponent} decimals"
-        raise errors.InvalidRequest(f"{code.upper()} has {decimals}. Enter it like {example}.")
-    if minor < 0:
-        raise errors.InvalidRequest("An amount cannot be negative.")
+    example = f"{Decimal(1250).scaleb(-exponent):f}"
+    written = _AMOUNT.fullmatch(text.strip())
+    if written is None:
+        raise errors.InvalidRequest(f"Write it like {example}.")
+    grouped, decimals = written["grouped"], written["decimals"] or ""
+    # "1,234" is a decimal fraction to many, where the currency has three decimals or more.
+    if grouped and exponent >= 3 and not decimals and grouped.count(",") == 1:
+        raise errors.InvalidRequest(f"Leave the comma out, and write it like {example}.")
+    if len(decimals) > exponent:
+        most = "no decimals" if exponent == 0 else f"at most {exponent} decimals"
+        raise errors.InvalidRequest(f"{code.upper()} has {most}. Write it like {example}.")
+    digits = (grouped or written["plain"]).replace(",", "") + decimals.ljust(exponent, "0")
+    # More digits than any amount has are too many, whatever they say: int() refuses thousands.
+    minor = int(digits) if len(digits.lstrip("0")) < 20 else MAX_AMOUNT_MINOR + 1
     if minor > MAX_AMOUNT_MINOR:
         raise errors.InvalidRequest(f"The most is {format_money(MAX_AMOUNT_MINOR, code)}.")
-    return int(minor)
+    return minor
 
 
 @dataclass(slots=True)
@@ -75,12 +89,20 @@ class FilterForm:
     @property
     def active(self) -> bool:
         """Whether anything is narrowed at all."""
-        return any(value for name, value in self.values.items() if name != "currency")
+        return any(self.values.values())
 
 
-def read_filters(query: QueryDict, seat: Seat) -> FilterForm:
-    """Read the query string; problems are told by field, and a field with one narrows nothing."""
+def read_filters(
+    query: QueryDict, seat: Seat, find_merchant: Callable[[str], Merchant] | None = None
+) -> FilterForm:
+    """Read the query string; problems are told by field, and a field with one narrows nothing.
+
+    `find_merchant` turns what was typed for a merchant into one of the reseller's; without it the
+    filter has none.
+    """
     values = {name: query.get(name, "").strip()[:200] for name in FIELDS}
+    if find_merchant is None:
+        values["merchant"] = ""
     problems: dict[str, str] = {}
     code = (values["currency"] or seat.default_currency or "USD").upper()
 
@@ -107,25 +129,29 @@ def read_filters(query: QueryDict, seat: Seat) -> FilterForm:
         problems["to"] = "The last day is before the first one."
     if values["last4"] and not (len(values["last4"]) == 4 and values["last4"].isdigit()):
         problems["last4"] = "Enter the last four digits of the card."
-    if values["status"] and values["status"] not in PaymentStatus.values:
+    if values["status"] and values["status"] not in SHOWN_STATES:
         problems["status"] = "There is no such status."
+    merchant = attempt("merchant", find_merchant) if find_merchant else None
     narrowed = low is not None or high is not None or bool(values["currency"])
     wanted = PaymentFilter(
         livemode=seat.livemode,
-        statuses=(values["status"],) if values["status"] in PaymentStatus.values else (),
+        shown=values["status"] if "status" not in problems else "",
         created_from=_start(since),
         created_to=_end(until),
         amount_min_minor=low,
         amount_max_minor=high,
         currency=code if narrowed else "",
         customer_id=attempt("customer", lambda text: ids.decode(Customer.PREFIX, text)),
-        merchant_id=attempt("merchant", lambda text: ids.decode(Merchant.PREFIX, text)),
+        merchant_id=merchant.id if merchant else None,
         reference=values["reference"],
         last4=values["last4"] if "last4" not in problems else "",
         email=values["email"],
         search=values["q"],
     )
-    return FilterForm(values, wanted, problems, _chips(values, low, high, code))
+    chips = _chips(values, low, high, code)
+    if merchant:
+        chips["merchant"] = merchant.name
+    return FilterForm(values, wanted, problems, chips)
 
 
 def _date(text: str) -> dt.date:

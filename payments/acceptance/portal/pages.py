@@ -2,33 +2,39 @@
 
 from __future__ import annotations
 
+import contextlib
 import secrets
 from collections.abc import Callable
-from typing import Any
+from typing import Any, Final
 from uuid import UUID
 
 from django.contrib import messages
 from django.db import IntegrityError
-from django.http import HttpResponse, StreamingHttpResponse
+from django.http import HttpResponse
 from django.http.response import HttpResponseBase
 from django.shortcuts import redirect, render
 from django.utils import timezone
+from django.utils.functional import SimpleLazyObject
 
 from core import errors, ids
 from core.db import tenant_atomic
-from core.idempotency import Claim, is_duplicate_claim
+from core.downloads import download
+from core.idempotency import Answer, Claim, is_duplicate_claim
 from core.money import format_money, to_major
 from core.pagination import PageRequest, paginate
 from payments.acceptance import selectors
-from payments.acceptance.models import Payment
+from payments.acceptance.models import Payment, Refund
 from payments.acceptance.portal.export import csv_lines
 from payments.acceptance.portal.filters import TABS, parse_major, read_filters
-from payments.acceptance.portal.timeline import shown_state, timeline
+from payments.acceptance.portal.timeline import timeline
 from payments.acceptance.services.payments import payment_cancel, payment_capture
 from payments.acceptance.services.refunds import refund_create
+from payments.acceptance.states import PaymentStatus, RefundStatus
+from tenants import selectors as tenants
 from tenants.models import Level, Merchant
 from tenants.portal_base import PortalRequest, portal_view
 
+MERCHANTS_OFFERED: Final = 200
 REFUND_REASONS = (
     ("requested_by_customer", "The customer asked for it"),
     ("duplicate", "Charged twice"),
@@ -43,7 +49,7 @@ REFUND_REASONS = (
 @portal_view("payments.read")
 def payments_page(request: PortalRequest) -> HttpResponse:
     """The payments of the seat's tenant and mode, filtered, newest first."""
-    form = read_filters(request.GET, request.seat)
+    form = read_filters(request.GET, request.seat, merchant_finder(request))
     page = None
     if not form.problems:
         rows = selectors.payments(form.wanted).select_related("customer")
@@ -56,14 +62,47 @@ def payments_page(request: PortalRequest) -> HttpResponse:
         "form": form,
         "values": form.values,
         "page": page,
-        "rows": [(payment, shown_state(payment)) for payment in shown],
+        "rows": [(payment, selectors.shown_state(payment)) for payment in shown],
         "tabs": TABS,
         "merchants": merchant_names(request, shown),
         "is_reseller": request.seat.level == Level.RESELLER,
+        "offered_merchants": SimpleLazyObject(lambda: offered_merchants(request)),
         "currency": form.values["currency"].upper() or request.seat.default_currency or "USD",
         "first_page": not request.GET.get("cursor"),
     }
     return render(request, "acceptance/payments.html", context)
+
+
+def merchant_finder(request: PortalRequest) -> Callable[[str], Merchant] | None:
+    """How the name or id of a merchant in the filter is understood; None where there is but one."""
+    if request.seat.level != Level.RESELLER:
+        return None
+
+    def find(text: str) -> Merchant:
+        rows = tenants.merchants(actor=request.actor)
+        with contextlib.suppress(errors.NotFound):
+            rows = rows.filter(id=ids.decode(Merchant.PREFIX, text))
+            text = ""
+        # The whole name before a part of it: "Café" is found beside "Café Nord".
+        found = [*rows.filter(name__iexact=text)[:2]] if text else []
+        found = found or [*rows.filter(name__icontains=text)[:2]]
+        if not found:
+            raise errors.InvalidRequest("None of your merchants is called so.")
+        if len(found) > 1:
+            raise errors.InvalidRequest(
+                "Several of your merchants fit. Enter the whole name, or the merchant's ID."
+            )
+        return found[0]
+
+    return find
+
+
+def offered_merchants(request: PortalRequest) -> list[str]:
+    """Names to choose from in the filter, in the alphabet's order; longer lists are typed into."""
+    if "merchants.read" not in request.actor.scopes:
+        return []
+    rows = tenants.merchants(actor=request.actor).order_by("name")
+    return list(rows.values_list("name", flat=True)[:MERCHANTS_OFFERED])
 
 
 def merchant_names(request: PortalRequest, payments: list[Payment]) -> dict[UUID, str]:
@@ -76,8 +115,8 @@ def merchant_names(request: PortalRequest, payments: list[Payment]) -> dict[UUID
 
 @portal_view("payments.export")
 def payments_export(request: PortalRequest) -> HttpResponseBase:
-    """The filtered payments as a CSV file, streamed."""
-    form = read_filters(request.GET, request.seat)
+    """The filtered payments as a CSV file."""
+    form = read_filters(request.GET, request.seat, merchant_finder(request))
     if form.problems:
         return HttpResponse(
             "The filter could not be read, so nothing was exported: "
@@ -87,13 +126,11 @@ def payments_export(request: PortalRequest) -> HttpResponseBase:
         )
     mode = "live" if request.seat.livemode else "test"
     name = f"payments-{mode}-{timezone.now():%Y%m%d-%H%M%S}.csv"
-    return StreamingHttpResponse(
-        csv_lines(scope=request.scope, wanted=form.wanted),
+    return download(
+        request,
+        csv_lines(wanted=form.wanted),
+        filename=name,
         content_type="text/csv; charset=utf-8",
-        headers={
-            "Content-Disposition": f'attachment; filename="{name}"',
-            "Cache-Control": "no-store",
-        },
     )
 
 
@@ -109,14 +146,14 @@ def _payment(request: PortalRequest, payment_id: str) -> Payment:
 def _context(request: PortalRequest, payment: Payment, **more: Any) -> dict[str, Any]:
     """Everything on the page of one payment; needs an open scope."""
     scopes = request.actor.scopes
-    left = payment.amount_captured_minor - payment.amount_refunded_minor
+    left = selectors.payment_refundable(payment).left_minor
     completed = payment.status == "completed"
     open_states = {"pending", "requires_action"}
     attempts = selectors.payment_attempts(payment_id=payment.id)
     counted = next((row for row in attempts if row.id == payment.intent_id), None)
     return {
         "payment": payment,
-        "state": shown_state(payment),
+        "state": selectors.shown_state(payment),
         "timeline": timeline(selectors.payment_events(payment_id=payment.id), payment.currency),
         "refunds": list(
             selectors.refunds(livemode=payment.livemode, payment_id=payment.id).order_by("-id")
@@ -167,6 +204,8 @@ def _asked_amount(request: PortalRequest, payment: Payment, most_minor: int) -> 
         InvalidRequest: not an amount of this currency, zero, or above `most_minor`.
     """
     amount_minor = parse_major(request.POST.get("amount", ""), payment.currency)
+    if most_minor == 0:
+        raise errors.InvalidRequest("Nothing of this payment is left.")
     if amount_minor == 0:
         raise errors.InvalidRequest("Enter an amount above zero.")
     if amount_minor > most_minor:
@@ -187,27 +226,56 @@ def refund_submit(request: PortalRequest, payment_id: str) -> HttpResponse:
     reason = request.POST.get("reason", "")
     if reason not in dict(REFUND_REASONS):
         reason = ""
-    left = payment.amount_captured_minor - payment.amount_refunded_minor
     claim = _claim(request, f"{request.POST.get('amount')}|{reason}")
     try:
-        if claim.previous() is None:
-            refund_create(
+        refund_id = _refund_of(claim.previous())
+        if refund_id is None:
+            left = _left_minor(request, payment)
+            refund_id = refund_create(
                 payment_id=payment.id,
                 merchant_id=payment.merchant_id,
                 actor=request.actor,
                 amount_minor=_asked_amount(request, payment, left),
                 reason=reason,
                 claim=claim,
-            )
+            ).id
     except IntegrityError as error:
         if not is_duplicate_claim(error):
             raise
+        refund_id = None  # the other click is making it
     except errors.NotFound:
         raise
     except errors.AppError as error:
         return _again(request, payment_id, "refund", error.message, status=error.status)
-    messages.success(request, "The refund is on its way to the customer.")
+    _tell_refund(request, payment, refund_id)
     return redirect("portal:payment", payment_id=payment_id)
+
+
+def _left_minor(request: PortalRequest, payment: Payment) -> int:
+    with tenant_atomic(request.scope):
+        return selectors.payment_refundable(payment).left_minor
+
+
+def _refund_of(earlier: Answer | UUID | None) -> UUID | None:
+    """The refund that an earlier click on the same form made, or was making when it died."""
+    if isinstance(earlier, Answer):
+        return ids.decode(Refund.PREFIX, earlier.body.decode())
+    return earlier
+
+
+def _tell_refund(request: PortalRequest, payment: Payment, refund_id: UUID | None) -> None:
+    """Say what became of a refund, as it stands in the books now."""
+    refund = None
+    if refund_id is not None:
+        with tenant_atomic(request.scope):
+            refund = selectors.refund_get(refund_id=refund_id, livemode=payment.livemode)
+    if refund is not None and refund.status == RefundStatus.COMPLETED:
+        messages.success(request, "The refund is on its way to the customer.")
+    elif refund is not None and refund.status == RefundStatus.FAILED:
+        reason = refund.failure_message or "The provider refused it."
+        messages.error(request, f"Nothing was refunded. {reason}")
+    else:
+        messages.success(request, "The refund was asked for. This page tells when it is done.")
 
 
 def _claim(request: PortalRequest, content: str) -> Claim:
@@ -217,21 +285,31 @@ def _claim(request: PortalRequest, content: str) -> Claim:
         actor=request.actor,
         key=f"portal-{key}",
         request=("POST", request.path, content.encode()),
-        render=lambda _resource: (200, b"{}"),
+        render=lambda refund: (200, refund.public_id.encode()),
     )
 
 
 def _act(
-    request: PortalRequest, payment_id: str, dialog: str, act: Callable[[Payment], Any], done: str
+    request: PortalRequest,
+    payment_id: str,
+    dialog: str,
+    act: Callable[[Payment], Payment],
+    said: dict[str, str],
 ) -> HttpResponse:
+    """Do what a dialog asks for; `said` has the words for each state that it may end in."""
     payment = _read(request, payment_id)
     try:
-        act(payment)
+        payment = act(payment)
     except errors.NotFound:
         raise
     except errors.AppError as error:
         return _again(request, payment_id, dialog, error.message, status=error.status)
-    messages.success(request, done)
+    if payment.status in said:
+        messages.success(request, said[payment.status])
+    elif payment.status == PaymentStatus.FAILED:
+        messages.error(request, payment.failure_message or "The payment failed.")
+    else:
+        messages.success(request, "The provider was asked. This page tells when it is done.")
     return redirect("portal:payment", payment_id=payment_id)
 
 
@@ -239,22 +317,26 @@ def _act(
 def capture_submit(request: PortalRequest, payment_id: str) -> HttpResponse:
     """Capture an authorisation, in full or in part."""
 
-    def capture(payment: Payment) -> None:
-        payment_capture(
+    def capture(payment: Payment) -> Payment:
+        return payment_capture(
             payment_id=payment.id,
             actor=request.actor,
             merchant_id=payment.merchant_id,
             amount_minor=_asked_amount(request, payment, payment.amount_capturable_minor),
         )
 
-    return _act(request, payment_id, "capture", capture, "The payment is being captured.")
+    said = {PaymentStatus.COMPLETED.value: "The payment was captured."}
+    return _act(request, payment_id, "capture", capture, said)
 
 
 @portal_view("payments.cancel", methods=("POST",), levels=(Level.MERCHANT,))
 def cancel_submit(request: PortalRequest, payment_id: str) -> HttpResponse:
     """Cancel what has not been captured."""
 
-    def cancel(payment: Payment) -> None:
-        payment_cancel(payment_id=payment.id, actor=request.actor, merchant_id=payment.merchant_id)
+    def cancel(payment: Payment) -> Payment:
+        return payment_cancel(
+            payment_id=payment.id, actor=request.actor, merchant_id=payment.merchant_id
+        )
 
-    return _act(request, payment_id, "cancel", cancel, "The payment was canceled.")
+    said = {PaymentStatus.CANCELED.value: "The payment was canceled."}
+    return _act(request, payment_id, "cancel", cancel, said)

@@ -1,4 +1,4 @@
-"""A payment's history in words, and the state that a person reads off it."""
+"""A payment's history in words."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import Final
 
 from core.money import format_money
-from payments.acceptance.models import Payment, PaymentEvent
+from payments.acceptance.models import PaymentEvent
 
 # type → (what happened, icon, tone)
 _WORDS: Final[dict[str, tuple[str, str, str]]] = {
@@ -70,15 +70,3 @@ def _item(event: PaymentEvent, currency: str) -> TimelineItem:
         tone=tone,
         text=" · ".join(facts),
     )
-
-
-def shown_state(payment: Payment) -> str:
-    """The state as a person thinks of it: refunds, disputes and a waiting capture come first."""
-    if payment.amount_disputed_minor:
-        return "disputed"
-    if payment.amount_refunded_minor and payment.status == "completed":
-        whole = payment.amount_refunded_minor >= payment.amount_captured_minor
-        return "refunded" if whole else "partially_refunded"
-    if payment.amount_capturable_minor and payment.status == "processing":
-        return "requires_capture"
-    return payment.status

@@ -9,19 +9,25 @@ from payments.acceptance.selectors.customers import (
 )
 from payments.acceptance.selectors.payments import (
     PaymentFilter,
+    Refundable,
     payment_attempts,
     payment_events,
     payment_get,
     payment_is_visible,
+    payment_refundable,
     payments,
     refund_get,
     refunds,
     volume_by_day,
+    volume_by_merchant,
 )
+from payments.acceptance.selectors.shown import SHOWN_STATES, shown_state
 
 __all__ = [
+    "SHOWN_STATES",
     "LedgerLine",
     "PaymentFilter",
+    "Refundable",
     "customer_get",
     "customers",
     "payment_attempts",
@@ -31,8 +37,11 @@ __all__ = [
     "payment_ledger",
     "payment_method_get",
     "payment_methods",
+    "payment_refundable",
     "payments",
     "refund_get",
     "refunds",
+    "shown_state",
     "volume_by_day",
+    "volume_by_merchant",
 ]

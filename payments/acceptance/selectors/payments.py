@@ -19,7 +19,7 @@ from core.context import Actor
 from core.db import current_scope, tenant_atomic
 from core.errors import NotFound
 from payments.acceptance.models import Payment, PaymentEvent, Refund
-from payments.acceptance.states import PaymentStatus
+from payments.acceptance.selectors.shown import SHOWN_STATES
 from payments.intents.models import Intent
 
 M = TypeVar("M", bound=Model)
@@ -27,10 +27,14 @@ M = TypeVar("M", bound=Model)
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PaymentFilter:
-    """What a list of payments is narrowed to; amounts in minor units, times inclusive."""
+    """What a list of payments is narrowed to; amounts in minor units, times inclusive.
+
+    `shown` is a state as people see it (`SHOWN_STATES`), `statuses` are those of the API.
+    """
 
     livemode: bool
     statuses: tuple[str, ...] = ()
+    shown: str = ""
     created_from: dt.datetime | None = None
     created_to: dt.datetime | None = None
     amount_min_minor: int | None = None
@@ -62,6 +66,8 @@ def payments(wanted: PaymentFilter) -> QuerySet[Payment]:
     rows = rows.filter(**{name: value for name, value in exact.items() if value is not None})
     if wanted.statuses:
         rows = rows.filter(status__in=wanted.statuses)
+    if wanted.shown:
+        rows = rows.filter(SHOWN_STATES[wanted.shown])
     if wanted.search:
         rows = rows.filter(_search(wanted.search.strip()))
     return rows
@@ -94,6 +100,26 @@ def payment_get(*, payment_id: uuid.UUID, livemode: bool) -> Payment:
     if found is None:
         raise NotFound("There is no such payment.")
     return found
+
+
+@dataclass(frozen=True, slots=True)
+class Refundable:
+    """What of a payment can still go back to the payer, and what disputes keep from it."""
+
+    left_minor: int
+    held_minor: int
+
+
+def payment_refundable(payment: Payment) -> Refundable:
+    """How much can be refunded now, in minor units.
+
+    What a dispute holds, or has taken for good, is not left: the payer's bank has the money, or
+    may get it, and a refund would pay the payer twice.
+    """
+    lost = PaymentEvent.objects.filter(payment=payment, type="payment.dispute_lost")
+    held = payment.amount_disputed_minor + (lost.aggregate(sum=Sum("amount_minor"))["sum"] or 0)
+    left = payment.amount_captured_minor - payment.amount_refunded_minor - held
+    return Refundable(left_minor=max(0, left), held_minor=held)
 
 
 def payment_is_visible(actor: Actor, public_id: str) -> bool:
@@ -155,18 +181,18 @@ class DayVolume:
 
 
 def volume_by_day(
-    *, livemode: bool, since: dt.datetime, merchant_id: uuid.UUID | None = None
+    *, livemode: bool, since: dt.datetime, until: dt.datetime | None = None
 ) -> list[DayVolume]:
-    """Captured volume a day and currency since a moment; days without any are left out."""
-    rows = in_scope(
-        Payment.objects.filter(
-            livemode=livemode, status=PaymentStatus.COMPLETED, created_at__gte=since
-        )
-    )
-    if merchant_id is not None:
-        rows = rows.filter(merchant_id=merchant_id)
+    """Volume a day (UTC) and currency by when it was captured, from `since` until before `until`.
+
+    Days without any are left out. What a day holds does not change once it is over: a payment is
+    captured once, and what is refunded later is another figure.
+    """
+    rows = in_scope(Payment.objects.filter(livemode=livemode, completed_at__gte=since))
+    if until is not None:
+        rows = rows.filter(completed_at__lt=until)
     grouped = (
-        rows.annotate(day=TruncDate("created_at", tzinfo=dt.UTC))
+        rows.annotate(day=TruncDate("completed_at", tzinfo=dt.UTC))
         .values("day", "currency")
         .annotate(amount=Sum("amount_captured_minor"), count=Count("id"))
         .order_by("day", "currency")
@@ -174,6 +200,21 @@ def volume_by_day(
     return [
         DayVolume(row["day"], row["currency"], row["amount"] or 0, row["count"]) for row in grouped
     ]
+
+
+def volume_by_merchant(
+    *, livemode: bool, since: dt.datetime, currency: str, limit: int
+) -> list[tuple[uuid.UUID, int, int]]:
+    """The merchants that captured most in a currency since a moment: (id, minor units, count)."""
+    rows = in_scope(
+        Payment.objects.filter(livemode=livemode, completed_at__gte=since, currency=currency)
+    )
+    grouped = (
+        rows.values("merchant_id")
+        .annotate(amount=Sum("amount_captured_minor"), count=Count("id"))
+        .order_by("-amount", "merchant_id")[:limit]
+    )
+    return [(row["merchant_id"], row["amount"] or 0, row["count"]) for row in grouped]
 
 
 def in_scope(rows: QuerySet[M]) -> QuerySet[M]:

@@ -6,8 +6,6 @@ import uuid
 from collections.abc import Callable
 from typing import Any
 
-from django.db.models import Sum
-
 from core.context import Actor
 from core.db import Scope, tenant_atomic
 from core.errors import InvalidRequest, NotFound
@@ -15,7 +13,8 @@ from core.idempotency import Claim
 from core.unit import Writes
 from ledger.services import LedgerRefused, TransferSpec
 from payments.acceptance.lock_objects import lock_payment
-from payments.acceptance.models import Payment, PaymentEvent, Refund
+from payments.acceptance.models import Payment, Refund
+from payments.acceptance.selectors import payment_refundable
 from payments.acceptance.services.recording import record_refund, save_payment
 from payments.acceptance.states import PaymentStateConflict, PaymentStatus
 from payments.intents import bookings
@@ -189,11 +188,10 @@ def _refundable(payment_id: uuid.UUID, livemode: bool) -> Payment:
 
 
 def _amount(payment: Payment, amount_minor: int | None) -> int:
-    held_minor = payment.amount_disputed_minor + _lost_minor(payment)
-    left = max(0, payment.amount_captured_minor - payment.amount_refunded_minor - held_minor)
+    refundable = payment_refundable(payment)
+    left, held_minor = refundable.left_minor, refundable.held_minor
     wanted = left if amount_minor is None else amount_minor
     if held_minor and (left == 0 or wanted > left):
-        # The payer's bank has the money, or may get it: a refund would pay the payer twice.
         raise InvalidRequest(
             f"{held_minor} of this payment is disputed, or was lost to a dispute; only {left} can "
             "be refunded. An open dispute is settled by accepting it at the provider.",
@@ -211,9 +209,3 @@ def _amount(payment: Payment, amount_minor: int | None) -> int:
             param="amount",
         )
     return wanted
-
-
-def _lost_minor(payment: Payment) -> int:
-    """What lost disputes have taken from the payment for good."""
-    lost = PaymentEvent.objects.filter(payment=payment, type="payment.dispute_lost")
-    return lost.aggregate(total=Sum("amount_minor"))["total"] or 0

@@ -1,0 +1,153 @@
+"""Files that take a while to make: written whole first, then sent.
+
+A response that reads from the database while it is sent keeps its transaction, snapshot and all,
+for as long as the reader likes. Here the rows are read to a temporary file within a deadline, the
+transaction ends with the view, and the reader, however slow, holds nothing but the file.
+"""
+
+from __future__ import annotations
+
+import secrets
+import tempfile
+import time
+from collections.abc import Iterable, Iterator
+from typing import IO, Final
+
+import redis
+import structlog
+from django.core.cache import cache
+from django.db import OperationalError, connection, transaction
+from django.http import HttpRequest, HttpResponse, StreamingHttpResponse
+from django.http.response import HttpResponseBase
+from django.shortcuts import render
+
+from core.db import current_scope
+
+log = structlog.get_logger(__name__)
+
+#: How long the reading of the rows may take.
+DEADLINE_S: Final = 60
+#: Up to here the file stays in memory.
+_MEMORY_BYTES: Final = 1 << 20
+_CHUNK_BYTES: Final = 1 << 16
+#: A process that dies gives its person's turn back no later than this.
+_TURN_S: Final = 900
+
+
+class _TooSlow(Exception):
+    """The file was not written within the deadline."""
+
+
+class _Turn:
+    """One file at a time for a person; without a cache there is no limit."""
+
+    def __init__(self, person: object) -> None:
+        self._key, self._mark = f"download:{person}", secrets.token_hex(8)
+
+    def take(self) -> bool:
+        """Whether it is this request's turn."""
+        try:
+            return bool(cache.add(self._key, self._mark, _TURN_S))
+        except redis.RedisError as error:
+            log.warning("cache_unreachable", error=str(error))
+            return True
+
+    def give_back(self) -> None:
+        """Let the person's next file begin."""
+        try:
+            if cache.get(self._key) == self._mark:
+                cache.delete(self._key)
+        except redis.RedisError as error:
+            log.warning("cache_unreachable", error=str(error))
+
+
+class _Sending(Iterator[bytes]):
+    """The file in chunks; the turn ends when it was sent, or when the reader is gone."""
+
+    def __init__(self, file: IO[bytes], turn: _Turn) -> None:
+        self._file, self._turn = file, turn
+
+    def __next__(self) -> bytes:
+        chunk = b"" if self._file.closed else self._file.read(_CHUNK_BYTES)
+        if not chunk:
+            self.close()
+            raise StopIteration
+        return chunk
+
+    def close(self) -> None:
+        """Called by the response, read or not."""
+        if not self._file.closed:
+            self._file.close()
+            self._turn.give_back()
+
+
+def download(
+    request: HttpRequest, pieces: Iterable[str | bytes], *, filename: str, content_type: str
+) -> HttpResponseBase:
+    """A file made of `pieces`, or the page that says why there is none.
+
+    Call it inside the scope that `pieces` read in: they are read to their end here. Answers 429
+    while the person's last file is still being made or sent, 503 past the deadline.
+    """
+    turn = _Turn(request.user.pk)
+    if not turn.take():
+        return _refused(
+            request,
+            429,
+            "One export at a time",
+            "Your last export is still being made or downloaded. Wait until it is done, or cancel "
+            "its download, and export again.",
+        )
+    file: IO[bytes] = tempfile.SpooledTemporaryFile(max_size=_MEMORY_BYTES)  # noqa: SIM115
+    try:
+        size = _write(file, pieces)
+    except BaseException as error:
+        file.close()
+        turn.give_back()
+        if not isinstance(error, _TooSlow):
+            raise
+        return _refused(
+            request,
+            503,
+            "This export is too large",
+            f"It could not be written within {DEADLINE_S} seconds, so nothing was exported. Narrow "
+            "the filter, for example to fewer days, and export the rest after it.",
+        )
+    file.seek(0)
+    return StreamingHttpResponse(
+        _Sending(file, turn),
+        content_type=content_type,
+        headers={
+            "Content-Disposition": f'attachment; filename="{filename}"',
+            "Content-Length": str(size),
+            "Cache-Control": "no-store",
+        },
+    )
+
+
+def _write(file: IO[bytes], pieces: Iterable[str | bytes]) -> int:
+    """Write all pieces and return how many bytes they are. Raises _TooSlow."""
+    ends_at = time.monotonic() + DEADLINE_S
+    if current_scope() is not None:
+        with connection.cursor() as cursor:
+            # A single read must not outlast the deadline either.
+            cursor.execute("SELECT set_config('statement_timeout', %s, true)", [f"{DEADLINE_S}s"])
+    size = 0
+    try:
+        for piece in pieces:
+            size += file.write(piece.encode() if isinstance(piece, str) else piece)
+            if time.monotonic() > ends_at:
+                raise _TooSlow
+    except OperationalError as error:
+        if getattr(error.__cause__, "sqlstate", "") != "57014":  # query_canceled
+            raise
+        transaction.set_rollback(True)
+        raise _TooSlow from error
+    return size
+
+
+def _refused(request: HttpRequest, status: int, heading: str, text: str) -> HttpResponse:
+    context = {"status": status, "heading": heading, "text": text}
+    response = render(request, "base/refused.html", context, status=status)
+    response["Retry-After"] = "30"
+    return response

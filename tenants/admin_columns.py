@@ -1,0 +1,38 @@
+"""Whose row it is, as a column of the admin's lists."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from django.db.models import OuterRef, QuerySet, Subquery
+from django.http import HttpRequest
+from django.urls import reverse
+from django.utils.html import format_html
+from django.utils.safestring import SafeString
+
+from core import ids
+from core.admin import ReadOnlyAdmin, display
+from tenants.models import Merchant
+
+
+class OfMerchantAdmin(ReadOnlyAdmin):
+    """A list of rows that belong to merchants: `merchant` is a column with the name and a link.
+
+    The name comes with the rows, looked up by key for those that the page shows.
+    """
+
+    def get_queryset(self, request: HttpRequest) -> QuerySet[Any]:
+        """The rows with the names of their merchants."""
+        name = Merchant.objects.filter(id=OuterRef("merchant_id")).values("name")[:1]
+        found: QuerySet[Any] = super().get_queryset(request)
+        named: QuerySet[Any] = found.annotate(merchant_name=Subquery(name))
+        return named
+
+    @display(description="Merchant")
+    def merchant(self, row: Any) -> SafeString:
+        """Name and link; the id where the name is not there."""
+        return format_html(
+            '<a href="{}">{}</a>',
+            reverse("admin:tenants_merchant_change", args=[row.merchant_id]),
+            row.merchant_name or ids.encode(Merchant.PREFIX, row.merchant_id),
+        )
