@@ -262,9 +262,6 @@ class CorrectionProposal(Entity):
     transfer_id = models.UUIDField(null=True)
 
     class Meta:
-        indexes: ClassVar = [
-            models.Index(fields=["corrects_id"], name="ledger_correction_of"),
-        ]
         constraints: ClassVar = [
             models.CheckConstraint(
                 name="ledger_correction_two_people",
@@ -272,6 +269,12 @@ class CorrectionProposal(Entity):
             ),
             models.CheckConstraint(
                 name="ledger_correction_amount", condition=Q(amount_minor__gt=0)
+            ),
+            # What is corrected once is not corrected again: a wrong correction is itself corrected.
+            models.UniqueConstraint(
+                name="ledger_corrected_once",
+                fields=["corrects_id"],
+                condition=Q(corrects_id__isnull=False) & ~Q(state="rejected"),
             ),
         ]
 
