@@ -57,9 +57,7 @@ def correction_propose(
             "The accounts must be of one currency and mode.", code="ledgers_differ"
         )
     if not 0 < amount_minor <= AMOUNT_MAX:
-        raise InvalidRequest(
-            "The amount must be more than zero and fit 64 bits.", param="amount"
-        )
+        raise InvalidRequest("The amount must be more than zero and fit 64 bits.", param="amount")
     if not reason.strip():
         raise InvalidRequest("Say why: the reason stands in the audit log.", param="reason")
     if corrects is not None:

@@ -213,6 +213,9 @@ class Checkpoint(models.Model):
 
     id = models.SmallIntegerField(primary_key=True, default=1)
     up_to = models.BigIntegerField(default=0, help_text="A transfer's timestamp.")
+    full_since = models.DateTimeField(
+        null=True, help_text="When a run over all transfers began that is not at its end yet."
+    )
 
     def __str__(self) -> str:
         return str(self.up_to)

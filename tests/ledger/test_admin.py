@@ -53,7 +53,14 @@ def fees_taken(t: Tenants) -> int:
 
 def test_the_sidebar_leads_to_every_page_of_the_books(t: Tenants) -> None:
     page = shown(staff(t, "support"), "/admin/")
-    for model in ("accountcode", "account", "transfer", "correctionproposal", "failedtransfer", "integrityrun"):
+    for model in (
+        "accountcode",
+        "account",
+        "transfer",
+        "correctionproposal",
+        "failedtransfer",
+        "integrityrun",
+    ):
         assert address(model) in page
 
 
