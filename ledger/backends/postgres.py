@@ -127,6 +127,7 @@ class PostgresLedger:
                 credits_posted=line.balance.credits_posted,
             )
             for line in lines
+            if line.balance is not None
         ]
 
     def expire(self, *, limit: int = 1000) -> int:
