@@ -285,7 +285,9 @@ class CorrectionProposal(Entity):
 class ClusterNote(models.Model):
     """What a TigerBeetle cluster does not hold of an account or transfer: names, dates, links.
 
-    Written before the cluster is asked, confirmed after its answer; the cluster is the truth.
+    Written before the cluster is asked, confirmed after its answer; the cluster is the truth. One
+    whose answer never came is asked for again for a week, since a request that timed out may still
+    be booked.
     """
 
     id = models.UUIDField(primary_key=True)
@@ -295,6 +297,7 @@ class ClusterNote(models.Model):
     body = models.JSONField()
     noted_at = models.DateTimeField()
     confirmed_at = models.DateTimeField(null=True)
+    asked_at = models.DateTimeField(null=True, help_text="When the sweeper last missed it.")
 
     class Meta:
         indexes: ClassVar = [

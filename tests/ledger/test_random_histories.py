@@ -83,6 +83,7 @@ class Histories(RuleBasedStateMachine):
                 lines = list(selectors.statement_stream(account=account))
                 if lines:
                     last = lines[-1].balance
+                    assert last is not None
                     now = selectors.balance_now(account.id)
                     assert (last.debits_posted, last.credits_posted) == (
                         now.debits_posted,
