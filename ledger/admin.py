@@ -27,6 +27,7 @@ from ledger.models import (
     AccountCode,
     CorrectionProposal,
     FailedTransfer,
+    FxConversion,
     IntegrityRun,
     Transfer,
 )
@@ -327,6 +328,25 @@ class CorrectionProposalAdmin(_AsksAdmin):
     def shown_amount(self, row: CorrectionProposal) -> str:
         """With its currency."""
         return format_money(row.amount_minor, selectors.currency_of(row.ledger))
+
+
+@admin.register(FxConversion)
+class FxConversionAdmin(ReadOnlyAdmin):
+    """Conversions with the rates at which they were booked."""
+
+    list_display = ("public_id", "shown_sold", "shown_bought", "rate", "booked_at")
+    search_fields = ("=id", "=merchant_id")
+    ordering = ("-id",)
+
+    @display(description="Sold")
+    def shown_sold(self, row: FxConversion) -> str:
+        """With its currency."""
+        return format_money(row.sold_minor, selectors.currency_of(row.sold_ledger))
+
+    @display(description="Bought")
+    def shown_bought(self, row: FxConversion) -> str:
+        """With its currency."""
+        return format_money(row.bought_minor, selectors.currency_of(row.bought_ledger))
 
 
 @admin.register(IntegrityRun)

@@ -282,6 +282,61 @@ class CorrectionProposal(Entity):
         ]
 
 
+class FxConversion(models.Model):
+    """The rate at which two linked transfers of two ledgers were booked; never changed.
+
+    Its id is the document of the transfers. `residual_minor` (nothing or one) is in units of what
+    was bought; what the rounding leaves below that follows from the rate and the amounts.
+    """
+
+    PREFIX: ClassVar[str] = "fx"
+
+    id = models.UUIDField(primary_key=True, editable=False)
+    sold_minor = models.BigIntegerField()
+    bought_minor = models.BigIntegerField()
+    residual_minor = models.BigIntegerField()
+    sold_ledger = models.IntegerField()
+    bought_ledger = models.IntegerField()
+    rate = models.DecimalField(
+        max_digits=30, decimal_places=15, help_text="Major units bought for one major unit sold."
+    )
+    merchant_id = models.UUIDField(null=True)
+    reseller_id = models.UUIDField(null=True)
+    booked_at = models.DateTimeField()
+
+    class Meta:
+        constraints: ClassVar = [
+            models.CheckConstraint(
+                name="ledger_fx_sound",
+                condition=Q(
+                    sold_minor__gt=0,
+                    bought_minor__gt=0,
+                    residual_minor__gte=0,
+                    residual_minor__lte=1,
+                    rate__gt=0,
+                ),
+            ),
+        ]
+
+    def __str__(self) -> str:
+        return self.public_id
+
+    @property
+    def public_id(self) -> str:
+        return ids.encode(self.PREFIX, self.id)
+
+    def terms(self) -> tuple[object, ...]:
+        """What makes it this conversion and no other."""
+        return (
+            self.sold_ledger,
+            self.bought_ledger,
+            self.sold_minor,
+            self.bought_minor,
+            self.rate,
+            self.merchant_id,
+        )
+
+
 class ClusterNote(models.Model):
     """What a TigerBeetle cluster does not hold of an account or transfer: names, dates, links.
 
