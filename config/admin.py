@@ -49,6 +49,8 @@ NAVIGATION: Final[tuple[tuple[str, tuple[tuple[str, str, str], ...]], ...]] = (
             ("Transfers", "sync_alt", "admin:ledger_transfer_changelist"),
             ("Trial balance", "balance", "admin:ledger_account_trial_balance"),
             ("Corrections", "edit_note", "admin:ledger_correctionproposal_changelist"),
+            ("Conversions", "currency_exchange", "admin:ledger_fxconversion_changelist"),
+            ("Refused ids", "block", "admin:ledger_failedtransfer_changelist"),
             ("Integrity runs", "fact_check", "admin:ledger_integrityrun_changelist"),
             ("Chart of accounts", "account_tree", "admin:ledger_accountcode_changelist"),
         ),

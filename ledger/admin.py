@@ -2,41 +2,80 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any, ClassVar
 from uuid import UUID
 
+from django import forms
 from django.contrib import admin
+from django.db import DatabaseError
 from django.db.models import Q, QuerySet
-from django.http import HttpRequest, HttpResponse
+from django.http import HttpRequest, HttpResponse, QueryDict
 from django.template.response import TemplateResponse
+from django.urls import reverse
 from unfold.decorators import action
 
 from core.admin import ReadOnlyAdmin, actor_of, allowed, display, staff_action
-from core.errors import NotFound
-from core.ids import decode
+from core.errors import Conflict, InvalidRequest, NotFound
 from core.money import format_money
 from ledger import corrections, selectors
 from ledger.chart import BY_CODE
 from ledger.flags import AccountFlags, TransferFlags
-from ledger.models import Account, AccountCode, CorrectionProposal, IntegrityRun, Transfer
+from ledger.forms import CorrectionForm, ReasonForm, ids_in
+from ledger.models import (
+    Account,
+    AccountCode,
+    CorrectionProposal,
+    FailedTransfer,
+    FxConversion,
+    IntegrityRun,
+    Transfer,
+)
 from ledger.serializers import code_name
+from ledger.status import BY_NUMBER
 
 _STATES: dict[str, str] = {"proposed": "info", "booked": "success", "rejected": "warning"}
+_SECOND_PERSON = "A second person must confirm it before the transfer is booked."
 _RUNS: dict[str, str] = {"sound": "success", "off": "danger"}
 
 
-def _ids_in(text: str) -> list[UUID]:
-    """What a person may have pasted: a UUID, or a public id of a transfer or an account."""
-    try:
-        return [UUID(text)]
-    except ValueError:
-        pass
-    for prefix in (Transfer.PREFIX, Account.PREFIX):
-        try:
-            return [decode(prefix, text)]
-        except NotFound:
-            continue
-    return []
+def _posted(request: HttpRequest) -> QueryDict | None:
+    return request.POST if request.method == "POST" else None
+
+
+class _AsksAdmin(ReadOnlyAdmin):
+    """Pages whose actions ask for more than yes or no."""
+
+    def has_money_permission(self, request: HttpRequest, object_id: Any = None) -> bool:
+        """Finance alone."""
+        return allowed(request, corrections.PERMISSION)
+
+    def ask(
+        self,
+        request: HttpRequest,
+        form: forms.Form,
+        act: Callable[[dict[str, Any]], HttpResponse],
+        **context: str,
+    ) -> HttpResponse:
+        """Show the form until `act` has taken what stands in it; what was typed is kept.
+
+        `context` holds its title, question and the address to go back to, and a subtitle.
+        """
+        if form.is_bound and form.is_valid():
+            try:
+                return act(form.cleaned_data)
+            except (Conflict, InvalidRequest, NotFound) as error:
+                if isinstance(error.__cause__, DatabaseError):
+                    # The transaction is lost; the message is shown on the page they came from.
+                    raise
+                form.add_error(error.param if error.param in form.fields else None, error.message)
+        whole = {
+            **self.admin_site.each_context(request),
+            "opts": self.model._meta,
+            "form": form,
+            **context,
+        }
+        return TemplateResponse(request, "ledger/admin_form.html", whole)
 
 
 @admin.register(Account)
@@ -123,7 +162,7 @@ class AccountCodeAdmin(ReadOnlyAdmin):
 
 
 @admin.register(Transfer)
-class TransferAdmin(ReadOnlyAdmin):
+class TransferAdmin(_AsksAdmin):
     """The journal."""
 
     list_display = ("shown_id", "shown_code", "shown_amount", "shown_flags", "booked_at")
@@ -141,7 +180,7 @@ class TransferAdmin(ReadOnlyAdmin):
         """By whole ids, each of which an index finds; text in ids would read the whole journal."""
         if not search_term.strip():
             return queryset, False
-        wanted = _ids_in(search_term.strip())
+        wanted = ids_in(search_term.strip())
         return queryset.filter(
             Q(id__in=wanted)
             | Q(document_id__in=wanted)
@@ -153,24 +192,27 @@ class TransferAdmin(ReadOnlyAdmin):
         """With its accounts; newest first by id, which the primary key serves."""
         return super().get_queryset(request).select_related("debit_account", "credit_account")
 
-    def has_money_permission(self, request: HttpRequest, object_id: Any = None) -> bool:
-        """Finance alone."""
-        return allowed(request, corrections.PERMISSION)
-
-    @staff_action(
-        "Propose reversal",
-        permission="money",
-        question="A second person must confirm it before the opposite transfer is booked.",
-        icon="undo",
+    @action(  # type: ignore[untyped-decorator]
+        description="Propose reversal", permissions=["money"], icon="undo"
     )
     def propose_reversal(self, request: HttpRequest, object_id: str) -> HttpResponse:
-        """Propose the opposite transfer."""
-        proposal = corrections.reversal_propose(
-            actor=actor_of(request),
-            transfer_id=UUID(object_id),
-            reason=f"Reversal of {self.found(request, object_id)} from the admin",
+        """Propose the opposite transfer, and say why."""
+
+        def act(given: dict[str, Any]) -> HttpResponse:
+            proposal = corrections.reversal_propose(
+                actor=actor_of(request), transfer_id=UUID(object_id), reason=given["reason"]
+            )
+            return self.done(request, object_id, f"{proposal.public_id} waits for a second person.")
+
+        return self.ask(
+            request,
+            ReasonForm(_posted(request)),
+            act,
+            title="Propose reversal",
+            subtitle=str(self.found(request, object_id)),
+            question=_SECOND_PERSON,
+            back=self.address_of(object_id),
         )
-        return self.done(request, object_id, f"{proposal.public_id} waits for a second person.")
 
     @display(description="Transfer")
     def shown_id(self, row: Transfer) -> str:
@@ -194,19 +236,69 @@ class TransferAdmin(ReadOnlyAdmin):
         return ", ".join(names) or "posted"
 
 
+@admin.register(FailedTransfer)
+class FailedTransferAdmin(ReadOnlyAdmin):
+    """Ids that failed for a reason that may pass, and are refused for ever."""
+
+    list_display = ("id", "shown_status", "failed_at")
+    search_fields = ("=id",)
+    ordering = ("-id",)
+    fields = ("id", "shown_status", "failed_at")
+    readonly_fields = ("shown_status",)
+
+    def get_search_results(
+        self, request: HttpRequest, queryset: QuerySet[FailedTransfer], search_term: str
+    ) -> tuple[QuerySet[FailedTransfer], bool]:
+        """By the whole id, as a UUID or as the transfer's public id would be."""
+        if not search_term.strip():
+            return queryset, False
+        return queryset.filter(id__in=ids_in(search_term.strip())), False
+
+    @display(description="Why")
+    def shown_status(self, row: FailedTransfer) -> str:
+        """What was answered, in words."""
+        return BY_NUMBER[row.status].words
+
+
 @admin.register(CorrectionProposal)
-class CorrectionProposalAdmin(ReadOnlyAdmin):
+class CorrectionProposalAdmin(_AsksAdmin):
     """Corrections that wait for a second person, and those that were decided."""
 
     list_display = ("public_id", "shown_state", "shown_amount", "reason", "created_at")
     list_filter = ("state",)
     search_fields = ("=id", "reason")
     ordering = ("-created_at",)
+    actions_list: ClassVar[tuple[str, ...]] = ("propose",)
     actions_detail = ("confirm", "reject")
 
-    def has_money_permission(self, request: HttpRequest, object_id: Any = None) -> bool:
-        """Finance alone."""
-        return allowed(request, corrections.PERMISSION)
+    @action(  # type: ignore[untyped-decorator]
+        description="Propose correction", permissions=["money"], url_path="propose", icon="add"
+    )
+    def propose(self, request: HttpRequest) -> HttpResponse:
+        """Propose any transfer between two accounts of one currency and mode, and say why."""
+
+        def act(given: dict[str, Any]) -> HttpResponse:
+            proposal = corrections.correction_propose(
+                actor=actor_of(request),
+                debit_account_id=given["debit_account"].id,
+                credit_account_id=given["credit_account"].id,
+                amount_minor=given["amount_minor"],
+                reason=given["reason"],
+                corrects=given["corrects"],
+                effective_on=given["effective_on"],
+            )
+            return self.done(
+                request, proposal.pk, f"{proposal.public_id} waits for a second person."
+            )
+
+        return self.ask(
+            request,
+            CorrectionForm(_posted(request)),
+            act,
+            title="Propose correction",
+            question=_SECOND_PERSON,
+            back=reverse("admin:ledger_correctionproposal_changelist"),
+        )
 
     @staff_action(
         "Confirm",
@@ -236,6 +328,25 @@ class CorrectionProposalAdmin(ReadOnlyAdmin):
     def shown_amount(self, row: CorrectionProposal) -> str:
         """With its currency."""
         return format_money(row.amount_minor, selectors.currency_of(row.ledger))
+
+
+@admin.register(FxConversion)
+class FxConversionAdmin(ReadOnlyAdmin):
+    """Conversions with the rates at which they were booked."""
+
+    list_display = ("public_id", "shown_sold", "shown_bought", "rate", "booked_at")
+    search_fields = ("=id", "=merchant_id")
+    ordering = ("-id",)
+
+    @display(description="Sold")
+    def shown_sold(self, row: FxConversion) -> str:
+        """With its currency."""
+        return format_money(row.sold_minor, selectors.currency_of(row.sold_ledger))
+
+    @display(description="Bought")
+    def shown_bought(self, row: FxConversion) -> str:
+        """With its currency."""
+        return format_money(row.bought_minor, selectors.currency_of(row.bought_ledger))
 
 
 @admin.register(IntegrityRun)

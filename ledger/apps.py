@@ -11,8 +11,10 @@ class LedgerConfig(AppConfig):
 
     def ready(self) -> None:
         from core.metrics import register_gauge
+        from ledger.backends import require_honest_backend
         from ledger.integrity import off_gauge
 
+        require_honest_backend()
         register_gauge(
             "merchantry_ledger_books_off",
             "1 while the newest verification of the books found a fault.",

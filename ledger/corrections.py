@@ -1,7 +1,8 @@
 """Manual corrections: one person proposes, a second one confirms, the ledger books a new transfer.
 
-Nothing is ever changed or deleted: a correction is a transfer that names the one it corrects. Runs
-in the staff scope's open transaction.
+Nothing is ever changed or deleted: a correction is a transfer that names the one it corrects. A
+transfer is corrected once; whoever finds the correction wrong corrects that. Runs in the staff
+scope's open transaction.
 """
 
 from __future__ import annotations
@@ -9,17 +10,20 @@ from __future__ import annotations
 from datetime import date
 from uuid import UUID
 
+from django.db import IntegrityError
 from django.utils import timezone
 
 from core.context import Actor
 from core.errors import Conflict, InvalidRequest, NotFound, PermissionDenied
 from core.unit import Writes
+from ledger.backends.base import AMOUNT_MAX
 from ledger.chart import TransferCode, account_id
 from ledger.flags import TransferFlags
 from ledger.models import Account, CorrectionProposal, Transfer
 from ledger.services import TransferSpec, post_or_raise
 
 PERMISSION = "platform.money.write"
+_ONCE = "ledger_corrected_once"
 
 
 def correction_propose(
@@ -36,8 +40,10 @@ def correction_propose(
 
     Raises:
         PermissionDenied: the actor may not touch money.
-        InvalidRequest: no reason, an amount that is not positive, accounts of two ledgers.
+        InvalidRequest: no reason, an amount that is not positive or beyond 64 bits, accounts of
+            two ledgers.
         NotFound: no such account or transfer.
+        Conflict: the transfer is corrected already, or somebody has just proposed it.
     """
     _require(actor)
     accounts = {
@@ -50,12 +56,12 @@ def correction_propose(
         raise InvalidRequest(
             "The accounts must be of one currency and mode.", code="ledgers_differ"
         )
-    if amount_minor <= 0:
-        raise InvalidRequest("The amount must be more than zero.", param="amount")
+    if not 0 < amount_minor <= AMOUNT_MAX:
+        raise InvalidRequest("The amount must be more than zero and fit 64 bits.", param="amount")
     if not reason.strip():
         raise InvalidRequest("Say why: the reason stands in the audit log.", param="reason")
-    if corrects is not None and not Transfer.objects.filter(id=corrects).exists():
-        raise NotFound("There is no such transfer to correct.")
+    if corrects is not None:
+        _require_uncorrected(corrects)
     proposal = CorrectionProposal(
         debit_account_id=debit_account_id,
         credit_account_id=credit_account_id,
@@ -74,8 +80,37 @@ def correction_propose(
         target=proposal.public_id,
         after=_facts(proposal),
     )
-    writes.flush()
+    try:
+        writes.flush()
+    except IntegrityError as error:
+        # The same proposal at the same moment: neither saw the other, and the index did.
+        if _ONCE in str(error):
+            raise Conflict(
+                "Somebody has just proposed a correction of this transfer. Look at the corrections."
+            ) from error
+        raise
     return proposal
+
+
+def _require_uncorrected(transfer_id: UUID) -> None:
+    """Refuse a transfer that does not exist, or that is corrected or about to be."""
+    if not Transfer.objects.filter(id=transfer_id).exists():
+        raise NotFound("There is no such transfer to correct.")
+    other = (
+        CorrectionProposal.objects.filter(corrects_id=transfer_id)
+        .exclude(state=CorrectionProposal.State.REJECTED)
+        .first()
+    )
+    if other is None:
+        return
+    if other.state == CorrectionProposal.State.BOOKED:
+        raise Conflict(
+            f"{other.public_id} has corrected this transfer already. If that was wrong, correct the"
+            " transfer that it booked."
+        )
+    raise Conflict(
+        f"{other.public_id} proposes to correct this transfer already. Confirm or reject that one."
+    )
 
 
 def reversal_propose(*, actor: Actor, transfer_id: UUID, reason: str) -> CorrectionProposal:
@@ -83,7 +118,8 @@ def reversal_propose(*, actor: Actor, transfer_id: UUID, reason: str) -> Correct
 
     Raises:
         NotFound: there is none.
-        InvalidRequest: it is pending or settles one (void or refund those), or moved nothing.
+        InvalidRequest: it is pending or releases one, so that there is nothing to take back.
+        Conflict: it is corrected already, or somebody has just proposed it.
     """
     found = Transfer.objects.filter(id=transfer_id).first()
     if found is None:

@@ -2,8 +2,12 @@
 
 The transfers are summed up in chunks, each a transaction of its own, into a table that remembers
 how far it got: a run that is cut short goes on where it stopped, and the next one looks at what is
-new alone. The last step compares, in one statement and therefore in one snapshot, every account
-with its sums and with what was booked since.
+new alone. On the way the balances kept with each transfer are compared with the sums up to it. The
+last step compares, in one statement and therefore in one snapshot, every account with its sums and
+with what was booked since.
+
+What was summed up is not looked at again, so a row tampered with later shows in a run over all
+transfers alone: the schedule begins one every week, which takes as many turns as it needs.
 """
 
 from __future__ import annotations
@@ -11,39 +15,78 @@ from __future__ import annotations
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
+from datetime import timedelta
 from typing import Final
+from uuid import UUID
 
 from django.utils import timezone
 
 from core.db import Scope, fetch_all, fetch_one, tenant_atomic
 from ledger.chart import account_id
-from ledger.models import CheckpointBalance, IntegrityRun
+from ledger.models import Checkpoint, CheckpointBalance, IntegrityRun
 
 CHUNK: Final = 200_000
 #: How long to wait for postings under way before leaving them to the next run.
 SETTLE_S: Final = 30.0
+#: How old the last look at all transfers may become.
+FULL_EVERY: Final = timedelta(days=7)
+
+_BALANCES: Final = ("debits_pending", "debits_posted", "credits_pending", "credits_posted")
 
 Progress = Callable[[str], None]
 
-# What every transfer does to the balances of its two accounts.
-_EFFECTS = """
-SELECT s.account_id, sum(s.dp) AS dp, sum(s.d) AS d, sum(s.cp) AS cp, sum(s.c) AS c
+# What each transfer does to the balances of its two accounts, with the balances kept after it.
+_SIDES = """
+SELECT t.id, t."timestamp", s.*
   FROM ledger_transfer t
   LEFT JOIN ledger_transfer p ON p.id = t.pending_id,
   LATERAL (SELECT CASE WHEN (t.flags & 2) <> 0 THEN t.amount ELSE 0 END
                   - coalesce(p.amount, 0) AS reserved,
                   CASE WHEN (t.flags & 522) = 0 THEN t.amount ELSE 0 END AS posted) e,
-  LATERAL (VALUES (t.debit_account_id, e.reserved, e.posted, 0, 0),
-                  (t.credit_account_id, 0, 0, e.reserved, e.posted))
-       s (account_id, dp, d, cp, c)
- WHERE t."timestamp" > %(after)s AND t."timestamp" <= %(to)s
- GROUP BY s.account_id
+  LATERAL (VALUES
+      (t.debit_account_id, e.reserved, e.posted, 0, 0,
+       ARRAY[t.debit_debits_pending, t.debit_debits_posted,
+             t.debit_credits_pending, t.debit_credits_posted]),
+      (t.credit_account_id, 0, 0, e.reserved, e.posted,
+       ARRAY[t.credit_debits_pending, t.credit_debits_posted,
+             t.credit_credits_pending, t.credit_credits_posted]))
+       s (account_id, dp, d, cp, c, kept)
+ WHERE t."timestamp" > {after} AND t."timestamp" <= {to}
 """
+
+_EFFECTS = f"""
+SELECT account_id, sum(dp) AS dp, sum(d) AS d, sum(cp) AS cp, sum(c) AS c
+  FROM ({_SIDES}) sides GROUP BY account_id
+"""  # noqa: S608 - constants
+_SPAN: Final = {"after": "%(after)s", "to": "%(to)s"}
+_TAIL: Final = {
+    "after": "(SELECT coalesce(max(up_to), 0) FROM ledger_checkpoint)",
+    "to": "9223372036854775807",
+}
+
+# The first transfer that keeps other balances than the transfers up to it make. An account's
+# transfers are booked under its lock, so their timestamps stand in the order of booking.
+_HISTORY = f"""
+WITH running AS (
+    SELECT s.id, s."timestamp", s.account_id, s.kept, ARRAY[
+               coalesce(b.debits_pending, 0) + sum(s.dp) OVER w,
+               coalesce(b.debits_posted, 0) + sum(s.d) OVER w,
+               coalesce(b.credits_pending, 0) + sum(s.cp) OVER w,
+               coalesce(b.credits_posted, 0) + sum(s.c) OVER w] AS should
+      FROM ({_SIDES.format(**_SPAN)}) s
+      LEFT JOIN ledger_checkpointbalance b ON b.account_id = s.account_id
+    WINDOW w AS (PARTITION BY s.account_id ORDER BY s."timestamp")
+)
+SELECT a.name, a.id, r.id, r.kept, r.should
+  FROM running r JOIN ledger_account a ON a.id = r.account_id
+ WHERE (a.flags & 8) <> 0 AND r.kept::numeric[] IS DISTINCT FROM r.should
+ ORDER BY r."timestamp", r.account_id LIMIT 1
+"""  # noqa: S608 - constants
 
 _ADD = f"""
 INSERT INTO ledger_checkpointbalance AS b
        (account_id, debits_pending, debits_posted, credits_pending, credits_posted)
-{_EFFECTS}
+{_EFFECTS.format(**_SPAN)}
 ON CONFLICT (account_id) DO UPDATE SET
        debits_pending = b.debits_pending + excluded.debits_pending,
        debits_posted = b.debits_posted + excluded.debits_posted,
@@ -51,8 +94,9 @@ ON CONFLICT (account_id) DO UPDATE SET
        credits_posted = b.credits_posted + excluded.credits_posted
 """
 
+# Where the sums end is read in the same snapshot as the sums: another run may move both meanwhile.
 _COMPARE = f"""
-WITH tail AS ({_EFFECTS})
+WITH tail AS ({_EFFECTS.format(**_TAIL)})
 SELECT coalesce(a.id, s.account_id, tail.account_id), a.name,
        ARRAY[a.debits_pending, a.debits_posted, a.credits_pending, a.credits_posted]::numeric[],
        ARRAY[coalesce(s.debits_pending, 0) + coalesce(tail.dp, 0),
@@ -82,25 +126,32 @@ def verify(*, full: bool = False, progress: Progress = lambda _: None) -> Integr
     """Check the books; the run is recorded, whatever it finds.
 
     Args:
-        full: forget the checkpoint and begin with the first transfer.
+        full: forget the checkpoint and begin with the first transfer. Cut short, the next run goes
+            on where it stopped, and is recorded as the full one.
         progress: is told, in a sentence, how far it got.
     """
     started = timezone.now()
     if full:
         with tenant_atomic(Scope.worker()):
+            _lock_checkpoint()
             CheckpointBalance.objects.all().delete()
-            fetch_all("DELETE FROM ledger_checkpoint RETURNING 1")
+            Checkpoint.objects.update(up_to=0, full_since=started)
     bound = _settled_bound()
-    summed, up_to = _sum_up(bound, progress)
-    progress("comparing every account with its sums")
+    summed, fault = _sum_up(bound, progress)
+    if not fault:
+        progress("comparing every account with its sums")
     with tenant_atomic(Scope.worker()):
-        fault = _first_fault(up_to)
+        fault = fault or _first_fault()
         accounts = fetch_one("SELECT count(*) FROM ledger_account")
+        checkpoint = _lock_checkpoint()
+        whole = bound is not None and checkpoint.full_since is not None
+        if whole:
+            Checkpoint.objects.update(full_since=None)
         run = IntegrityRun(
             started_at=started,
             finished_at=timezone.now(),
-            full=full,
-            up_to=up_to,
+            full=whole,
+            up_to=checkpoint.up_to,
             transfers=summed,
             accounts=accounts[0] if accounts else 0,
             fault=fault[:500],
@@ -109,64 +160,97 @@ def verify(*, full: bool = False, progress: Progress = lambda _: None) -> Integr
     return run
 
 
+def full_is_due() -> bool:
+    """Whether all transfers must be looked at again: not within FULL_EVERY, nor under way."""
+    since = timezone.now() - FULL_EVERY
+    with tenant_atomic(Scope.worker()):
+        under_way = Checkpoint.objects.filter(full_since__isnull=False).exists()
+        done = IntegrityRun.objects.filter(full=True, finished_at__gt=since).exists()
+    return not under_way and not done
+
+
+def _lock_checkpoint() -> Checkpoint:
+    """The one row, locked: it comes before the sums, so that two runs cannot deadlock on them."""
+    fetch_all(
+        "INSERT INTO ledger_checkpoint (id, up_to) VALUES (1, 0) ON CONFLICT DO NOTHING RETURNING 1"
+    )
+    return Checkpoint.objects.select_for_update().get(id=1)
+
+
 def _settled_bound() -> _Bound | None:
     """The newest timestamp below which nothing can be booked any more.
 
     Timestamps are handed out before the commit. Once every transaction that ran when we looked has
-    ended, all that were handed out until then are decided.
+    ended, all that were handed out until then are decided. The sequence is read first, by a
+    statement of its own: read beside the snapshot it could name a timestamp of a transaction that
+    began after the snapshot, for which nobody would wait.
     """
     with tenant_atomic(Scope.worker()):
-        row = fetch_one(
-            "SELECT CASE WHEN is_called THEN last_value ELSE 0 END,"
-            " pg_snapshot_xmax(pg_current_snapshot())::text::bigint FROM ledger_timestamp"
+        last = fetch_one(
+            "SELECT CASE WHEN is_called THEN last_value ELSE 0 END FROM ledger_timestamp"
         )
-    assert row is not None
+    with tenant_atomic(Scope.worker()):
+        running = fetch_one("SELECT pg_snapshot_xmax(pg_current_snapshot())::text::bigint")
+    assert last is not None
+    assert running is not None
     deadline = time.monotonic() + SETTLE_S
     while time.monotonic() < deadline:
         with tenant_atomic(Scope.worker()):
             oldest = fetch_one("SELECT pg_snapshot_xmin(pg_current_snapshot())::text::bigint")
-        if oldest is not None and oldest[0] >= row[1]:
-            return _Bound(row[0])
+        if oldest is not None and oldest[0] >= running[0]:
+            return _Bound(last[0])
         time.sleep(0.05)
     return None
 
 
-def _sum_up(bound: _Bound | None, progress: Progress) -> tuple[int, int]:
-    """Add what is new to the sums, chunk by chunk; how many transfers, and up to where."""
+def _sum_up(bound: _Bound | None, progress: Progress) -> tuple[int, str]:
+    """Add what is new to the sums, chunk by chunk; how many transfers, and the first fault.
+
+    A chunk with a fault is not added: every run stops there until the books are put right.
+    """
     summed = 0
     while True:
         with tenant_atomic(Scope.worker()):
             # The row is the lock: two runs at once must not add the same transfers twice.
-            fetch_all(
-                "INSERT INTO ledger_checkpoint VALUES (1, 0) ON CONFLICT DO NOTHING RETURNING 1"
-            )
-            row = fetch_one("SELECT up_to FROM ledger_checkpoint WHERE id = 1 FOR UPDATE")
-            assert row is not None
-            after = int(row[0])
+            after = _lock_checkpoint().up_to
             if bound is None or after >= bound.timestamp:
-                return summed, after
+                return summed, ""
             to = min(after + CHUNK, bound.timestamp)
             span = {"after": after, "to": to}
+            off = fetch_one(_HISTORY, span)
+            if off is not None:
+                return summed, _kept_fault(*off)
             count = fetch_one(
                 'SELECT count(*) FROM ledger_transfer WHERE "timestamp" > %(after)s'
                 ' AND "timestamp" <= %(to)s',
                 span,
             )
             fetch_all(_ADD + " RETURNING 1", span)
-            fetch_all("UPDATE ledger_checkpoint SET up_to = %s WHERE id = 1 RETURNING 1", [to])
+            Checkpoint.objects.update(up_to=to)
         summed += int(count[0]) if count else 0
         progress(f"summed up {to:,} of {bound.timestamp:,} ({100 * to // bound.timestamp} %)")
 
 
-def _first_fault(up_to: int) -> str:
+def _kept_fault(
+    name: str, account: UUID, transfer: UUID, kept: list[int | None], should: list[int]
+) -> str:
+    for what, is_kept, must in zip(_BALANCES, kept, should, strict=True):
+        if is_kept != must:
+            return (
+                f"Account {name} ({account}): transfer {transfer} keeps {what} {is_kept}, the"
+                f" transfers up to it say {must}."
+            )
+    raise AssertionError("kept balances that differ nowhere")
+
+
+def _first_fault() -> str:
     """The first thing that is wrong, in a sentence; empty when nothing is."""
-    off = fetch_one(_COMPARE, {"after": up_to, "to": 2**63 - 1})
+    off = fetch_one(_COMPARE)
     if off is not None:
         account, name, stands, should = off
         if name is None:
             return f"Transfers name account {account}, which does not exist."
-        names = ("debits_pending", "debits_posted", "credits_pending", "credits_posted")
-        for what, is_now, must in zip(names, stands, should, strict=True):
+        for what, is_now, must in zip(_BALANCES, stands, should, strict=True):
             if is_now != must:
                 return f"Account {name} ({account}): {what} is {is_now}, its transfers say {must}."
     uneven = fetch_one(

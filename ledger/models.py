@@ -213,6 +213,9 @@ class Checkpoint(models.Model):
 
     id = models.SmallIntegerField(primary_key=True, default=1)
     up_to = models.BigIntegerField(default=0, help_text="A transfer's timestamp.")
+    full_since = models.DateTimeField(
+        null=True, help_text="When a run over all transfers began that is not at its end yet."
+    )
 
     def __str__(self) -> str:
         return str(self.up_to)
@@ -262,9 +265,6 @@ class CorrectionProposal(Entity):
     transfer_id = models.UUIDField(null=True)
 
     class Meta:
-        indexes: ClassVar = [
-            models.Index(fields=["corrects_id"], name="ledger_correction_of"),
-        ]
         constraints: ClassVar = [
             models.CheckConstraint(
                 name="ledger_correction_two_people",
@@ -273,13 +273,76 @@ class CorrectionProposal(Entity):
             models.CheckConstraint(
                 name="ledger_correction_amount", condition=Q(amount_minor__gt=0)
             ),
+            # What is corrected once is not corrected again: a wrong correction is itself corrected.
+            models.UniqueConstraint(
+                name="ledger_corrected_once",
+                fields=["corrects_id"],
+                condition=Q(corrects_id__isnull=False) & ~Q(state="rejected"),
+            ),
         ]
+
+
+class FxConversion(models.Model):
+    """The rate at which two linked transfers of two ledgers were booked; never changed.
+
+    Its id is the document of the transfers. `residual_minor` (nothing or one) is in units of what
+    was bought; what the rounding leaves below that follows from the rate and the amounts.
+    """
+
+    PREFIX: ClassVar[str] = "fx"
+
+    id = models.UUIDField(primary_key=True, editable=False)
+    sold_minor = models.BigIntegerField()
+    bought_minor = models.BigIntegerField()
+    residual_minor = models.BigIntegerField()
+    sold_ledger = models.IntegerField()
+    bought_ledger = models.IntegerField()
+    rate = models.DecimalField(
+        max_digits=30, decimal_places=15, help_text="Major units bought for one major unit sold."
+    )
+    merchant_id = models.UUIDField(null=True)
+    reseller_id = models.UUIDField(null=True)
+    booked_at = models.DateTimeField()
+
+    class Meta:
+        constraints: ClassVar = [
+            models.CheckConstraint(
+                name="ledger_fx_sound",
+                condition=Q(
+                    sold_minor__gt=0,
+                    bought_minor__gt=0,
+                    residual_minor__gte=0,
+                    residual_minor__lte=1,
+                    rate__gt=0,
+                ),
+            ),
+        ]
+
+    def __str__(self) -> str:
+        return self.public_id
+
+    @property
+    def public_id(self) -> str:
+        return ids.encode(self.PREFIX, self.id)
+
+    def terms(self) -> tuple[object, ...]:
+        """What makes it this conversion and no other."""
+        return (
+            self.sold_ledger,
+            self.bought_ledger,
+            self.sold_minor,
+            self.bought_minor,
+            self.rate,
+            self.merchant_id,
+        )
 
 
 class ClusterNote(models.Model):
     """What a TigerBeetle cluster does not hold of an account or transfer: names, dates, links.
 
-    Written before the cluster is asked, confirmed after its answer; the cluster is the truth.
+    Written before the cluster is asked, confirmed after its answer; the cluster is the truth. One
+    whose answer never came is asked for again for a week, since a request that timed out may still
+    be booked.
     """
 
     id = models.UUIDField(primary_key=True)
@@ -289,6 +352,7 @@ class ClusterNote(models.Model):
     body = models.JSONField()
     noted_at = models.DateTimeField()
     confirmed_at = models.DateTimeField(null=True)
+    asked_at = models.DateTimeField(null=True, help_text="When the sweeper last missed it.")
 
     class Meta:
         indexes: ClassVar = [

@@ -29,6 +29,7 @@ from tenants.portal_base import PortalRequest, portal_view
 from tenants.selectors import merchants
 
 DAYS: Final = 30
+SHOWN: Final = 200
 _AVAILABLE: Final = (BY_NAME["merchant_available"].code, BY_NAME["merchant_pending"].code)
 _HEADER: Final = (
     "transfer", "booked_at", "effective_on", "what", "state", "currency", "amount", "balance",
@@ -43,12 +44,15 @@ def balance_page(request: PortalRequest) -> HttpResponse:
     currencies = [b.currency for b in balances]
     wanted = request.GET.get("currency", "").upper()
     shown = wanted if wanted in currencies else next(iter(currencies), "")
-    accounts = list(selectors.accounts_visible(request.actor, shown).order_by("code", "id")[:200])
+    found = selectors.accounts_visible(request.actor, shown).order_by("code", "id")
+    accounts = list(found[: SHOWN + 1])
+    more, accounts = len(accounts) > SHOWN, accounts[:SHOWN]
     names = _merchant_names(request, accounts)
     context = {
         "balances": balances,
         "currency": shown,
-        "daily": _daily(accounts),
+        "daily": _daily(request, shown) if shown else [],
+        "more": more,
         "rows": [(a, _title(a), names.get(a.merchant_id, ""), _balance(a)) for a in accounts],
         "is_reseller": bool(names),
     }
@@ -78,7 +82,7 @@ def statement_page(request: PortalRequest, account_id: str) -> HttpResponse:
             "what": code_name(line.code).replace("_", " ").capitalize(),
             "state": line_state(line.flags),
             "signed_minor": _signed(line, side),
-            "balance_minor": line.balance.posted(normal_side=side),
+            "balance_minor": _balance_after(line, side),
             "transfer": encode(Transfer.PREFIX, line.transfer),
         }
         for line in (page.items if page else [])
@@ -138,6 +142,7 @@ def csv_lines(
     side = selectors.normal_side(account.code)
     with tenant_atomic(scope):
         for line in selectors.statement_stream(account=account, since=since, until=until):
+            after = _balance_after(line, side)
             yield writer.writerow(
                 [
                     encode(Transfer.PREFIX, line.transfer),
@@ -147,7 +152,7 @@ def csv_lines(
                     line_state(line.flags),
                     account.currency,
                     to_major(_signed(line, side), account.currency),
-                    to_major(line.balance.posted(normal_side=side), account.currency),
+                    "" if after is None else to_major(after, account.currency),
                     line.document_id or "",
                 ]
             )
@@ -162,7 +167,8 @@ def pdf_lines(
     def lines() -> Iterator[str]:
         for line in selectors.statement_stream(account=account, since=since, until=until):
             amount = f"{to_major(_signed(line, side), account.currency):,}"
-            balance = f"{to_major(line.balance.posted(normal_side=side), account.currency):,}"
+            after = _balance_after(line, side)
+            balance = "-" if after is None else f"{to_major(after, account.currency):,}"
             when = line.booked_at.astimezone(UTC)
             yield (
                 f"{when:%Y-%m-%d %H:%M:%S}  {code_name(line.code):<20} "
@@ -195,23 +201,25 @@ def _signed(line: StatementLine, side: str) -> int:
     return line.amount_minor if line.direction == side else -line.amount_minor
 
 
+def _balance_after(line: StatementLine, side: str) -> int | None:
+    """What stood on the account after the line; null where the account keeps no history."""
+    return line.balance.posted(normal_side=side) if line.balance else None
+
+
 def _balance(account: Account) -> int:
     net = account.credits_posted - account.debits_posted
     return net if selectors.normal_side(account.code) == "credit" else -net
 
 
-def _daily(accounts: list[Account]) -> list[tuple[date, int]]:
+def _daily(request: PortalRequest, currency: str) -> list[tuple[date, int]]:
     """Pending and available together, in minor units, at the end of each of the last days (UTC)."""
-    ids = [a.id for a in accounts if a.code in _AVAILABLE]
-    if not ids:
-        return []
     today = timezone.now().astimezone(UTC).date()
     days = [today - timedelta(days=DAYS - 1 - i) for i in range(DAYS)]
     ends = [datetime.combine(day + timedelta(days=1), time.min, UTC) for day in days]
-    sums = dict.fromkeys(ends, 0)
-    for _, at, value in selectors.balances_at(ids, ends):
-        sums[at] += int(value)
-    return [(day, sums[end]) for day, end in zip(days, ends, strict=True)]
+    totals = selectors.daily_totals(
+        actor=request.actor, currency=currency, codes=_AVAILABLE, ends=ends
+    )
+    return list(zip(days, totals, strict=True))
 
 
 def _span(request: PortalRequest) -> tuple[datetime | None, datetime | None, str]:
@@ -225,6 +233,8 @@ def _span(request: PortalRequest) -> tuple[datetime | None, datetime | None, str
             day = None
         if raw and day is None:
             return None, None, f"{label} must be a day such as 2026-01-31."
+        if day is not None and not 1970 <= day.year < 9999:
+            return None, None, f"{label} must be a day from 1970 to 9998."
         moment = datetime.combine(day, time.min, UTC) if day else None
         found.append(moment + timedelta(days=1) if moment and name == "to" else moment)
     return found[0], found[1], ""

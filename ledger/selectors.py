@@ -5,8 +5,6 @@ Lists name the tenant in the query as well as the policies do; both walls stand.
 
 from __future__ import annotations
 
-import base64
-import binascii
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
@@ -14,7 +12,7 @@ from typing import Any
 from uuid import UUID
 
 from django.db import connection
-from django.db.models import QuerySet
+from django.db.models import F, Q, QuerySet, Sum
 
 from core.context import Actor
 from core.db import fetch_all, fetch_one
@@ -22,10 +20,17 @@ from core.errors import InvalidRequest, NotFound
 from core.ids import decode
 from core.pagination import Page, PageRequest, paginate
 from ledger.chart import BY_CODE, BY_NAME, ledger_currency
+from ledger.cursors import (
+    decode_moment,
+    decode_place,
+    decode_timestamp,
+    encode_moment,
+    encode_place,
+    encode_timestamp,
+)
 from ledger.flags import AccountFlags, TransferFlags
 from ledger.models import Account, Transfer
 
-_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _PENDING, _AVAILABLE, _RESERVE = (
     BY_NAME[name].code for name in ("merchant_pending", "merchant_available", "merchant_reserve")
 )
@@ -48,7 +53,10 @@ class Balance:
 
 @dataclass(frozen=True, slots=True)
 class StatementLine:
-    """One transfer seen from one of its accounts, with the balances after it."""
+    """One transfer seen from one of its accounts, with the balances after it.
+
+    They are null on an account without the `history` flag, which keeps none.
+    """
 
     transfer: UUID
     booked_at: datetime
@@ -59,7 +67,7 @@ class StatementLine:
     code: int
     flags: TransferFlags
     document_id: UUID | None
-    balance: Balance
+    balance: Balance | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -172,14 +180,25 @@ def balance_as_of(account_id: UUID, at: datetime) -> Balance:
     return Balance(*row)
 
 
-def balances_at(account_ids: Sequence[UUID], days: Sequence[datetime]) -> list[tuple[Any, ...]]:
-    """Posted balances of accounts at several moments: rows of (account, moment, credits - debits).
+def daily_totals(
+    *, actor: Actor, currency: str, codes: Sequence[int], ends: Sequence[datetime]
+) -> list[int]:
+    """What the actor's accounts of these codes held together at each of the moments: credits less
+    debits, posted.
 
-    One statement of two index look-ups per account and moment, for charts.
+    Accounts that have not moved since the first moment count with what they hold; for the others
+    two index look-ups per account and moment, all in one statement.
     """
-    return fetch_all(
+    accounts = accounts_visible(actor, currency).filter(
+        code__in=codes, last_booked_at__isnull=False
+    )
+    still = accounts.filter(last_booked_at__lt=min(ends)).aggregate(
+        held=Sum(F("credits_posted") - F("debits_posted"), default=0)
+    )["held"]
+    moving = accounts.filter(last_booked_at__gte=min(ends)).values_list("id", flat=True)
+    rows = fetch_all(
         """
-        SELECT a.id, m.at, coalesce((
+        SELECT coalesce(sum((
             SELECT c - d FROM (
                 (SELECT booked_at, debit_credits_posted AS c, debit_debits_posted AS d
                    FROM ledger_transfer WHERE debit_account_id = a.id AND booked_at <= m.at
@@ -188,12 +207,14 @@ def balances_at(account_ids: Sequence[UUID], days: Sequence[datetime]) -> list[t
                 (SELECT booked_at, credit_credits_posted, credit_debits_posted
                    FROM ledger_transfer WHERE credit_account_id = a.id AND booked_at <= m.at
                   ORDER BY booked_at DESC LIMIT 1)) n
-            ORDER BY booked_at DESC LIMIT 1), 0)
-        FROM unnest(%s::uuid[]) AS a (id) CROSS JOIN unnest(%s::timestamptz[]) AS m (at)
-        ORDER BY m.at
+            ORDER BY booked_at DESC LIMIT 1)), 0)
+        FROM unnest(%s::timestamptz[]) WITH ORDINALITY AS m (at, place)
+        LEFT JOIN unnest(%s::uuid[]) AS a (id) ON true
+        GROUP BY m.place ORDER BY m.place
         """,
-        [list(account_ids), list(days)],
+        [list(ends), list(moving)],
     )
+    return [int(still) + int(row[0]) for row in rows]
 
 
 def balance_by_currency(*, actor: Actor) -> list[CurrencyBalance]:
@@ -242,6 +263,7 @@ _SIDES = """
 _NEWEST_FIRST, _OLDEST_FIRST = _SIDES.format(order="DESC"), _SIDES.format(order="ASC")
 _BEGINNING = datetime(2000, 1, 1, tzinfo=UTC)
 _END = datetime(9000, 1, 1, tzinfo=UTC)
+_ID_END = UUID(int=2**128 - 1)
 
 
 def statement_page(
@@ -302,13 +324,23 @@ def _lines(sql: str, params: dict[str, Any]) -> list[StatementLine]:
                 code=row[6],
                 flags=TransferFlags(row[7]),
                 document_id=row[8],
-                balance=Balance(*(value or 0 for value in row[9:])),
+                balance=Balance(*row[9:]) if row[9] is not None else None,
             )
             for row in cursor.fetchall()
         ]
 
 
 # ---- transfers
+
+
+def transfers_visible(actor: Actor) -> QuerySet[Transfer]:
+    """The transfers that the actor may see, in its mode."""
+    rows = Transfer.objects.annotate(mode=F("ledger") % 10).filter(mode=int(actor.livemode))
+    if actor.merchant_id is not None:
+        rows = rows.filter(merchant_id=actor.merchant_id)
+    elif actor.reseller_id is not None:
+        rows = rows.filter(reseller_id=actor.reseller_id)
+    return rows
 
 
 def transfers_page(
@@ -318,46 +350,67 @@ def transfers_page(
     account: Account | None = None,
     document_id: UUID | None = None,
 ) -> Page[Transfer]:
-    """Transfers that the actor may see, newest first: of one account, one document, or all.
+    """Transfers that the actor may see: newest first, or a document's in the order of booking.
 
-    "All" asks each visible account's two indexes for its newest and merges them; a tenant has a
-    handful of accounts, and no third index on tenants has to be kept up with every transfer.
+    Raises:
+        InvalidRequest: a cursor that we did not make for such a list.
     """
     if document_id is not None:
-        rows = Transfer.objects.filter(document_id=document_id).order_by("timestamp")
-        if actor.merchant_id is not None:
-            rows = rows.filter(merchant_id=actor.merchant_id)
-        seen = [row for row in rows if row.ledger % 10 == int(actor.livemode)]
-        return Page(items=seen, next_cursor=None)
-    ids = (
+        return _of_document(actor, page, account, document_id)
+    accounts = (
         [account.id]
         if account is not None
-        else list(accounts_visible(actor).values_list("id", flat=True)[:1000])
+        else list(
+            accounts_visible(actor)
+            .filter(last_booked_at__isnull=False)
+            .values_list("id", flat=True)
+        )
     )
-    before = decode_moment(page.cursor) if page.cursor else _END
+    before, before_id = decode_place(page.cursor) if page.cursor else (_END, _ID_END)
+    # Each account's two indexes give its newest, and these are merged: no third index on tenants
+    # has to be kept up with every transfer. Booking times are unique within an account alone, so
+    # the id decides between accounts.
     found = fetch_all(
         """
         SELECT DISTINCT t.booked_at, t.id FROM unnest(%(ids)s::uuid[]) AS a (id), LATERAL (
             (SELECT booked_at, id FROM ledger_transfer
-              WHERE debit_account_id = a.id AND booked_at < %(before)s
+              WHERE debit_account_id = a.id AND booked_at <= %(before)s
+                AND (booked_at, id) < (%(before)s, %(before_id)s)
               ORDER BY booked_at DESC LIMIT %(limit)s)
             UNION ALL
             (SELECT booked_at, id FROM ledger_transfer
-              WHERE credit_account_id = a.id AND booked_at < %(before)s
+              WHERE credit_account_id = a.id AND booked_at <= %(before)s
+                AND (booked_at, id) < (%(before)s, %(before_id)s)
               ORDER BY booked_at DESC LIMIT %(limit)s)) t
-        ORDER BY t.booked_at DESC LIMIT %(limit)s
+        ORDER BY t.booked_at DESC, t.id DESC LIMIT %(limit)s
         """,
-        {"ids": ids, "before": before, "limit": page.limit + 1},
+        {"ids": accounts, "before": before, "before_id": before_id, "limit": page.limit + 1},
     )
     shown = found[: page.limit]
     # Never joined with the accounts: the other side is often the platform's, which row-level
     # security hides from a merchant, and the join would drop the transfer with it.
-    # Never joined with the accounts: the other side of a transfer may be out of the scope's sight.
-    rows = Transfer.objects.filter(id__in=[row[1] for row in shown]).order_by("-booked_at")
+    rows = transfers_visible(actor).filter(id__in=[row[1] for row in shown])
     more = len(found) > page.limit
     return Page(
-        items=list(rows),
-        next_cursor=encode_moment(shown[-1][0]) if more else None,
+        items=list(rows.order_by("-booked_at", "-id")),
+        next_cursor=encode_place(*shown[-1]) if more else None,
+    )
+
+
+def _of_document(
+    actor: Actor, page: PageRequest, account: Account | None, document_id: UUID
+) -> Page[Transfer]:
+    rows = transfers_visible(actor).filter(document_id=document_id).order_by("timestamp")
+    if account is not None:
+        rows = rows.filter(Q(debit_account_id=account.id) | Q(credit_account_id=account.id))
+    if page.cursor:
+        rows = rows.filter(timestamp__gt=decode_timestamp(page.cursor))
+    found = list(rows[: page.limit + 1])
+    shown = found[: page.limit]
+    more = len(found) > page.limit
+    return Page(
+        items=shown,
+        next_cursor=encode_timestamp(shown[-1].timestamp) if more else None,
     )
 
 
@@ -367,13 +420,8 @@ def transfer_get(*, actor: Actor, transfer_id: str) -> Transfer:
     Raises:
         NotFound: there is none, or it is another tenant's.
     """
-    rows = Transfer.objects.filter(id=decode(Transfer.PREFIX, transfer_id))
-    if actor.merchant_id is not None:
-        rows = rows.filter(merchant_id=actor.merchant_id)
-    elif actor.reseller_id is not None:
-        rows = rows.filter(reseller_id=actor.reseller_id)
-    found = rows.first()
-    if found is None or found.ledger % 10 != int(actor.livemode):
+    found = transfers_visible(actor).filter(id=decode(Transfer.PREFIX, transfer_id)).first()
+    if found is None:
         raise NotFound(f"There is no transfer {transfer_id}.", code="transfer_missing")
     return found
 
@@ -437,30 +485,3 @@ def closed(account: Account) -> bool:
 
 def currency_of(ledger: int) -> str:
     return ledger_currency(ledger)[0]
-
-
-# ---- cursors: booking times are unique within an account
-
-
-def encode_moment(moment: datetime) -> str:
-    micros = (moment - _EPOCH) // timedelta(microseconds=1)
-    return base64.urlsafe_b64encode(micros.to_bytes(8, "big")).decode().rstrip("=")
-
-
-def decode_moment(cursor: str) -> datetime:
-    """The moment in a cursor.
-
-    Raises:
-        InvalidRequest: a cursor that we did not make.
-    """
-    try:
-        raw = base64.b64decode(cursor + "=" * (-len(cursor) % 4), altchars=b"-_", validate=True)
-        if len(raw) != 8:
-            raise ValueError(cursor)
-        return _EPOCH + timedelta(microseconds=int.from_bytes(raw, "big"))
-    except (ValueError, OverflowError, binascii.Error) as error:
-        raise InvalidRequest(
-            "The cursor is not one of ours. Take next_cursor from the page before.",
-            code="cursor_invalid",
-            param="cursor",
-        ) from error

@@ -106,7 +106,11 @@ class StatementLineSerializer(serializers.Serializer[Any]):
     state = serializers.ChoiceField(choices=["posted", "reserved", "released"])
     counterpart = serializers.CharField()
     document = serializers.UUIDField(allow_null=True)
-    balance = serializers.IntegerField(help_text="Posted, after it; positive on the normal side.")
+    balance = serializers.IntegerField(
+        allow_null=True,
+        help_text="Posted, after it; positive on the normal side. Null where the account keeps no"
+        " history.",
+    )
     booked_at = serializers.DateTimeField()
     effective_on = serializers.DateField()
 
@@ -195,7 +199,7 @@ def statement_json(line: StatementLine, *, side: str) -> dict[str, Any]:
         "state": line_state(line.flags),
         "counterpart": encode(Account.PREFIX, line.counterpart),
         "document": str(line.document_id) if line.document_id else None,
-        "balance": line.balance.posted(normal_side=side),
+        "balance": line.balance.posted(normal_side=side) if line.balance else None,
         "booked_at": iso(line.booked_at),
         "effective_on": (line.effective_on or line.booked_at.date()).isoformat(),
     }

@@ -7,7 +7,7 @@ locked until then. Batches that need no other write go through `ledger.backends`
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from typing import Any, Final
 from uuid import UUID
 
@@ -35,6 +35,7 @@ from ledger.backends.base import (
     post_pending,
     void_pending,
 )
+from ledger.backends.opened import OPENED
 from ledger.backends.wire import (
     KNOWN_SQL,
     OPEN_SQL,
@@ -138,34 +139,24 @@ def post(transfers: Sequence[TransferSpec]) -> list[Result]:
         raise ScopeError("post() needs tenant_atomic()")
     if not transfers:
         return []
-    unopened = [ref for ref in references(transfers) if not _opened.holds(ref.id)]
+    unopened = _unopened(transfers)
     sql, params = _statement(transfers, unopened)
     row = execute_prepared(numbered(sql), params)[0]
     if unopened:
-        after_commit(lambda: _opened.add(ref.id for ref in unopened))
+        _remember(unopened)
     return results(transfers, row[-1])
 
 
-class _Opened:
-    """The accounts that this process has seen committed. None is ever deleted, so what was open
-    once need not be opened again: that is a quarter of what a single posting costs."""
-
-    LIMIT: Final = 50_000
-
-    def __init__(self) -> None:
-        self._seen: set[tuple[str, UUID]] = set()
-
-    def holds(self, account: UUID) -> bool:
-        return (connection.settings_dict["NAME"], account) in self._seen
-
-    def add(self, accounts: Iterable[UUID]) -> None:
-        if len(self._seen) > self.LIMIT:
-            self._seen.clear()
-        name = connection.settings_dict["NAME"]
-        self._seen.update((name, account) for account in accounts)
+def _unopened(transfers: Sequence[TransferSpec]) -> list[AccountRef]:
+    """The accounts named by reference that this process has not seen committed."""
+    place = connection.settings_dict["NAME"]
+    return [ref for ref in references(transfers) if not OPENED.holds(place, ref.id)]
 
 
-_opened: Final = _Opened()
+def _remember(accounts: Sequence[AccountRef]) -> None:
+    """Once the open transaction has committed."""
+    place = connection.settings_dict["NAME"]
+    after_commit(lambda: OPENED.add(place, [ref.id for ref in accounts]))
 
 
 def post_with_commit(transfers: Sequence[TransferSpec]) -> None:
@@ -177,10 +168,10 @@ def post_with_commit(transfers: Sequence[TransferSpec]) -> None:
     """
     if not transfers:
         return
-    unopened = [ref for ref in references(transfers) if not _opened.holds(ref.id)]
+    unopened = _unopened(transfers)
     if unopened:
         execute_prepared(numbered(f"SELECT {OPEN_SQL}"), account_columns(unopened))
-        after_commit(lambda: _opened.add(ref.id for ref in unopened))
+        _remember(unopened)
     check_batch(transfers)
 
     def explain(error: psycopg.Error) -> LedgerRefused | None:
@@ -255,8 +246,9 @@ def expire_pending(*, limit: int = 1000) -> int:
     released = 0
     while True:
         with tenant_atomic(Scope.worker()):
-            row = fetch_one("SELECT ledger_expire(%s)", [limit])
-        count = int(row[0]) if row else 0
-        released += count
-        if count < limit:
+            row = fetch_one("SELECT due, released FROM ledger_expire(%s)", [limit])
+        assert row is not None
+        released += int(row[1])
+        # By how many were due: most reservations are captured, and theirs are only forgotten.
+        if row[0] < limit:
             return released

@@ -153,5 +153,10 @@ class AccountStatus(enum.IntEnum):
     CODE_MUST_NOT_BE_ZERO = 14, "The code is missing."
     CODE_UNKNOWN = 214, "The chart of accounts has no such code."
 
+    @property
+    def ok(self) -> bool:
+        """Whether the account is open as it was asked for, now or from before."""
+        return self in (AccountStatus.CREATED, AccountStatus.EXISTS)
+
 
 ACCOUNT_BY_NUMBER: Final = {int(status): status for status in AccountStatus}

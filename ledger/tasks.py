@@ -7,7 +7,7 @@ from celery import shared_task
 
 from ledger.backends import get_ledger
 from ledger.backends.tigerbeetle import TigerBeetleLedger
-from ledger.integrity import verify
+from ledger.integrity import full_is_due, verify
 from ledger.services import expire_pending
 
 log = structlog.get_logger(__name__)
@@ -21,7 +21,7 @@ def expire() -> None:
 @shared_task(name="ledger.verify", soft_time_limit=600, time_limit=660)
 def verify_books() -> None:
     # Cut short it goes on where it stopped; the limits stay below the broker's visibility time.
-    run = verify()
+    run = verify(full=full_is_due())
     if run.fault:
         log.error("ledger.books_off", fault=run.fault, run_id=str(run.id))
 

@@ -1,11 +1,43 @@
-"""Where the ledger is kept: PostgreSQL by default, a TigerBeetle cluster by choice."""
+"""Where the ledger is kept: in PostgreSQL; a TigerBeetle cluster can stand beside it.
+
+The platform's services book inside their PostgreSQL transactions (`ledger.services`), whatever
+`LEDGER_BACKEND` says. What posts through `get_ledger()` reaches the cluster.
+"""
 
 from __future__ import annotations
 
 import functools
 import os
 
+from django.core.exceptions import ImproperlyConfigured
+
 from ledger.backends.base import Ledger
+
+
+def require_honest_backend() -> None:
+    """Refuse to start where somebody may believe that payments are booked on the cluster.
+
+    `LEDGER_CLUSTER_BESIDE=1` says that it is meant beside PostgreSQL: for an import, for the shadow
+    of a migration (docs/ledger.md), and for the worker and beat that sweep its notes. Asked when
+    Django is set up and not as a system check, which web servers do not run.
+
+    Raises:
+        ImproperlyConfigured: a backend that there is not, or a cluster without that word.
+    """
+    backend = os.environ.get("LEDGER_BACKEND", "postgres")
+    if backend == "postgres":
+        return
+    if backend != "tigerbeetle":
+        raise ImproperlyConfigured(
+            f"LEDGER_BACKEND is {backend!r}; it must be postgres or tigerbeetle."
+        )
+    if os.environ.get("LEDGER_CLUSTER_BESIDE") != "1":
+        raise ImproperlyConfigured(
+            "LEDGER_BACKEND=tigerbeetle does not move the platform's bookings: payments, payouts"
+            " and wallets book inside PostgreSQL transactions. Unset it, or set"
+            " LEDGER_CLUSTER_BESIDE=1 where the cluster is meant beside PostgreSQL"
+            " (docs/ledger.md)."
+        )
 
 
 @functools.cache

@@ -185,7 +185,7 @@ class Ledger(Protocol):
         """The newest balances of an account that keeps its history, newest first."""
 
     def expire(self, *, limit: int = 8190) -> int:
-        """Release pending transfers whose time is up; how many were."""
+        """Release all pending transfers whose time is up, `limit` at a time; how many were."""
 
 
 def covered_by(

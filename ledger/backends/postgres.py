@@ -15,7 +15,7 @@ import psycopg
 from django.db import connections
 from psycopg import pq
 
-from core.db import Scope, fetch_all, tenant_atomic
+from core.db import Scope, tenant_atomic
 from core.errors import Unavailable
 from ledger import services
 from ledger.backends import pgwire
@@ -127,11 +127,11 @@ class PostgresLedger:
                 credits_posted=line.balance.credits_posted,
             )
             for line in lines
+            if line.balance is not None
         ]
 
     def expire(self, *, limit: int = 1000) -> int:
-        with tenant_atomic(Scope.worker()):
-            return int(fetch_all("SELECT ledger_expire(%s)", [limit])[0][0])
+        return services.expire_pending(limit=limit)
 
     # ---- the connection
 

@@ -5,21 +5,28 @@ transfers live in the cluster, which is the truth; what it has no field for (nam
 stays in PostgreSQL as a note that is written first and confirmed after the cluster's answer, so
 that a crash between the two leaves a note that `sweep_notes` settles.
 
+What the cluster would take and our rules refuse (an amount of nothing) is sent with a fault of its
+own, so that the linked set fails with it, and so that whatever comes before in the order of
+precedence is answered first (`_transfer`).
+
 The package `tigerbeetle` is imported when the backend is built, and needed by nobody else.
 """
 
 from __future__ import annotations
 
 import concurrent.futures
-from collections.abc import Callable, Sequence
+import functools
+import json
+from collections.abc import Callable, Iterator, Sequence
 from datetime import UTC, date, datetime, timedelta
 from typing import TYPE_CHECKING, Any, Final, TypeVar
 from uuid import UUID
 
+from django.db.models import F
 from django.utils import timezone
 
-from core.db import Scope, tenant_atomic
-from core.errors import Unavailable
+from core.db import Scope, fetch_all, tenant_atomic
+from core.errors import InvalidRequest, Unavailable
 from ledger.backends.base import (
     AccountSpec,
     BalancePoint,
@@ -28,6 +35,7 @@ from ledger.backends.base import (
     Result,
     TransferSpec,
 )
+from ledger.backends.opened import OPENED
 from ledger.backends.wire import check_batch, references
 from ledger.chart import BY_CODE, AccountRef
 from ledger.flags import CALLER_FLAGS, AccountFlags, TransferFlags
@@ -41,9 +49,14 @@ T = TypeVar("T")
 
 _ALL: Final = 2**128 - 1
 _DAY_ZERO: Final = date(1970, 1, 1)
-#: A bit that no version of TigerBeetle knows: makes it refuse a transfer that our rules refuse, and
-#: with it the linked set that the transfer stands in.
-_REFUSED_HERE: Final = 1 << 15
+#: What one request of the cluster holds: a message of 1 MiB, less its header and trailer.
+REQUEST_MAX: Final = 8189
+#: A bit that no version of TigerBeetle knows: it refuses a transfer with it before anything else.
+_UNKNOWN_FLAG: Final = 1 << 15
+#: How long a note is kept whose transfer the cluster does not have.
+_KEEP_NOTES: Final = timedelta(days=7)
+#: How many of them a sweep looks at.
+_ASK_FOR: Final = 1000
 _SETTLES: Final = TransferFlags.POST_PENDING | TransferFlags.VOID_PENDING
 _CLOSES: Final = TransferFlags.CLOSING_DEBIT | TransferFlags.CLOSING_CREDIT
 _BALANCES: Final = TransferFlags.BALANCING_DEBIT | TransferFlags.BALANCING_CREDIT
@@ -59,16 +72,28 @@ class TigerBeetleLedger:
         cluster_id: the number the cluster was formatted with.
         timeout_s: how long a call may take; past it the outcome is unknown, and the same call with
             the same ids is right whatever became of the first.
+        in_flight: how many requests may be with the client at once. It puts what waits into one
+            message, so many small posts at once travel as few large ones.
     """
 
-    def __init__(self, addresses: str, *, cluster_id: int = 0, timeout_s: float = 10.0) -> None:
+    def __init__(
+        self,
+        addresses: str,
+        *,
+        cluster_id: int = 0,
+        timeout_s: float = 10.0,
+        in_flight: int = 64,
+    ) -> None:
         import tigerbeetle
 
-        self._tb = tigerbeetle
-        self._client = tigerbeetle.ClientSync(cluster_id=cluster_id, replica_addresses=addresses)
+        self._tb: Any = tigerbeetle
+        self._client: Any = tigerbeetle.ClientSync(
+            cluster_id=cluster_id, replica_addresses=addresses
+        )
+        self._place = f"cluster {cluster_id} at {addresses}"
         self._timeout_s = timeout_s
         self._threads = concurrent.futures.ThreadPoolExecutor(
-            max_workers=8, thread_name_prefix="tigerbeetle"
+            max_workers=in_flight, thread_name_prefix="tigerbeetle"
         )
 
     def close(self) -> None:
@@ -76,42 +101,58 @@ class TigerBeetleLedger:
         self._threads.shutdown(wait=False)
 
     def open(self, accounts: Sequence[AccountRef | AccountSpec]) -> list[AccountStatus]:
-        notes = {
-            a.id: {"name": a.name, "flags": int(self._flags_of(a)), **_owners(a)} for a in accounts
-        }
-        _note("account", notes)
-        answers = self._call(
-            lambda: self._client.create_accounts(
-                [
-                    self._tb.Account(
-                        id=a.id.int,
-                        user_data_128=a.user_data.int if a.user_data else 0,
-                        ledger=a.ledger,
-                        code=a.code,
-                        flags=self._tb.AccountFlags(int(self._flags_of(a)) & _CLUSTER_FLAGS),
-                    )
-                    for a in accounts
-                ]
+        # The chart is ours: the cluster would take any code.
+        sent = [a for a in accounts if a.code == 0 or a.code in BY_CODE]
+        found: list[AccountStatus] = []
+        for some in _batched(sent, REQUEST_MAX):
+            _note(
+                "account",
+                {
+                    a.id: {"name": a.name, "flags": int(self._flags_of(a)), **_owners(a)}
+                    for a in some
+                },
             )
-        )
-        found = [_account_status(answer.status) for answer in answers]
-        _confirm([a.id for a in accounts])
-        return found
+            answers = self._call(
+                functools.partial(self._client.create_accounts, [self._account(a) for a in some])
+            )
+            statuses = [_account_status(answer.status) for answer in answers]
+            _confirm([a.id for a, status in zip(some, statuses, strict=True) if status.ok])
+            found += statuses
+        opened = iter(found)
+        return [
+            next(opened) if a.code == 0 or a.code in BY_CODE else AccountStatus.CODE_UNKNOWN
+            for a in accounts
+        ]
 
     def post(self, transfers: Sequence[TransferSpec]) -> list[Result]:
         check_batch(transfers)
-        if not transfers:
-            return []
-        unopened = references(transfers)
+        requests = split_at_chains(transfers, REQUEST_MAX)
+        self._open_named(transfers)
+        answers: list[Result] = []
+        for request in requests:
+            answers += self._post_request(request)
+        return answers
+
+    def _open_named(self, transfers: Sequence[TransferSpec]) -> None:
+        """Open the accounts given by reference that this process has not seen open."""
+        unopened = [r for r in references(transfers) if not OPENED.holds(self._place, r.id)]
         if unopened:
-            self.open(unopened)
+            statuses = self.open(unopened)
+            opened = [r.id for r, status in zip(unopened, statuses, strict=True) if status.ok]
+            OPENED.add(self._place, opened)
+
+    def _post_request(self, transfers: Sequence[TransferSpec]) -> list[Result]:
         noted = {spec.id: {"corrects": str(spec.corrects)} for spec in transfers if spec.corrects}
         _note("transfer", noted)
         own = [_refused_here(spec) for spec in transfers]
         batch = [self._transfer(spec, own[i]) for i, spec in enumerate(transfers)]
         answers = self._call(lambda: self._client.create_transfers(batch))
-        statuses = [_transfer_status(answer.status, own[i]) for i, answer in enumerate(answers)]
-        _confirm(list(noted))
+        statuses = [
+            _transfer_status(answer.status, transfers[i], own[i])
+            for i, answer in enumerate(answers)
+        ]
+        booked = {s.id for s, status in zip(transfers, statuses, strict=True) if status.ok}
+        _confirm([i for i in noted if i in booked])
         moved = self._moved(transfers, statuses)
         return [
             Result(spec.id, status, moved.get(spec.id, spec.amount_minor))
@@ -121,7 +162,7 @@ class TigerBeetleLedger:
         ]
 
     def accounts(self, ids: Sequence[UUID]) -> list[Balances]:
-        found = self._call(lambda: self._client.lookup_accounts([i.int for i in ids]))
+        found = self._looked_up(self._client.lookup_accounts, ids)
         return [
             Balances(
                 id=UUID(int=a.id),
@@ -137,7 +178,7 @@ class TigerBeetleLedger:
         ]
 
     def transfers(self, ids: Sequence[UUID]) -> list[BookedTransfer]:
-        found = self._call(lambda: self._client.lookup_transfers([i.int for i in ids]))
+        found = self._looked_up(self._client.lookup_transfers, ids)
         return [
             BookedTransfer(
                 id=UUID(int=t.id),
@@ -185,45 +226,81 @@ class TigerBeetleLedger:
         return 0
 
     def sweep_notes(self, *, older_than_s: float = 60.0) -> int:
-        """Settle notes whose writer died: confirm what the cluster has, drop what it never got."""
-        before = timezone.now() - timedelta(seconds=older_than_s)
+        """Settle notes whose writer died: confirm what the cluster has; how many were looked at.
+
+        What it does not have may be on its way still (the client goes on sending a request that we
+        gave up), or be sent again: its note is kept for a week and asked for in turn.
+        """
+        now = timezone.now()
+        before = now - timedelta(seconds=older_than_s)
         with tenant_atomic(Scope.worker()):
             rows = ClusterNote.objects.filter(confirmed_at__isnull=True, noted_at__lt=before)
-            notes = list(rows.order_by("noted_at")[:1000])
+            in_turn = F("asked_at").asc(nulls_first=True)
+            notes = list(rows.order_by(in_turn, "noted_at")[:_ASK_FOR])
         accounts = [n.id for n in notes if n.kind == "account"]
         transfers = [n.id for n in notes if n.kind == "transfer"]
         known = {a.id for a in self.accounts(accounts)} if accounts else set()
         known |= {t.id for t in self.transfers(transfers)} if transfers else set()
         _confirm([n.id for n in notes if n.id in known])
         with tenant_atomic(Scope.worker()):
-            lost = [n.id for n in notes if n.id not in known]
-            ClusterNote.objects.filter(id__in=lost, confirmed_at__isnull=True).delete()
+            missed = ClusterNote.objects.filter(
+                id__in=[n.id for n in notes if n.id not in known], confirmed_at__isnull=True
+            )
+            missed.update(asked_at=now)
+            missed.filter(noted_at__lt=now - _KEEP_NOTES).delete()
         return len(notes)
 
     # ---- conversion
 
+    def _account(self, account: AccountRef | AccountSpec) -> tigerbeetle.Account:
+        return self._tb.Account(
+            id=account.id.int,
+            user_data_128=account.user_data.int if account.user_data else 0,
+            ledger=account.ledger,
+            code=account.code,
+            flags=self._tb.AccountFlags(int(self._flags_of(account)) & _CLUSTER_FLAGS),
+        )
+
     def _transfer(self, spec: TransferSpec, refused: TransferStatus | None) -> tigerbeetle.Transfer:
-        flags = int(spec.flags) | (_REFUSED_HERE if refused else 0)
+        """The transfer for the cluster; one that our rules refuse gets a fault that it refuses.
+
+        A flag that callers may not set is answered before anything else, so an unknown one stands
+        for it. An amount of nothing comes after the id, the accounts and the flags: there a ledger
+        of zero makes the very next answer in the order, and in a post or void a timeout.
+        """
+        flags, timeout, ledger = int(spec.flags), spec.timeout_s or 0, spec.ledger_number or 0
+        if refused is TransferStatus.RESERVED_FLAG:
+            flags = flags & int(CALLER_FLAGS) | _UNKNOWN_FLAG
+        elif refused and spec.flags & _SETTLES:
+            timeout = timeout or 1
+        elif refused:
+            ledger = 0
         amount = spec.amount_minor
-        if amount is None:
+        if refused:
+            # No amount that one with the same id can have: `exists` would be wrong.
+            amount = 0 if spec.flags & (_SETTLES | _BALANCES) else _ALL
+        elif amount is None:
             amount = 0 if spec.flags & TransferFlags.VOID_PENDING else _ALL
         day = spec.effective_on
         return self._tb.Transfer(
             id=spec.id.int,
             debit_account_id=spec.debit_id.int if spec.debit_id else 0,
             credit_account_id=spec.credit_id.int if spec.credit_id else 0,
-            amount=max(amount, 0),
+            amount=amount,
             pending_id=spec.pending_id.int if spec.pending_id else 0,
             user_data_128=spec.document_id.int if spec.document_id else 0,
             user_data_32=(day - _DAY_ZERO).days if day else 0,
-            timeout=spec.timeout_s or 0,
-            ledger=spec.ledger_number or 0,
+            timeout=timeout,
+            ledger=ledger,
             code=spec.code,
             flags=self._tb.TransferFlags(flags),
         )
 
     def _flags_of(self, account: AccountRef | AccountSpec) -> AccountFlags:
-        return BY_CODE[account.code].flags if account.flags is None else account.flags
+        if account.flags is not None:
+            return account.flags
+        line = BY_CODE.get(account.code)
+        return line.flags if line else AccountFlags.NONE
 
     def _moved(
         self, transfers: Sequence[TransferSpec], statuses: Sequence[TransferStatus]
@@ -237,12 +314,22 @@ class TigerBeetleLedger:
         ]
         return {t.id: t.amount_minor for t in self.transfers(wanted)} if wanted else {}
 
+    def _looked_up(
+        self, look_up: Callable[[list[int]], list[Any]], ids: Sequence[UUID]
+    ) -> list[Any]:
+        found: list[Any] = []
+        for some in _batched(ids, REQUEST_MAX):
+            found += self._call(functools.partial(look_up, [i.int for i in some]))
+        return found
+
     def _call(self, ask: Callable[[], T]) -> T:
         """Ask the cluster; the client itself would wait for ever."""
         future = self._threads.submit(ask)
         try:
             return future.result(self._timeout_s)
         except concurrent.futures.TimeoutError as error:
+            # What still waits for a thread is never sent; what was sent may yet be booked.
+            future.cancel()
             raise Unavailable(
                 "The ledger's cluster did not answer in time. Send the same again."
             ) from error
@@ -263,12 +350,21 @@ def _refused_here(spec: TransferSpec) -> TransferStatus | None:
     return None
 
 
-def _transfer_status(answer: Any, refused: TransferStatus | None) -> TransferStatus:
-    if answer.name == "CREATED":
-        return TransferStatus.CREATED
-    if answer.name == "RESERVED_FLAG" and refused:
-        return refused
-    return TransferStatus[answer.name]
+def _transfer_status(
+    answer: Any, spec: TransferSpec, refused: TransferStatus | None
+) -> TransferStatus:
+    """The cluster's answer as ours: where it speaks of the fault that we added, what we refuse."""
+    status = TransferStatus[answer.name]
+    if refused is None or refused is TransferStatus.RESERVED_FLAG:
+        return status
+    if not spec.flags & _SETTLES:
+        return refused if status is TransferStatus.LEDGER_MUST_NOT_BE_ZERO else status
+    if spec.timeout_s:
+        return status
+    if status is TransferStatus.EXISTS_WITH_DIFFERENT_TIMEOUT:
+        # What exists has no timeout and some amount, which this one has not.
+        return TransferStatus.EXISTS_WITH_DIFFERENT_AMOUNT
+    return refused if status is TransferStatus.TIMEOUT_RESERVED_FOR_PENDING_TRANSFER else status
 
 
 def _account_status(answer: Any) -> AccountStatus:
@@ -284,14 +380,51 @@ def _owners(account: AccountRef | AccountSpec) -> dict[str, str]:
     return {what: str(whose) for what, whose in owners.items() if whose}
 
 
+def split_at_chains(transfers: Sequence[TransferSpec], most: int) -> list[list[TransferSpec]]:
+    """The transfers in requests of at most so many, no linked set in two of them.
+
+    Raises:
+        InvalidRequest: a linked set that is longer than a request.
+    """
+    requests: list[list[TransferSpec]] = []
+    chain: list[TransferSpec] = []
+    for place, spec in enumerate(transfers, start=1):
+        chain.append(spec)
+        if spec.flags & TransferFlags.LINKED and place < len(transfers):
+            continue
+        if len(chain) > most:
+            raise InvalidRequest(
+                f"A linked set holds at most {most} transfers on a cluster, not {len(chain)}."
+                " Book it in several sets.",
+                code="batch_too_large",
+            )
+        if not requests or len(requests[-1]) + len(chain) > most:
+            requests.append([])
+        requests[-1] += chain
+        chain = []
+    return requests
+
+
+def _batched(values: Sequence[T], most: int) -> Iterator[Sequence[T]]:
+    for start in range(0, len(values), most):
+        yield values[start : start + most]
+
+
 def _note(kind: str, bodies: dict[UUID, dict[str, Any]]) -> None:
+    """Write down what the cluster will not hold, over a note that was never confirmed."""
     if not bodies:
         return
-    now = timezone.now()
     with tenant_atomic(Scope.worker()):
-        ClusterNote.objects.bulk_create(
-            [ClusterNote(id=i, kind=kind, body=body, noted_at=now) for i, body in bodies.items()],
-            ignore_conflicts=True,
+        fetch_all(
+            """
+            INSERT INTO ledger_clusternote AS n (id, kind, body, noted_at)
+            SELECT u.id, %s, u.body::jsonb, now()
+              FROM unnest(%s::uuid[], %s::text[]) AS u (id, body)
+                ON CONFLICT (id) DO UPDATE SET body = excluded.body, noted_at = excluded.noted_at
+             WHERE n.confirmed_at IS NULL
+            RETURNING 1
+            """,
+            [kind, list(bodies), [json.dumps(body) for body in bodies.values()]],
         )
 
 

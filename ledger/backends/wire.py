@@ -96,7 +96,8 @@ def account_columns(accounts: Sequence[AccountRef | AccountSpec]) -> list[list[A
         return [read(a) if isinstance(a, AccountRef) else None for a in accounts]
 
     flags = [None if a.flags is None else int(a.flags) for a in accounts]
-    modes = [ledger_currency(a.ledger) for a in accounts]
+    # A ledger that is none gets its answer from the function, like every other fault.
+    modes = [ledger_currency(a.ledger) if a.ledger > 0 else ("", False) for a in accounts]
     return [
         [a.id for a in accounts],
         [a.name for a in accounts],

@@ -1,6 +1,8 @@
--- Releases pending transfers whose time is up; answers how many. Each release is a transfer of its
--- own (flag 512) that names what it released, so that every balance follows from transfers alone.
-CREATE FUNCTION ledger_expire(p_limit int DEFAULT 1000) RETURNS int
+-- Releases pending transfers whose time is up. Each release is a transfer of its own (flag 512) that
+-- names what it released, so that every balance follows from transfers alone. Answers how many were
+-- due, of which those settled in time are only forgotten, and how many were released: a caller that
+-- goes on until less than p_limit were due has seen all of them.
+CREATE FUNCTION ledger_expire(p_limit int DEFAULT 1000, OUT due int, OUT released int) RETURNS record
 LANGUAGE plpgsql VOLATILE SECURITY DEFINER
 SET search_path = pg_catalog, public, pg_temp
 SET jit = off
@@ -16,8 +18,10 @@ BEGIN
     SELECT array_agg(x.transfer_id) INTO v_due FROM (
         SELECT transfer_id FROM ledger_pendingtimeout WHERE expires_at <= clock_timestamp()
          ORDER BY expires_at LIMIT p_limit FOR UPDATE SKIP LOCKED) x;
-    IF v_due IS NULL THEN
-        RETURN 0;
+    due := coalesce(cardinality(v_due), 0);
+    released := 0;
+    IF due = 0 THEN
+        RETURN;
     END IF;
     SELECT array_agg(DISTINCT s.id) INTO v_accounts
       FROM ledger_transfer t, LATERAL (VALUES (t.debit_account_id), (t.credit_account_id)) s (id)
@@ -78,7 +82,7 @@ BEGIN
           FROM sums s WHERE a.id = s.account_id;
     END IF;
     DELETE FROM ledger_pendingtimeout WHERE transfer_id = ANY (v_due);
-    RETURN coalesce(cardinality(v_open), 0);
+    released := coalesce(cardinality(v_open), 0);
 END $$;
 ALTER FUNCTION ledger_expire OWNER TO app_definer;
 REVOKE ALL ON FUNCTION ledger_expire FROM PUBLIC;

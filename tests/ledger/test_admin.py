@@ -12,6 +12,7 @@ from core.db import Scope, tenant_atomic
 from core.ids import encode, new_id
 from ledger.integrity import verify
 from ledger.models import Account, CorrectionProposal, Transfer
+from ledger.services import TransferSpec, TransferStatus, post
 from tenants.models import Level
 from tests.factories import Tenants, make_tenants
 from tests.ledger.test_faces import book_of, fill
@@ -52,7 +53,14 @@ def fees_taken(t: Tenants) -> int:
 
 def test_the_sidebar_leads_to_every_page_of_the_books(t: Tenants) -> None:
     page = shown(staff(t, "support"), "/admin/")
-    for model in ("account", "transfer", "correctionproposal", "integrityrun", "accountcode"):
+    for model in (
+        "accountcode",
+        "account",
+        "transfer",
+        "correctionproposal",
+        "failedtransfer",
+        "integrityrun",
+    ):
         assert address(model) in page
 
 
@@ -91,9 +99,19 @@ def test_a_reversal_is_booked_by_a_second_person_alone(t: Tenants) -> None:
     assert staff(t, "support").post(propose).status_code == 403
     with tenant_atomic(Scope.staff()):
         assert not CorrectionProposal.objects.filter(corrects_id=fee.id).exists()
-    assert finance.post(propose).status_code == 302
+    # Without a reason nothing is proposed.
+    assert "This field is required" in finance.post(propose).content.decode()
+    with tenant_atomic(Scope.staff()):
+        assert not CorrectionProposal.objects.filter(corrects_id=fee.id).exists()
+    assert finance.post(propose, {"reason": "charged twice"}).status_code == 302
     with tenant_atomic(Scope.staff()):
         proposal = CorrectionProposal.objects.get(corrects_id=fee.id)
+    assert proposal.reason == "charged twice"
+    # A second click proposes nothing, and says what waits.
+    twice = finance.post(propose, {"reason": "charged twice"})
+    assert f"{proposal.public_id} proposes to correct" in twice.content.decode()
+    with tenant_atomic(Scope.staff()):
+        assert CorrectionProposal.objects.filter(corrects_id=fee.id).count() == 1
     assert proposal.public_id in shown(finance, address("correctionproposal"))
     assert fees_taken(t) == before
 
@@ -111,6 +129,71 @@ def test_a_reversal_is_booked_by_a_second_person_alone(t: Tenants) -> None:
     again = second.post(confirm, follow=True)
     assert "already" in again.content.decode()
     assert fees_taken(t) == before - 320
+    # What is reversed is not reversed once more.
+    once_more = finance.post(propose, {"reason": "charged twice"})
+    assert "has corrected this transfer already" in once_more.content.decode()
+    assert fees_taken(t) == before - 320
+
+
+def test_a_correction_between_any_two_accounts_is_booked_by_a_second_person(t: Tenants) -> None:
+    book, finance = book_of(t), staff(t, "finance")
+    propose = reverse("admin:ledger_correctionproposal_propose")
+    typed = {
+        "debit_account": book.platform_fee.name,
+        "credit_account": encode("acc", book.pending.id),
+        "amount": "1.25",
+        "effective_on": "2026-01-31",
+        "reason": "agreed with the merchant on the phone",
+    }
+
+    def proposals() -> list[CorrectionProposal]:
+        with tenant_atomic(Scope.staff()):
+            return list(CorrectionProposal.objects.filter(reason=typed["reason"]))
+
+    assert "Propose correction" in shown(finance, address("correctionproposal"))
+    assert 'name="debit_account"' in shown(finance, propose)
+    assert staff(t, "support").post(propose, typed).status_code == 403
+    for wrong, said in (
+        ({"reason": ""}, "This field is required"),
+        ({"amount": "0"}, "must be more than zero"),
+        ({"amount": "1.255"}, "has 2 decimals"),
+        ({"amount": "1e17"}, "more than an account can hold"),
+        ({"debit_account": "no such"}, "There is no such account"),
+        ({"debit_account": book.pending.name}, "two different accounts"),
+        ({"corrects": str(new_id())}, "There is no such transfer"),
+    ):
+        answer = finance.post(propose, typed | wrong)
+        assert said in answer.content.decode(), wrong
+        # What was typed is kept.
+        assert "2026-01-31" in answer.content.decode()
+    assert proposals() == []
+
+    assert finance.post(propose, typed).status_code == 302
+    [proposal] = proposals()
+    before = fees_taken(t)
+    second = staff(make_tenants(totp=True), "finance")
+    confirm = address("correctionproposal", proposal.id, page="confirm")
+    assert "is booked" in second.post(confirm, follow=True).content.decode()
+
+    assert fees_taken(t) == before - 125
+    with tenant_atomic(Scope.staff()):
+        [booked] = Transfer.objects.filter(document_id=proposal.id)
+    assert (booked.amount, str(booked.effective_on)) == (125, "2026-01-31")
+
+
+def test_ids_that_are_refused_say_why(t: Tenants) -> None:
+    book = book_of(t)
+    refused = TransferSpec(
+        id=new_id(), debit=book.reserve, credit=book.pending, amount_minor=10**9, code=22
+    )
+    with tenant_atomic(Scope.merchant(t.merchant.id)):
+        assert [r.status for r in post([refused])] == [TransferStatus.EXCEEDS_CREDITS]
+    client = staff(t, "support")
+    for wanted in (str(refused.id), encode("trf", refused.id)):
+        listed = shown(client, address("failedtransfer"), q=wanted)
+        assert TransferStatus.EXCEEDS_CREDITS.words in listed
+    page = shown(client, address("failedtransfer", refused.id, page="change"))
+    assert TransferStatus.EXCEEDS_CREDITS.words in page
 
 
 def test_no_page_of_the_books_takes_a_change(t: Tenants) -> None:

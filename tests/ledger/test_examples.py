@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Sequence
+from decimal import Decimal
 from pathlib import Path
 from uuid import UUID
 
@@ -15,6 +16,7 @@ from core.money import to_major
 from ledger.chart import AccountRef, MerchantBook, account_ref, wallet
 from ledger.chart import TransferCode as C
 from ledger.flags import TransferFlags
+from ledger.fx import FxAccounts, fx_book
 from ledger.selectors import balance_now
 from ledger.services import (
     LedgerRefused,
@@ -164,13 +166,14 @@ def p2p() -> Balances:
 def fx() -> Balances:
     usd = book("USD")
     eur = book("EUR", usd.merchant_id)
-    post(
-        [
-            move(usd.available, usd.fx_position, 10_000, C.FX_SOLD),
-            move(eur.fx_position, eur.available, 9_123, C.FX_BOUGHT),
-            move(eur.fx_position, eur.fx_residual, 1, C.FX_RESIDUAL),
-        ]
-    )
+    with tenant_atomic(Scope.worker()):
+        deal = fx_book(
+            conversion_id=new_id(),
+            accounts=FxAccounts.between(usd, eur),
+            sold_minor=10_000,
+            rate=Decimal("0.91235"),
+        )
+    assert (deal.rate, deal.residual_minor) == (Decimal("0.91235"), 1)
     return [
         ("USD merchant_available", usd.available),
         ("USD fx_position", usd.fx_position),

@@ -7,16 +7,28 @@ import io
 import re
 from typing import Any
 
+import psycopg
 import pytest
 from django.test import Client
 
+from core.context import Actor
 from core.db import Scope, tenant_atomic
 from core.ids import encode, new_id
-from ledger.chart import MerchantBook, TransferCode
+from core.pagination import PageRequest
+from ledger import selectors
+from ledger.backends.postgres import PostgresLedger
+from ledger.chart import AccountRef, MerchantBook, TransferCode, account_ref
 from ledger.models import Account
 from ledger.pdf import pdf_pages
 from ledger.portal import csv_lines, pdf_lines
-from ledger.services import TransferFlags, TransferSpec, post_or_raise
+from ledger.services import (
+    TransferFlags,
+    TransferSpec,
+    TransferStatus,
+    covered_by,
+    linked,
+    post_or_raise,
+)
 from tests.factories import Tenants, make_tenants
 
 
@@ -122,6 +134,147 @@ def test_a_merchants_journal_is_there_though_the_other_side_is_out_of_its_sight(
     assert rest["has_more"] is False
 
 
+def pages(t: Tenants, path: str, limit: int, **query: Any) -> list[Any]:
+    """All items of a list, page by page."""
+    items: list[Any] = []
+    cursor: dict[str, str] = {}
+    while True:
+        status, data = get(t, path, limit=limit, **query, **cursor)
+        assert (status, len(data["items"]) <= limit) == (200, True)
+        items += data["items"]
+        if not data["has_more"]:
+            return items
+        cursor = {"cursor": data["next_cursor"]}
+
+
+def test_transfers_of_one_moment_are_listed_each_once(admin_dsn: str) -> None:
+    """Booking times are unique within an account alone: a page may end between two of them."""
+    t = make_tenants()
+    book, provider = book_of(t), new_id()
+    accounts = (book.pending, book.available, book.reserve, book.refunds, book.disputes)
+    specs = [
+        TransferSpec(
+            id=new_id(),
+            debit=book.provider_clearing(provider),
+            credit=account,
+            amount_minor=5,
+            code=TransferCode.PAYMENT,
+        )
+        for account in accounts
+    ]
+    with tenant_atomic(Scope.merchant(t.merchant.id)):
+        post_or_raise(specs)
+    with psycopg.connect(admin_dsn, autocommit=True) as conn:
+        conn.execute("SET session_replication_role = replica")
+        conn.execute(
+            "UPDATE ledger_transfer SET booked_at = '2026-01-01' WHERE id = ANY (%s)",
+            [[spec.id for spec in specs]],
+        )
+
+    expected = [encode("trf", i) for i in sorted((s.id for s in specs), reverse=True)]
+    for limit in (1, 2, 100):
+        assert [x["id"] for x in pages(t, "ledger/transfers", limit)] == expected
+
+
+def test_a_reseller_of_many_accounts_misses_no_transfer() -> None:
+    t = make_tenants()
+    refs = [
+        AccountRef(
+            name=f"{t.reseller.id}/{i}",
+            code=2040,
+            ledger=8400,
+            reseller_id=t.reseller.id,
+        )
+        for i in range(1_200)
+    ]
+    bank = account_ref("bank", t.reseller.id, currency="USD", livemode=False)
+    specs = [
+        TransferSpec(id=new_id(), debit=bank, credit=ref, amount_minor=1, code=12) for ref in refs
+    ]
+    assert {r.status for r in PostgresLedger().post(specs)} == {TransferStatus.CREATED}
+    actor = Actor(
+        kind="user",
+        id="usr_x",
+        label="x",
+        merchant_id=None,
+        reseller_id=t.reseller.id,
+        livemode=False,
+        scopes=frozenset(),
+        ip=None,
+    )
+    found: list[Any] = []
+    cursor: str | None = None
+    with tenant_atomic(Scope.reseller(t.reseller.id)):
+        while True:
+            page = selectors.transfers_page(actor=actor, page=PageRequest(limit=100, cursor=cursor))
+            found += page.items
+            cursor = page.next_cursor
+            if cursor is None:
+                break
+    assert [x.id for x in found] == [spec.id for spec in reversed(specs)]
+
+
+def test_a_document_is_read_by_pages_and_another_tenants_is_empty() -> None:
+    t, other = make_tenants(), make_tenants()
+    book, document = book_of(t), new_id()
+    specs = [
+        TransferSpec(
+            id=new_id(),
+            debit=book.provider_clearing(document),
+            credit=credit,
+            amount_minor=amount,
+            code=TransferCode.PAYMENT,
+            document_id=document,
+        )
+        for amount, credit in ((1, book.pending), (2, book.available), (3, book.pending))
+    ]
+    with tenant_atomic(Scope.merchant(t.merchant.id)):
+        post_or_raise(specs)
+
+    for limit in (1, 2, 100):
+        listed = pages(t, "ledger/transfers", limit, document=str(document))
+        assert [x["amount"] for x in listed] == [1, 2, 3]
+    account = encode("acc", book.pending.id)
+    listed = pages(t, "ledger/transfers", 1, document=str(document), account=account)
+    assert [x["amount"] for x in listed] == [1, 3]
+    assert pages(other, "ledger/transfers", 1, document=str(document)) == []
+    # The query names the tenant even where the policies would let everything through.
+    for who, seen in ((t, 3), (other, 0)):
+        actor = Actor(
+            kind="user",
+            id="usr_x",
+            label="x",
+            merchant_id=None,
+            reseller_id=who.reseller.id,
+            livemode=False,
+            scopes=frozenset(),
+            ip=None,
+        )
+        with tenant_atomic(Scope.staff()):
+            page = selectors.transfers_page(actor=actor, page=PageRequest(), document_id=document)
+        assert len(page.items) == seen
+
+
+def test_an_account_without_history_says_no_balance_rather_than_nought() -> None:
+    t = make_tenants()
+    fill(t)
+    book, moved = book_of(t), new_id()
+    guarded = TransferSpec(
+        id=moved, debit=book.available, credit=book.pending, amount_minor=100, code=90
+    )
+    with tenant_atomic(Scope.merchant(t.merchant.id)):
+        post_or_raise(
+            linked([*covered_by(book.available, book.control, 100, transfer_id=moved), guarded])
+        )
+    _, data = get(t, f"ledger/accounts/{encode('acc', book.control.id)}/statement")
+    assert [line["balance"] for line in data["items"]] == [None, None]
+    with tenant_atomic(t.scope):
+        account = Account.objects.get(id=book.control.id)
+    rows = list(csv.DictReader(io.StringIO("".join(csv_lines(t.scope, account, None, None)))))
+    assert [(r["amount"], r["balance"]) for r in rows] == [("1.00", ""), ("-1.00", "")]
+    assert b"".join(pdf_lines(t.scope, account, None, None)).endswith(b"%%EOF\n")
+
+
 @pytest.mark.parametrize("path", ["ledger/accounts/{}", "ledger/accounts/{}/statement"])
 def test_another_merchants_account_does_not_exist(t: Tenants, path: str) -> None:
     other = make_tenants()
@@ -142,6 +295,9 @@ def test_the_platforms_account_for_the_merchant_does_not_exist_for_it(t: Tenants
         ("ledger/accounts", {"currency": "XXX"}),
         ("ledger/accounts", {"colour": "red"}),
         ("ledger/transfers", {"cursor": "AAAA"}),
+        ("ledger/transfers", {"cursor": "AAAAAAAAAAA"}),
+        ("ledger/transfers", {"cursor": "_" * 32}),
+        ("ledger/transfers", {"cursor": "nonsense", "document": str(new_id())}),
         ("ledger/transfers", {"document": "1"}),
         ("balance", {"x": "1"}),
     ],

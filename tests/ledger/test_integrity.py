@@ -2,21 +2,25 @@
 
 from __future__ import annotations
 
+import contextlib
 import time
+from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from uuid import UUID
 
 import psycopg
 import pytest
 from django.db import DatabaseError
+from psycopg import sql
 
 from core.db import Scope, fetch_all, fetch_one, tenant_atomic
 from core.ids import new_id
 from core.pagination import PageRequest
-from ledger import integrity, selectors
+from ledger import integrity, selectors, tasks
+from ledger.backends.postgres import PostgresLedger
 from ledger.chart import MerchantBook, TransferCode, account_ref
 from ledger.integrity import verify
-from ledger.models import Account, Transfer
+from ledger.models import Account, PendingTimeout, Transfer
 from ledger.services import (
     TransferFlags,
     TransferSpec,
@@ -28,6 +32,7 @@ from ledger.services import (
     post_pending,
 )
 from tests.ledger.test_post import a_book, authorize, held
+from tests.ledger.test_races import at_once
 
 
 def test_books_that_agree_are_sound_and_the_next_run_looks_at_what_is_new_alone() -> None:
@@ -56,6 +61,112 @@ def test_a_tampered_balance_is_named(admin_dsn: str) -> None:
     assert integrity.off_gauge() == 1.0
     assert verify(full=True).fault == ""
     assert integrity.off_gauge() == 0.0
+
+
+@contextlib.contextmanager
+def tampered(admin_dsn: str, column: str, transfer: UUID) -> Iterator[None]:
+    """A transfer's figure is one off meanwhile, which only whoever stops the triggers can do."""
+    change = sql.SQL("UPDATE ledger_transfer SET {0} = {0} + %s WHERE id = %s").format(
+        sql.Identifier(column)
+    )
+    with psycopg.connect(admin_dsn, autocommit=True) as conn:
+        conn.execute("SET session_replication_role = replica")
+        conn.execute(change, [1, transfer])
+        try:
+            yield
+        finally:
+            conn.execute(change, [-1, transfer])
+
+
+@pytest.mark.parametrize(
+    ("column", "said"),
+    [
+        ("amount", "pending 900, the transfers up to it say 901."),
+        ("credit_credits_pending", "pending 901, the transfers up to it say 900."),
+    ],
+)
+def test_an_old_transfer_that_was_tampered_with_is_found_by_the_weekly_run(
+    admin_dsn: str, column: str, said: str
+) -> None:
+    book = a_book()
+    old = authorize(book, 900, new_id())
+    authorize(book, 50, new_id())
+    assert verify(full=True).fault == ""
+    with tampered(admin_dsn, column, old):
+        # Within the week a run looks at what is new alone.
+        assert not integrity.full_is_due()
+        tasks.verify_books()
+        assert integrity.off_gauge() == 0.0
+        with psycopg.connect(admin_dsn, autocommit=True) as conn:
+            conn.execute(
+                "UPDATE ledger_integrityrun SET finished_at = finished_at - '8 days'::interval"
+            )
+        tasks.verify_books()
+        with tenant_atomic(Scope.worker()):
+            run = integrity.last_run()
+        assert run is not None
+        assert run.full
+        assert str(old) in run.fault
+        assert run.fault.endswith(said)
+        # The alarm stays until the books are put right, though the runs after it are short.
+        assert verify().fault == run.fault
+        assert integrity.off_gauge() == 1.0
+    assert verify().fault == ""
+    assert integrity.off_gauge() == 0.0
+
+
+def test_a_full_run_that_is_cut_short_is_ended_by_the_next(monkeypatch: pytest.MonkeyPatch) -> None:
+    authorize(a_book(), 900, new_id())
+
+    def cut(_: str) -> None:
+        raise TimeoutError
+
+    monkeypatch.setattr(integrity, "CHUNK", 1)
+    with pytest.raises(TimeoutError):
+        verify(full=True, progress=cut)
+    monkeypatch.undo()
+    assert not integrity.full_is_due()
+
+    run = verify()
+
+    assert (run.full, run.fault) == (True, "")
+    assert not verify().full
+
+
+def test_runs_beside_each_other_and_beside_postings_raise_no_alarm(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(integrity, "CHUNK", 40)
+    ledger = PostgresLedger()
+    until = time.monotonic() + 4
+
+    def work(number: int) -> list[str]:
+        if number < 3:
+            bank, shop = (
+                account_ref("bank", new_id(), currency="USD", livemode=False) for _ in range(2)
+            )
+            while time.monotonic() < until:
+                spec = TransferSpec(
+                    id=new_id(),
+                    debit=bank,
+                    credit=shop,
+                    amount_minor=3,
+                    code=TransferCode.TOP_UP,
+                    flags=TransferFlags.PENDING,
+                )
+                ledger.post([spec])
+                ledger.post([post_pending(new_id(), spec.id, 2)])
+            ledger.close()
+            return []
+        faults = []
+        while time.monotonic() < until:
+            faults.append(verify(full=number == 3).fault)
+        return faults
+
+    found = at_once(6, work)
+
+    assert [fault for faults in found for fault in faults if fault] == []
+    assert all(len(faults) > 1 for faults in found[3:])
 
 
 def test_a_reservation_expires_and_cannot_be_posted_any_more() -> None:
@@ -91,6 +202,32 @@ def test_a_reservation_expires_and_cannot_be_posted_any_more() -> None:
         assert selectors.states_of([Transfer.objects.get(id=pending)]) == {pending: "expired"}
         assert selectors.balance_as_of(book.pending.id, datetime.now(UTC)).credits_pending == 0
     assert verify().fault == ""
+
+
+def test_captured_reservations_in_front_do_not_hold_up_expiry() -> None:
+    book, provider = a_book(), new_id()
+    reserved = [
+        TransferSpec(
+            id=new_id(),
+            debit=book.provider_clearing(provider),
+            credit=book.pending,
+            amount_minor=7,
+            code=TransferCode.PAYMENT,
+            flags=TransferFlags.PENDING,
+            timeout_s=1,
+        )
+        for _ in range(13)
+    ]
+    with tenant_atomic(Scope.merchant(book.merchant_id)):
+        post_or_raise([*reserved, *(post_pending(new_id(), r.id) for r in reserved[:12])])
+    time.sleep(1.1)
+
+    assert expire_pending(limit=5) >= 1
+
+    assert held(book, "pending") == (84, 0)
+    with tenant_atomic(Scope.worker()):
+        due = PendingTimeout.objects.filter(transfer_id__in=[r.id for r in reserved])
+        assert not due.exists()
 
 
 def test_transfers_cannot_be_changed_or_deleted_even_by_a_superuser(admin_dsn: str) -> None:
@@ -203,8 +340,8 @@ def test_balances_as_of_a_past_time_and_statement_with_running_balance() -> None
 
     assert then == [100, 350, 400]
     assert before.credits_posted == 0
-    assert [line.balance.credits_posted for line in page.items] == [400, 350]
-    assert [line.balance.credits_posted for line in rest.items] == [100]
+    assert [line.balance and line.balance.credits_posted for line in page.items] == [400, 350]
+    assert [line.balance and line.balance.credits_posted for line in rest.items] == [100]
     assert (page.has_more, rest.has_more) == (True, False)
     assert streamed == [100, 250, 50]
 

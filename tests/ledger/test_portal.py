@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+from datetime import timedelta
 from typing import Any
 
+import psycopg
 import pytest
 from django.test import Client
 
 from core.ids import encode
+from ledger import portal
 from tests.factories import Tenants, make_tenants
 from tests.ledger.test_faces import book_of, fill
 from tests.tenants.test_permission_table import browser_for
@@ -48,6 +51,9 @@ def test_the_statement_with_its_exports(t: Tenants) -> None:
     assert b"46.80" in b"".join(client.get(f"{address}/statement.csv").streaming_content)
     assert b"".join(client.get(f"{address}/statement.pdf").streaming_content).endswith(b"%%EOF\n")
     assert client.get(f"{address}?from=nonsense").status_code == 400
+    for far in ("to=9999-12-31", "from=9999-12-31", "from=0001-01-01"):
+        assert client.get(f"{address}?{far}").status_code == 400
+        assert client.get(f"{address}/statement.csv?{far}").status_code == 400
     assert "Nothing was booked" in client.get(f"{address}?to=2020-01-01").content.decode()
 
 
@@ -63,6 +69,25 @@ def test_a_reseller_reads_whose_account_it_is(t: Tenants) -> None:
     assert t.merchant.name in client.get(address).content.decode()
     stranger = browser_for(make_tenants(totp=True), "reseller", "owner")
     assert stranger.get(address).status_code == 404
+
+
+def test_the_chart_counts_every_account_though_the_list_is_cut(
+    t: Tenants, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(portal, "SHOWN", 1)
+    shown = owner(t).get("/balance").content.decode()
+    assert shown.count("data-row") == 1
+    assert "These are the first 1 accounts" in shown
+    assert "with $91.80." in shown
+
+
+def test_the_chart_counts_what_has_not_moved_for_long(t: Tenants, admin_dsn: str) -> None:
+    with psycopg.connect(admin_dsn, autocommit=True) as conn:
+        change = "UPDATE ledger_account SET last_booked_at = last_booked_at + %s WHERE id = %s"
+        conn.execute(change, [timedelta(days=-40), book_of(t).available.id])
+        shown = owner(t).get("/balance").content.decode()
+        conn.execute(change, [timedelta(days=40), book_of(t).available.id])
+    assert "with $91.80." in shown
 
 
 def test_the_home_page_leads_to_the_balance(t: Tenants) -> None:

@@ -8,16 +8,19 @@ from collections import Counter
 from collections.abc import Callable
 from itertools import pairwise
 from typing import Any
+from uuid import UUID
 
 from django.db import connection
 
+from core.db import Scope, tenant_atomic
 from core.ids import new_id
-from ledger.backends.base import TransferSpec, linked, post_pending
+from ledger.backends.base import TransferSpec, linked, post_pending, void_pending
 from ledger.backends.coalescer import Coalescer
 from ledger.backends.postgres import PostgresLedger
 from ledger.chart import account_ref
 from ledger.flags import TransferFlags
 from ledger.integrity import verify
+from ledger.models import Transfer
 from ledger.status import TransferStatus as S
 
 LEDGER = PostgresLedger()
@@ -169,6 +172,71 @@ def test_expiry_racing_a_post_lets_one_of_them_win() -> None:
     b = LEDGER.accounts([wallet.id])[0]
     assert (b.debits_pending, b.debits_posted) == (0, 10 * posted)
     assert verify().fault == ""
+
+
+def test_of_posts_and_voids_of_one_reservation_one_wins() -> None:
+    wallet, shop = funded(1000), bank()
+    LEDGER.open([shop])
+    for _ in range(5):
+        reserved = a_move(wallet, shop, flags=TransferFlags.PENDING)
+        before = LEDGER.accounts([shop.id])[0].credits_posted
+        assert LEDGER.post([reserved])[0].ok
+
+        def settle(number: int, pending: UUID = reserved.id) -> S:
+            settles = post_pending if number % 2 else void_pending
+            return LEDGER.post([settles(new_id(), pending)])[0].status
+
+        found = at_once(12, settle)
+
+        winners = [number for number, status in enumerate(found) if status is S.CREATED]
+        assert len(winners) == 1
+        lost = (
+            S.PENDING_TRANSFER_ALREADY_POSTED
+            if winners[0] % 2
+            else S.PENDING_TRANSFER_ALREADY_VOIDED
+        )
+        assert Counter(found) == {S.CREATED: 1, lost: 11}
+        b = LEDGER.accounts([shop.id])[0]
+        assert (b.credits_pending, b.credits_posted - before) == (0, 10 * (winners[0] % 2))
+
+
+def test_timestamps_from_many_connections_increase_strictly() -> None:
+    """Within a connection and within an account, whoever posts to it; no two are the same."""
+    shared, own = bank(), [bank() for _ in range(6)]
+    LEDGER.open([shared, *own])
+    rounds = 15
+
+    def post(number: int) -> list[UUID]:
+        ids: list[UUID] = []
+        for turn in range(rounds):
+            # Alone and as batches: two roads, one order.
+            specs = [a_move(own[number], shared) for _ in range(1 + turn % 2 * 3)]
+            assert all(result.ok for result in LEDGER.post(specs))
+            ids += [spec.id for spec in specs]
+        return ids
+
+    made = at_once(6, post)
+
+    with tenant_atomic(Scope.worker()):
+        rows = Transfer.objects.filter(credit_account_id=shared.id).order_by("timestamp")
+        booked = [(t.id, t.timestamp, t.booked_at) for t in rows]
+    assert len(booked) == len({stamp for _, stamp, _ in booked}) == sum(map(len, made))
+    moments = [at for _, _, at in booked]
+    assert all(before < after for before, after in pairwise(moments))
+    for ids in made:
+        assert [i for i, _, _ in booked if i in set(ids)] == ids
+
+
+def a_move(debit: Any, credit: Any, **more: Any) -> TransferSpec:
+    return TransferSpec(
+        id=new_id(),
+        debit=debit.id,
+        credit=credit.id,
+        amount_minor=10,
+        code=62,
+        ledger=debit.ledger,
+        **more,
+    )
 
 
 def test_a_coalescer_answers_each_caller_with_its_own() -> None:

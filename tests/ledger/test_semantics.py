@@ -6,9 +6,11 @@ TigerBeetle's server is in no package registry: its half runs where `TIGERBEETLE
 from __future__ import annotations
 
 import os
+import re
 from collections.abc import Callable, Iterator
 from dataclasses import replace
 from datetime import date
+from pathlib import Path
 from typing import Any
 from uuid import UUID
 
@@ -332,6 +334,10 @@ def test_accounts_that_are_opened_again_answer_what_differs(books: Books) -> Non
             replace(wallet, id=ZERO),
             replace(wallet, id=ONES),
             replace(wallet, id=new_id(), name=str(new_id()), flags=A(6)),
+            replace(wallet, user_data=new_id()),
+            replace(wallet, id=new_id(), name=str(new_id()), ledger=0),
+            replace(wallet, id=new_id(), name=str(new_id()), code=0),
+            replace(wallet, id=new_id(), name=str(new_id()), code=999),
         ]
     ) == [
         AccountStatus.EXISTS,
@@ -341,6 +347,10 @@ def test_accounts_that_are_opened_again_answer_what_differs(books: Books) -> Non
         AccountStatus.ID_MUST_NOT_BE_ZERO,
         AccountStatus.ID_MUST_NOT_BE_INT_MAX,
         AccountStatus.FLAGS_ARE_MUTUALLY_EXCLUSIVE,
+        AccountStatus.EXISTS_WITH_DIFFERENT_OWNER,
+        AccountStatus.LEDGER_MUST_NOT_BE_ZERO,
+        AccountStatus.CODE_MUST_NOT_BE_ZERO,
+        AccountStatus.CODE_UNKNOWN,
     ]
 
 
@@ -366,19 +376,40 @@ def test_an_amount_beyond_64_bits_is_refused_before_it_is_sent(books: Books) -> 
 
 
 @pytest.mark.parametrize(
-    ("flags", "first", "status"),
+    ("first", "second", "status"),
     [
         (F.NONE, F.NONE, S.OVERFLOWS_DEBITS_POSTED),
         (F.PENDING, F.PENDING, S.OVERFLOWS_DEBITS_PENDING),
         (F.PENDING, F.NONE, S.OVERFLOWS_DEBITS),
+        (F.NONE, F.NONE, S.OVERFLOWS_CREDITS_POSTED),
+        (F.PENDING, F.PENDING, S.OVERFLOWS_CREDITS_PENDING),
+        (F.PENDING, F.NONE, S.OVERFLOWS_CREDITS),
     ],
 )
-def test_sums_beyond_64_bits(flags: F, first: F, status: S) -> None:
+def test_sums_beyond_64_bits(first: F, second: F, status: S) -> None:
     """PostgreSQL alone: TigerBeetle's amounts have 128 bits."""
     books = Books(PostgresLedger())
-    assert books.post(books.move(amount=AMOUNT_MAX, flags=flags)) == [S.CREATED]
-    found = books.post(books.move(amount=1, flags=first))
-    assert found == [status]
+    assert books.post(books.move(amount=AMOUNT_MAX, flags=first)) == [S.CREATED]
+    before = books.of(books.shop)
+    # The same debit account is full already, or another one fills the same credit account.
+    debit = books.till if "CREDITS" in status.name else books.bank
+    credit = books.shop if "CREDITS" in status.name else books.wallet
+    for batch in ([], [books.move(debit=books.till, credit=books.wallet)]):
+        spec = books.move(debit=debit, credit=credit, amount=1, flags=second)
+        assert books.post(spec, *batch) == [status, *(S.CREATED for _ in batch)]
+    assert books.of(books.shop) == before
+
+
+def test_exists_with_different_corrects() -> None:
+    """PostgreSQL alone: a cluster has no field for it."""
+    books = Books(PostgresLedger())
+    spec = books.move(corrects=new_id())
+    assert books.post(spec) == [S.CREATED]
+    for other in (None, new_id()):
+        again = replace(spec, corrects=other)
+        assert books.post(again) == [S.EXISTS_WITH_DIFFERENT_CORRECTS]
+        assert books.post(again, books.move()) == [S.EXISTS_WITH_DIFFERENT_CORRECTS, S.CREATED]
+    assert books.post(spec) == [S.EXISTS]
 
 
 def test_the_accounts_of_two_merchants_meet_only_through_the_platform() -> None:
@@ -394,5 +425,15 @@ def test_the_accounts_of_two_merchants_meet_only_through_the_platform() -> None:
 
 
 def test_every_status_says_what_it_means() -> None:
-    assert all(status.words.endswith(".") for status in S)
-    assert len({status.words for status in S}) == len(S)
+    for statuses in (S, AccountStatus):
+        assert all(status.words.endswith(".") for status in statuses)
+        assert len({status.words for status in statuses}) == len(statuses)
+
+
+def test_every_status_is_tried_by_name() -> None:
+    source = "".join(path.read_text("utf-8") for path in Path(__file__).parent.glob("test_*.py"))
+    missing = [s.name for s in S if not re.search(rf"\bS\.{s.name}\b", source)]
+    # Timeouts have 31 bits of seconds, which no date is too small for.
+    assert missing == ["OVERFLOWS_TIMEOUT"]
+    for status in AccountStatus:
+        assert re.search(rf"\bAccountStatus\.{status.name}\b", source), status.name

@@ -6,15 +6,18 @@ import os
 import subprocess
 import sys
 from collections.abc import Sequence
+from datetime import timedelta
 from types import SimpleNamespace
 from typing import Any
 from uuid import UUID
 
+import psycopg
 import pytest
 
 from core.db import Scope, tenant_atomic
 from core.ids import new_id
 from ledger import tasks
+from ledger.backends import tigerbeetle
 from ledger.backends.tigerbeetle import TigerBeetleLedger, _note
 from ledger.models import ClusterNote
 
@@ -40,21 +43,63 @@ def notes(*ids: UUID) -> dict[UUID, bool]:
         return {row.id: row.confirmed_at is not None for row in rows}
 
 
-def test_what_the_cluster_holds_is_confirmed_and_the_rest_dropped() -> None:
-    booked, lost, fresh = new_id(), new_id(), new_id()
-    _note("transfer", {booked: {"corrects": "x"}, lost: {"corrects": "y"}})
+def aged(admin_dsn: str, note: UUID, by: timedelta) -> None:
+    with psycopg.connect(admin_dsn, autocommit=True) as conn:
+        conn.execute(
+            "UPDATE ledger_clusternote SET noted_at = noted_at - %s WHERE id = %s", [by, note]
+        )
+
+
+def test_what_the_cluster_holds_is_confirmed_and_the_rest_kept_for_a_week(admin_dsn: str) -> None:
+    booked, late, fresh = new_id(), new_id(), new_id()
+    _note("transfer", {booked: {"corrects": "x"}, late: {"corrects": "y"}})
     OnlyLookups(booked).sweep_notes(older_than_s=-1)
-    assert notes(booked, lost) == {booked: True}
+    assert notes(booked, late) == {booked: True, late: False}
+    # A request that timed out may be booked hours later.
+    aged(admin_dsn, late, timedelta(days=6))
+    OnlyLookups().sweep_notes()
+    assert notes(late) == {late: False}
+    OnlyLookups(late).sweep_notes()
+    assert notes(late) == {late: True}
     # A writer that is still at work is left alone.
     _note("account", {fresh: {"name": "n"}})
     OnlyLookups().sweep_notes()
     assert notes(fresh) == {fresh: False}
+    aged(admin_dsn, fresh, timedelta(days=8))
+    OnlyLookups().sweep_notes()
+    assert notes(fresh) == {}
+
+
+def test_notes_that_are_missed_again_and_again_do_not_stand_before_others(
+    admin_dsn: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    missed, later = [new_id() for _ in range(3)], new_id()
+    _note("transfer", {i: {"corrects": "x"} for i in missed})
+    for one in missed:
+        aged(admin_dsn, one, timedelta(days=2))
+    monkeypatch.setattr(tigerbeetle, "_ASK_FOR", 3)
+    OnlyLookups().sweep_notes(older_than_s=-1)
+    _note("transfer", {later: {"corrects": "x"}})
+    OnlyLookups(later).sweep_notes(older_than_s=-1)
+    assert notes(later) == {later: True}
+
+
+def test_a_note_is_written_anew_until_it_is_confirmed() -> None:
+    one = new_id()
+    _note("transfer", {one: {"corrects": "x"}})
+    _note("transfer", {one: {"corrects": "y"}})
+    OnlyLookups(one).sweep_notes(older_than_s=-1)
+    _note("transfer", {one: {"corrects": "z"}})
+    with tenant_atomic(Scope.worker()):
+        assert ClusterNote.objects.get(id=one).body == {"corrects": "y"}
 
 
 def test_a_cluster_is_not_asked_for_nothing() -> None:
     only = new_id()
     _note("account", {only: {"name": "n"}})
-    cluster = OnlyLookups(only)
+    with tenant_atomic(Scope.worker()):
+        everything = ClusterNote.objects.values_list("id", flat=True)
+        cluster = OnlyLookups(*everything)
     cluster.sweep_notes(older_than_s=-1)
     assert notes(only) == {only: True}
     again = OnlyLookups()
@@ -88,3 +133,24 @@ def test_it_is_scheduled_with_a_cluster_alone(backend: str, scheduled: str) -> N
         check=True,
     )
     assert done.stdout.strip() == scheduled
+
+
+@pytest.mark.parametrize(
+    ("words", "starts", "said"),
+    [
+        ({}, True, ""),
+        ({"LEDGER_BACKEND": "tigerbeetle"}, False, "does not move the platform's bookings"),
+        ({"LEDGER_BACKEND": "tigerbeetle", "LEDGER_CLUSTER_BESIDE": "1"}, True, ""),
+        ({"LEDGER_BACKEND": "mongodb"}, False, "must be postgres or tigerbeetle"),
+    ],
+)
+def test_nothing_starts_that_would_seem_to_book_on_a_cluster(
+    words: dict[str, str], starts: bool, said: str
+) -> None:
+    done = subprocess.run(
+        [sys.executable, "-c", "import config.wsgi"],
+        env={**os.environ, **words},
+        capture_output=True,
+        text=True,
+    )
+    assert (done.returncode == 0, said in done.stderr) == (starts, True)
