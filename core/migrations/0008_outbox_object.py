@@ -6,7 +6,7 @@ from django.db import migrations, models
 
 
 class Migration(migrations.Migration):
-    dependencies = [("core", "0005_must_touch")]
+    dependencies = [("core", "0007_staff_release")]
 
     operations = [
         migrations.AddField(

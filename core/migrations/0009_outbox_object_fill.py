@@ -14,6 +14,6 @@ ALTER TABLE core_outboxevent FORCE ROW LEVEL SECURITY;
 
 
 class Migration(migrations.Migration):
-    dependencies = [("core", "0006_outbox_object")]
+    dependencies = [("core", "0008_outbox_object")]
 
     operations = [migrations.RunSQL(_UP, migrations.RunSQL.noop)]
