@@ -176,7 +176,7 @@ def test_a_forked_process_is_told_that_its_writer_stayed_behind() -> None:
 def test_a_value_beyond_its_width_is_refused_before_it_reaches_a_batch(
     change: dict[str, int], code: str
 ) -> None:
-    given = {"code": 62, "ledger": 8400, "amount_minor": 1, **change}
+    given: dict[str, Any] = {"code": 62, "ledger": 8400, "amount_minor": 1, **change}
     spec = TransferSpec(id=new_id(), debit=new_id(), credit=new_id(), **given)
     with pytest.raises(InvalidRequest) as refused:
         LEDGER.post([spec])
