@@ -10,6 +10,7 @@ from payments.acceptance.portal import pages as payments
 from portal.navigation import form_of, know_seats
 from portal.views import developers, home, settings, styleguide, switches
 from tenants import portal_keys as keys
+from tenants import portal_merchants as merchants
 from tenants import portal_team as team
 
 _pages = [
@@ -39,8 +40,11 @@ _pages = [
         ledger.statement_export,
         name="statement-export",
     ),
-    path("merchants", team.merchants_page, name="merchants"),
-    path("merchants/<str:merchant_id>", team.merchant_page, name="merchant"),
+    path("merchants", merchants.merchants_page, name="merchants"),
+    path("merchants/create", merchants.merchant_create, name="merchant-create"),
+    path("merchants/<str:merchant_id>", merchants.merchant_page, name="merchant"),
+    path("merchants/<str:merchant_id>/edit", merchants.merchant_edit, name="merchant-edit"),
+    path("merchants/<str:merchant_id>/owner", merchants.merchant_owner, name="merchant-owner"),
     path("developers/keys", keys.keys_page, name="keys"),
     path("developers/keys/create", form_of("keys", keys.key_create), name="key-create"),
     path(

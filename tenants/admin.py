@@ -28,7 +28,7 @@ from tenants.models import (
     User,
 )
 from tenants.selectors import api_key_status
-from tenants.services import api_keys, merchants, platform, sessions
+from tenants.services import api_keys, merchants, sessions, sign_up
 
 STATUS_COLOURS: dict[str, str] = {
     TenantStatus.ACTIVE.value: "success",
@@ -163,7 +163,7 @@ class StatusActions(ReadOnlyAdmin):
     ) -> HttpResponse:
         """Send the invitation of the first owner."""
         row = self.found(request, object_id)
-        platform.owner_invite(actor=actor_of(request), tenant=row, email=given["email"])
+        sign_up.owner_invite(actor=actor_of(request), tenant=row, email=given["email"])
         return self.done(request, object_id, f"The invitation to {given['email']} is on its way.")
 
     @display(description="Status", label=STATUS_COLOURS)
@@ -200,7 +200,7 @@ class ResellerAdmin(StatusActions):
         self, request: HttpRequest, given: dict[str, Any], object_id: str | None
     ) -> HttpResponse:
         """Make a reseller and invite its first owner."""
-        row = platform.reseller_sign_up(actor=actor_of(request), **given)
+        row = sign_up.reseller_sign_up(actor=actor_of(request), **given)
         return self.done(request, row.pk, f"{row.name} is signed up, its owner is invited.")
 
 

@@ -1,4 +1,4 @@
-"""The team page: members, their roles, and invitations. And a reseller's merchants."""
+"""The team page: members, their roles, a reseller's agents, and invitations."""
 
 from __future__ import annotations
 
@@ -10,9 +10,8 @@ from django.shortcuts import redirect, render
 
 from core import errors, ids
 from core.db import tenant_atomic
-from core.pagination import PageRequest, paginate
 from tenants import selectors
-from tenants.models import Invitation, Level, Membership, Merchant, Role, TenantStatus
+from tenants.models import Invitation, Level, Membership, Merchant, Role
 from tenants.portal_base import PortalRequest, portal_view
 from tenants.services import team as services
 
@@ -163,35 +162,3 @@ def agent(request: PortalRequest, member_id: str) -> HttpResponse:
             )
     messages.success(request, "The member's merchants were changed.")
     return redirect("portal:team")
-
-
-@portal_view("merchants.read", levels=(Level.RESELLER,))
-def merchants_page(request: PortalRequest) -> HttpResponse:
-    """The merchants of the reseller, newest first."""
-    status, search = request.GET.get("status", ""), request.GET.get("q", "").strip()[:120]
-    if status not in TenantStatus.values:
-        status = ""
-    try:
-        wanted = PageRequest.from_query(request.GET.dict())
-        rows = selectors.merchants(actor=request.actor, status=status, search=search)
-        page = paginate(rows, wanted)
-    except errors.InvalidRequest:
-        return redirect("portal:merchants")
-    context = {
-        "page": page,
-        "status": status,
-        "search": search,
-        "tabs": [("", "All"), *TenantStatus.choices],
-    }
-    return render(request, "tenants/merchants.html", context)
-
-
-@portal_view("merchants.read", levels=(Level.RESELLER,))
-def merchant_page(request: PortalRequest, merchant_id: str) -> HttpResponse:
-    """One merchant: who it is and what it pays."""
-    row = selectors.merchant_get(
-        actor=request.actor, merchant_id=ids.decode(Merchant.PREFIX, merchant_id)
-    )
-    share = row.fee_bps * row.reseller_share_bps // 10_000
-    context = {"merchant": row, "share_bps": share, "platform_bps": row.fee_bps - share}
-    return render(request, "tenants/merchant.html", context)

@@ -22,6 +22,7 @@ from tenants.models import (
     Merchant,
     MerchantGrant,
     Reseller,
+    Role,
 )
 
 
@@ -158,6 +159,14 @@ def merchant_get(*, actor: Actor, merchant_id: UUID) -> Merchant:
     if row is None:
         raise errors.NotFound("There is no such merchant.")
     return row
+
+
+def has_owner(*, actor: Actor, merchant_id: UUID) -> bool:
+    """Whether a merchant has an owner already, who then names all others."""
+    policies.require(actor, "team.read")
+    return Membership.objects.filter(
+        level=Level.MERCHANT, merchant_id=merchant_id, role=Role.OWNER
+    ).exists()
 
 
 def reseller_of(*, actor: Actor) -> Reseller | None:

@@ -14,7 +14,7 @@ from core import errors
 from core.db import Scope, tenant_atomic
 from core.models import AuditRecord
 from tenants.models import Invitation, Level, Membership, Platform, Reseller
-from tenants.services import platform, team
+from tenants.services import sign_up, team
 from tests.factories import make_tenants
 
 NEW = "A new long passphrase 42"
@@ -71,7 +71,7 @@ def test_an_installation_without_a_platform_gets_one_and_it_is_audited(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     # Other tests have made theirs in this database.
-    monkeypatch.setattr(platform, "_platform_find", lambda: None)
+    monkeypatch.setattr(sign_up, "_platform_find", lambda: None)
     with pytest.raises(CommandError, match="Give a name"):
         create_platform("--email", fresh_address())
     name = f"Acme {secrets.token_hex(4)}"
@@ -90,7 +90,7 @@ def test_a_bad_address_is_said_in_a_sentence(email: str) -> None:
 
 def test_compliance_signs_up_a_reseller_whose_owner_then_joins() -> None:
     t, email = make_tenants(), fresh_address()
-    row = platform.reseller_sign_up(
+    row = sign_up.reseller_sign_up(
         actor=t.actor("compliance", level="platform"),
         platform=t.platform,
         name="Northwind",
@@ -108,7 +108,7 @@ def test_compliance_signs_up_a_reseller_whose_owner_then_joins() -> None:
         token=team.invitation_token(invitation.id), name="O", password=NEW, ip=None
     )
     with pytest.raises(errors.PermissionDenied) as caught:
-        platform.owner_invite(
+        sign_up.owner_invite(
             actor=t.actor("compliance", level="platform"), tenant=row, email=fresh_address()
         )
     assert caught.value.code == "owner_required"
@@ -117,7 +117,7 @@ def test_compliance_signs_up_a_reseller_whose_owner_then_joins() -> None:
 def test_a_reseller_whose_owner_cannot_be_invited_is_not_made() -> None:
     t, name = make_tenants(), f"Northwind {secrets.token_hex(4)}"
     with pytest.raises(errors.InvalidRequest):
-        platform.reseller_sign_up(
+        sign_up.reseller_sign_up(
             actor=t.actor("compliance", level="platform"),
             platform=t.platform,
             name=name,
@@ -132,7 +132,7 @@ def test_a_reseller_whose_owner_cannot_be_invited_is_not_made() -> None:
 def test_other_staff_sign_up_nobody(role: str) -> None:
     t, email = make_tenants(), fresh_address()
     with pytest.raises(errors.PermissionDenied):
-        platform.reseller_sign_up(
+        sign_up.reseller_sign_up(
             actor=t.actor(role, level="platform"),
             platform=t.platform,
             name="Northwind",
@@ -140,6 +140,6 @@ def test_other_staff_sign_up_nobody(role: str) -> None:
             owner_email=email,
         )
     with pytest.raises(errors.PermissionDenied):
-        platform.owner_invite(actor=t.actor(role, level="platform"), tenant=t.merchant, email=email)
+        sign_up.owner_invite(actor=t.actor(role, level="platform"), tenant=t.merchant, email=email)
     with tenant_atomic(Scope.staff()):
         assert not Invitation.objects.filter(email=email).exists()

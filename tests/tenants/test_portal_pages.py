@@ -7,7 +7,7 @@ import re
 import pytest
 
 from core.db import tenant_atomic
-from tenants.models import MachineClient, Membership
+from tenants.models import Invitation, MachineClient, Membership, Merchant
 from tenants.seats import seats_of
 from tests.factories import Tenants, make_merchant, make_tenants
 from tests.portal.support import signed_in, text_of
@@ -101,3 +101,72 @@ def test_an_agent_of_what_is_not_ours_is_not_made(whose: str) -> None:
     assert answer.status_code == 404
     with tenant_atomic(t.reseller_scope):
         assert not Membership.objects.filter(only_granted=True).exists()
+
+
+SHOP = {"name": "Corner shop", "country": "de", "default_currency": "eur"}
+
+
+def merchants_of(t: Tenants) -> list[Merchant]:
+    with tenant_atomic(t.reseller_scope):
+        return list(Merchant.objects.exclude(id=t.merchant.id))
+
+
+def test_a_reseller_signs_up_a_merchant_and_invites_its_owner() -> None:
+    t = make_tenants(totp=True)
+    client, email = signed_in(t, "reseller.admin"), f"shop.{t.merchant.id.hex}@example.test"
+    assert "Sign up a merchant" in text_of(client.get("/merchants"))
+    answer = client.post("/merchants/create", {**SHOP, "owner_email": email})
+    (row,) = merchants_of(t)
+    assert answer.headers["Location"] == f"/merchants/{row.public_id}"
+    assert (row.status, row.country, row.default_currency) == ("pending", "DE", "EUR")
+    with tenant_atomic(t.reseller_scope):
+        invitation = Invitation.objects.get(email=email)
+    assert (invitation.role, invitation.merchant_id) == ("owner", row.id)
+
+
+@pytest.mark.parametrize(
+    ("change", "said"),
+    [
+        ({"country": "QQ"}, "ISO 3166-1"),
+        ({"default_currency": "XXXX"}, "currency"),
+        ({"owner_email": "nonsense"}, "not an e-mail address"),
+    ],
+)
+def test_a_merchant_that_is_refused_is_not_made(change: dict[str, str], said: str) -> None:
+    t = make_tenants(totp=True)
+    answer = signed_in(t, "reseller.admin").post("/merchants/create", {**SHOP, **change})
+    assert answer.status_code == 400
+    assert said in text_of(answer)
+    assert 'value="Corner shop"' in answer.content.decode()
+    assert merchants_of(t) == []
+
+
+def test_a_reseller_edits_its_merchant() -> None:
+    t, other = make_tenants(totp=True), make_tenants()
+    client = signed_in(t, "reseller.admin")
+    path = f"/merchants/{t.merchant.public_id}/edit"
+    form = {"name": "New name", "website": "https://shop.example", "statement_descriptor": ""}
+    assert client.post(path, form).status_code == 302
+    refused = client.post(path, {**form, "website": "javascript:alert(1)"})
+    assert refused.status_code == 400
+    assert "begins with https://" in text_of(refused)
+    assert client.post(f"/merchants/{other.merchant.public_id}/edit", form).status_code == 404
+    with tenant_atomic(t.reseller_scope):
+        row = Merchant.objects.get(id=t.merchant.id)
+    assert (row.name, row.website, row.statement_descriptor) == (
+        "New name",
+        "https://shop.example",
+        "",
+    )
+
+
+def test_the_owner_is_invited_where_there_is_none() -> None:
+    t = make_tenants(totp=True)
+    second, client = make_merchant(t), signed_in(t, "reseller.admin")
+    email = f"late.{t.merchant.id.hex}@example.test"
+    for merchant, offered in ((t.merchant, False), (second.merchant, True)):
+        path = f"/merchants/{merchant.public_id}"
+        assert ("Invite the owner" in text_of(client.get(path))) is offered
+        client.post(f"{path}/owner", {"email": email})
+        with tenant_atomic(t.reseller_scope):
+            assert Invitation.objects.filter(merchant=merchant, email=email).exists() is offered

@@ -8,7 +8,7 @@ from core.errors import AppError
 from tenants.mail import invitation_link
 from tenants.models import Role
 from tenants.models.people import PLATFORM_ROLES
-from tenants.services.platform import platform_set_up
+from tenants.services.sign_up import platform_set_up
 
 
 class Command(BaseCommand):

@@ -1,4 +1,4 @@
-"""The operator's own beginnings: the platform, its staff, the resellers that it signs up."""
+"""How tenants begin, each with its first person: the platform, a reseller, a merchant."""
 
 from __future__ import annotations
 
@@ -22,8 +22,13 @@ from tenants.models import (
     Role,
 )
 from tenants.models.people import PLATFORM_ROLES
-from tenants.services.merchants import clean_name, reseller_create
-from tenants.services.team import clean_email, invite, refuse_second_owner
+from tenants.services.merchants import clean_name, merchant_create, reseller_create
+from tenants.services.team import (
+    clean_email,
+    invitation_create,
+    invite,
+    refuse_second_owner,
+)
 
 #: Whoever runs commands on the machine; there is no person to name before the first one.
 SETUP: Final = Actor.system("setup")
@@ -96,6 +101,19 @@ def reseller_sign_up(
             actor=actor, platform_id=platform.id, name=name, country=country, legal_name=legal_name
         )
         owner_invite(actor=actor, tenant=row, email=owner_email)
+    return row
+
+
+def merchant_sign_up(*, actor: Actor, owner_email: str = "", **merchant: str) -> Merchant:
+    """Make a merchant (the fields of ``merchant_create``) and invite its first owner, both or
+    neither; without an address nobody is invited.
+
+    Raises PermissionDenied, InvalidRequest.
+    """
+    with tenant_atomic(actor.scope):
+        row = merchant_create(actor=actor, **merchant)
+        if owner_email.strip():
+            invitation_create(actor=actor, email=owner_email, role=Role.OWNER, merchant_id=row.id)
     return row
 
 
