@@ -204,7 +204,7 @@ def inbox_release(*, message_id: UUID, actor: Actor) -> None:
             [message_id],
         )
         if not rows:
-            raise Conflict("Only a quarantined message can be released.", code="not_quarantined")
+            raise Conflict("Only a quarantined message can be released.")
         ((provider, event_type),) = rows
         writes = Writes()
         writes.audit(

@@ -179,7 +179,7 @@ def event_release(*, event_id: UUID, actor: Actor) -> None:
     with tenant_atomic(actor.scope):
         given_up = OutboxEvent.objects.filter(id=event_id, quarantined_at__isnull=False)
         if not given_up.update(quarantined_at=None, leased_until=None, attempts=0):
-            raise Conflict("Only a quarantined event can be released.", code="not_quarantined")
+            raise Conflict("Only a quarantined event can be released.")
         event = OutboxEvent.objects.get(id=event_id)
         writes = Writes()
         writes.audit(

@@ -168,9 +168,8 @@ def test_gives_up_after_its_attempts_and_lets_the_next_pass(tenants: Tenants) ->
 
 def test_only_a_quarantined_event_is_released_and_it_is_audited(tenants: Tenants) -> None:
     event = emit(tenants, "test.release")
-    with pytest.raises(Conflict) as refused:
+    with pytest.raises(Conflict, match="Only a quarantined event"):
         relay.event_release(event_id=event.id, actor=STAFF)
-    assert refused.value.code == "not_quarantined"
 
     worker_sql(
         "UPDATE core_outboxevent SET quarantined_at = clock_timestamp(), attempts = 12"

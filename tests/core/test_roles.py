@@ -70,6 +70,18 @@ def test_another_platforms_password_is_asked_for_and_not_replaced(
     psycopg.connect(os.environ["DATABASE_URL"]).close()
 
 
+def test_nothing_is_made_beside_a_role_that_is_refused(
+    fresh_database: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refuse(_: object) -> None:
+        raise roles.RolesNotPermitted("no")
+
+    monkeypatch.setattr(roles, "check_existing_roles", refuse)
+    with pytest.raises(roles.RolesNotPermitted, match="no"):
+        roles.ensure_roles(os.environ["DATABASE_ADMIN_URL"], database=fresh_database, **PASSWORDS)
+    assert _databases(fresh_database) == 0
+
+
 @pytest.mark.parametrize(
     ("role", "attribute"),
     [
