@@ -27,6 +27,7 @@ from ledger.flags import AccountFlags, TransferFlags
 from ledger.integrity import settled_bound
 from ledger.models import Account, Transfer
 from ledger.services import expire_pending
+from ledger.status import TransferStatus
 
 Progress = Callable[[str], None]
 
@@ -168,7 +169,8 @@ def _open(target: Ledger, rows: Sequence[Transfer]) -> None:
 
 def _post(target: Ledger, specs: Sequence[TransferSpec]) -> None:
     for result in target.post(specs):
-        if not result.ok:
+        # A reservation that an earlier end has brought had more time left then.
+        if not result.ok and result.status is not TransferStatus.EXISTS_WITH_DIFFERENT_TIMEOUT:
             raise ReplayRefused(f"Transfer {result.id} is refused there. {result.status.words}")
 
 

@@ -15,9 +15,8 @@ def table(statuses: type[TransferStatus] | type[AccountStatus]) -> str:
     """As it must stand in the documentation."""
     if statuses is AccountStatus:
         lines = ["| number | account | in words |", "| ---: | --- | --- |"]
-        for status in AccountStatus:
-            lines.append(f"| {status.value} | `{status.name.lower()}` | {status.words} |")
-        return "\n".join(lines)
+        rows = [f"| {s.value} | `{s.name.lower()}` | {s.words} |" for s in AccountStatus]
+        return "\n".join(lines + rows)
     lines = ["| number | transfer | passes | in words |", "| ---: | --- | --- | --- |"]
     for answer in TransferStatus:
         passes = "yes" if answer.transient else ""
