@@ -136,7 +136,7 @@ def verify(*, full: bool = False, progress: Progress = lambda _: None) -> Integr
             _lock_checkpoint()
             CheckpointBalance.objects.all().delete()
             Checkpoint.objects.update(up_to=0, full_since=started)
-    bound = _settled_bound()
+    bound = settled_bound()
     summed, fault = _sum_up(bound, progress)
     if not fault:
         progress("comparing every account with its sums")
@@ -177,7 +177,7 @@ def _lock_checkpoint() -> Checkpoint:
     return Checkpoint.objects.select_for_update().get(id=1)
 
 
-def _settled_bound() -> _Bound | None:
+def settled_bound() -> _Bound | None:
     """The newest timestamp below which nothing can be booked any more.
 
     Timestamps are handed out before the commit. Once every transaction that ran when we looked has

@@ -1,0 +1,137 @@
+"""A running ledger moves: the journal replayed, cut short, gone on with, finished and compared."""
+
+from __future__ import annotations
+
+import time
+from uuid import UUID
+
+import pytest
+from django.core.management import CommandError, call_command
+
+from core.db import Scope, fetch_one, tenant_atomic
+from core.ids import new_id
+from ledger import replay
+from ledger.chart import MerchantBook, TransferCode
+from ledger.replay import ReplayRefused
+from ledger.services import (
+    TransferFlags,
+    TransferSpec,
+    expire_pending,
+    linked,
+    post_or_raise,
+    post_pending,
+    void_pending,
+)
+from tests.ledger.fake_cluster import FakeCluster
+from tests.ledger.test_cluster import OnAStandIn
+from tests.ledger.test_post import a_book
+
+
+@pytest.fixture
+def cluster() -> FakeCluster:
+    return FakeCluster()
+
+
+def now() -> int:
+    """The newest timestamp: what other tests have booked before is not replayed here."""
+    with tenant_atomic(Scope.worker()):
+        row = fetch_one('SELECT coalesce(max("timestamp"), 0) FROM ledger_transfer')
+    assert row is not None
+    return int(row[0])
+
+
+def book(b: MerchantBook, *transfers: TransferSpec) -> list[TransferSpec]:
+    with tenant_atomic(Scope.merchant(b.merchant_id)):
+        post_or_raise(list(transfers))
+    return list(transfers)
+
+
+def reserve(b: MerchantBook, amount: int, timeout_s: int | None = None) -> TransferSpec:
+    [spec] = book(
+        b,
+        TransferSpec(
+            id=new_id(),
+            debit=b.provider_clearing(b.merchant_id),
+            credit=b.pending,
+            amount_minor=amount,
+            code=TransferCode.PAYMENT,
+            flags=TransferFlags.PENDING,
+            timeout_s=timeout_s,
+        ),
+    )
+    return spec
+
+
+def standing(cluster: FakeCluster, account: UUID) -> tuple[int, int, int, int]:
+    a = cluster.held[account.int]
+    return a.debits_pending, a.debits_posted, a.credits_pending, a.credits_posted
+
+
+def test_a_journal_is_replayed_in_parts_and_ends_as_it_stands(
+    cluster: FakeCluster, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(replay, "CHUNK", 3)
+    begin, b = now(), a_book()
+    target = OnAStandIn(cluster)
+    captured, late = reserve(b, 100, 900), reserve(b, 70, 1)
+    voided, waiting, kept = reserve(b, 50, 900), reserve(b, 30, 900), reserve(b, 20)
+    book(b, *linked([
+        post_pending(new_id(), captured.id, 80),
+        TransferSpec(id=new_id(), debit=b.pending, credit=b.platform_fee, amount_minor=5, code=11),
+    ]))  # fmt: skip
+
+    up_to = replay.replay(target, after=begin)
+
+    # The reservation without a timeout stands; those with one wait for what becomes of them.
+    assert standing(cluster, b.pending.id) == (0, 5, 20, 80)
+    assert waiting.id.int not in cluster.booked
+    book(b, void_pending(new_id(), voided.id))
+    time.sleep(1.1)
+    assert expire_pending() >= 1
+
+    assert replay.replay(target, after=up_to) == now()
+    assert late.id.int in cluster.booked
+    # Once more from the beginning changes nothing.
+    before = len(cluster.booked)
+    up_to = replay.replay(target, after=begin)
+    assert len(cluster.booked) == before
+
+    monkeypatch.setattr(replay, "_compare", lambda *_: None)
+    replay.finish(target, after=up_to)
+    assert standing(cluster, b.pending.id) == (0, 5, 50, 80)
+    assert 0 < cluster.booked[waiting.id.int].timeout <= 900
+    assert cluster.booked[kept.id.int].timeout == 0
+
+
+def test_the_end_compares_every_account(cluster: FakeCluster) -> None:
+    reserve(a_book(), 100, 900)
+    target = OnAStandIn(cluster)
+    # Everything that this database has booked, whichever test did it.
+    said: list[str] = []
+    try:
+        replay.finish(target, progress=said.append)
+    except ReplayRefused as refused:
+        pytest.fail(refused.message)
+    assert "stand there as here" in said[-1]
+    # An end that was called off is come to once more, with less time left.
+    time.sleep(1.1)
+    replay.finish(target, after=now())
+    account = next(iter(cluster.held.values()))
+    account.debits_posted += 1
+    with pytest.raises(ReplayRefused, match=str(UUID(int=account.id))):
+        replay.finish(target, after=now())
+
+
+def test_what_the_other_side_refuses_ends_the_replay(cluster: FakeCluster) -> None:
+    begin, b = now(), a_book()
+    kept = reserve(b, 20)
+    target = OnAStandIn(cluster)
+    replay.replay(target, after=begin)
+    cluster.booked[kept.id.int].amount = 19
+    with pytest.raises(ReplayRefused, match=str(kept.id)):
+        replay.replay(target, after=begin)
+
+
+def test_the_command_needs_a_cluster() -> None:
+    with pytest.raises(CommandError, match="no cluster to replay onto"):
+        call_command("ledger_migrate")
