@@ -37,8 +37,10 @@ _pages = [
     path("developers/keys/create", keys.key_create, name="key-create"),
     path("developers/keys/<str:key_id>/rotate", keys.key_rotate, name="key-rotate"),
     path("developers/keys/<str:key_id>/revoke", keys.key_revoke, name="key-revoke"),
-    path("developers/clients/create", keys.client_create, name="client-create"),
-    path("developers/clients/<str:client_id>/revoke", keys.client_revoke, name="client-revoke"),
+    path("developers/keys/clients/create", keys.client_create, name="client-create"),
+    path(
+        "developers/keys/clients/<str:client_id>/revoke", keys.client_revoke, name="client-revoke"
+    ),
     path("developers/webhooks", webhooks.endpoints_page, name="webhooks"),
     path("developers/webhooks/create", webhooks.endpoint_create, name="webhook-create"),
     path("developers/webhooks/<str:endpoint_id>", webhooks.endpoint_page, name="webhook"),
