@@ -41,10 +41,20 @@ _pages = [
         name="statement-export",
     ),
     path("merchants", merchants.merchants_page, name="merchants"),
-    path("merchants/create", merchants.merchant_create, name="merchant-create"),
+    path(
+        "merchants/create", form_of("merchants", merchants.merchant_create), name="merchant-create"
+    ),
     path("merchants/<str:merchant_id>", merchants.merchant_page, name="merchant"),
-    path("merchants/<str:merchant_id>/edit", merchants.merchant_edit, name="merchant-edit"),
-    path("merchants/<str:merchant_id>/owner", merchants.merchant_owner, name="merchant-owner"),
+    path(
+        "merchants/<str:merchant_id>/edit",
+        form_of("merchant", merchants.merchant_edit, "merchant_id"),
+        name="merchant-edit",
+    ),
+    path(
+        "merchants/<str:merchant_id>/owner",
+        form_of("merchant", merchants.merchant_owner, "merchant_id"),
+        name="merchant-owner",
+    ),
     path("developers/keys", keys.keys_page, name="keys"),
     path("developers/keys/create", form_of("keys", keys.key_create), name="key-create"),
     path(
@@ -53,9 +63,11 @@ _pages = [
     path(
         "developers/keys/<str:key_id>/revoke", form_of("keys", keys.key_revoke), name="key-revoke"
     ),
-    path("developers/clients/create", form_of("keys", keys.client_create), name="client-create"),
     path(
-        "developers/clients/<str:client_id>/revoke",
+        "developers/keys/clients/create", form_of("keys", keys.client_create), name="client-create"
+    ),
+    path(
+        "developers/keys/clients/<str:client_id>/revoke",
         form_of("keys", keys.client_revoke),
         name="client-revoke",
     ),

@@ -63,6 +63,8 @@ class ResellerForm(StaffForm):
         super().__init__(*args, **kwargs)
         platforms = cast("forms.ModelChoiceField[Platform]", self.fields["platform"])
         platforms.queryset = Platform.objects.order_by("id")
+        # Nearly every installation has this one alone.
+        platforms.initial = platforms.queryset.first()
 
 
 class FeesForm(StaffForm):
@@ -140,7 +142,7 @@ class StatusActions(ReadOnlyAdmin):
         return self.done(request, object_id, f"{row.name} is suspended.")
 
     @staff_action(
-        "Close",
+        "Close for good",
         permission="status",
         question="Its keys and its people are refused at once. A closed tenant stays closed.",
         icon="cancel",

@@ -84,8 +84,10 @@ TABLE: Final[dict[str, Row]] = {
     "developers/keys/<str:key_id>/rotate": page("keys.write", method="POST", levels=MERCHANT),
     "developers/keys/<str:key_id>/revoke": page("keys.write", method="POST", levels=MERCHANT),
     "team": page("team.read"),
-    "developers/clients/create": page("keys.write", method="POST", levels=MERCHANT),
-    "developers/clients/<str:client_id>/revoke": page("keys.write", method="POST", levels=MERCHANT),
+    "developers/keys/clients/create": page("keys.write", method="POST", levels=MERCHANT),
+    "developers/keys/clients/<str:client_id>/revoke": page(
+        "keys.write", method="POST", levels=MERCHANT
+    ),
     "team/<str:member_id>/merchants": page("team.write", levels=RESELLER),
     "team/<str:member_id>/agent": page("team.write", method="POST", levels=RESELLER),
     "team/invite": page("team.write", method="POST"),

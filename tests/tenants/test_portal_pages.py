@@ -24,7 +24,7 @@ def test_a_machine_client_is_made_shown_once_works_and_is_revoked() -> None:
     client = signed_in(t)
     assert "No machine clients in this mode" in text_of(client.get("/developers/keys"))
     form = {"name": "Nightly export", "scopes": ["keys.read"]}
-    answer = client.post("/developers/clients/create", form)
+    answer = client.post("/developers/keys/clients/create", form)
     (row,) = clients_of(t)
     shown = answer.content.decode()
     found = re.search(r"<code[^>]*>([A-Za-z0-9_-]{43})</code>", shown)
@@ -35,13 +35,13 @@ def test_a_machine_client_is_made_shown_once_works_and_is_revoked() -> None:
     again = client.get("/developers/keys").content.decode()
     assert row.client_id in again
     assert found[1] not in again
-    client.post(f"/developers/clients/{row.public_id}/revoke")
+    client.post(f"/developers/keys/clients/{row.public_id}/revoke")
     assert call("POST", "/v1/client/session", body)[0] == 401
 
 
 def test_a_client_without_permissions_is_refused_in_its_dialog() -> None:
     t = make_tenants(totp=True)
-    answer = signed_in(t).post("/developers/clients/create", {"name": "Export"})
+    answer = signed_in(t).post("/developers/keys/clients/create", {"name": "Export"})
     assert answer.status_code == 400
     assert "needs at least one scope" in text_of(answer)
     assert 'value="Export"' in answer.content.decode()
@@ -50,9 +50,11 @@ def test_a_client_without_permissions_is_refused_in_its_dialog() -> None:
 
 def test_a_foreign_client_does_not_exist() -> None:
     t, other = make_tenants(totp=True), make_tenants(totp=True)
-    signed_in(other).post("/developers/clients/create", {"name": "Theirs", "scopes": ["keys.read"]})
+    signed_in(other).post(
+        "/developers/keys/clients/create", {"name": "Theirs", "scopes": ["keys.read"]}
+    )
     (row,) = clients_of(other)
-    assert signed_in(t).post(f"/developers/clients/{row.public_id}/revoke").status_code == 404
+    assert signed_in(t).post(f"/developers/keys/clients/{row.public_id}/revoke").status_code == 404
     assert clients_of(other)[0].revoked_at is None
 
 
