@@ -83,15 +83,27 @@ def _limit_files(size: int) -> None:
 
 
 @contextlib.contextmanager
-def running_server(base: Path) -> Iterator[Server]:
-    """A server in this folder, with ten accounts `kill/0` … open."""
-    account = account_for_database(ROOT)
-    # The server's account must reach its folder; pytest keeps what is above it to itself.
-    top = Path(tempfile.gettempdir())
-    for folder in (base, *base.parents):
-        if folder == top or top not in folder.parents:
-            break
+def own_folder() -> Iterator[Path]:
+    """A folder that the server's account reaches, whoever runs the tests.
+
+    Not one of pytest's: every run of it anew closes the folder that all of them lie in.
+    """
+    with tempfile.TemporaryDirectory(prefix="ledger-") as name:
+        folder = Path(name)
         folder.chmod(0o755)
+        yield folder
+
+
+@contextlib.contextmanager
+def running_server() -> Iterator[Server]:
+    """A server of the test's own, with ten accounts `kill/0` … open."""
+    with own_folder() as base, _server_in(base) as found:
+        yield found
+
+
+@contextlib.contextmanager
+def _server_in(base: Path) -> Iterator[Server]:
+    account = account_for_database(ROOT)
     if account:
         os.chown(base, account.uid, account.gid)
     cluster = postgres.Cluster(base, "kill", account)

@@ -24,6 +24,7 @@ from tests.ledger.own_server import (
     assert_durable_or_whole,
     booked,
     connect,
+    own_folder,
     running_server,
     send,
 )
@@ -37,8 +38,8 @@ LEFT_BYTES = 24 * 2**20
 
 
 @pytest.fixture
-def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
-    with running_server(tmp_path_factory.mktemp("full")) as found:
+def server() -> Iterator[Server]:
+    with running_server() as found:
         yield found
 
 
@@ -100,14 +101,13 @@ def mount(folder: Path) -> bool:
 
 
 @pytest.fixture
-def small_disk(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
-    folder = tmp_path_factory.mktemp("disk") / "disk"
-    if not mount(folder):
-        pytest.skip("A SMALL DISK WAS NOT TRIED: this user may not mount one.")
-    for parent in (folder.parent, *folder.parent.parents[:2]):
-        parent.chmod(0o755)
-    yield folder
-    subprocess.run(["umount", "--lazy", str(folder)], check=True)
+def small_disk() -> Iterator[Path]:
+    with own_folder() as above:
+        folder = above / "disk"
+        if not mount(folder):
+            pytest.skip("A SMALL DISK WAS NOT TRIED: this user may not mount one.")
+        yield folder
+        subprocess.run(["umount", "--lazy", str(folder)], check=True)
 
 
 @pytest.mark.slow

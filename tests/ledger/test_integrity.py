@@ -136,7 +136,11 @@ def test_a_full_run_that_is_cut_short_is_ended_by_the_next(monkeypatch: pytest.M
 def test_runs_beside_each_other_and_beside_postings_raise_no_alarm(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr(integrity, "CHUNK", 40)
+    # A full run takes about ten chunks, between which the others come.
+    with tenant_atomic(Scope.worker()):
+        newest = fetch_one("SELECT last_value FROM ledger_timestamp")
+    assert newest is not None
+    monkeypatch.setattr(integrity, "CHUNK", max(40, newest[0] // 10))
     ledger = PostgresLedger()
     until = time.monotonic() + 4
 
@@ -166,7 +170,7 @@ def test_runs_beside_each_other_and_beside_postings_raise_no_alarm(
     found = at_once(6, work)
 
     assert [fault for faults in found for fault in faults if fault] == []
-    assert all(len(faults) > 1 for faults in found[3:])
+    assert all(faults for faults in found[3:])
 
 
 def test_a_reservation_expires_and_cannot_be_posted_any_more() -> None:

@@ -34,8 +34,8 @@ KILLS = int(os.environ.get("LEDGER_KILLS", "3"))
 
 
 @pytest.fixture(scope="module")
-def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
-    with running_server(tmp_path_factory.mktemp("kill")) as found:
+def server() -> Iterator[Server]:
+    with running_server() as found:
         yield found
 
 
