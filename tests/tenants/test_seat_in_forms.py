@@ -93,14 +93,19 @@ def test_looking_whether_a_session_has_expired_changes_nothing() -> None:
 def test_every_form_of_our_portal_pages_says_its_seat() -> None:
     """Pages around signing in are shown before there is a seat, and say none."""
     public = re.compile(
-        r'\{% extends "base/(auth|error)\.html" %\}|^\{% load ui %\}\s+\{% if problem'
+        r'\{% extends "(base/(auth|error)|admin/\w+)\.html" %\}|^\{% load ui %\}\s+\{% if problem'
     )
     forms = 0
-    for path in sorted((Path(__file__).parents[2] / "templates" / "tenants").glob("*.html")):
+    templates = Path(__file__).parents[2] / "templates"
+    rooms = ("tenants", "acceptance", "notifications", "ledger")
+    pages = [path for room in rooms for path in sorted((templates / room).glob("*.html"))]
+    pages += [templates / "portal/accounts.html"]
+    pages += [templates / f"components/{part}_switch.html" for part in ("mode", "tenant")]
+    for path in pages:
         text = path.read_text()
         if not public.search(text):
             forms += text.count('method="post"')
             assert text.count('method="post"') == text.count("{% csrf_token %}{% seat_field %}"), (
                 path
             )
-    assert forms > 10
+    assert forms > 20
