@@ -18,6 +18,8 @@ BATCH_MAX = 8190
 AMOUNT_MAX = 2**63 - 1
 #: A transfer's code is a smallint.
 CODE_MAX = 2**15 - 1
+#: A cluster keeps the effective date as seconds since 1970, and zero says that there is none.
+EFFECTIVE_MIN = date(1971, 1, 1)
 
 
 @dataclass(frozen=True, slots=True)

@@ -27,6 +27,7 @@ from ledger.backends.base import (
     Result,
     TransferSpec,
 )
+from ledger.backends.opened import OPENED
 from ledger.backends.wire import check_batch, references, results, transfer_columns
 from ledger.chart import AccountRef
 from ledger.flags import AccountFlags, TransferFlags
@@ -64,12 +65,21 @@ class PostgresLedger:
         check_batch(transfers)
         if not transfers:
             return []
-        unopened = references(transfers)
-        if unopened:
-            # Opening is idempotent and commits first: an account without transfers harms nobody.
-            self.open(unopened)
+        self._open_on_first_use(references(transfers))
         params = self._params(transfers)
         return results(transfers, self._retrying(lambda: self._execute(params)))
+
+    def _open_on_first_use(self, accounts: Sequence[AccountRef]) -> None:
+        """Opening is idempotent and commits first: an account without transfers harms nobody."""
+        if not accounts:
+            return
+        place = connections["default"].settings_dict["NAME"]
+        unopened = [account for account in accounts if not OPENED.holds(place, account.id)]
+        if unopened:
+            statuses = self.open(unopened)
+            OPENED.add(
+                place, [a.id for a, status in zip(unopened, statuses, strict=True) if status.ok]
+            )
 
     def accounts(self, ids: Sequence[UUID]) -> list[Balances]:
         with tenant_atomic(self._scope):

@@ -11,6 +11,7 @@ from ledger.backends.base import (
     AMOUNT_MAX,
     BATCH_MAX,
     CODE_MAX,
+    EFFECTIVE_MIN,
     AccountSpec,
     Result,
     TransferSpec,
@@ -54,20 +55,18 @@ def check_batch(transfers: Sequence[TransferSpec]) -> None:
             raise InvalidRequest(
                 f"The amount of transfer {spec.id} does not fit 64 bits.", code="amount_too_large"
             )
-        if not 0 <= spec.code <= CODE_MAX:
+        if not (
+            0 <= spec.code <= CODE_MAX
+            and 0 <= spec.flags < 2**31
+            and 0 <= (spec.ledger_number or 0) < 2**31
+            and 0 <= (spec.timeout_s or 0) < 2**31
+            and (spec.effective_on is None or spec.effective_on >= EFFECTIVE_MIN)
+        ):
             raise InvalidRequest(
-                f"The code of transfer {spec.id} must be between 0 and {CODE_MAX}.",
-                code="code_out_of_range",
-            )
-        if not 0 <= (spec.ledger_number or 0) < 2**31:
-            raise InvalidRequest(
-                f"The ledger of transfer {spec.id} must be between 0 and 2^31 - 1.",
-                code="ledger_out_of_range",
-            )
-        if spec.timeout_s is not None and not 0 <= spec.timeout_s < 2**31:
-            raise InvalidRequest(
-                f"The timeout of transfer {spec.id} must be between 0 and 2^31 - 1 seconds.",
-                code="timeout_out_of_range",
+                f"A value of transfer {spec.id} does not fit its field: code 0 to {CODE_MAX};"
+                " flags, ledger and timeout (seconds) 0 to 2^31 - 1; effective date from"
+                f" {EFFECTIVE_MIN} on.",
+                code="value_out_of_range",
             )
 
 

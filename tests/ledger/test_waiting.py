@@ -7,6 +7,7 @@ import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from datetime import date
 from typing import Any
 from uuid import UUID
 
@@ -165,16 +166,18 @@ def test_a_forked_process_is_told_that_its_writer_stayed_behind() -> None:
 @pytest.mark.parametrize(
     ("change", "code"),
     [
-        ({"code": 2**15}, "code_out_of_range"),
-        ({"code": -1}, "code_out_of_range"),
-        ({"ledger": 2**31}, "ledger_out_of_range"),
-        ({"ledger": -1}, "ledger_out_of_range"),
-        ({"timeout_s": 2**31}, "timeout_out_of_range"),
+        ({"code": 2**15}, "value_out_of_range"),
+        ({"code": -1}, "value_out_of_range"),
+        ({"ledger": 2**31}, "value_out_of_range"),
+        ({"ledger": -1}, "value_out_of_range"),
+        ({"timeout_s": 2**31}, "value_out_of_range"),
+        ({"flags": 2**31}, "value_out_of_range"),
+        ({"effective_on": date(1969, 12, 31)}, "value_out_of_range"),
         ({"amount_minor": 2**63}, "amount_too_large"),
     ],
 )
 def test_a_value_beyond_its_width_is_refused_before_it_reaches_a_batch(
-    change: dict[str, int], code: str
+    change: dict[str, Any], code: str
 ) -> None:
     given: dict[str, Any] = {"code": 62, "ledger": 8400, "amount_minor": 1, **change}
     spec = TransferSpec(id=new_id(), debit=new_id(), credit=new_id(), **given)
