@@ -200,7 +200,7 @@ def wait_for_workers(supervisor: Supervisor, redis_url: str, *, count: int) -> N
 
     control = Celery(broker=redis_url, set_as_current=False).control
     deadline = time.monotonic() + READY_WITHIN_S
-    while len(control.ping(timeout=0.5, limit=count)) < count:
+    while len(control.ping(timeout=0.5, limit=count) or []) < count:
         supervisor.require_alive()
         if time.monotonic() > deadline:
             raise Stop(
