@@ -72,9 +72,11 @@ def display(
 
 
 def staff_action(
-    description: str, *, permission: str, question: str, icon: str = ""
+    description: str, *, permission: str, question: str, icon: str = "", note: str = ""
 ) -> Callable[[ActionView], ActionView]:
     """An action on one object, asked for before it runs.
+
+    With `note`, the person is asked for a few words under that label (``request.POST["note"]``).
 
     ``permission`` names the class's ``has_…_permission``. unfold runs actions by GET; one that
     writes must not follow from a link that somebody else placed, so GET shows ``question`` with a
@@ -93,6 +95,7 @@ def staff_action(
                 "subtitle": str(row),
                 "opts": self.model._meta,
                 "question": question,
+                "note": note,
                 "back": self.address_of(object_id),
             }
             return TemplateResponse(request, "admin/confirm_action.html", context)

@@ -13,12 +13,13 @@ import hashlib
 import uuid
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, TypedDict
 
 from django.db import IntegrityError, connection
 from django.utils import timezone
 
 from core.context import Actor
+from core.crypto import PLATFORM_TENANT, open_sealed, seal
 from core.db import Scope, tenant_atomic
 from core.errors import Conflict, InvalidRequest, Unprocessable
 from core.models import IdempotencyRecord
@@ -28,9 +29,20 @@ RETENTION = dt.timedelta(days=30)
 #: Longer than the provider's time-out: whoever still holds the claim after it has died.
 LOCK = dt.timedelta(seconds=60)
 _MAX_KEY = 255
+#: Before a sealed body; an answer itself is JSON and begins with a brace.
+_SEALED = b"sealed:"
 
 #: Turns the object that was made into the stored answer: (status, body bytes).
 Render = Callable[[Any], tuple[int, bytes]]
+
+
+class _Place(TypedDict):
+    """Where a sealed answer stands; it opens nowhere else."""
+
+    tenant_id: uuid.UUID
+    table: str
+    column: str
+    pk: uuid.UUID
 
 
 @dataclass(slots=True)
@@ -50,9 +62,18 @@ class Claim:
         key: the Idempotency-Key.
         request: what makes the request the same: method, path and raw body.
         render: turns the object made into the answer to keep.
+        sealed: keep the answer encrypted, for it holds a secret that stands nowhere else.
     """
 
-    def __init__(self, *, actor: Actor, key: str, request: tuple[str, str, bytes], render: Render):
+    def __init__(
+        self,
+        *,
+        actor: Actor,
+        key: str,
+        request: tuple[str, str, bytes],
+        render: Render,
+        sealed: bool = False,
+    ):
         self.actor = actor
         self.owner = _owner(actor)
         self.key = key
@@ -60,6 +81,7 @@ class Claim:
         self.record: IdempotencyRecord | None = None
         self.answer: Answer | None = None
         self._render = render
+        self._sealed = sealed
 
     def begin(self, writes: Writes, resource_id: uuid.UUID) -> None:
         """Claim the key as in flight, in the same statement as the object it makes."""
@@ -73,12 +95,17 @@ class Claim:
         self.answer = Answer(status, body)
         if self.record is None:
             self.record = self._new_record(getattr(resource, "id", None))
-            self.record.status, self.record.body = status, body
+            self.record.status, self.record.body = status, self._kept(self.record, body)
             writes.insert(self.record)
         else:
-            self.record.status, self.record.body = status, body
+            self.record.status, self.record.body = status, self._kept(self.record, body)
             self.record.locked_until = None
             writes.update(self.record, "status", "body", "locked_until")
+
+    def _kept(self, record: IdempotencyRecord, body: bytes) -> bytes:
+        if not self._sealed:
+            return body
+        return _SEALED + seal(body.decode(), **_place(record)).encode()
 
     def complete(self, resource: Any) -> Answer:
         """For operations of one transaction: store the finished answer with it."""
@@ -120,7 +147,7 @@ class Claim:
                 param="Idempotency-Key",
             )
         if record.status is not None:
-            return Answer(record.status, bytes(record.body or b""), replayed=True)
+            return Answer(record.status, _opened(record), replayed=True)
         if record.locked_until is not None and record.locked_until > timezone.now():
             raise Conflict(
                 "A request with this Idempotency-Key is still at work. Ask again in a second.",
@@ -130,6 +157,23 @@ class Claim:
         self.record = record
         assert record.resource_id is not None
         return record.resource_id
+
+
+def _opened(record: IdempotencyRecord) -> bytes:
+    """The stored answer as it was given."""
+    kept = bytes(record.body or b"")
+    if not kept.startswith(_SEALED):
+        return kept
+    return open_sealed(kept[len(_SEALED) :].decode(), **_place(record)).encode()
+
+
+def _place(record: IdempotencyRecord) -> _Place:
+    return {
+        "tenant_id": record.merchant_id or PLATFORM_TENANT,
+        "table": IdempotencyRecord._meta.db_table,
+        "column": "body",
+        "pk": record.id,
+    }
 
 
 def is_duplicate_claim(error: IntegrityError) -> bool:

@@ -76,6 +76,23 @@ def currency(code: object, *, param: str = "currency") -> Currency:
     )
 
 
+def iso_currency(code: object, *, param: str = "currency") -> Currency:
+    """As `currency`, without crypto assets: what cards and bank accounts hold.
+
+    Raises:
+        InvalidRequest: not a currency of ISO 4217 that we know.
+    """
+    known = currency(code, param=param)
+    if known.code in _CRYPTO_EXPONENTS:
+        raise InvalidRequest(
+            f"{known.code} is no currency that a card can pay in. Use a three-letter ISO 4217 code"
+            " such as EUR.",
+            code="currency_unknown",
+            param=param,
+        )
+    return known
+
+
 def parse_amount(value: object, *, param: str = "amount", minimum: int = 1) -> int:
     """Accept an amount from the outside: a JSON integer in minor units, nothing else.
 

@@ -5,13 +5,13 @@ from __future__ import annotations
 import functools
 from collections.abc import Mapping
 from typing import Any
-from urllib.parse import urlsplit
+from urllib.parse import unquote, urlsplit
 
 from rest_framework import serializers
 
 from core.errors import InvalidRequest, NotFound
 from core.ids import decode
-from core.money import currency, parse_amount
+from core.money import iso_currency, parse_amount
 from core.pan import refuse_card_numbers
 
 _MAX_METADATA_KEYS = 50
@@ -58,10 +58,23 @@ class AmountField(serializers.IntegerField):
 
 
 class CurrencyField(serializers.CharField):
-    """An ISO 4217 code in any case; comes out in upper case."""
+    """An ISO 4217 code in any case; comes out in upper case. Crypto assets are none."""
 
     def to_internal_value(self, data: Any) -> str:
-        return currency(data, param=self.field_name or "currency").code
+        return iso_currency(data, param=self.field_name or "currency").code
+
+
+class StrictBooleanField(serializers.BooleanField):
+    """A JSON boolean, and only one: "no" must not mean yes, nor "yes" anything."""
+
+    def to_internal_value(self, data: Any) -> bool:
+        if not isinstance(data, bool):
+            raise InvalidRequest(
+                "Send true or false, without quotes.",
+                code="parameter_invalid",
+                param=self.field_name,
+            )
+        return data
 
 
 class TextField(serializers.CharField):
@@ -96,8 +109,21 @@ class IdField(serializers.CharField):
             raise NotFound(error.message, param=self.field_name) from error
 
 
+class GuardedEmailField(serializers.EmailField):
+    """An e-mail address that holds no card number."""
+
+    def to_internal_value(self, data: Any) -> str:
+        address: str = super().to_internal_value(data)
+        refuse_card_numbers(address, self.field_name or "email")
+        return address
+
+
 class HttpUrlField(serializers.CharField):
-    """An absolute http(s) URL of at most 500 characters."""
+    """An absolute http(s) URL of at most 500 characters; refuses card numbers with `guard`."""
+
+    def __init__(self, *, guard: bool = False, **kwargs: Any) -> None:
+        super().__init__(**kwargs)
+        self.guard = guard
 
     def to_internal_value(self, data: Any) -> str:
         if isinstance(data, str) and len(data) <= 500 and data.isprintable():
@@ -108,6 +134,8 @@ class HttpUrlField(serializers.CharField):
             except ValueError:
                 good = False
             if good:
+                if self.guard:
+                    refuse_card_numbers(unquote(data), self.field_name or "url")
                 return data
         raise InvalidRequest(
             "Give an absolute URL that begins with https://.",

@@ -29,12 +29,16 @@ class ApiView(APIView):
         rate: how many requests a key may send here.
         idempotency: whether POST needs a key ("required": it moves money), takes one ("optional"),
             or has no effect worth one ("none").
+        seals_answers: True where an answer holds a secret: the one kept for repetitions is sealed.
+        claim_type: what an Idempotency-Key becomes.
         public: True for the few addresses without a caller (login, provider webhooks).
     """
 
     permissions: ClassVar[dict[str, str]] = {}
     rate: ClassVar[Rate] = Rate(limit=100_000, period_s=60)
     idempotency: ClassVar[str] = "optional"
+    seals_answers: ClassVar[bool] = False
+    claim_type: ClassVar[type[Claim]] = Claim
     public: ClassVar[bool] = False
 
     _rate_headers: dict[str, str] | None = None
@@ -185,11 +189,12 @@ class ApiView(APIView):
         if key is None:
             return None
         raw = request._request.body
-        return Claim(
+        return self.claim_type(
             actor=actor or self.actor,
             key=key,
             request=(request.method or "", request.get_full_path(), raw),
             render=render,
+            sealed=self.seals_answers,
         )
 
     def lost_race(self, claim: Claim, error: IntegrityError) -> Response:

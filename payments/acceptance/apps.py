@@ -26,11 +26,19 @@ class AcceptanceConfig(AppConfig):
         from payments.acceptance.selectors import payment_is_visible
         from payments.acceptance.services.disputes import dispute_notice
         from payments.acceptance.services.handlers import PaymentHandler, RefundHandler
-        from payments.intents.documents import register_document
-        from payments.intents.provider_events import register_dispute_handler
+        from payments.acceptance.services.payments import DOCUMENT_TYPE, payment_of_service
+        from payments.acceptance.services.refunds import refund_of_provider
+        from payments.intents.documents import register_document, register_service_document
+        from payments.intents.models import Operation
+        from payments.intents.provider_events import (
+            register_dispute_handler,
+            register_refund_handler,
+        )
 
         register_event_types(_EVENTS)
         register_document_checker("pay", payment_is_visible)
         register_dispute_handler(dispute_notice)
-        register_document("payment", PaymentHandler())
+        register_refund_handler(refund_of_provider)
+        register_document(DOCUMENT_TYPE, PaymentHandler())
+        register_service_document(Operation.PAYMENT, DOCUMENT_TYPE, payment_of_service)
         register_document("refund", RefundHandler())

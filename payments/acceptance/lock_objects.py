@@ -5,7 +5,7 @@ from __future__ import annotations
 import uuid
 
 from core.errors import NotFound
-from payments.acceptance.models import Payment, Refund
+from payments.acceptance.models import Customer, Payment, Refund
 
 
 def lock_payment(payment_id: uuid.UUID) -> Payment:
@@ -25,3 +25,8 @@ def lock_refund(refund_id: uuid.UUID) -> tuple[Payment, Refund]:
     payment_id = Refund.objects.values_list("payment_id", flat=True).get(pk=refund_id)
     payment = lock_payment(payment_id)
     return payment, Refund.objects.select_for_update(no_key=True).get(pk=refund_id)
+
+
+def lock_customer(customer_id: uuid.UUID) -> None:
+    """Let nobody else change what belongs to the customer until the open transaction ends."""
+    Customer.objects.select_for_update(no_key=True).get(pk=customer_id)

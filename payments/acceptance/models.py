@@ -62,6 +62,12 @@ class PaymentMethod(TenantOwned):
             models.UniqueConstraint(
                 fields=["merchant_id", "livemode", "id"], name="payment_method_of_merchant"
             ),
+            # One card of the provider is one method, until it is detached.
+            models.UniqueConstraint(
+                fields=["provider_account_id", "provider_method"],
+                condition=Q(detached_at__isnull=True),
+                name="payment_method_once",
+            ),
         ]
         indexes: ClassVar = [
             models.Index(fields=["customer", "-id"], name="payment_method_customer"),

@@ -9,9 +9,11 @@ from rest_framework import serializers
 from core.api.fields import (
     AmountField,
     CurrencyField,
+    GuardedEmailField,
     HttpUrlField,
     IdField,
     MetadataField,
+    StrictBooleanField,
     StrictSerializer,
     TextField,
 )
@@ -29,11 +31,13 @@ class PaymentCreate(StrictSerializer):
         guard=True,
         help_text="A one-use token from POST /v1/tokens.",
     )
-    confirm = serializers.BooleanField(required=False, default=False)
+    confirm = StrictBooleanField(required=False, default=False)
     capture_method = serializers.ChoiceField(
         choices=["automatic", "manual"], required=False, default="automatic"
     )
-    return_url = HttpUrlField(required=False, help_text="Where the payer goes after a challenge.")
+    return_url = HttpUrlField(
+        required=False, guard=True, help_text="Where the payer goes after a challenge."
+    )
     description = TextField(required=False, max_length=500, guard=True)
     reference = TextField(required=False, max_length=100, guard=True, help_text="Your own id.")
     statement_descriptor = TextField(required=False, max_length=22, guard=True)
@@ -43,7 +47,7 @@ class PaymentCreate(StrictSerializer):
 class PaymentConfirm(StrictSerializer):
     payment_method = IdField("pm", required=False)
     payment_method_token = TextField(required=False, max_length=100, guard=True)
-    return_url = HttpUrlField(required=False)
+    return_url = HttpUrlField(required=False, guard=True)
 
 
 class PaymentCapture(StrictSerializer):
@@ -62,7 +66,7 @@ class RefundCreate(StrictSerializer):
 
 
 class CustomerWrite(StrictSerializer):
-    email = serializers.EmailField(required=False, allow_blank=True, max_length=254)
+    email = GuardedEmailField(required=False, allow_blank=True, max_length=254)
     name = TextField(required=False, max_length=120, guard=True)
     reference = TextField(required=False, max_length=100, guard=True)
     metadata = MetadataField(required=False)

@@ -10,5 +10,4 @@ from payments.acceptance.services import release_due
 @shared_task(name="acceptance.release_due")
 def release_due_payments() -> None:
     """Sweep: make available what is due."""
-    while release_due() == 500:
-        pass
+    release_due()

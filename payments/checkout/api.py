@@ -72,6 +72,8 @@ class CheckoutSessionsView(ApiView):
 
     tag = "Checkout"
     permissions: ClassVar = {"GET": "checkout.read", "POST": "checkout.write"}
+    # The page's address holds its secret.
+    seals_answers = True
 
     @extend_schema(
         operation_id="checkout_sessions_list",

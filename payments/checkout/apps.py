@@ -11,7 +11,7 @@ class CheckoutConfig(AppConfig):
         from core.outbox import subscribe
         from notifications.catalogue import register_event_types
         from payments.checkout.events import PATTERNS, follow_payment
-        from payments.checkout.services import PUBLIC_EVENTS
+        from payments.checkout.recording import PUBLIC_EVENTS
 
         register_event_types(PUBLIC_EVENTS)
         for pattern in PATTERNS:

@@ -19,7 +19,7 @@ from payments.acceptance.selectors.payments import in_scope
 from payments.acceptance.states import PaymentStatus
 from payments.checkout.models import CheckoutAttempt, CheckoutSession
 from payments.checkout.states import SessionStatus
-from payments.providers.selectors import route
+from payments.providers.selectors import Account, route
 
 _MAX_SECRET = 64
 
@@ -154,6 +154,11 @@ def takes_cards(session: CheckoutSession) -> bool:
         )
     except InvalidRequest:
         return False
+    return has_card_fields(account)
+
+
+def has_card_fields(account: Account) -> bool:
+    """Whether our page can take cards for an account: only the sandbox's vault takes numbers."""
     return account.provider == "sandbox"
 
 
@@ -174,7 +179,7 @@ def sessions(
     if reference:
         rows = rows.filter(reference=reference)
     if customer_id is not None:
-        customer_get(customer_id=customer_id, livemode=livemode)
+        customer_get(customer_id=customer_id, livemode=livemode, with_deleted=True)
         rows = rows.filter(customer_id=customer_id)
     return rows
 

@@ -37,9 +37,13 @@ class SessionCreate(StrictSerializer):
     )
     statement_descriptor = TextField(required=False, max_length=22, guard=True)
     success_url = HttpUrlField(
-        required=False, help_text="Where the payer may go on after paying. Prove nothing by it."
+        required=False,
+        guard=True,
+        help_text="Where the payer may go on after paying. Prove nothing by it.",
     )
-    cancel_url = HttpUrlField(required=False, help_text="Where a payer who gives up may go.")
+    cancel_url = HttpUrlField(
+        required=False, guard=True, help_text="Where a payer who gives up may go."
+    )
     metadata = MetadataField(required=False, help_text="Copied to each payment of the session.")
 
 
@@ -53,8 +57,9 @@ class SessionOut(serializers.Serializer[Any]):
     merchant = serializers.CharField()
     url = serializers.CharField(
         allow_null=True,
-        help_text="The payer's page. Only in the answer that creates the session: it holds a "
-        "secret that is not kept.",
+        help_text="The payer's page. Only in the answer that creates the session (and its "
+        "repetitions under the same Idempotency-Key): it holds a secret of which only a digest "
+        "is kept.",
     )
     status = serializers.ChoiceField(
         choices=SessionStatus.choices,

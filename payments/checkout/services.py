@@ -11,18 +11,20 @@ the charge itself happens outside, in the saga.
 
 from __future__ import annotations
 
+import datetime as dt
 import secrets
 import uuid
 from dataclasses import dataclass, field
-from typing import Any, Final
+from typing import Final
 from urllib.parse import urlsplit
 
 import structlog
-from django.conf import settings
+from django.db.models import Q
 from django.utils import timezone
 
 from core import ids
 from core.context import Actor
+from core.crashpoints import crash_point
 from core.db import Scope, tenant_atomic
 from core.errors import AppError, Conflict, RateLimited
 from core.ratelimit import Rate, check_rate
@@ -40,11 +42,12 @@ from payments.acceptance.services.payments import check_may_take
 from payments.acceptance.states import PaymentStateConflict, PaymentStatus
 from payments.checkout.lock_objects import lock_session
 from payments.checkout.models import CheckoutAttempt, CheckoutSession
-from payments.checkout.representations import session_json
+from payments.checkout.recording import move_session, record_session
 from payments.checkout.selectors import (
     Door,
     PayerView,
     effective_status,
+    has_card_fields,
     paid,
     payer_status,
     payer_view,
@@ -52,14 +55,14 @@ from payments.checkout.selectors import (
     takes_cards,
     view_of,
 )
-from payments.checkout.states import SessionStateConflict, SessionStatus, check_session_move
+from payments.checkout.states import SessionStateConflict, SessionStatus
 from payments.intents.channels import Outcome, channel_named
 from payments.intents.models import Intent
 from payments.intents.services import intent_apply
 from payments.intents.states import IllegalMove
 from payments.providers.base import ProviderError
 from payments.providers.sandbox.vault import CardInput, Token, tokenize
-from payments.providers.selectors import route
+from payments.providers.selectors import returned_url, route
 
 log = structlog.get_logger(__name__)
 
@@ -72,7 +75,7 @@ _SWEEPER: Final = Actor.system("checkout-sweeper")
 
 
 class CardEntryUnavailable(Conflict):
-    """This page cannot take a card: live cards need the provider's own fields."""
+    """Our page cannot take this card: cards of real providers need the provider's own fields."""
 
     default_code = "card_fields_unavailable"
 
@@ -102,17 +105,24 @@ def session_create(
 
     Raises:
         NotFound: no such customer. InvalidRequest: no provider takes this amount and currency.
+        CardEntryUnavailable: nobody could pay it, for the page has no card fields of the provider.
         PermissionDenied: live mode for a merchant that is not active.
     """
     check_may_take(seller, actor)
     if draft.customer_id is not None:
         customer_get(customer_id=draft.customer_id, livemode=actor.livemode)
-    route(
+    account = route(
         currency=draft.currency,
         amount_minor=draft.amount_minor,
         merchant_id=seller.merchant_id,
         livemode=actor.livemode,
     )
+    if not has_card_fields(account):
+        raise CardEntryUnavailable(
+            f"A checkout page has no card fields of {account.provider.capitalize()} yet, so nobody "
+            "could pay this session. Take the card with the provider's own fields and charge its "
+            "token with POST /v1/payments, or use a test key whose payments go to the sandbox."
+        )
     secret = secrets.token_urlsafe(16)
     session = CheckoutSession(
         merchant_id=seller.merchant_id,
@@ -133,7 +143,7 @@ def session_create(
     )
     writes = Writes()
     writes.insert(session)
-    _record(writes, session, "checkout_session.created", actor=actor)
+    record_session(writes, session, "checkout_session.created", actor=actor)
     writes.flush()
     return session, secret
 
@@ -157,7 +167,7 @@ def session_expire(*, session_id: uuid.UUID, actor: Actor) -> CheckoutSession:
         )
     writes = Writes()
     session.canceled_at = timezone.now()
-    _move(writes, session, SessionStatus.EXPIRED, actor=actor)
+    move_session(writes, session, SessionStatus.EXPIRED, actor=actor)
     writes.flush()
     return session
 
@@ -193,6 +203,7 @@ def session_pay(*, door: Door, seller: Seller, actor: Actor, token: str, key: st
     payment = _begin_attempt(door=door, seller=seller, actor=actor, key=key)
     if payment is None:
         return session_follow(session_id=door.session_id, scope=door.scope, actor=actor)
+    crash_point("checkout.attempt_made")
     try:
         payment_confirm(payment_id=payment.id, seller=seller, actor=actor, token=token)
     except (StaleState, PaymentStateConflict):
@@ -269,18 +280,41 @@ def session_of_payment(*, payment_id: uuid.UUID) -> uuid.UUID | None:
         )
 
 
-def expire_due(*, limit: int = 500) -> int:
-    """Sweep: expire open sessions whose time is over; returns how many."""
-    now = timezone.now()
+def expire_due(*, batch: int = 500) -> int:
+    """Sweep: expire every open session whose time is over; returns how many.
+
+    A run goes on behind the last row that it saw: sessions that wait for their payment, or that
+    refuse, do not keep it from those behind them.
+    """
+    expired = 0
+    after: tuple[dt.datetime, uuid.UUID] | None = None
+    while True:
+        due = _due(after, batch)
+        for _, session_id, merchant_id in due:
+            try:
+                expired += _expire_one(session_id, Scope.merchant(merchant_id))
+            except AppError as error:
+                log.error("checkout.not_expired", session=str(session_id), error=error.message)
+        if len(due) < batch:
+            return expired
+        after = due[-1][:2]
+
+
+def _due(
+    after: tuple[dt.datetime, uuid.UUID] | None, limit: int
+) -> list[tuple[dt.datetime, uuid.UUID, uuid.UUID]]:
     with tenant_atomic(Scope.worker()):
-        due = list(
-            CheckoutSession.objects.filter(
-                status__in=[SessionStatus.OPEN, SessionStatus.PROCESSING], expires_at__lte=now
+        rows = CheckoutSession.objects.filter(
+            status__in=[SessionStatus.OPEN, SessionStatus.PROCESSING],
+            expires_at__lte=timezone.now(),
+        ).order_by("expires_at", "id")
+        if after is not None:
+            due_at, last = after
+            rows = rows.filter(
+                Q(expires_at__gt=due_at) | Q(expires_at=due_at, id__gt=last),
+                expires_at__gte=due_at,
             )
-            .order_by("expires_at")
-            .values_list("id", "merchant_id")[:limit]
-        )
-    return sum(_expire_one(session_id, Scope.merchant(merchant)) for session_id, merchant in due)
+        return list(rows.values_list("expires_at", "id", "merchant_id")[:limit])
 
 
 def _expire_one(session_id: uuid.UUID, scope: Scope) -> bool:
@@ -294,7 +328,7 @@ def _expire_one(session_id: uuid.UUID, scope: Scope) -> bool:
         if session.status != SessionStatus.OPEN or session.expires_at > timezone.now():
             return False
         writes = Writes()
-        _move(writes, session, SessionStatus.EXPIRED, actor=_SWEEPER)
+        move_session(writes, session, SessionStatus.EXPIRED, actor=_SWEEPER)
         writes.flush()
     return True
 
@@ -335,7 +369,8 @@ def _new_attempt(session: CheckoutSession, *, seller: Seller, actor: Actor, key:
             reference=session.reference,
             statement_descriptor=session.statement_descriptor,
             metadata=session.metadata,
-            return_url=_frame_return_url(),
+            # Inside its frame, this page tells the one around it to ask us.
+            return_url=returned_url(),
             channel=CHANNEL,
         ),
         seller=seller,
@@ -353,7 +388,7 @@ def _new_attempt(session: CheckoutSession, *, seller: Seller, actor: Actor, key:
         )
     )
     session.payment = payment
-    _move(writes, session, SessionStatus.PROCESSING, actor=actor)
+    move_session(writes, session, SessionStatus.PROCESSING, actor=actor)
     writes.flush()
     return payment
 
@@ -405,78 +440,12 @@ def _follow(writes: Writes, session: CheckoutSession, payment: Payment, *, actor
         return
     if end is SessionStatus.COMPLETE:
         session.completed_at = payment.completed_at or timezone.now()
-    _move(writes, session, end, actor=actor)
-
-
-def _move(writes: Writes, session: CheckoutSession, status: SessionStatus, *, actor: Actor) -> None:
-    """Change the status through the table and record it, under the row's lock."""
-    before = session.status
-    check_session_move(before, status)
-    session.status = status
-    session.updated_at = timezone.now()
-    writes.update(
-        session,
-        "status",
-        "payment",
-        "completed_at",
-        "canceled_at",
-        "updated_at",
-        expect={"status": before},
-        what="The checkout session",
-    )
-    _record(writes, session, f"checkout_session.{_EVENT[status]}", actor=actor, before=str(before))
-
-
-_EVENT: Final = {
-    SessionStatus.OPEN: "reopened",
-    SessionStatus.PROCESSING: "processing",
-    SessionStatus.COMPLETE: "completed",
-    SessionStatus.EXPIRED: "expired",
-}
-#: What integrators may subscribe to; the other moves are in the audit log and in the payment's own
-#: events.
-PUBLIC_EVENTS: Final = {
-    "checkout_session.completed": "The payer has paid; `payment` names the payment that counts.",
-    "checkout_session.expired": "The session ran out of time or was expired; it was not paid.",
-}
-
-
-def _record(
-    writes: Writes, session: CheckoutSession, action: str, *, actor: Actor, before: str = ""
-) -> None:
-    payload: dict[str, Any] = session_json(session)
-    writes.audit(
-        actor=actor,
-        action=action,
-        target=session.public_id,
-        before={"status": before} if before else None,
-        after={"status": session.status, "amount": session.amount_minor},
-        merchant_id=session.merchant_id,
-        reseller_id=session.reseller_id,
-        livemode=session.livemode,
-    )
-    if action in PUBLIC_EVENTS:
-        writes.emit(
-            action,
-            aggregate=session.public_id,
-            payload=payload,
-            merchant_id=session.merchant_id,
-            reseller_id=session.reseller_id,
-            livemode=session.livemode,
-        )
+    move_session(writes, session, end, actor=actor)
 
 
 def _origin(url: str) -> str:
     parts = urlsplit(url)
     return f"{parts.scheme}://{parts.netloc}"[:270] if url else ""
-
-
-def _frame_return_url() -> str:
-    """Where a challenge ends inside its frame: a page that tells the one around it to ask us.
-
-    It names no session, for the provider and the merchant read this address too.
-    """
-    return f"{settings.BASE_URL}/pay/returned"
 
 
 def _unavailable() -> CardEntryUnavailable:

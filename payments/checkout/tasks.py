@@ -6,11 +6,8 @@ from celery import shared_task
 
 from payments.checkout.services import expire_due
 
-_BATCH = 500
-
 
 @shared_task(name="checkout.expire_due")
 def expire_due_sessions() -> None:
     """Sweep: expire the open sessions whose time is over."""
-    while expire_due(limit=_BATCH) == _BATCH:
-        pass
+    expire_due()

@@ -9,9 +9,10 @@ from django.contrib import admin
 from django.db.models import QuerySet
 from django.http import HttpRequest, HttpResponse
 
-from core.admin import allowed, display, pretty_json, staff_action
+from core.admin import actor_of, allowed, display, pretty_json, staff_action
 from core.admin_filters import by_merchant, narrowed_by_ids
 from core.money import format_money
+from payments.intents.exceptions import exception_resolve
 from payments.intents.models import Intent
 from payments.intents.recovery import request_check
 from payments.intents.states import FINAL, IntentState
@@ -65,9 +66,9 @@ class IntentAdmin(OfMerchantAdmin):
         "the provider's own id"
     )
     ordering = ("-id",)
-    exclude = ("card", "tags", "source")
-    readonly_fields = ("shown_card", "shown_tags")
-    actions_detail: ClassVar = ["ask_provider"]
+    exclude = ("card", "tags", "source", "about", "exceptions")
+    readonly_fields = ("shown_exceptions", "shown_card", "shown_tags")
+    actions_detail: ClassVar = ["ask_provider", "resolve"]
 
     @display(description="Id")
     def shown_id(self, row: Intent) -> str:
@@ -89,6 +90,10 @@ class IntentAdmin(OfMerchantAdmin):
     def shown_tags(self, row: Intent) -> str:
         return pretty_json(row.tags or None)
 
+    @display(description="Exceptions")
+    def shown_exceptions(self, row: Intent) -> str:
+        return pretty_json(row.exceptions or None)
+
     def get_search_results(
         self, request: HttpRequest, queryset: QuerySet[Intent], search_term: str
     ) -> tuple[QuerySet[Intent], bool]:
@@ -107,12 +112,34 @@ class IntentAdmin(OfMerchantAdmin):
         "Ask the provider",
         permission="operate",
         question="The provider is asked, with our reference, what became of this attempt; its "
-        "answer is booked. Nothing is charged anew.",
+        "answer is booked. Nothing is charged anew. An attempt that is over stays as it is: if the "
+        "provider contradicts it, it comes into the exceptions inbox.",
         icon="sync",
     )
     def ask_provider(self, request: HttpRequest, object_id: str) -> HttpResponse:
-        request_check(UUID(object_id))
-        return self.done(request, object_id, "Asked. Reload in a few seconds.")
+        row: Intent = self.found(request, object_id)
+        request_check(row.id)
+        said = "Asked. Reload in a few seconds."
+        if row.state in FINAL:
+            said += (
+                f" The attempt is {row.state} and stays so; if the provider says otherwise, the "
+                "exceptions below name it."
+            )
+        return self.done(request, object_id, said)
+
+    @staff_action(
+        "Mark as resolved",
+        permission="operate",
+        question="The attempt leaves the exceptions inbox. Its state and the books stay as they "
+        "are: book what is missing first. Your note is kept with it and in the audit log.",
+        note="What you found and did",
+        icon="task_alt",
+    )
+    def resolve(self, request: HttpRequest, object_id: str) -> HttpResponse:
+        exception_resolve(
+            intent_id=UUID(object_id), note=request.POST.get("note", ""), actor=actor_of(request)
+        )
+        return self.done(request, object_id, "Resolved: it is out of the exceptions inbox.")
 
     def has_operate_permission(self, request: HttpRequest, object_id: Any = None) -> bool:
         return allowed(request, "platform.operations.write")

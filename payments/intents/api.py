@@ -18,13 +18,11 @@ from core.errors import NotFound, PermissionDenied
 from core.idempotency import Claim
 from core.unit import Writes
 from payments.intents import serializers as shapes
+from payments.intents.documents import service_document
 from payments.intents.models import Intent, Operation
 from payments.intents.selectors import intent_get, intent_json
-from payments.intents.services import Draft, Price, intent_submit
+from payments.intents.services import Draft, IntentClaim, Price, intent_submit
 from tenants.authentication import MerchantFacts, merchant_facts
-
-#: The document of an intent that a service submits is the service's own, so we keep none.
-DOCUMENT_TYPE = "service"
 
 
 class IntentsView(ApiView):
@@ -33,6 +31,7 @@ class IntentsView(ApiView):
     tag = "Intents"
     permissions: ClassVar = {"POST": "intents.create"}
     idempotency = "required"
+    claim_type = IntentClaim
 
     @extend_schema(
         operation_id="intents_create",
@@ -57,19 +56,24 @@ class IntentsView(ApiView):
         """Submit an attempt to move money.
 
         States: `CREATED` → `VALIDATED` → `AUTHORIZED` → `SETTLED`, or `FAILED`, `CANCELLED`,
-        `EXPIRED`. A declined attempt is an intent that is `FAILED`, not an error.
+        `EXPIRED`. A declined attempt is an intent that is `FAILED`, not an error. `document` names
+        the merchant's payment, over which the money is captured, refunded and disputed.
         """
         values = shapes.IntentCreate.parse(self.body)
         facts, actor = self._on_behalf_of(values)
 
-        def stand_alone(writes: Writes, intent: Intent) -> Intent:
-            intent.document_id = intent.id
+        document_type, open_document = service_document(Operation(values["operation"]))
+
+        def submitted(writes: Writes, intent: Intent) -> None:
+            open_document(writes, intent, actor)
             writes.audit(actor=actor, action="intent.submitted", target=intent.public_id)
-            return intent
 
         def operation(claim: Claim | None) -> Intent:
             return intent_submit(
-                draft=_draft(values, facts, actor), actor=actor, document=stand_alone, claim=claim
+                draft=_draft(values, facts, actor, document_type),
+                actor=actor,
+                document=submitted,
+                claim=claim,
             )
 
         return self.once_outside(
@@ -116,7 +120,7 @@ class IntentView(ApiView):
         return Response(intent_json(found))
 
 
-def _draft(values: dict[str, Any], facts: MerchantFacts, actor: Actor) -> Draft:
+def _draft(values: dict[str, Any], facts: MerchantFacts, actor: Actor, document_type: str) -> Draft:
     same_currency = values["currency"] == facts.default_currency
     return Draft(
         merchant_id=facts.merchant_id,
@@ -126,7 +130,7 @@ def _draft(values: dict[str, Any], facts: MerchantFacts, actor: Actor) -> Draft:
         amount_minor=values["amount"],
         currency=values["currency"],
         source=values["payment_method_token"],
-        document_type=DOCUMENT_TYPE,
+        document_type=document_type,
         manual_capture=values["capture_method"] == "manual",
         return_url=values.get("return_url", ""),
         price=Price(

@@ -6,12 +6,13 @@ changes to the same unit of work, so that document, intent, events and books mov
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any, Protocol
 
 from core.context import Actor
 from core.unit import Writes
 from payments.intents.channels.base import ChannelAnswer
-from payments.intents.models import Intent
+from payments.intents.models import Intent, Operation
 
 
 class DocumentHandler(Protocol):
@@ -26,12 +27,32 @@ class DocumentHandler(Protocol):
         """Add the document's own changes for the state that `intent` has now."""
 
 
+#: Adds the document of an intent that a trusted service submitted to the unit of work.
+OpenDocument = Callable[[Writes, Intent, Actor], None]
+
 _handlers: dict[str, DocumentHandler] = {}
+_service_documents: dict[str, tuple[str, OpenDocument]] = {}
 
 
 def register_document(document_type: str, handler: DocumentHandler) -> None:
     """Make a document type known; one handler each."""
     _handlers[document_type] = handler
+
+
+def register_service_document(
+    operation: Operation, document_type: str, open_document: OpenDocument
+) -> None:
+    """Give intents that services submit a document, so that their money can be moved on.
+
+    `open_document(writes, intent, actor)` runs in the transaction that reserves the funds, and
+    names the document in the intent.
+    """
+    _service_documents[operation] = (document_type, open_document)
+
+
+def service_document(operation: Operation) -> tuple[str, OpenDocument]:
+    """The type of such a document, and what opens it."""
+    return _service_documents[operation]
 
 
 def handler_for(intent: Intent) -> DocumentHandler | None:

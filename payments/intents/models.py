@@ -24,7 +24,9 @@ class Intent(TenantOwned):
 
     `step` names the call that is under way at the channel: it is written and committed before the
     call and cleared with the answer, so that whoever finds the row after a crash knows what may
-    have happened out there. `version` counts the writes; each is conditional on the one read.
+    have happened out there. `steps` numbers the captures and cancellations that were asked for: a
+    repetition after a crash keeps the number, and with it the provider's idempotency key, while a
+    new request is a new one. `version` counts the writes; each is conditional on the one read.
     Amounts are in minor units of `currency`.
     """
 
@@ -43,6 +45,7 @@ class Intent(TenantOwned):
         max_length=10, choices=IntentState.choices, default=IntentState.CREATED
     )
     step = models.CharField(max_length=10, choices=Step.choices, default=Step.NONE, blank=True)
+    steps = models.PositiveSmallIntegerField(default=0)
     version = models.PositiveIntegerField(default=1)
     manual_capture = models.BooleanField(default=False)
 
@@ -63,7 +66,11 @@ class Intent(TenantOwned):
     source = models.CharField(max_length=100, blank=True, help_text="Token or saved method.")
     return_url = models.CharField(max_length=500, blank=True)
     statement_descriptor = models.CharField(max_length=22, blank=True)
+    about = models.JSONField(
+        default=dict, blank=True, help_text="What the provider is told besides the money."
+    )
     next_action_url = models.CharField(max_length=500, blank=True)
+    action_left_at = models.DateTimeField(null=True, help_text="When the challenge was answered.")
     failure_code = models.CharField(max_length=64, blank=True)
     failure_message = models.CharField(max_length=300, blank=True)
     card = models.JSONField(default=dict, blank=True)
@@ -72,7 +79,11 @@ class Intent(TenantOwned):
     # The status poller: when to look next, how often it looked, and since when a person should.
     next_check_at = models.DateTimeField(null=True)
     checks = models.PositiveSmallIntegerField(default=0)
+    told_at = models.DateTimeField(null=True, help_text="The provider's time of its newest event.")
     exception_at = models.DateTimeField(null=True)
+    exceptions = models.JSONField(
+        default=list, blank=True, help_text="Why a person had to look, and what they found."
+    )
     updated_at = models.DateTimeField(default=timezone.now)
 
     class Meta:

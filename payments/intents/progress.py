@@ -22,6 +22,8 @@ ACTION_EXPIRES_AFTER: Final = dt.timedelta(hours=1)
 #: Card schemes release a hold after seven days; ours ends with it. Counted from the creation too.
 HOLD_EXPIRES_AFTER: Final = dt.timedelta(days=7)
 
+#: The line in `Intent.exceptions` by which a person closes what stands before it.
+RESOLVED: Final = "resolved"
 
 _EXPIRED_HOLD: Final = (
     "authorization_expired",
@@ -56,6 +58,8 @@ def decide(intent: Intent, answer: ChannelAnswer) -> Move:
     """
     if intent.state in FINAL:
         return _after_the_end(intent, answer)
+    if _is_late(intent, answer):
+        return NOTHING
     if answer.outcome is Outcome.SUCCEEDED and answer.captured_minor > 0:
         return _settled(intent, answer)
     if answer.canceled:
@@ -63,7 +67,7 @@ def decide(intent: Intent, answer: ChannelAnswer) -> Move:
     if answer.refused:
         return _refused(intent, answer)
     if answer.outcome is Outcome.FAILED:
-        return _ended(IntentState.FAILED, answer)
+        return _ended(intent, IntentState.FAILED, answer)
     if intent.state == IntentState.AUTHORIZED:
         return _held(intent, answer)
     if answer.outcome is Outcome.SUCCEEDED:
@@ -85,25 +89,24 @@ def action_ends_at(intent: Intent) -> dt.datetime:
 
 def _settled(intent: Intent, answer: ChannelAnswer) -> Move:
     values: dict[str, Any] = {
-        **_learnt(answer),
+        **_learnt(intent, answer),
         "settled_amount_minor": min(answer.captured_minor, intent.amount_minor),
         **_AT_REST,
     }
     if answer.captured_minor > intent.amount_minor:
         # The payer has lost more than the books may know: a person gives the rest back.
-        values |= {
-            "exception_at": timezone.now(),
-            "failure_code": "captured_too_much",
-            "failure_message": f"The provider captured {answer.captured_minor}, more than was"
-            " asked for.",
-        }
+        values |= _contradicted(
+            intent,
+            "captured_too_much",
+            f"The provider captured {answer.captured_minor}, more than was asked for.",
+        )
     return Move(IntentState.SETTLED, values)
 
 
 def _authorized(intent: Intent, answer: ChannelAnswer) -> Move:
     return Move(
         IntentState.AUTHORIZED,
-        {**_learnt(answer), **_AT_REST, "next_check_at": hold_ends_at(intent)},
+        {**_learnt(intent, answer), **_AT_REST, "next_check_at": hold_ends_at(intent)},
     )
 
 
@@ -124,7 +127,7 @@ def _held(intent: Intent, answer: ChannelAnswer) -> Move:
 
 def _requires_action(intent: Intent, answer: ChannelAnswer) -> Move:
     """The payer's turn: our call has its answer, and the next look is when the time is up."""
-    if intent.step == Step.VOID:
+    if intent.step == Step.VOID or intent.action_left_at is not None:
         return _wait(intent, answer)
     values = {
         "step": Step.NONE,
@@ -133,7 +136,7 @@ def _requires_action(intent: Intent, answer: ChannelAnswer) -> Move:
     }
     if all(getattr(intent, name) == value for name, value in values.items()):
         return NOTHING
-    return Move(None, {**_learnt(answer), **values, "checks": 0})
+    return Move(None, {**_learnt(intent, answer), **values, "checks": 0})
 
 
 def _canceled(intent: Intent, answer: ChannelAnswer) -> Move:
@@ -142,19 +145,20 @@ def _canceled(intent: Intent, answer: ChannelAnswer) -> Move:
     ends_at = hold_ends_at(intent) if held else action_ends_at(intent)
     if ends_at > timezone.now():
         asked = intent.step == Step.VOID
-        return _ended(IntentState.CANCELLED if asked else IntentState.EXPIRED, answer)
+        return _ended(intent, IntentState.CANCELLED if asked else IntentState.EXPIRED, answer)
     code, message = _EXPIRED_HOLD if held else _EXPIRED_ACTION
     return _ended(
+        intent,
         IntentState.EXPIRED,
         dataclasses.replace(answer, failure_code=code, failure_message=message),
     )
 
 
-def _ended(state: IntentState, answer: ChannelAnswer) -> Move:
+def _ended(intent: Intent, state: IntentState, answer: ChannelAnswer) -> Move:
     return Move(
         state,
         {
-            **_learnt(answer),
+            **_learnt(intent, answer),
             "failure_code": answer.failure_code,
             "failure_message": answer.failure_message[:300],
             **_AT_REST,
@@ -165,16 +169,17 @@ def _ended(state: IntentState, answer: ChannelAnswer) -> Move:
 def _refused(intent: Intent, answer: ChannelAnswer) -> Move:
     """The channel turned a request down. A hold stays a hold; an attempt without one is over."""
     if intent.state != IntentState.AUTHORIZED and intent.step != Step.VOID:
-        return _ended(IntentState.FAILED, answer)
+        return _ended(intent, IntentState.FAILED, answer)
     now = timezone.now()
     values: dict[str, Any] = {
         "step": Step.NONE,
         "checks": intent.checks + 1,
         "next_check_at": now + CHECK_AFTER[min(intent.checks, len(CHECK_AFTER) - 1)],
     }
-    if hold_ends_at(intent) <= now and intent.exception_at is None:
+    if hold_ends_at(intent) <= now:
         # We want it to end and the provider does not: that is for a person to look at.
-        values["exception_at"] = now
+        reason = answer.failure_message or answer.failure_code
+        values |= exception(intent, "hold_not_released", f"The provider refused: {reason}")
     return Move(None, values)
 
 
@@ -183,48 +188,119 @@ def _wait(intent: Intent, answer: ChannelAnswer) -> Move:
     now = timezone.now()
     delay = CHECK_AFTER[min(intent.checks, len(CHECK_AFTER) - 1)]
     values: dict[str, Any] = {
-        **_learnt(answer),
+        **_learnt(intent, answer),
         "checks": intent.checks + 1,
         "next_check_at": now + delay,
     }
     if intent.next_action_url and answer.outcome is Outcome.PENDING:
-        values["next_action_url"] = ""
-    if intent.exception_at is None and now - intent.created_at >= EXCEPTION_AFTER:
-        values["exception_at"] = now
+        values |= {"next_action_url": "", "action_left_at": now}
+    if now - intent.created_at >= EXCEPTION_AFTER:
+        asked = intent.step or intent.state.lower()
+        values |= exception(intent, "no_answer", f"No final answer for 24 hours ({asked}).")
     return Move(None, values)
 
 
+def _is_late(intent: Intent, answer: ChannelAnswer) -> bool:
+    """Whether it is news of something on the way that the attempt has already left behind.
+
+    Ends are never late: they are judged by the state that they find.
+    """
+    if answer.occurred_at is None:
+        return False
+    if answer.outcome is Outcome.REQUIRES_ACTION and intent.action_left_at is not None:
+        return True
+    on_the_way = answer.outcome in (Outcome.REQUIRES_ACTION, Outcome.PENDING)
+    return on_the_way and intent.told_at is not None and answer.occurred_at < intent.told_at
+
+
 def _after_the_end(intent: Intent, answer: ChannelAnswer) -> Move:
-    if intent.exception_at is not None:
-        return NOTHING
+    """News about an attempt that is over here: what contradicts its end goes to a person."""
     gave_up = intent.state != IntentState.SETTLED
+    values: dict[str, Any] = {}
+    if intent.step == Step.VOID:
+        values = _release_goes_on(intent, answer)
     if gave_up and answer.captured_minor > 0:
-        return _for_a_person(
-            "captured_after_end", "The provider captured this attempt after it had ended here."
+        values |= _contradicted(
+            intent,
+            "captured_after_end",
+            "The provider captured this attempt after it had ended here.",
         )
+    elif gave_up and _is_payment(intent) and answer.outcome is Outcome.SUCCEEDED:
+        values |= _held_after_the_end(intent, answer)
     # A payment's failure arrives late from before its success; a refund's comes days after it,
     # when the payer's bank sends the money back.
     returned = intent.operation == Operation.REFUND and answer.outcome is Outcome.FAILED
     if returned and not gave_up and not answer.refused:
-        return _for_a_person(
-            "refund_returned", "The provider says that this refund failed after it had succeeded."
+        values |= _contradicted(
+            intent,
+            "refund_returned",
+            "The provider says that this refund failed after it had succeeded.",
         )
-    return NOTHING
+    return Move(None, values) if values else NOTHING
 
 
-def _for_a_person(code: str, message: str) -> Move:
-    return Move(
-        None, {"exception_at": timezone.now(), "failure_code": code, "failure_message": message}
+def _is_payment(intent: Intent) -> bool:
+    return intent.operation == Operation.PAYMENT
+
+
+def _held_after_the_end(intent: Intent, answer: ChannelAnswer) -> dict[str, Any]:
+    """The payer's money is held for an attempt that nobody will capture: let go of it."""
+    values = _contradicted(
+        intent,
+        "authorized_after_end",
+        "The provider holds the money of this attempt although it had ended here; the hold is"
+        " being released.",
     )
+    if values:
+        values |= {
+            **_learnt(intent, answer),
+            "step": Step.VOID,
+            "steps": intent.steps + 1,
+            "checks": 0,
+            "next_check_at": timezone.now(),
+        }
+    return values
 
 
-def _learnt(answer: ChannelAnswer) -> dict[str, Any]:
-    """What any answer may teach: the channel's id, and the card behind the token."""
+def _release_goes_on(intent: Intent, answer: ChannelAnswer) -> dict[str, Any]:
+    """Whether the release of such a hold has its answer, or is looked at again."""
+    over = answer.captured_minor > 0 or (answer.outcome is Outcome.FAILED and not answer.refused)
+    if over:
+        return {"step": Step.NONE, "next_check_at": None, "checks": 0}
+    delay = CHECK_AFTER[min(intent.checks, len(CHECK_AFTER) - 1)]
+    return {"checks": intent.checks + 1, "next_check_at": timezone.now() + delay}
+
+
+def exception(intent: Intent, code: str, message: str) -> dict[str, Any]:
+    """The columns that put an attempt into the exceptions inbox, for one more reason.
+
+    A reason that is on record already changes nothing, also after a person has dealt with it.
+    """
+    if any((each["code"], each["message"]) == (code, message) for each in intent.exceptions):
+        return {}
+    now = timezone.now()
+    line = {"at": now.isoformat(), "code": code, "message": message}
+    return {
+        "exception_at": intent.exception_at or now,
+        "exceptions": [*intent.exceptions, line],
+    }
+
+
+def _contradicted(intent: Intent, code: str, message: str) -> dict[str, Any]:
+    """As `exception`, for money that the books do not know; the attempt's failure says so too."""
+    values = exception(intent, code, message)
+    return values and {**values, "failure_code": code, "failure_message": message}
+
+
+def _learnt(intent: Intent, answer: ChannelAnswer) -> dict[str, Any]:
+    """What any answer may teach: the channel's id, the card behind the token, how new it is."""
     values: dict[str, Any] = {}
     if answer.external_id:
         values["external_id"] = answer.external_id
     if answer.card:
         values["card"] = dict(answer.card)
+    if answer.occurred_at and (intent.told_at is None or answer.occurred_at > intent.told_at):
+        values["told_at"] = answer.occurred_at
     return values
 
 

@@ -2,37 +2,73 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import dataclasses
+from collections.abc import Callable, Sequence
 from typing import Any, Final
 
 from core import ids
 from core.context import Actor
 from core.db import Scope, tenant_atomic
 from core.errors import NotFound
+from core.inbox import match_parked
+from core.models import OutboxEvent
+from core.outbox import subscribe_batch
 from payments.intents.channels import ChannelAnswer, Outcome
 from payments.intents.channels.gateway import from_provider
 from payments.intents.channels.gateway_refund import from_refund
 from payments.intents.models import Intent
 from payments.intents.services import intent_apply
-from payments.providers.base import DisputeNotice, EventKind, ProviderEvent
+from payments.providers.base import (
+    DisputeNotice,
+    EventKind,
+    ProviderEvent,
+    RefundAnswer,
+    Status,
+)
 from payments.providers.selectors import Account
 from payments.providers.services import register_event_handler
 
 PROVIDER: Final = "provider"
 
 DisputeHandler = Callable[[Intent, DisputeNotice], None]
+RefundHandler = Callable[[Intent, RefundAnswer, Actor], bool]
 _dispute_handler: DisputeHandler | None = None
+_refund_handler: RefundHandler | None = None
 
 
 def register() -> None:
     """Take the events of every provider; called when the process starts."""
     register_event_handler(handle_provider_event)
+    subscribe_batch("payment.*", match_parked_of_payments)
+
+
+def match_parked_of_payments(events: Sequence[OutboxEvent]) -> None:
+    """Wake what is parked under the provider's ids of the payments that these events are about.
+
+    A dispute, or a refund made at the provider, names the provider's id alone; an attempt learns it
+    with the answer that the event tells of.
+    """
+    documents = [ids.decode("pay", event.aggregate) for event in events]
+    with tenant_atomic(Scope.worker()):
+        known = Intent.objects.filter(document_id__in=documents).exclude(external_id="")
+        external_ids = set(known.values_list("external_id", flat=True))
+    match_parked(*external_ids)
 
 
 def register_dispute_handler(handler: DisputeHandler) -> None:
     """Let the room of payments take disputes."""
     global _dispute_handler
     _dispute_handler = handler
+
+
+def register_refund_handler(handler: RefundHandler) -> None:
+    """Let the room of payments take refunds that were made at the provider, past us.
+
+    `handler(intent, refund, actor)` gets the payment's intent and answers whether it could act; one
+    that could not yet (the payment is not settled here) gets the event again.
+    """
+    global _refund_handler
+    _refund_handler = handler
 
 
 def handle_provider_event(event: ProviderEvent, account: Account) -> bool:
@@ -43,9 +79,9 @@ def handle_provider_event(event: ProviderEvent, account: Account) -> bool:
     """
     actor = Actor(kind=PROVIDER, id=account.provider, label=account.label, platform=True)
     if event.kind is EventKind.REFUND and event.refund is not None:
-        return _apply(
-            _find(account, event.refund.reference, event.refund.provider_id), event, actor
-        )
+        refund = event.refund
+        known = _find(account, refund.reference, refund.provider_id)
+        return _apply(known, event, actor) if known else _refunded_past_us(account, refund, actor)
     intent = _find(account, event.reference, event.provider_id)
     if event.kind is EventKind.DISPUTE and event.dispute is not None:
         if intent is None:
@@ -54,6 +90,16 @@ def handle_provider_event(event: ProviderEvent, account: Account) -> bool:
             _dispute_handler(intent, event.dispute)
         return True
     return _apply(intent, event, actor)
+
+
+def _refunded_past_us(account: Account, refund: RefundAnswer, actor: Actor) -> bool:
+    """Somebody refunded at the provider's console: the books must follow."""
+    if refund.status is Status.FAILED:
+        return True
+    payment = _find(account, "", refund.payment_provider_id)
+    if payment is None or _refund_handler is None:
+        return False
+    return _refund_handler(payment, refund, actor)
 
 
 def _apply(intent: Intent | None, event: ProviderEvent, actor: Actor) -> bool:
@@ -71,10 +117,12 @@ def _apply(intent: Intent | None, event: ProviderEvent, actor: Actor) -> bool:
 
 def _answer(event: ProviderEvent, intent: Intent) -> ChannelAnswer | None:
     if event.refund is not None:
-        return from_refund(event.refund, intent)
-    if event.payment is None:
+        answer = from_refund(event.refund, intent.amount_minor)
+    elif event.payment is not None:
+        answer = from_provider(event.payment)
+    else:
         return None
-    answer = from_provider(event.payment)
+    answer = dataclasses.replace(answer, occurred_at=event.occurred_at)
     # An event is news of the provider's, not a refusal of a request of ours.
     return None if answer.outcome is Outcome.UNKNOWN else answer
 
@@ -89,11 +137,13 @@ def _speaks_of_another_amount(event: ProviderEvent, intent: Intent) -> bool:
 
 
 def _find(account: Account, reference: str, external_id: str) -> Intent | None:
+    """The intent by our reference or, where the reference is none of ours, by the provider's id."""
     with tenant_atomic(Scope.worker()):
         intents = Intent.objects.filter(provider_account_id=account.id)
         if reference:
             try:
                 return intents.filter(pk=ids.decode(Intent.PREFIX, reference)).first()
             except NotFound:
-                return None
+                # Whoever works at the provider's console writes references of their own.
+                pass
         return intents.filter(external_id=external_id).first() if external_id else None

@@ -14,8 +14,9 @@ from django.utils import timezone
 from core.context import Actor
 from core.db import Scope, after_commit, tenant_atomic
 from payments.intents.channels import ChannelAnswer, Outcome, channel_named
+from payments.intents.lock_objects import lock_intent
 from payments.intents.models import Intent, Operation
-from payments.intents.progress import CHECK_AFTER, action_ends_at, hold_ends_at
+from payments.intents.progress import CHECK_AFTER, action_ends_at, exception, hold_ends_at
 from payments.intents.services import StepRefused, intent_advance, intent_apply, intent_void
 from payments.intents.states import FINAL, IntentState, Step
 
@@ -41,11 +42,12 @@ def due_intents(*, limit: int = 100) -> list[uuid.UUID]:
 
 
 def intent_check(*, intent_id: uuid.UUID) -> Intent:
-    """Bring one intent nearer to its end: ask what became of it, repeat what never arrived."""
+    """Bring one intent nearer to its end: ask what became of it, repeat what never arrived.
+
+    One that is over stays so; what contradicts its end goes to the exceptions inbox.
+    """
     with tenant_atomic(Scope.worker()):
         intent = Intent.objects.get(pk=intent_id)
-    if intent.state in FINAL:
-        return intent
     answer = channel_named(intent.channel).query(intent)
     try:
         if _has_not_arrived(intent, answer):
@@ -66,15 +68,17 @@ def check_failed(*, intent_id: uuid.UUID) -> None:
     stands in the exceptions inbox, where somebody can read the log and ask again.
     """
     with tenant_atomic(Scope.worker()):
-        intent = Intent.objects.select_for_update(no_key=True).get(pk=intent_id)
-        if intent.state in FINAL:
+        intent = lock_intent(intent_id)
+        if intent.state in FINAL and not intent.step:
             return
         now = timezone.now()
         intent.checks += 1
         intent.next_check_at = now + CHECK_AFTER[min(intent.checks, len(CHECK_AFTER)) - 1]
-        if intent.checks >= len(CHECK_AFTER) and intent.exception_at is None:
-            intent.exception_at = now
-        intent.save(update_fields=["checks", "next_check_at", "exception_at"])
+        if intent.checks >= len(CHECK_AFTER):
+            message = "Looking at this attempt fails again and again; the log says how."
+            for name, value in exception(intent, "look_failed", message).items():
+                setattr(intent, name, value)
+        intent.save(update_fields=["checks", "next_check_at", "exception_at", "exceptions"])
 
 
 def request_check(intent_id: uuid.UUID) -> None:
@@ -97,7 +101,7 @@ def _is_held(answer: ChannelAnswer) -> bool:
 def _time_is_up(intent: Intent, answer: ChannelAnswer) -> bool:
     """Whether the hold was never captured, or the payer never came back."""
     now = timezone.now()
-    if intent.step or intent.operation != Operation.PAYMENT:
+    if intent.step or intent.state in FINAL or intent.operation != Operation.PAYMENT:
         return False
     if intent.state == IntentState.AUTHORIZED:
         return _is_held(answer) and hold_ends_at(intent) <= now

@@ -5,10 +5,9 @@ from __future__ import annotations
 import uuid
 from typing import Any
 
-from django.db.models import QuerySet
-
 from core import ids
 from core.errors import NotFound
+from payments.intents.failures import shown_failure
 from payments.intents.models import Intent
 
 
@@ -25,11 +24,6 @@ def intent_get(*, intent_id: uuid.UUID, livemode: bool | None = None) -> Intent:
     if found is None:
         raise NotFound("There is no such intent.")
     return found
-
-
-def exceptions_inbox() -> QuerySet[Intent]:
-    """Attempts that a person must look at: no answer for 24 hours, or captured after their end."""
-    return Intent.objects.filter(exception_at__isnull=False).order_by("exception_at")
 
 
 def intent_json(intent: Intent) -> dict[str, Any]:
@@ -50,16 +44,20 @@ def intent_json(intent: Intent) -> dict[str, Any]:
         "next_action": (
             {"type": "redirect", "url": intent.next_action_url} if intent.next_action_url else None
         ),
-        "failure": (
-            {"code": intent.failure_code, "message": intent.failure_message}
-            if intent.failure_code
-            else None
-        ),
+        "failure": failure_json(intent),
         "tags": intent.tags,
         "livemode": intent.livemode,
         "created_at": intent.created_at,
         "updated_at": intent.updated_at,
     }
+
+
+def failure_json(intent: Intent) -> dict[str, str] | None:
+    """Why it failed, as far as it concerns anybody but staff."""
+    if not intent.failure_code:
+        return None
+    code, message = shown_failure(intent.failure_code, intent.failure_message)
+    return {"code": code, "message": message}
 
 
 def _document(intent: Intent) -> str | None:

@@ -35,7 +35,7 @@ class IntentCreate(StrictSerializer):
     capture_method = serializers.ChoiceField(
         choices=["automatic", "manual"], required=False, default="automatic"
     )
-    return_url = HttpUrlField(required=False)
+    return_url = HttpUrlField(required=False, guard=True)
     metadata = Facts(required=False)
 
 

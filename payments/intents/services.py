@@ -30,8 +30,9 @@ from ledger.services import TransferSpec, post_with_commit
 from payments.intents import bookings
 from payments.intents.channels import ChannelAnswer, channel_named
 from payments.intents.documents import handler_for
+from payments.intents.failures import PROVIDER_UNAVAILABLE, is_our_fault, shown_failure
 from payments.intents.models import Intent, Operation
-from payments.intents.progress import Move, decide
+from payments.intents.progress import RESOLVED, Move, decide
 from payments.intents.states import FINAL, IllegalMove, IntentState, Step, check_move
 from payments.providers.selectors import route
 
@@ -41,6 +42,10 @@ log = structlog.get_logger(__name__)
 CRASH_AFTER: Final = dt.timedelta(seconds=60)
 
 _CHANNELS: Final = {Operation.PAYMENT: "gateway", Operation.REFUND: "gateway_refund"}
+
+
+class IntentClaim(Claim):
+    """A claim whose answer shows the intent itself instead of its document."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -57,7 +62,8 @@ class Draft:
     """What a document wants moved. Amounts are in minor units of `currency`.
 
     `source` is a token or saved method for payments; for refunds the provider's own id of the
-    payment. A refund names the account that took the payment, so it is not routed.
+    payment. A refund names the account that took the payment, so it is not routed. `about` is what
+    the provider is told besides the money: `description`, `metadata`, a refund's `reason`.
     """
 
     merchant_id: uuid.UUID
@@ -76,6 +82,7 @@ class Draft:
     refers_to: Intent | None = None
     provider_account_id: uuid.UUID | None = None
     tags: tuple[str, ...] = ()
+    about: dict[str, Any] = field(default_factory=dict)
 
 
 def intent_submit(
@@ -96,7 +103,7 @@ def intent_submit(
 
     Raises:
         InvalidRequest: no route for the amount and currency.
-        LedgerRefused: the funds to reserve are not there.
+        LedgerRefused: the books do not take the reservation (a closed account).
     """
     intent = _validated(draft)
     with tenant_atomic(Scope.merchant(intent.merchant_id)):
@@ -104,11 +111,37 @@ def intent_submit(
         made = document(writes, intent)
         writes.insert(intent)
         if claim is not None:
-            claim.begin(writes, getattr(made, "id", intent.id))
+            claim.begin(writes, _shown(claim, made, intent).id)
         writes.flush_with_commit()
         post_with_commit((reserve or bookings.reservation)(intent))
     crash_point("intent.reserved")
     return intent_advance(intent=intent, actor=actor, document=made, claim=claim)
+
+
+def intent_adopt(
+    *,
+    draft: Draft,
+    external_id: str,
+    answer: ChannelAnswer,
+    actor: Actor,
+    document: Callable[[Writes, Intent], Any],
+    reserve: Callable[[Intent], list[TransferSpec]],
+) -> Intent:
+    """Take up a movement that happened at the channel without us, under the channel's own id.
+
+    Nothing is asked of the channel; otherwise as `intent_submit`. Should we die between the two
+    commits, the poller asks what became of it. The caller's `document` makes sure, under a lock,
+    that nobody has taken it up before.
+    """
+    intent = _validated(draft)
+    intent.step, intent.external_id = Step.NONE, external_id
+    with tenant_atomic(Scope.merchant(intent.merchant_id)):
+        writes = Writes()
+        made = document(writes, intent)
+        writes.insert(intent)
+        writes.flush_with_commit()
+        post_with_commit(reserve(intent))
+    return intent_apply(intent=intent, answer=answer, actor=actor, document=made)
 
 
 def intent_settle(
@@ -215,6 +248,7 @@ def _validated(draft: Draft) -> Intent:
         return_url=draft.return_url,
         statement_descriptor=draft.statement_descriptor,
         tags=list(draft.tags),
+        about=draft.about,
         next_check_at=timezone.now() + CRASH_AFTER,
     )
 
@@ -243,6 +277,7 @@ def _take_step(
         )
     read_version = intent.version
     intent.step, intent.version = step, read_version + 1
+    intent.steps += 1
     intent.settle_amount_minor = settle_amount_minor
     intent.next_check_at = timezone.now() + CRASH_AFTER
     with tenant_atomic(Scope.merchant(intent.merchant_id)):
@@ -250,6 +285,7 @@ def _take_step(
         writes.update(
             intent,
             "step",
+            "steps",
             "version",
             "settle_amount_minor",
             "next_check_at",
@@ -296,6 +332,8 @@ def _commit_answer(
         transfers: list[TransferSpec] = []
         if move.changes:
             transfers, save = _apply_move(intent, move)
+            if "exceptions" in move.values:
+                audit_exception(writes, intent, actor)
             if handler is None:
                 _audit_state(writes, intent, before, actor)
             elif not was_final:
@@ -305,7 +343,7 @@ def _commit_answer(
             save(writes)
         refused = _refusal(answer) if asked in (Step.SETTLE, Step.VOID) else None
         if claim is not None:
-            claim.finish(writes, refused or document or intent)
+            claim.finish(writes, refused or _shown(claim, document, intent))
         writes.flush_with_commit()
         post_with_commit(transfers)
     crash_point("intent.committed")
@@ -314,18 +352,44 @@ def _commit_answer(
     return intent
 
 
+def _shown(claim: Claim, document: Any, intent: Intent) -> Any:
+    """What the answer to a claim is about."""
+    return intent if isinstance(claim, IntentClaim) else document or intent
+
+
 class StepRefused(Conflict):
     """The channel turned down a capture or a cancellation; the payment stands as it was."""
 
     default_code = "provider_refused"
 
 
+class StepFailed(StepRefused):
+    """As StepRefused, for a fault of ours: neither the card nor the caller can help it."""
+
+    type = "api_error"
+    default_code = PROVIDER_UNAVAILABLE
+
+
 def _refusal(answer: ChannelAnswer) -> StepRefused | None:
     if not answer.refused:
         return None
-    return StepRefused(
-        answer.failure_message or "The provider refused this.",
-        code=answer.failure_code or None,
+    code, message = shown_failure(answer.failure_code, answer.failure_message)
+    kind = StepFailed if is_our_fault(answer.failure_code) else StepRefused
+    return kind(message or "The provider refused this.", code=code or None)
+
+
+def audit_exception(writes: Writes, intent: Intent, actor: Actor) -> None:
+    """Record the newest reason why a person has to look, or what they found."""
+    newest = intent.exceptions[-1]
+    resolved = newest["code"] == RESOLVED
+    writes.audit(
+        actor=actor,
+        action="intent.exception_resolved" if resolved else "intent.exception",
+        target=intent.public_id,
+        after={"code": newest["code"], "message": newest["message"]},
+        merchant_id=intent.merchant_id,
+        reseller_id=intent.reseller_id,
+        livemode=intent.livemode,
     )
 
 

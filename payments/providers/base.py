@@ -10,8 +10,9 @@ Three things can come back from a call that may move money:
 * the same with status ``unknown``: the request may or may not have taken effect (timeout, broken
   connection, a body nobody can read, a 5xx). It is resolved by `get_payment_status` with *our*
   reference, never by trying elsewhere;
-* `ProviderError`: the provider refused the request itself and **nothing happened**.
-  ``permanent`` says whether the same request would be refused again.
+* `ProviderError`: the provider refused the request itself and **nothing happened** by it.
+  ``permanent`` says whether the same request would be refused again. Code `KEY_REUSED` says that
+  an earlier request under the same key did arrive.
 
 Amounts are integers in minor units of the currency. Decline codes are Stripe's vocabulary.
 """
@@ -28,6 +29,9 @@ from uuid import UUID
 
 # Webhooks older than this are refused: whoever recorded one cannot play it back later.
 WEBHOOK_TOLERANCE_S: Final = 300
+
+# The code of a `ProviderError` for an idempotency key that came before with another request.
+KEY_REUSED: Final = "idempotency_key_reused"
 
 
 class Status(StrEnum):
@@ -121,6 +125,8 @@ class AccountConfig:
     webhook_secrets: tuple[str, ...] = field(default=(), repr=False)
     api_base: str = ""
     timeout_s: int = 20
+    # Where a payer goes after a challenge when the payment names no place.
+    return_url: str = ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -150,7 +156,9 @@ class CreatePayment:
 
     ``reference`` is ours and unique for the attempt: it is how a payment is found again when no
     answer came. ``source`` is a one-use token or a saved method of the provider. ``merchant_key``
-    names the merchant to the provider: a token made for one merchant is unknown to every other.
+    names the merchant to a provider that keeps tokens by merchant, as the sandbox does; at others
+    (Stripe) a token belongs to the account. ``description`` and ``metadata`` are for whoever works
+    at the provider's console.
     """
 
     reference: str
@@ -367,8 +375,13 @@ class Adapter(ABC):
         """Release an authorisation or give up an open challenge. Raises ProviderError else."""
 
     @abstractmethod
-    def get_payment_status(self, *, reference: str, provider_id: str | None) -> ProviderAnswer:
+    def get_payment_status(
+        self, *, reference: str, provider_id: str | None, since: datetime | None = None
+    ) -> ProviderAnswer:
         """The truth about a payment, by its id there or else by our reference.
+
+        ``since``: the payment cannot be older, so that not everything need be looked through.
+        Only a look through all of it may say that there is no such payment.
 
         Never raises for a payment that is not there (``unknown`` and ``found`` false), nor for a
         provider that cannot be reached (``unknown`` and ``found`` true).

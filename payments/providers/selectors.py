@@ -145,6 +145,14 @@ def account_get(account_id: uuid.UUID) -> Account:
     return _open(account_id)[0]
 
 
+def returned_url() -> str:
+    """A page of ours for payers who come from a challenge and have no other place to go.
+
+    It names no session and no payment, for the provider and the merchant read this address too.
+    """
+    return f"{settings.BASE_URL}/pay/returned"
+
+
 def _open(account_id: uuid.UUID) -> tuple[Account, Adapter]:
     return _opened.get(account_id, lambda: _load_account(account_id))
 
@@ -190,6 +198,7 @@ def _load_account(account_id: uuid.UUID) -> tuple[Account, Adapter]:
         webhook_secrets=tuple(webhook_secrets),
         api_base=api_base or _default_api_base(provider),
         timeout_s=timeout_s,
+        return_url=returned_url(),
     )
     account = Account(id=account_id, provider=provider, label=label, livemode=livemode)
     return account, _adapter_with(config)

@@ -2,18 +2,24 @@
 
 from __future__ import annotations
 
+import uuid
+from datetime import timedelta
 from typing import Any
 
+import psycopg
 import pytest
 from django.db import IntegrityError
 from django.utils import timezone
 
 from core import ids, relay
 from core.db import Scope, tenant_atomic
+from core.errors import Conflict
 from core.models import AuditRecord, OutboxEvent
+from payments.checkout import services
 from payments.checkout.models import CheckoutAttempt, CheckoutSession
 from payments.checkout.selectors import secret_digest
 from payments.checkout.services import expire_due
+from payments.providers.selectors import Account
 from tests.api import Api, new_api
 from tests.checkout.payer import (
     Payer,
@@ -80,6 +86,58 @@ def test_the_same_key_gives_the_same_session(api: Api) -> None:
     assert len(api.get(URL).json()["data"]["items"]) == 1
 
 
+def test_the_answer_that_is_kept_for_repetitions_does_not_give_the_page_away(
+    api: Api, admin_dsn: str
+) -> None:
+    body = {"amount": 100, "currency": "EUR"}
+    url = api.post(URL, body, key="same").json()["data"]["url"]
+
+    with psycopg.connect(admin_dsn) as admin:
+        ((kept,),) = admin.execute(
+            "select body from core_idempotencyrecord where merchant_id = %s",
+            [api.tenants.merchant.id],
+        ).fetchall()
+    assert bytes(kept).startswith(b"sealed:")
+    assert url.rsplit("/", 1)[1].encode() not in bytes(kept)
+    assert api.post(URL, body, key="same").json()["data"]["url"] == url
+
+
+def test_no_session_is_made_that_the_page_could_not_take_a_card_for(
+    api: Api, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    stripe = Account(id=uuid.uuid4(), provider="stripe", label="Stripe", livemode=False)
+    monkeypatch.setattr(services, "route", lambda **_: stripe)
+
+    refused = api.post(URL, {"amount": 100, "currency": "EUR"})
+
+    error = refused.json()["error"]
+    assert (refused.status_code, error["code"]) == (409, "card_fields_unavailable")
+    assert "POST /v1/payments" in error["message"]
+    assert api.get(URL).json()["data"]["items"] == []
+
+
+def test_the_sweep_goes_on_behind_what_it_cannot_expire(
+    api: Api, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    busy, broken, due = (new_session(api) for _ in range(3))
+    Payer(busy["url"]).paid(CHALLENGED)
+    now = timezone.now()
+    for age, session in ((3, busy), (2, broken), (1, due)):
+        change_session(api, session["id"], expires_at=now - timedelta(hours=age))
+    genuine = services._expire_one
+
+    def refuses(session_id: uuid.UUID, scope: Scope) -> bool:
+        if session_id == ids.decode("cs", broken["id"]):
+            raise Conflict("Not now.")
+        return genuine(session_id, scope)
+
+    monkeypatch.setattr(services, "_expire_one", refuses)
+    expire_due(batch=1)
+
+    found = [session_row(api, each["id"]).status for each in (busy, broken, due)]
+    assert found == ["processing", "open", "expired"]
+
+
 @pytest.mark.parametrize(
     ("change", "code"),
     [
@@ -89,6 +147,9 @@ def test_the_same_key_gives_the_same_session(api: Api) -> None:
         ({"amount": "4890"}, None),
         ({"amount": None}, None),
         ({"currency": "XXX"}, "currency_unknown"),
+        ({"currency": "USDT"}, "currency_unknown"),
+        ({"success_url": "https://shop.example/?c=4242424242424242"}, "card_number_refused"),
+        ({"cancel_url": "https://shop.example/4242%204242%204242%204242"}, "card_number_refused"),
         ({"success_url": "javascript:alert(1)"}, "url_invalid"),
         ({"cancel_url": "//shop.example"}, "url_invalid"),
         ({"description": "4242 4242 4242 4242"}, "card_number_refused"),

@@ -17,6 +17,7 @@ from core.db import Scope, tenant_atomic
 from payments.intents.channels.gateway import from_provider
 from payments.intents.models import Intent
 from payments.intents.provider_events import handle_provider_event
+from payments.intents.recovery import intent_check
 from payments.intents.services import intent_apply
 from payments.providers.base import (
     Decline,
@@ -80,8 +81,43 @@ def test_any_order_with_the_capture_in_it_ends_completed_and_booked_once(
         completed = [e for e in payment["events"] if e["type"] == "payment.completed"]
         assert len(completed) == 1
     else:
-        assert payment["status"] in ("requires_action", "processing")
+        # Once the challenge has been left, nothing leads back to it.
+        left = "pending" in order
+        assert payment["status"] == ("processing" if left else "requires_action")
+        assert bool(payment["next_action"]) is not left
         assert [line["state"] for line in payment["ledger"]] == ["pending"]
+
+
+@pytest.mark.parametrize("name", ["action", "pending"])
+def test_news_older_than_the_newest_that_was_applied_change_nothing(api: Api, name: str) -> None:
+    made = api.pay("4000000000003220", amount=AMOUNT).json()["data"]
+    intent, account = _intent(api, made["id"])
+    now = dt.datetime.now(dt.UTC)
+    for number, (told, age_s) in enumerate([("action", 0), (name, 30)]):
+        answer = ProviderAnswer(
+            provider_id=intent.external_id,
+            **{**ANSWERS[told], "next_action_url": f"https://bank.example/{number}"},
+        )
+        event = dataclasses.replace(
+            _event(number, intent, answer), occurred_at=now - dt.timedelta(seconds=age_s)
+        )
+        assert handle_provider_event(event, account)
+
+    payment = api.get(f"/v1/payments/{made['id']}").json()["data"]
+    assert payment["status"] == "requires_action"
+    assert payment["next_action"]["url"] == "https://bank.example/0"
+
+
+def test_the_providers_answer_does_not_lead_back_into_a_challenge_that_was_left(api: Api) -> None:
+    made = api.pay("4000000000003220", amount=AMOUNT).json()["data"]
+    intent, account = _intent(api, made["id"])
+    pending = ProviderAnswer(provider_id=intent.external_id, **ANSWERS["pending"])
+    assert handle_provider_event(_event(1, intent, pending), account)
+
+    # The sandbox still says that the challenge is open.
+    intent_check(intent_id=intent.id)
+
+    assert api.get(f"/v1/payments/{made['id']}").json()["data"]["status"] == "processing"
 
 
 def test_the_same_answer_judged_against_an_old_reading_is_harmless(

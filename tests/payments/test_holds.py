@@ -15,6 +15,7 @@ from payments.intents.provider_events import handle_provider_event
 from payments.intents.recovery import intent_check
 from payments.intents.states import IntentState, Step
 from payments.providers.base import (
+    KEY_REUSED,
     EventKind,
     ProviderAnswer,
     ProviderError,
@@ -233,3 +234,52 @@ def test_a_provider_too_busy_for_a_step_is_asked_again(
         captured,
         [(captured, 0)],
     )
+
+
+def test_a_step_asked_for_anew_has_a_key_of_its_own_and_a_repetition_keeps_it(
+    api: Api, admin_dsn: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    made = api.pay(amount=1_000, capture_method="manual").json()["data"]
+    genuine = SandboxAdapter.cancel_payment
+    keys: list[str] = []
+    refusals = [
+        ProviderError("It is processing.", permanent=True, code="payment_unexpected_state"),
+        ProviderError("Too many requests.", permanent=False, code="provider_rate_limited"),
+    ]
+
+    def refused_at_first(adapter: SandboxAdapter, request: Any) -> ProviderAnswer:
+        keys.append(request.idempotency_key)
+        if refusals:
+            raise refusals.pop(0)
+        return genuine(adapter, request)
+
+    monkeypatch.setattr(SandboxAdapter, "cancel_payment", refused_at_first)
+    path = f"/v1/payments/{made['id']}/cancel"
+    assert api.post(path).status_code == 409
+    assert api.post(path).status_code == 200
+    recover(admin_dsn, api.tenants.merchant.id)
+
+    assert _payment(api, made["id"])["status"] == "canceled"
+    first, second, repeated = keys
+    assert first != second == repeated
+
+
+def test_a_key_that_the_provider_has_seen_says_that_the_first_request_arrived(
+    api: Api, admin_dsn: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    genuine = SandboxAdapter.create_payment
+
+    def reused(adapter: SandboxAdapter, request: Any) -> ProviderAnswer:
+        # The first request took effect and was lost; its repetition differs in something.
+        genuine(adapter, request)
+        raise ProviderError("Another request.", permanent=True, code=KEY_REUSED)
+
+    with monkeypatch.context() as patched:
+        patched.setattr(SandboxAdapter, "create_payment", reused)
+        made = api.pay(amount=1_000).json()["data"]
+    assert made["status"] == "processing"
+
+    recover(admin_dsn, api.tenants.merchant.id)
+
+    assert _payment(api, made["id"])["status"] == "completed"
+    assert charges(admin_dsn, api.tenants.merchant.id) == [(1_000, 0)]

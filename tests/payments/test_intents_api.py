@@ -4,12 +4,19 @@ from __future__ import annotations
 
 import json
 import secrets
-from typing import Any
+from typing import Any, NoReturn
 
+import psycopg
 import pytest
 from django.test import Client
 
-from core import hmac_auth
+from core import hmac_auth, ids
+from core.db import Scope, tenant_atomic
+from core.models import IdempotencyRecord
+from payments.acceptance.services import release_due
+from payments.acceptance.services.disputes import dispute_notice
+from payments.intents.models import Intent
+from payments.providers.base import DisputeNotice
 from tests.api import Api, new_api
 from tests.payments.support import books, charges
 
@@ -94,3 +101,103 @@ def test_an_unknown_merchant_is_not_found(api: Api, admin_dsn: str) -> None:
     answer = _send(api, "POST", "/v1/intents", body)
     assert answer.status_code == 404
     assert charges(admin_dsn, api.tenants.merchant.id) == []
+
+
+def test_the_money_of_a_service_is_a_payment_that_can_be_moved_on(api: Api, admin_dsn: str) -> None:
+    intent = _send(api, "POST", "/v1/intents", _body(api)).json()["data"]
+    payment_id = intent["document"]
+
+    read = api.get(f"/v1/payments/{payment_id}?expand=events,attempts").json()["data"]
+    assert (read["status"], read["channel"], read["amount_captured"]) == (
+        "completed",
+        "service",
+        1_000,
+    )
+    assert [each["id"] for each in read["attempts"]] == [intent["id"]]
+    assert [each["type"] for each in read["events"]] == [
+        "payment.created",
+        "payment.processing",
+        "payment.completed",
+    ]
+    refund = api.post("/v1/refunds", {"payment": payment_id, "amount": 300})
+    assert refund.status_code == 201, refund.content
+    assert charges(admin_dsn, api.tenants.merchant.id) == [(1_000, 300)]
+
+    with psycopg.connect(admin_dsn, autocommit=True) as admin:
+        admin.execute(
+            "update acceptance_payment set available_at = now() where merchant_id = %s",
+            [api.tenants.merchant.id],
+        )
+    release_due()
+
+    found = books(admin_dsn, api.tenants.merchant.id)
+    assert (found["merchant_pending"], found["merchant_available"]) == (0, 700 - intent["fee"])
+
+
+@pytest.mark.parametrize(("step", "state"), [("capture", "SETTLED"), ("cancel", "CANCELLED")])
+def test_a_hold_of_a_service_is_captured_or_released(
+    api: Api, admin_dsn: str, step: str, state: str
+) -> None:
+    held = _send(api, "POST", "/v1/intents", _body(api, capture_method="manual")).json()["data"]
+    assert held["state"] == "AUTHORIZED"
+
+    done = api.post(f"/v1/payments/{held['document']}/{step}")
+
+    assert done.status_code == 200, done.content
+    read = _send(api, "GET", f"/v1/intents/{held['id']}").json()["data"]
+    assert read["state"] == state
+
+
+def test_a_dispute_of_a_services_payment_is_booked(api: Api, admin_dsn: str) -> None:
+    made = _send(api, "POST", "/v1/intents", _body(api)).json()["data"]
+    intent = _row(api, made["id"])
+    dispute_notice(intent, _notice(intent))
+
+    assert books(admin_dsn, api.tenants.merchant.id)["disputes"] == 1_000
+
+
+def test_a_dispute_of_what_is_no_payment_is_not_passed_over(api: Api) -> None:
+    made = _send(api, "POST", "/v1/intents", _body(api)).json()["data"]
+    intent = _row(api, made["id"])
+    intent.document_type = "service"
+
+    with pytest.raises(ValueError, match="which is no payment"):
+        dispute_notice(intent, _notice(intent))
+
+
+def test_a_services_request_that_died_is_answered_with_its_intent(
+    api: Api, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    body = _body(api)
+
+    def dies(*_: object, **__: object) -> NoReturn:
+        raise SystemExit
+
+    with monkeypatch.context() as patched:
+        patched.setattr("payments.intents.services.intent_advance", dies)
+        with pytest.raises(SystemExit):
+            _send(api, "POST", "/v1/intents", body, key="once")
+    with tenant_atomic(Scope.worker()):
+        IdempotencyRecord.objects.filter(key="once", status=None).update(locked_until=None)
+
+    retry = _send(api, "POST", "/v1/intents", body, key="once")
+
+    assert retry.status_code == 201, retry.content
+    data = retry.json()["data"]
+    assert (data["object"], data["state"], data["step"]) == ("intent", "VALIDATED", "authorize")
+
+
+def _row(api: Api, intent_id: str) -> Intent:
+    with tenant_atomic(Scope.merchant(api.tenants.merchant.id)):
+        return Intent.objects.get(pk=ids.decode("int", intent_id))
+
+
+def _notice(intent: Intent) -> DisputeNotice:
+    return DisputeNotice(
+        provider_id="dp_1",
+        payment_provider_id=intent.external_id,
+        amount_minor=1_000,
+        currency="EUR",
+        reason="fraudulent",
+        status="needs_response",
+    )

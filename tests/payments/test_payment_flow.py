@@ -163,3 +163,35 @@ def _refunded_at_the_bank(admin_dsn: str, api: Api, amount_minor: int) -> None:
             "update providers_sandboxcharge set refunded_minor = %s where merchant_key = %s",
             [amount_minor, api.tenants.merchant.public_id],
         )
+
+
+@pytest.mark.parametrize(
+    ("field", "value", "code"),
+    [
+        ("currency", "BTC", "currency_unknown"),
+        ("currency", "ETH", "currency_unknown"),
+        ("currency", "usdt", "currency_unknown"),
+        ("confirm", "yes", "parameter_invalid"),
+        ("confirm", "true", "parameter_invalid"),
+        ("confirm", 1, "parameter_invalid"),
+        ("return_url", "https://shop.example/?card=4242424242424242", "card_number_refused"),
+        ("return_url", "https://shop.example/4242%204242%204242%204242", "card_number_refused"),
+    ],
+)
+def test_what_a_card_payment_does_not_take_is_refused_and_makes_nothing(
+    api: Api, field: str, value: Any, code: str
+) -> None:
+    body = {"amount": 500, "currency": "EUR", "payment_method_token": api.token(), field: value}
+
+    refused = api.post("/v1/payments", body)
+
+    error = refused.json()["error"]
+    assert (refused.status_code, error["code"], error["param"]) == (400, code, field)
+    assert b"4242" not in refused.content
+    assert api.get("/v1/payments").json()["data"]["items"] == []
+
+
+def test_an_e_mail_that_holds_a_card_number_is_refused(api: Api) -> None:
+    refused = api.post("/v1/customers", {"email": "4242424242424242@shop.example"})
+    assert (refused.status_code, refused.json()["error"]["code"]) == (400, "card_number_refused")
+    assert api.get("/v1/customers").json()["data"]["items"] == []

@@ -10,9 +10,11 @@ import pytest
 from django.db import connection
 
 from core import ids
+from core.context import Actor
 from core.db import Scope, tenant_atomic
 from payments.acceptance.services import release, release_due
 from payments.acceptance.services.disputes import dispute_notice
+from payments.intents.exceptions import exception_add, exception_resolve
 from payments.intents.models import Intent
 from payments.providers.base import DisputeNotice
 from tests.api import Api, new_api
@@ -183,3 +185,45 @@ def test_a_second_release_of_the_same_payments_does_nothing(api: Api, admin_dsn:
     events = api.get(f"/v1/payments/{made['id']}?expand=events,ledger").json()["data"]
     assert [each["type"] for each in events["events"]].count("payment.available") == 1
     assert [each["code"] for each in events["ledger"]].count("available") == 1
+
+
+def test_a_run_goes_on_behind_what_it_cannot_release(api: Api, admin_dsn: str) -> None:
+    refused = new_api()
+    refused.pay(amount=1_000)
+    made = api.pay(amount=1_000).json()["data"]
+    with psycopg.connect(admin_dsn, autocommit=True) as admin:
+        admin.execute(
+            "update ledger_account set flags = flags | 32 where name like %s",
+            [f"merchant_pending/{refused.tenants.merchant.id}/%"],
+        )
+        # The one that is refused has waited longer than all others.
+        admin.execute(
+            "update acceptance_payment set available_at = '2001-01-01' where merchant_id = %s",
+            [refused.tenants.merchant.id],
+        )
+    _two_days_later(admin_dsn, api)
+
+    release_due(batch=1)
+
+    assert _book(admin_dsn, api) == (0, made["net"])
+
+
+def test_what_waits_for_a_person_is_not_released(api: Api, admin_dsn: str) -> None:
+    made = api.pay(amount=1_000).json()["data"]
+    with tenant_atomic(Scope.merchant(api.tenants.merchant.id)):
+        intent = Intent.objects.get(document_id=ids.decode("pay", made["id"]))
+    exception_add(
+        intent_id=intent.id,
+        code="in_doubt",
+        message="It may be worth less.",
+        actor=Actor.system("test"),
+    )
+    _two_days_later(admin_dsn, api)
+
+    release_due()
+    assert _book(admin_dsn, api) == (made["net"], 0)
+
+    with tenant_atomic(Scope.staff()):
+        exception_resolve(intent_id=intent.id, note="It is not.", actor=Actor.system("test"))
+    release_due()
+    assert _book(admin_dsn, api) == (0, made["net"])

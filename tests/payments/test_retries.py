@@ -15,11 +15,12 @@ from core import ids
 from core.context import Actor
 from core.db import Scope, tenant_atomic
 from core.models import AuditRecord, IdempotencyRecord
+from core.unit import Writes
 from payments.acceptance.models import Payment
 from payments.intents import services
 from payments.intents.channels import ChannelAnswer, Outcome, channel_named
 from payments.intents.channels.gateway import GatewayPayment
-from payments.intents.models import Intent
+from payments.intents.models import Intent, Operation
 from payments.providers.selectors import account_get
 from tests.api import Api, new_api
 from tests.payments.support import books, charges, crash, later, recover
@@ -295,18 +296,32 @@ def test_an_unknown_token_says_where_tokens_come_from(api: Api) -> None:
     assert "POST /v1/tokens" in error["message"]
 
 
-def test_a_stand_alone_intent_records_how_it_ended(database: str, admin_dsn: str) -> None:
-    api = new_api(service_caller=True)
-    body = intent_body(api)
-    answer = send_signed(api, "POST", "/v1/intents", body)
-    assert answer.json()["data"]["state"] == "SETTLED"
+def test_a_stand_alone_intent_records_how_it_ended(api: Api) -> None:
+    actor = api.tenants.key_actor()
+
+    def stand_alone(writes: Writes, intent: Intent) -> None:
+        intent.document_id = intent.id
+        writes.audit(actor=actor, action="intent.submitted", target=intent.public_id)
+
+    intent = services.intent_submit(
+        draft=services.Draft(
+            merchant_id=api.tenants.merchant.id,
+            reseller_id=api.tenants.reseller.id,
+            livemode=False,
+            operation=Operation.PAYMENT,
+            amount_minor=1_000,
+            currency="EUR",
+            source=api.token(),
+            document_type="unregistered",
+        ),
+        actor=actor,
+        document=stand_alone,
+    )
+
+    assert intent.state == "SETTLED"
     with tenant_atomic(Scope.merchant(api.tenants.merchant.id)):
-        actions = [
-            record.action
-            for record in AuditRecord.objects.filter(target=answer.json()["data"]["id"]).order_by(
-                "id"
-            )
-        ]
+        records = AuditRecord.objects.filter(target=intent.public_id).order_by("id")
+        actions = [record.action for record in records]
     assert actions == ["intent.submitted", "intent.settled"]
 
 

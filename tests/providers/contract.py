@@ -255,10 +255,11 @@ class AdapterContract:
 
     # 3-D Secure
 
+    @pytest.mark.parametrize("return_url", ["https://shop.example/return", ""])
     def test_a_challenge_that_is_passed_ends_in_a_charge(
-        self, rig: Rig, payments: Payments
+        self, rig: Rig, payments: Payments, return_url: str
     ) -> None:
-        answer = rig.adapter.create_payment(payments.request("challenge"))
+        answer = rig.adapter.create_payment(payments.request("challenge", return_url=return_url))
         assert answer.status is Status.REQUIRES_ACTION
         assert answer.next_action_url.startswith(("https://", "http://"))
         assert answer.amount_captured_minor == 0

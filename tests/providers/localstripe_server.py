@@ -24,7 +24,12 @@ from multidict import MultiDict, MultiDictProxy
 resources.Store.dump_to_disk = lambda self: None
 
 DROPPED = {
-    "/v1/payment_intents": {"description", "return_url", "statement_descriptor_suffix"},
+    "/v1/payment_intents": {
+        "created",
+        "description",
+        "return_url",
+        "statement_descriptor_suffix",
+    },
     "/v1/refunds": {"reason"},
     "/v1/balance_transactions": {"created"},
 }

@@ -149,6 +149,7 @@ class StripeRig:
             webhook_secrets=("whsec_newer", SECRET),
             api_base=base,
             timeout_s=1,
+            return_url="https://pay.example/returned",
         )
         self.adapter = StripeAdapter(config)
 

@@ -5,10 +5,12 @@ from __future__ import annotations
 import queue
 import threading
 import time
+from datetime import UTC, datetime
 from http.server import BaseHTTPRequestHandler, HTTPServer
-from typing import Any
+from typing import Any, NoReturn
 
 import pytest
+import stripe
 
 from payments.providers.base import (
     CardDetails,
@@ -18,10 +20,10 @@ from payments.providers.base import (
     ProviderError,
     Status,
 )
-from payments.providers.stripe import reading
+from payments.providers.stripe import adapter, reading
 from payments.providers.stripe.amounts import from_stripe, to_stripe
 from payments.providers.stripe.reading import GarbledError
-from tests.providers.contract import Payments, capture_of
+from tests.providers.contract import Payments, capture_of, refund_of
 from tests.providers.rigs import SECRET, StripeRig
 
 INTENT = {
@@ -102,7 +104,7 @@ def test_the_released_rest_of_a_partial_capture_is_no_refund() -> None:
         ("processing", Status.PENDING, False),
         ("requires_capture", Status.SUCCEEDED, False),
         ("succeeded", Status.SUCCEEDED, False),
-        ("requires_payment_method", Status.FAILED, False),
+        ("requires_payment_method", Status.PENDING, False),
         ("canceled", Status.FAILED, True),
     ],
 )
@@ -110,6 +112,19 @@ def test_every_state_has_its_answer(state: str, status: Status, canceled: bool) 
     answer = reading.read_payment(intent(status=state))
     assert (answer.status, answer.canceled) == (status, canceled)
     assert answer.amount_captured_minor == (1000 if state == "succeeded" else 0)
+
+
+def test_a_payment_without_a_method_has_failed_only_where_an_error_says_so() -> None:
+    declined = {"code": "card_declined", "decline_code": "insufficient_funds", "message": "No."}
+
+    fresh = reading.read_payment(intent(status="requires_payment_method", last_payment_error=None))
+    failed = reading.read_payment(
+        intent(status="requires_payment_method", last_payment_error=declined)
+    )
+
+    assert (fresh.status, fresh.decline) == (Status.PENDING, None)
+    assert failed.status is Status.FAILED
+    assert failed.decline == Decline(code="insufficient_funds", message="No.")
 
 
 @pytest.mark.parametrize(
@@ -212,7 +227,10 @@ def test_dispute_events_are_read() -> None:
     assert read.dispute.evidence_due_by is not None
 
 
-@pytest.mark.parametrize("type_name", ["charge.refunded", "customer.created", "payout.paid"])
+@pytest.mark.parametrize(
+    "type_name",
+    ["charge.refunded", "customer.created", "payout.paid", "payment_intent.created"],
+)
 def test_other_events_are_ignored_but_known(type_name: str) -> None:
     read = reading.read_event(event(type_name, {"id": "x"}))
     assert (read.kind, read.event_id, read.type) == (EventKind.IGNORED, "evt_1", type_name)
@@ -235,6 +253,15 @@ def test_a_dispute_on_the_statement_is_one() -> None:
 
 
 # Over the wire
+
+
+def _without_search(rig: StripeRig, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Stripe offers search in some countries only."""
+
+    def refuse(*_: object, **__: object) -> NoReturn:
+        raise stripe.InvalidRequestError("Search is not offered.", param=None)  # type: ignore[no-untyped-call]
+
+    monkeypatch.setattr(type(rig.adapter._client.v1.payment_intents), "search", refuse)
 
 
 @pytest.fixture
@@ -287,6 +314,64 @@ class TestOverTheWire:
         assert answer.provider_id.startswith("pi_")
         assert answer.card is not None
         assert answer.card.last4 == "0341"
+
+    def test_a_payment_is_looked_for_page_by_page_where_search_is_not_offered(
+        self, rig: StripeRig, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        payments = Payments(rig)
+        made = [payments.captured() for _ in range(3)]
+        _without_search(rig, monkeypatch)
+        monkeypatch.setattr(adapter, "_PAGE", 2)
+        monkeypatch.setattr(adapter, "_PAGES_MAX", 1_000)
+
+        found = [payments.status(each.reference).provider_id for each in made]
+        missing = payments.status("int_never_sent")
+
+        assert found == [each.provider_id for each in made]
+        assert (missing.status, missing.found) == (Status.UNKNOWN, False)
+
+    def test_a_look_that_did_not_see_everything_does_not_say_that_nothing_is_there(
+        self, rig: StripeRig, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        payments = Payments(rig)
+        done = payments.captured()
+        for _ in range(2):
+            payments.captured()
+            rig.adapter.refund_payment(refund_of(done, 1))
+        _without_search(rig, monkeypatch)
+        monkeypatch.setattr(adapter, "_PAGE", 1)
+        monkeypatch.setattr(adapter, "_PAGES_MAX", 1)
+
+        payment = payments.status("int_never_sent")
+        refund = rig.adapter.get_refund_status(
+            reference="int_never_sent", provider_id=None, payment_provider_id=done.provider_id
+        )
+
+        assert (payment.status, payment.found) == (Status.UNKNOWN, True)
+        assert (refund.status, refund.found) == (Status.UNKNOWN, True)
+
+    def test_a_look_goes_back_to_when_the_payment_was_made_and_no_further(
+        self, rig: StripeRig, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        asked: list[Any] = []
+        intents = type(rig.adapter._client.v1.payment_intents)
+        genuine = intents.list
+
+        def listing(service: Any, params: Any, *rest: Any) -> Any:
+            asked.append(params.get("created"))
+            return genuine(service, params, *rest)
+
+        monkeypatch.setattr(intents, "list", listing)
+        since = datetime(2026, 1, 1, tzinfo=UTC)
+        rig.adapter.get_payment_status(reference="int_never", provider_id=None, since=since)
+
+        assert asked == [{"gte": int(since.timestamp()) - 300}]
+
+    def test_no_more_metadata_is_sent_than_stripe_takes(self, rig: StripeRig) -> None:
+        metadata = {f"key-{number}": "x" for number in range(50)}
+        answer = rig.adapter.create_payment(Payments(rig).request(metadata=metadata))
+        kept = rig.ask("GET", f"/v1/payment_intents/{answer.provider_id}")["metadata"]
+        assert (len(kept), kept["reference"]) == (50, answer.reference)
 
     def test_nothing_is_sent_twice_by_the_sdk(self) -> None:
         # Given a Stripe that hangs up on everybody

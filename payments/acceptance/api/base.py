@@ -15,6 +15,7 @@ from core.idempotency import Claim
 from payments.acceptance.models import Payment, Refund
 from payments.acceptance.representations import payment_json, refund_json
 from payments.acceptance.states import PaymentStatus, RefundStatus
+from payments.intents.failures import PROVIDER_UNAVAILABLE
 from tenants.authentication import MerchantFacts, merchant_facts
 
 
@@ -49,7 +50,11 @@ class MoneyView(ApiView):
 
 
 def outcome(made: Any, status: int) -> tuple[int, bytes]:
-    """The answer for what an operation made: a declined payment is a 402 with the payment in it."""
+    """The answer for what an operation made: a failed payment is a 402 with the payment in it.
+
+    Also where the fault is ours: the payment exists and has ended, so the stored answer must not be
+    a 503, which asks for the same request again.
+    """
     if isinstance(made, AppError):
         return made.status, dump(render_error(made))
     if isinstance(made, Payment) and made.status == PaymentStatus.FAILED:
@@ -60,21 +65,33 @@ def outcome(made: Any, status: int) -> tuple[int, bytes]:
     return status, dump(success(render(made)))
 
 
-def declined(payment: Payment) -> CardError:
+class NotProcessed(AppError):
+    """A payment or refund failed for a reason that is not about the card, and not the caller's."""
+
+    status = 402
+    default_code = PROVIDER_UNAVAILABLE
+
+
+def declined(payment: Payment) -> AppError:
     """The error of a payment that the provider or the issuer declined."""
-    return CardError(
+    return _failed(
+        payment.failure_code or "card_declined",
         payment.failure_message or "The card was declined.",
-        code=payment.failure_code or "card_declined",
-        details={"payment": payment_json(payment)},
+        {"payment": payment_json(payment)},
     )
 
 
-def refund_failed(refund: Refund) -> CardError:
-    return CardError(
+def refund_failed(refund: Refund) -> AppError:
+    return _failed(
+        refund.failure_code or "refund_failed",
         refund.failure_message or "The provider refused the refund.",
-        code=refund.failure_code or "refund_failed",
-        details={"refund": refund_json(refund)},
+        {"refund": refund_json(refund)},
     )
+
+
+def _failed(code: str, message: str, details: dict[str, Any]) -> AppError:
+    kind = NotProcessed if code == PROVIDER_UNAVAILABLE else CardError
+    return kind(message, code=code, details=details)
 
 
 def expansions(query: Mapping[str, str], allowed: set[str]) -> set[str]:

@@ -37,6 +37,7 @@ from payments.acceptance.services import (
     payment_create,
 )
 from payments.acceptance.states import PaymentStatus
+from payments.intents.selectors import failure_json
 
 #: What a list of payments can be narrowed by.
 FILTERS = (
@@ -113,7 +114,10 @@ class PaymentsView(_PaymentOperation):
         page = PageRequest.from_query(query)
         with tenant_atomic(self.actor.scope):
             if wanted.customer_id is not None:
-                customer_get(customer_id=wanted.customer_id, livemode=wanted.livemode)
+                # The payments of a deleted customer stay, and so does the way to them.
+                customer_get(
+                    customer_id=wanted.customer_id, livemode=wanted.livemode, with_deleted=True
+                )
             return Response(paginate(payments(wanted), page).render(payment_json))
 
     @extend_schema(
@@ -127,9 +131,11 @@ class PaymentsView(_PaymentOperation):
 
         States: `pending` → `processing` → `completed`, `failed` or `requires_action`. A decline is
         402 with `error.type` `card_error`, the decline code in `error.code` and the failed payment
-        in `error.details.payment`. A payment that needs the payer carries
-        `next_action: {"type": "redirect", "url"}`. No answer from the provider leaves it
-        `processing`: never charge again, we find out.
+        in `error.details.payment`. A fault on our side of the provider that is not about the card
+        is 402 too, with `error.type` `api_error` and code `provider_unavailable`: the payment has
+        failed for good, nothing was charged, and a new attempt is a new payment. A payment that
+        needs the payer carries `next_action: {"type": "redirect", "url"}`. No answer from the
+        provider leaves it `processing`: never charge again, we find out.
         """
         values = shapes.PaymentCreate.parse(self.body)
         seller, actor = self.seller(), self.actor
@@ -292,11 +298,10 @@ def payment_filter(query: dict[str, str], *, livemode: bool) -> PaymentFilter:
 
 
 def _attempt(intent: Any) -> dict[str, Any]:
-    failure = {"code": intent.failure_code, "message": intent.failure_message}
     return {
         "id": intent.public_id,
         "state": intent.state,
         "provider_id": intent.external_id or None,
-        "failure": failure if intent.failure_code else None,
+        "failure": failure_json(intent),
         "created_at": iso(intent.created_at),
     }

@@ -24,15 +24,16 @@ def customers(
     return rows
 
 
-def customer_get(*, customer_id: uuid.UUID, livemode: bool) -> Customer:
-    """One customer.
+def customer_get(*, customer_id: uuid.UUID, livemode: bool, with_deleted: bool = False) -> Customer:
+    """One customer; `with_deleted` also one whose personal data is gone, for what stays behind.
 
     Raises:
         NotFound: none in this scope and mode.
     """
-    found = Customer.objects.filter(
-        pk=customer_id, livemode=livemode, deleted_at__isnull=True
-    ).first()
+    rows = Customer.objects.filter(pk=customer_id, livemode=livemode)
+    if not with_deleted:
+        rows = rows.filter(deleted_at__isnull=True)
+    found = rows.first()
     if found is None:
         raise NotFound("There is no such customer.", param="customer")
     return found

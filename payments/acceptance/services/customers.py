@@ -10,14 +10,16 @@ from django.utils import timezone
 from core import ids
 from core.context import Actor
 from core.db import Scope, tenant_atomic
-from core.errors import InvalidRequest, NotFound
+from core.errors import AppError, InvalidRequest, NotFound, Unavailable
 from core.idempotency import Claim
 from core.ids import new_id
 from core.unit import Writes
+from payments.acceptance.lock_objects import lock_customer
 from payments.acceptance.models import Customer, PaymentMethod
 from payments.acceptance.representations import customer_json, payment_method_json
 from payments.acceptance.selectors import customer_get, payment_method_get
-from payments.providers.base import ProviderError, SaveMethod
+from payments.intents.failures import PROVIDER_UNAVAILABLE, is_our_fault, shown_failure
+from payments.providers.base import ProviderError, SavedMethod, SaveMethod
 from payments.providers.selectors import adapter_for, route
 
 _FIELDS = ("email", "name", "reference", "metadata")
@@ -101,44 +103,79 @@ def payment_method_attach(
 ) -> PaymentMethod:
     """Exchange a one-use token for a method that can be charged again.
 
-    The provider is called outside any transaction, under a key derived from the token, so that a
-    retry after a crash finds the same method there. `claim` is finished with the method's row, so
-    that one key makes one method.
+    The provider is called outside any transaction, under a key derived from customer and token, so
+    that a retry after a crash finds the same method there. `claim` is finished with the method's
+    row, so that one key makes one method; a token that was saved before gives the method it made.
 
     Raises:
         NotFound: no such customer.
         InvalidRequest: the provider refused the token.
+        Unavailable: the provider did not answer, or does not take requests of ours.
     """
     assert actor.merchant_id is not None
     assert actor.reseller_id is not None
-    with tenant_atomic(Scope.merchant(actor.merchant_id)):
-        customer = customer_get(customer_id=customer_id, livemode=actor.livemode)
-        known = customer.payment_methods.exclude(provider_customer="").last()
     account = route(
         currency=currency, amount_minor=1, merchant_id=actor.merchant_id, livemode=actor.livemode
     )
+    with tenant_atomic(Scope.merchant(actor.merchant_id)):
+        customer = customer_get(customer_id=customer_id, livemode=actor.livemode)
+        # The provider's own customer, where an earlier method at this account has made one.
+        earlier = customer.payment_methods.filter(provider_account_id=account.id)
+        known = earlier.exclude(provider_customer="").last()
     method_id = new_id()
     try:
         saved = adapter_for(account.id).save_method(
             SaveMethod(
                 reference=ids.encode(PaymentMethod.PREFIX, method_id),
-                idempotency_key=f"attach-{token}",
+                idempotency_key=f"attach-{customer.public_id}-{token}",
                 token=token,
                 merchant_key=ids.encode("mer", actor.merchant_id),
-                # The provider's own customer, where an earlier method has made one.
                 customer=known.provider_customer if known else "",
             )
         )
     except ProviderError as error:
-        raise InvalidRequest(error.message, code=error.code, param="token") from error
+        raise _not_saved(error) from error
+    method = _new_method(customer, saved, account_id=account.id, method_id=method_id)
+    with tenant_atomic(Scope.merchant(actor.merchant_id)):
+        writes = Writes()
+        # Of two that save the same token, the second finds the first's method.
+        lock_customer(customer.id)
+        before = customer.payment_methods.filter(
+            provider_account_id=account.id,
+            provider_method=saved.method,
+            detached_at__isnull=True,
+        ).first()
+        if before is None:
+            writes.insert(method)
+            _record_method(writes, method, "payment_method.attached", actor)
+        else:
+            # The token was saved before: the same card of the provider is the same method.
+            method = before
+        if claim is not None:
+            claim.finish(writes, method)
+        writes.flush()
+    return method
+
+
+def _not_saved(error: ProviderError) -> AppError:
+    """A token's fault is the caller's to mend; one of ours, or of the moment, is not."""
+    if not error.permanent or is_our_fault(error.code):
+        _, message = shown_failure("provider_error", "")
+        return Unavailable(message, code=PROVIDER_UNAVAILABLE)
+    return InvalidRequest(error.message, code=error.code, param="token")
+
+
+def _new_method(
+    customer: Customer, saved: SavedMethod, *, account_id: uuid.UUID, method_id: uuid.UUID
+) -> PaymentMethod:
     card = saved.card
-    method = PaymentMethod(
+    return PaymentMethod(
         id=method_id,
-        merchant_id=actor.merchant_id,
-        reseller_id=actor.reseller_id,
-        livemode=actor.livemode,
+        merchant_id=customer.merchant_id,
+        reseller_id=customer.reseller_id,
+        livemode=customer.livemode,
         customer=customer,
-        provider_account_id=account.id,
+        provider_account_id=account_id,
         provider_method=saved.method,
         provider_customer=saved.customer,
         brand=card.brand if card else "",
@@ -147,14 +184,6 @@ def payment_method_attach(
         exp_year=card.exp_year if card else 0,
         fingerprint=card.fingerprint if card else "",
     )
-    with tenant_atomic(Scope.merchant(actor.merchant_id)):
-        writes = Writes()
-        writes.insert(method)
-        _record_method(writes, method, "payment_method.attached", actor)
-        if claim is not None:
-            claim.finish(writes, method)
-        writes.flush()
-    return method
 
 
 def payment_method_detach(*, payment_method_id: uuid.UUID, actor: Actor) -> PaymentMethod:

@@ -32,10 +32,13 @@ def dispute_notice(intent: Intent, notice: DisputeNotice) -> None:
     """Apply a provider's news of a dispute; repeated and late news change nothing.
 
     Raises:
-        ValueError: the dispute is in another currency than the payment; a person must look at it.
+        ValueError: the dispute is in another currency than the payment, or of something that is
+            no payment; a person must look at it.
     """
     if intent.document_type != "payment" or intent.document_id is None:
-        return
+        raise ValueError(
+            f"dispute {notice.provider_id} is about {intent.public_id}, which is no payment"
+        )
     if notice.currency.upper() != intent.currency:
         raise ValueError(
             f"dispute {notice.provider_id} is in {notice.currency},"

@@ -19,6 +19,7 @@ from payments.acceptance.services.recording import (
 )
 from payments.acceptance.states import PaymentStatus, RefundStatus
 from payments.intents.channels import ChannelAnswer, Outcome
+from payments.intents.failures import shown_failure
 from payments.intents.models import Intent
 from payments.intents.states import IntentState
 
@@ -61,7 +62,7 @@ class PaymentHandler:
             case IntentState.FAILED | IntentState.CANCELLED | IntentState.EXPIRED as state:
                 self._end(writes, payment, intent, _ENDS[state], actor)
             case _:
-                self._wait(writes, payment, answer, actor)
+                self._wait(writes, payment, intent, answer, actor)
         if before != (payment.status, payment.amount_capturable_minor, payment.next_action_url):
             save_payment(writes, payment, *_MUTABLE)
 
@@ -103,13 +104,22 @@ class PaymentHandler:
         actor: Actor,
     ) -> None:
         payment.amount_capturable_minor = 0
-        payment.failure_code = intent.failure_code
-        payment.failure_message = intent.failure_message
-        move_payment(writes, payment, status, actor=actor, message=intent.failure_message)
+        payment.failure_code, payment.failure_message = shown_failure(
+            intent.failure_code, intent.failure_message
+        )
+        move_payment(writes, payment, status, actor=actor, message=payment.failure_message)
 
-    def _wait(self, writes: Writes, payment: Payment, answer: ChannelAnswer, actor: Actor) -> None:
+    def _wait(
+        self,
+        writes: Writes,
+        payment: Payment,
+        intent: Intent,
+        answer: ChannelAnswer,
+        actor: Actor,
+    ) -> None:
         if answer.outcome is Outcome.REQUIRES_ACTION:
-            if payment.status == PaymentStatus.PROCESSING:
+            # A payer who has left the challenge is not sent back to it.
+            if payment.status == PaymentStatus.PROCESSING and intent.action_left_at is None:
                 move_payment(writes, payment, PaymentStatus.REQUIRES_ACTION, actor=actor)
         elif answer.outcome is Outcome.PENDING and payment.status == PaymentStatus.REQUIRES_ACTION:
             move_payment(writes, payment, PaymentStatus.PROCESSING, actor=actor)
@@ -147,7 +157,8 @@ class RefundHandler:
             move_refund(writes, refund, payment, RefundStatus.COMPLETED, actor=actor)
         elif intent.state in _ENDS:
             payment.amount_refunded_minor -= refund.amount_minor
-            refund.failure_code = intent.failure_code
-            refund.failure_message = intent.failure_message
+            refund.failure_code, refund.failure_message = shown_failure(
+                intent.failure_code, intent.failure_message
+            )
             save_payment(writes, payment, "amount_refunded_minor")
             move_refund(writes, refund, payment, RefundStatus.FAILED, actor=actor)

@@ -25,6 +25,8 @@ from payments.intents.models import Intent, Operation
 from payments.intents.services import Draft, Price, intent_settle, intent_submit, intent_void
 
 DOCUMENT_TYPE = "payment"
+#: `Payment.channel` of what a trusted service submitted over `POST /v1/intents`.
+SERVICE_CHANNEL = "service"
 
 
 class Seller(Protocol):
@@ -107,15 +109,33 @@ def payment_create(
     def write_document(writes: Writes, intent: Intent) -> Payment:
         intent.document_id = payment.id
         payment.intent_id = intent.id
-        record_payment(
-            writes, payment, "payment.created", actor=actor, amount_minor=payment.amount_minor
-        )
-        move_payment(writes, payment, PaymentStatus.PROCESSING, actor=actor)
-        writes.insert(payment)
+        _open_attempt(writes, payment, actor)
         return payment
 
     _submit(payment, method, seller, actor, write_document, claim)
     return payment
+
+
+def payment_of_service(writes: Writes, intent: Intent, actor: Actor) -> None:
+    """Open the payment behind an intent that a trusted service submits for a merchant.
+
+    From here on it is a payment like others: it is released, captured, refunded and disputed.
+    """
+    payment = Payment(
+        id=new_id(),
+        merchant_id=intent.merchant_id,
+        reseller_id=intent.reseller_id,
+        livemode=intent.livemode,
+        amount_minor=intent.amount_minor,
+        currency=intent.currency,
+        manual_capture=intent.manual_capture,
+        token=intent.source,
+        channel=SERVICE_CHANNEL,
+        return_url=intent.return_url,
+        intent_id=intent.id,
+    )
+    intent.document_id = payment.id
+    _open_attempt(writes, payment, actor)
 
 
 def payment_confirm(
@@ -255,6 +275,15 @@ def _build(
     )
 
 
+def _open_attempt(writes: Writes, payment: Payment, actor: Actor) -> None:
+    """Add a new payment whose attempt begins at once."""
+    record_payment(
+        writes, payment, "payment.created", actor=actor, amount_minor=payment.amount_minor
+    )
+    move_payment(writes, payment, PaymentStatus.PROCESSING, actor=actor)
+    writes.insert(payment)
+
+
 def _check_references(payment: Payment, draft: PaymentDraft, actor: Actor) -> PaymentMethod | None:
     """The saved method to charge; it and the customer must be the merchant's and fit together."""
     method = None
@@ -321,6 +350,7 @@ def _submit(
             manual_capture=payment.manual_capture,
             return_url=payment.return_url,
             statement_descriptor=payment.statement_descriptor,
+            about=_about(payment),
             price=Price(
                 fee_bps=seller.fee_bps,
                 fee_fixed_minor=seller.fee_fixed_minor if same_currency else 0,
@@ -331,6 +361,12 @@ def _submit(
         document=write_document,
         claim=claim,
     )
+
+
+def _about(payment: Payment) -> dict[str, Any]:
+    """What is passed on, so that the payment is recognised at the provider's console too."""
+    told = {"description": payment.description, "metadata": payment.metadata}
+    return {name: value for name, value in told.items() if value}
 
 
 def _own_payment(payment_id: uuid.UUID, actor: Actor) -> Payment:

@@ -3,23 +3,30 @@
 from __future__ import annotations
 
 import uuid
+from collections.abc import Callable
+from typing import Any
 
 from core.context import Actor
 from core.db import Scope, tenant_atomic
 from core.errors import InvalidRequest, NotFound
 from core.idempotency import Claim
 from core.unit import Writes
-from ledger.services import TransferSpec
+from ledger.services import LedgerRefused, TransferSpec
 from payments.acceptance.lock_objects import lock_payment
 from payments.acceptance.models import Payment, Refund
 from payments.acceptance.selectors import payment_refundable
 from payments.acceptance.services.recording import record_refund, save_payment
 from payments.acceptance.states import PaymentStateConflict, PaymentStatus
 from payments.intents import bookings
+from payments.intents.channels.gateway_refund import from_refund
+from payments.intents.exceptions import exception_add
 from payments.intents.models import Intent, Operation
-from payments.intents.services import Draft, intent_submit
+from payments.intents.services import Draft, intent_adopt, intent_submit
+from payments.providers.base import RefundAnswer
 
 DOCUMENT_TYPE = "refund"
+#: The reason of a refund that the provider told us of.
+MADE_AT_PROVIDER = "refunded at the provider"
 
 
 def refund_create(
@@ -43,63 +50,134 @@ def refund_create(
             what a dispute holds or has taken is not.
     """
     with tenant_atomic(Scope.merchant(merchant_id)):
-        payment = _refundable(payment_id, actor)
+        payment = _refundable(payment_id, actor.livemode)
         assert payment.intent_id is not None
         intent = Intent.objects.get(pk=payment.intent_id)
         wanted = _amount(payment, amount_minor)
-    refund = Refund(
-        merchant_id=payment.merchant_id,
-        reseller_id=payment.reseller_id,
-        livemode=payment.livemode,
-        payment=payment,
-        amount_minor=wanted,
-        currency=payment.currency,
-        reason=reason,
-        metadata=metadata or {},
-    )
+    refund = _new_refund(payment, wanted, reason=reason, metadata=metadata or {})
 
     def write_document(writes: Writes, attempt: Intent) -> Refund:
-        # Read again under the lock that lasts until the claim stands.
-        locked = _refundable(payment_id, actor)
-        _amount(locked, wanted)
-        locked.amount_refunded_minor += wanted
-        attempt.document_id = refund.id
-        refund.intent_id = attempt.id
-        refund.payment = locked
-        save_payment(writes, locked, "amount_refunded_minor")
-        writes.insert(refund)
-        record_refund(writes, refund, locked, "refund.created", actor=actor)
+        _claim(writes, refund, attempt, livemode=actor.livemode, actor=actor)
         return refund
 
-    def reserve(attempt: Intent) -> list[TransferSpec]:
-        return bookings.refund_reservation(
-            attempt, from_available=refund.payment.released_at is not None
-        )
-
     intent_submit(
-        draft=Draft(
-            merchant_id=payment.merchant_id,
-            reseller_id=payment.reseller_id,
-            livemode=payment.livemode,
-            operation=Operation.REFUND,
-            amount_minor=wanted,
-            currency=payment.currency,
-            source=intent.external_id,
-            provider_account_id=intent.provider_account_id,
-            document_type=DOCUMENT_TYPE,
-            refers_to=intent,
-        ),
+        draft=_draft(refund, intent),
         actor=actor,
         document=write_document,
-        reserve=reserve,
+        reserve=_reservation_of(refund),
         claim=claim,
     )
     return refund
 
 
-def _refundable(payment_id: uuid.UUID, actor: Actor) -> Payment:
+class _KnownError(Exception):
+    """Another event about the same refund was first."""
+
+
+def refund_of_provider(intent: Intent, answer: RefundAnswer, actor: Actor) -> bool:
+    """Book a refund that was made at the provider, past us, as a refund like others.
+
+    `intent` is the payment's. What cannot be booked (more than is left, another currency) puts the
+    payment into the exceptions inbox, which also keeps its net from becoming available. False while
+    the payment is not completed here: the event comes again.
+    """
+    with tenant_atomic(Scope.merchant(intent.merchant_id)):
+        payment = lock_payment(intent.document_id) if intent.document_id else None
+    if payment is None or payment.status != PaymentStatus.COMPLETED:
+        return False
+    try:
+        if answer.currency != payment.currency:
+            raise InvalidRequest(f"It is in {answer.currency}.")
+        _adopt(payment, intent, answer, actor)
+    except _KnownError:
+        return False
+    except (InvalidRequest, LedgerRefused) as refused:
+        exception_add(
+            intent_id=intent.id,
+            code="refunded_at_provider",
+            message=f"The provider refunded {answer.amount_minor} {answer.currency}"
+            f" ({answer.provider_id}) without being asked by us, and it could not be booked:"
+            f" {refused.message}",
+            actor=actor,
+        )
+    return True
+
+
+def _adopt(payment: Payment, intent: Intent, answer: RefundAnswer, actor: Actor) -> None:
+    refund = _new_refund(payment, answer.amount_minor, reason=MADE_AT_PROVIDER)
+
+    def write_document(writes: Writes, attempt: Intent) -> Refund:
+        _claim(writes, refund, attempt, livemode=payment.livemode, actor=actor)
+        # Asked under the payment's lock: of two events about one refund, one books it.
+        if Intent.objects.filter(
+            provider_account_id=attempt.provider_account_id, external_id=answer.provider_id
+        ).exists():
+            raise _KnownError
+        return refund
+
+    intent_adopt(
+        draft=_draft(refund, intent),
+        external_id=answer.provider_id,
+        answer=from_refund(answer, answer.amount_minor),
+        actor=actor,
+        document=write_document,
+        reserve=_reservation_of(refund),
+    )
+
+
+def _new_refund(payment: Payment, amount_minor: int, **fields: Any) -> Refund:
+    return Refund(
+        merchant_id=payment.merchant_id,
+        reseller_id=payment.reseller_id,
+        livemode=payment.livemode,
+        payment=payment,
+        amount_minor=amount_minor,
+        currency=payment.currency,
+        **fields,
+    )
+
+
+def _claim(
+    writes: Writes, refund: Refund, attempt: Intent, *, livemode: bool, actor: Actor
+) -> None:
+    """Claim the refund's amount on its payment, read again under the lock that lasts until then."""
+    locked = _refundable(refund.payment_id, livemode)
+    _amount(locked, refund.amount_minor)
+    locked.amount_refunded_minor += refund.amount_minor
+    attempt.document_id = refund.id
+    refund.intent_id = attempt.id
+    refund.payment = locked
+    save_payment(writes, locked, "amount_refunded_minor")
+    writes.insert(refund)
+    record_refund(writes, refund, locked, "refund.created", actor=actor)
+
+
+def _reservation_of(refund: Refund) -> Callable[[Intent], list[TransferSpec]]:
+    return lambda attempt: bookings.refund_reservation(
+        attempt, from_available=refund.payment.released_at is not None
+    )
+
+
+def _draft(refund: Refund, intent: Intent) -> Draft:
+    """`intent` is the payment's: the refund goes back the way that the payment came."""
+    return Draft(
+        merchant_id=refund.merchant_id,
+        reseller_id=refund.reseller_id,
+        livemode=refund.livemode,
+        operation=Operation.REFUND,
+        amount_minor=refund.amount_minor,
+        currency=refund.currency,
+        source=intent.external_id,
+        provider_account_id=intent.provider_account_id,
+        document_type=DOCUMENT_TYPE,
+        refers_to=intent,
+        about={"reason": refund.reason} if refund.reason else {},
+    )
+
+
+def _refundable(payment_id: uuid.UUID, livemode: bool) -> Payment:
     payment = lock_payment(payment_id)
-    if payment.livemode != actor.livemode:
+    if payment.livemode != livemode:
         raise NotFound("There is no such payment.")
     if payment.status != PaymentStatus.COMPLETED:
         raise PaymentStateConflict(

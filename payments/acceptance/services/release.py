@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import datetime as dt
 import uuid
 from collections.abc import Iterable
 
 import structlog
-from django.db.models import Sum
+from django.db.models import Exists, OuterRef, Q, QuerySet, Sum
 from django.utils import timezone
 
 from core.context import Actor
@@ -15,35 +16,72 @@ from core.errors import AppError
 from core.unit import Writes
 from ledger.chart import MerchantBook, TransferCode
 from ledger.services import TransferSpec, post_or_raise
-from payments.acceptance.models import Payment, PaymentEvent, Refund
+from payments.acceptance.models import Payment, PaymentEvent
 from payments.acceptance.states import RefundStatus
+from payments.intents.models import Intent
 
 log = structlog.get_logger(__name__)
 
 RELEASER = Actor.system("release")
 
 
-def release_due(*, limit: int = 500) -> int:
-    """Release what is due, a transaction per merchant; returns how many payments."""
-    with tenant_atomic(Scope.worker()):
-        due = list(
-            Payment.objects.filter(released_at__isnull=True, available_at__lte=timezone.now())
-            # A refund on its way is booked against pending: wait until it has landed.
-            .exclude(refunds__status=RefundStatus.PROCESSING)
-            .order_by("available_at")
-            .values_list("merchant_id", "id")[:limit]
-        )
-    by_merchant: dict[uuid.UUID, list[uuid.UUID]] = {}
-    for merchant_id, payment_id in due:
-        by_merchant.setdefault(merchant_id, []).append(payment_id)
+def release_due(*, batch: int = 500) -> int:
+    """Release everything that is due, a transaction per merchant; returns how many payments.
+
+    A run goes on behind the last row that it saw, so rows that cannot be released do not keep it
+    from those behind them.
+    """
     released = 0
-    for merchant_id, payment_ids in by_merchant.items():
-        try:
-            released += _release(merchant_id, payment_ids)
-        except AppError as error:
-            # One merchant's books that refuse (a closed account) must not hold up the others.
-            log.error("release.refused", merchant_id=str(merchant_id), error=error.message)
-    return released
+    after: tuple[dt.datetime, uuid.UUID] | None = None
+    while True:
+        due = _due(after, batch)
+        by_merchant: dict[uuid.UUID, list[uuid.UUID]] = {}
+        for _, payment_id, merchant_id in due:
+            by_merchant.setdefault(merchant_id, []).append(payment_id)
+        for merchant_id, payment_ids in by_merchant.items():
+            try:
+                released += _release(merchant_id, payment_ids)
+            except AppError as error:
+                # One merchant's books that refuse (a closed account) must not hold up the others.
+                log.error("release.refused", merchant_id=str(merchant_id), error=error.message)
+        if len(due) < batch:
+            return released
+        after = due[-1][:2]
+
+
+def _due(
+    after: tuple[dt.datetime, uuid.UUID] | None, limit: int
+) -> list[tuple[dt.datetime, uuid.UUID, uuid.UUID]]:
+    """The next due payments behind `after`: when they became due, their ids and merchants."""
+    with tenant_atomic(Scope.worker()):
+        rows = (
+            _releasable(Payment.objects.filter(released_at__isnull=True))
+            .filter(available_at__lte=timezone.now())
+            .order_by("available_at", "id")
+        )
+        if after is not None:
+            due_at, last = after
+            rows = rows.filter(
+                Q(available_at__gt=due_at) | Q(available_at=due_at, id__gt=last),
+                available_at__gte=due_at,
+            )
+        return [
+            (due_at, payment_id, merchant_id)
+            for due_at, payment_id, merchant_id in rows.values_list(
+                "available_at", "id", "merchant_id"
+            )[:limit]
+            if due_at is not None
+        ]
+
+
+def _releasable(payments: QuerySet[Payment]) -> QuerySet[Payment]:
+    """Those whose net is certain.
+
+    A refund on its way is booked against pending: wait until it has landed. What stands in the
+    exceptions inbox may be worth less than the books say: wait for the person.
+    """
+    in_doubt = Intent.objects.filter(pk=OuterRef("intent_id"), exception_at__isnull=False)
+    return payments.exclude(refunds__status=RefundStatus.PROCESSING).exclude(Exists(in_doubt))
 
 
 def _release(merchant_id: uuid.UUID, payment_ids: list[uuid.UUID]) -> int:
@@ -54,12 +92,10 @@ def _release(merchant_id: uuid.UUID, payment_ids: list[uuid.UUID]) -> int:
             .order_by("id")
         )
         # Asked again now that no refund can begin beside us.
-        refunding = set(
-            Refund.objects.filter(
-                payment_id__in=payment_ids, status=RefundStatus.PROCESSING
-            ).values_list("payment_id", flat=True)
+        certain = set(
+            _releasable(Payment.objects.filter(pk__in=payment_ids)).values_list("id", flat=True)
         )
-        payments = [payment for payment in locked if payment.id not in refunding]
+        payments = [payment for payment in locked if payment.id in certain]
         disputed = _disputed(payment.id for payment in payments)
         writes = Writes()
         transfers = []

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import datetime as dt
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
@@ -27,7 +28,8 @@ class ChannelAnswer:
     `captured_minor` above zero says that the money has moved; success without it is an
     authorisation. `found` is false when the channel has never heard of the intent.
     `refused` marks a request that the channel turned down with nothing changed (a capture of an
-    expired hold), as opposed to a payment that failed.
+    expired hold), as opposed to a payment that failed. `occurred_at` is the channel's own time of
+    news that came by themselves; an answer to a question has none, it says what is true now.
     """
 
     outcome: Outcome
@@ -39,6 +41,7 @@ class ChannelAnswer:
     canceled: bool = False
     found: bool = True
     refused: bool = False
+    occurred_at: dt.datetime | None = None
     card: Mapping[str, Any] = field(default_factory=dict)
 
 

@@ -9,6 +9,7 @@ from core.db import assert_outside_transaction
 from payments.intents.channels.base import ChannelAnswer, Outcome
 from payments.intents.models import Intent
 from payments.providers.base import (
+    KEY_REUSED,
     Adapter,
     CancelPayment,
     CaptureMethod,
@@ -28,8 +29,12 @@ def adapter_of(intent: Intent) -> Adapter:
 
 
 def refusal(error: ProviderError) -> ChannelAnswer:
-    """A request that the provider turned down: failed for good, or unknown and worth repeating."""
-    if not error.permanent:
+    """A request that the provider turned down: failed for good, or unknown and worth repeating.
+
+    A key that the provider has seen with another request proves that an earlier request of this
+    attempt arrived; what became of it has to be asked.
+    """
+    if not error.permanent or error.code == KEY_REUSED:
         return ChannelAnswer(outcome=Outcome.UNKNOWN)
     return ChannelAnswer(
         outcome=Outcome.FAILED,
@@ -56,7 +61,9 @@ class GatewayPayment:
                 CaptureMethod.MANUAL if intent.manual_capture else CaptureMethod.AUTOMATIC
             ),
             return_url=intent.return_url,
+            description=intent.about.get("description", ""),
             statement_descriptor=intent.statement_descriptor,
+            metadata=intent.about.get("metadata", {}),
         )
         try:
             return from_provider(adapter_of(intent).create_payment(request))
@@ -67,7 +74,7 @@ class GatewayPayment:
         amount_minor = intent.settle_amount_minor or intent.amount_minor
         request = CapturePayment(
             reference=intent.public_id,
-            idempotency_key=f"{intent.public_id}-settle-{amount_minor}",
+            idempotency_key=f"{intent.public_id}-settle-{intent.steps}",
             provider_id=intent.external_id,
             amount_minor=amount_minor,
             currency=intent.currency,
@@ -80,7 +87,7 @@ class GatewayPayment:
     def void(self, intent: Intent) -> ChannelAnswer:
         request = CancelPayment(
             reference=intent.public_id,
-            idempotency_key=f"{intent.public_id}-void",
+            idempotency_key=f"{intent.public_id}-void-{intent.steps}",
             provider_id=intent.external_id,
         )
         try:
@@ -90,7 +97,9 @@ class GatewayPayment:
 
     def query(self, intent: Intent) -> ChannelAnswer:
         answer = adapter_of(intent).get_payment_status(
-            reference=intent.public_id, provider_id=intent.external_id or None
+            reference=intent.public_id,
+            provider_id=intent.external_id or None,
+            since=intent.created_at,
         )
         return from_provider(answer)
 

@@ -20,9 +20,10 @@ class GatewayRefund:
             provider_id=intent.source,
             amount_minor=intent.amount_minor,
             currency=intent.currency,
+            reason=intent.about.get("reason", ""),
         )
         try:
-            return from_refund(adapter_of(intent).refund_payment(request), intent)
+            return from_refund(adapter_of(intent).refund_payment(request), intent.amount_minor)
         except ProviderError as error:
             return refusal(error)
 
@@ -43,16 +44,16 @@ class GatewayRefund:
             provider_id=intent.external_id or None,
             payment_provider_id=intent.source,
         )
-        return from_refund(answer, intent)
+        return from_refund(answer, intent.amount_minor)
 
 
-def from_refund(answer: RefundAnswer, intent: Intent) -> ChannelAnswer:
-    """A provider's answer about a refund in the saga's words."""
+def from_refund(answer: RefundAnswer, amount_minor: int) -> ChannelAnswer:
+    """A provider's answer about a refund of `amount_minor` in the saga's words."""
     succeeded = answer.status is Status.SUCCEEDED
     return ChannelAnswer(
         outcome=Outcome(answer.status.value),
         external_id=answer.provider_id,
-        captured_minor=intent.amount_minor if succeeded else 0,
+        captured_minor=amount_minor if succeeded else 0,
         failure_code=answer.failure.code if answer.failure else "",
         failure_message=answer.failure.message if answer.failure else "",
         found=answer.found,

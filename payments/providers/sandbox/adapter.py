@@ -44,6 +44,8 @@ from payments.providers.sandbox.wire import (
 
 SIGNATURE_HEADER = "Sandbox-Signature"
 
+_REASON_MAX = 60
+
 _STATUS = {
     "requires_action": Status.REQUIRES_ACTION,
     "processing": Status.PENDING,
@@ -109,7 +111,9 @@ class SandboxAdapter(Adapter):
             ),
         )
 
-    def get_payment_status(self, *, reference: str, provider_id: str | None) -> ProviderAnswer:
+    def get_payment_status(
+        self, *, reference: str, provider_id: str | None, since: datetime | None = None
+    ) -> ProviderAnswer:
         return self._payment(
             reference,
             lambda: self._server.get_payment(payment=provider_id or "", reference=reference),
@@ -124,7 +128,8 @@ class SandboxAdapter(Adapter):
                 payment=request.provider_id,
                 amount_minor=request.amount_minor,
                 currency=request.currency,
-                reason=request.reason,
+                # The bank's column is short; it is there to be read, not to decide by.
+                reason=request.reason[:_REASON_MAX],
             ),
         )
 

@@ -10,11 +10,13 @@ import json
 import time
 from collections.abc import Callable, Mapping
 from datetime import datetime
+from itertools import islice
 from typing import Any, ClassVar, Final, NoReturn, TypeVar, cast
 
 import stripe
 
 from payments.providers.base import (
+    KEY_REUSED,
     WEBHOOK_TOLERANCE_S,
     AccountConfig,
     Adapter,
@@ -46,9 +48,14 @@ SIGNATURE_HEADER: Final = "Stripe-Signature"
 _CONNECT_TIMEOUT_S: Final = 5
 _EXPAND: Final = ["latest_charge.balance_transaction", "payment_method"]
 _REFUND_REASONS: Final = frozenset({"duplicate", "fraudulent", "requested_by_customer"})
-# How many of the newest payments are looked through while Stripe's search index catches up.
-_RECENT: Final = 100
+# Where search has nothing to say, payments are looked through newest first, so many at a time and
+# so many times; beyond that nobody can say that a payment is not there.
+_PAGE: Final = 100
+_PAGES_MAX: Final = 20
+# Stripe's clock and ours may differ by so much.
+_CLOCKS_APART_S: Final = 300
 
+_METADATA_MAX: Final = 50
 _HOLDING: Final = ("succeeded", "requires_capture")
 
 _Read = TypeVar("_Read")
@@ -74,7 +81,7 @@ class StripeAdapter(Adapter):
         )
 
     def create_payment(self, request: CreatePayment) -> ProviderAnswer:
-        params = _create_params(request)
+        params = _create_params(request, self.config.return_url)
         intents = self._client.v1.payment_intents
 
         def send() -> ProviderAnswer:
@@ -112,11 +119,13 @@ class StripeAdapter(Adapter):
 
         return self._payment(request.reference, send)
 
-    def get_payment_status(self, *, reference: str, provider_id: str | None) -> ProviderAnswer:
+    def get_payment_status(
+        self, *, reference: str, provider_id: str | None, since: datetime | None = None
+    ) -> ProviderAnswer:
         missing = ProviderAnswer(status=Status.UNKNOWN, reference=reference, found=False)
 
         def send() -> ProviderAnswer:
-            known_id = provider_id or self._find_payment(reference)
+            known_id = provider_id or self._find_payment(reference, since)
             if not known_id:
                 return missing
             return _payment(self._client.v1.payment_intents.retrieve(known_id, {"expand": _EXPAND}))
@@ -151,13 +160,9 @@ class StripeAdapter(Adapter):
         def send() -> RefundAnswer:
             if provider_id:
                 return _refund(self._client.v1.refunds.retrieve(provider_id))
-            listed = self._client.v1.refunds.list(
-                {"payment_intent": payment_provider_id, "limit": 100}
-            )
-            for found in _listed(listed):
-                if reading.reference_of(found) == reference:
-                    return reading.read_refund(found)
-            return missing
+            params = {"payment_intent": payment_provider_id}
+            found = _looked_through(self._client.v1.refunds.list, params, reference)
+            return reading.read_refund(found[0]) if found else missing
 
         try:
             return self._refund(reference, send)
@@ -257,11 +262,11 @@ class StripeAdapter(Adapter):
         except (_LostError, GarbledError):
             return RefundAnswer(status=Status.UNKNOWN, reference=reference)
 
-    def _find_payment(self, reference: str) -> str:
+    def _find_payment(self, reference: str, since: datetime | None = None) -> str:
         """The id of the payment that carries our reference, or an empty text.
 
-        Search lags behind by up to a minute, so the newest payments are looked through as well. Of
-        several, one that holds money wins.
+        Search lags behind by a minute, in bad hours by more, so the payments are looked through as
+        well. Of several, one that holds money wins.
         """
         quoted = reference.replace("\\", "\\\\").replace("'", "\\'")
         intents = self._client.v1.payment_intents
@@ -273,14 +278,9 @@ class StripeAdapter(Adapter):
             # Search is not offered to accounts in every country.
             found = []
         if not found:
-            found = [
-                intent
-                for intent in _listed(intents.list({"limit": _RECENT}))
-                if reading.reference_of(intent) == reference
-            ]
-        holding = [
-            each for each in found if each.get("status") in ("succeeded", "requires_capture")
-        ]
+            created = {"gte": int(since.timestamp()) - _CLOCKS_APART_S} if since else None
+            found = _looked_through(intents.list, {"created": created}, reference)
+        holding = [each for each in found if each.get("status") in _HOLDING]
         best = next(iter(holding or found), None)
         return reading.text(best, "id") if best else ""
 
@@ -307,14 +307,33 @@ class StripeAdapter(Adapter):
         )
 
 
-def _create_params(request: CreatePayment) -> dict[str, object]:
+def _looked_through(
+    fetch: Callable[[Any], object], params: Mapping[str, object], reference: str
+) -> list[Json]:
+    """The rows of the first page that carry our reference; empty where no page does.
+
+    Raises _LostError when there is more than we are ready to look through.
+    """
+    asked = {name: value for name, value in params.items() if value is not None}
+    asked["limit"] = _PAGE
+    for _ in range(_PAGES_MAX):
+        listed = fetch(asked)
+        rows = _listed(listed)
+        found = [row for row in rows if reading.reference_of(row) == reference]
+        if found or not rows or _plain(listed).get("has_more") is not True:
+            return found
+        asked["starting_after"] = reading.text(rows[-1], "id")
+    raise _LostError("too much to look through")
+
+
+def _create_params(request: CreatePayment, default_return_url: str) -> dict[str, object]:
     params: dict[str, object] = {
         "amount": to_stripe(request.amount_minor, request.currency),
         "currency": request.currency.lower(),
         "capture_method": request.capture_method.value,
         "payment_method_types": ["card"],
         "confirm": True,
-        "metadata": {**request.metadata, REFERENCE: request.reference},
+        "metadata": {**_fitting(request.metadata), REFERENCE: request.reference},
         "expand": _EXPAND,
     }
     customer, _, method = request.source.rpartition("/")
@@ -326,15 +345,21 @@ def _create_params(request: CreatePayment) -> dict[str, object]:
         params["customer"] = customer
     if request.off_session:
         params["off_session"] = True
-    elif request.return_url:
-        # With it the challenge is a page to visit; Stripe refuses one for a payer who is away.
-        params["return_url"] = request.return_url
+    elif return_url := request.return_url or default_return_url:
+        # With it the challenge is a page to visit, without it a call of Stripe's script that our
+        # callers cannot make. Stripe refuses one for a payer who is away.
+        params["return_url"] = return_url
     if request.description:
         params["description"] = request.description
     if request.statement_descriptor:
         # Cards take a suffix only; the account's own name comes before it.
         params["statement_descriptor_suffix"] = request.statement_descriptor
     return params
+
+
+def _fitting(metadata: Mapping[str, str]) -> dict[str, str]:
+    """As much of the merchant's metadata as Stripe takes beside our reference (50 keys in all)."""
+    return dict(islice(metadata.items(), _METADATA_MAX - 1))
 
 
 def _asked(send: Callable[[], _Read]) -> _Read:
@@ -359,7 +384,7 @@ def _asked(send: Callable[[], _Read]) -> _Read:
         raise ProviderError(
             "Stripe has seen this idempotency key with another request.",
             permanent=True,
-            code="idempotency_key_reused",
+            code=KEY_REUSED,
         ) from error
     except stripe.InvalidRequestError as error:
         _refuse(error)

@@ -30,7 +30,7 @@ Json = Mapping[str, object]
 REFERENCE: Final = "reference"
 
 _PAYMENT_STATUS: Final = {
-    "requires_payment_method": Status.FAILED,
+    "requires_payment_method": Status.PENDING,
     "requires_confirmation": Status.PENDING,
     "requires_action": Status.REQUIRES_ACTION,
     "processing": Status.PENDING,
@@ -98,7 +98,10 @@ def read_payment(intent: Json) -> ProviderAnswer:
     state = text(intent, "status")
     if text(intent, "object") != "payment_intent" or state not in _PAYMENT_STATUS:
         raise GarbledError(f"not a payment intent in a known state: {state[:40]!r}")
-    status = _PAYMENT_STATUS[state]
+    # A payment that was only just made is in this state too: without an error nobody has refused
+    # it, and its confirmation may be under way.
+    refused = state == "requires_payment_method" and bool(child(intent, "last_payment_error"))
+    status = Status.FAILED if refused else _PAYMENT_STATUS[state]
     currency = text(intent, "currency").upper()
     captured = whole(intent, "amount_received") if state == "succeeded" else 0
     charge = child(intent, "latest_charge")
@@ -111,7 +114,7 @@ def read_payment(intent: Json) -> ProviderAnswer:
         amount_refunded_minor=_refunded(charge, state, currency),
         currency=currency,
         canceled=state == "canceled",
-        decline=_last_error(intent) if state == "requires_payment_method" else None,
+        decline=read_decline(child(intent, "last_payment_error")) if refused else None,
         next_action_url=_redirect_url(intent) if state == "requires_action" else "",
         card=_card(intent, charge),
         fee_minor=_fee(charge, currency),
@@ -162,7 +165,10 @@ def read_event(event: Json) -> ProviderEvent:
     data = mapping(mapping(event.get("data")).get("object"))
     kind, payment, refund, dispute = EventKind.IGNORED, None, None, None
     provider_id = reference = ""
-    if type_name.startswith("payment_intent."):
+    if type_name == "payment_intent.created":
+        # It tells of a request of ours before its outcome, which the answer to the request tells.
+        pass
+    elif type_name.startswith("payment_intent."):
         kind, payment = EventKind.PAYMENT, read_payment(data)
         provider_id, reference = payment.provider_id, payment.reference
     elif type_name.startswith("refund.") or type_name == "charge.refund.updated":
@@ -260,15 +266,6 @@ def _refunded(charge: Json, state: str, currency: str) -> int:
     # Stripe books the uncaptured rest of a partial capture as refunded; it was never ours.
     released = whole(charge, "amount") - whole(charge, "amount_captured")
     return from_stripe(max(0, whole(charge, "amount_refunded") - released), currency)
-
-
-def _last_error(intent: Json) -> Decline:
-    error = child(intent, "last_payment_error")
-    if not error:
-        return Decline(
-            code="payment_method_required", message="No card was given for this payment."
-        )
-    return read_decline(error)
 
 
 def _redirect_url(intent: Json) -> str:

@@ -7,7 +7,7 @@ from django.db import migrations, models
 
 class Migration(migrations.Migration):
     dependencies = [
-        ("acceptance", "0002_protect"),
+        ("acceptance", "0004_payment_method_once"),
     ]
 
     operations = [

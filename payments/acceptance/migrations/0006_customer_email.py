@@ -7,7 +7,7 @@ from django.db import migrations, models
 
 class Migration(migrations.Migration):
     dependencies = [
-        ("acceptance", "0003_lists_and_figures"),
+        ("acceptance", "0005_lists_and_figures"),
     ]
 
     operations = [
