@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import time
 from dataclasses import dataclass
 from datetime import timedelta
@@ -21,12 +22,15 @@ class Rule:
     """Rows of `table` that meet `condition` may go; with `kept`, only once their id is older.
 
     Ids are time-ordered (UUIDv7), so the age is a range of the primary key and needs no index of
-    its own. Both texts are code, never input.
+    its own. Both texts are code, never input. `pk` is the primary key; `scoped` is False for a
+    framework's table that no scope may touch, from which the login role deletes.
     """
 
     table: str
     condition: str
     kept: timedelta | None = KEPT
+    pk: str = "id"
+    scoped: bool = True
 
 
 _rules: list[Rule] = [
@@ -41,7 +45,7 @@ _rules: list[Rule] = [
 
 
 def register_rule(rule: Rule) -> None:
-    """Add a table of a higher room; the worker role needs SELECT and DELETE on it."""
+    """Add a table of a higher room; who deletes there needs SELECT and DELETE on it."""
     if rule not in _rules:
         _rules.append(rule)
 
@@ -62,10 +66,11 @@ def _purge(rule: Rule) -> int:
         where, params = f"id < %s AND {where}", [oldest_kept_id(rule.kept)]
     total = 0
     while True:
-        with tenant_atomic(Scope.worker()), connection.cursor() as cursor:
+        scope = tenant_atomic(Scope.worker()) if rule.scoped else contextlib.nullcontext()
+        with scope, connection.cursor() as cursor:
             cursor.execute(
-                f"DELETE FROM {rule.table} WHERE id IN"  # noqa: S608
-                f" (SELECT id FROM {rule.table} WHERE {where} LIMIT %s)",
+                f"DELETE FROM {rule.table} WHERE {rule.pk} IN"  # noqa: S608
+                f" (SELECT {rule.pk} FROM {rule.table} WHERE {where} LIMIT %s)",
                 [*params, CHUNK],
             )
             deleted = int(cursor.rowcount)

@@ -70,31 +70,81 @@ class ProtectTable(RunSQL):
         super().__init__("\n".join(up), "\n".join(down))
 
 
-class PublicTable(RunSQL):
-    """Grants on a framework's table that belongs to no tenant (sessions, content types).
+_LOGIN_AND_STAFF = "merchantry_app, app_staff"
+_OTHER_SCOPES = "app_merchant, app_reseller, app_worker, app_auth"
 
-    The login role reads it outside any scope, and so do the scope roles that name it.
+
+def _each_sequence(table: str, statement: str) -> str:
+    """Run a statement for the sequences of a table (frameworks count their ids); `%s` names one."""
+    return (
+        "DO $$ DECLARE s text; BEGIN FOR s IN"  # noqa: S608 - names of our own tables
+        " SELECT quote_ident(c.relname) FROM pg_class c"
+        " JOIN pg_depend d ON d.objid = c.oid"
+        f" WHERE c.relkind = 'S' AND d.refobjid = '\"{table}\"'::regclass LOOP"
+        f" EXECUTE format('{statement}', s); END LOOP; END $$;"
+    )
+
+
+def _open_table(table: str, login: str) -> str:
+    return "\n".join(
+        (
+            f'GRANT {login} ON "{table}" TO {_LOGIN_AND_STAFF};',
+            f'GRANT SELECT ON "{table}" TO {_OTHER_SCOPES};',
+            _each_sequence(
+                table,
+                f"GRANT USAGE, SELECT ON SEQUENCE %s TO {_LOGIN_AND_STAFF}, {_OTHER_SCOPES}",
+            ),
+        )
+    )
+
+
+def _close_table(table: str) -> str:
+    roles = f"{_LOGIN_AND_STAFF}, {_OTHER_SCOPES}"
+    return "\n".join(
+        (
+            f'REVOKE ALL ON "{table}" FROM {roles};',
+            _each_sequence(table, f"REVOKE ALL ON SEQUENCE %s FROM {roles}"),
+        )
+    )
+
+
+class PublicTable(RunSQL):
+    """First grants on a framework's table that belongs to no tenant (sessions, content types).
+
+    They are wide: `NarrowTable` says what a table's readers really need, and a table that nobody
+    narrowed fails a test.
+    """
+
+    def __init__(self, table: str, *, login: str = "SELECT, INSERT, UPDATE, DELETE") -> None:
+        super().__init__(_open_table(table, login), _close_table(table))
+
+
+class NarrowTable(RunSQL):
+    """Replace the grants of a `PublicTable` by those that are named here, and no others.
+
+    Args:
+        login: privileges of the login role, outside any scope.
+        staff, reseller: privileges of these scopes; the others get none.
+        opened_for: the `login` that the table's PublicTable had, for the way back.
     """
 
     def __init__(
-        self, table: str, *, login: str = "SELECT, INSERT, UPDATE, DELETE", scopes: str = ""
+        self,
+        table: str,
+        *,
+        opened_for: str,
+        login: str = "",
+        staff: str = "",
+        reseller: str = "",
     ) -> None:
-        roles = "merchantry_app, app_staff"
-        up = [f'GRANT {login} ON "{table}" TO {roles};']
-        down = [f'REVOKE ALL ON "{table}" FROM {roles};']
-        others = "app_merchant, app_reseller, app_worker, app_auth"
-        up.append(f'GRANT {scopes or "SELECT"} ON "{table}" TO {others};')
-        down.append(f'REVOKE ALL ON "{table}" FROM {others};')
-        # Tables from auto-increment frameworks need their sequences too.
-        grant_sequences = (
-            "DO $$ DECLARE s text; BEGIN FOR s IN"  # noqa: S608 - names of our own tables
-            " SELECT quote_ident(c.relname) FROM pg_class c"
-            " JOIN pg_depend d ON d.objid = c.oid"
-            f" WHERE c.relkind = 'S' AND d.refobjid = '\"{table}\"'::regclass LOOP"
-            f" EXECUTE 'GRANT USAGE, SELECT ON SEQUENCE ' || s || ' TO {roles}, {others}';"
-            " END LOOP; END $$;"
-        )
-        up.append(grant_sequences)
+        up = [_close_table(table)]
+        wanted = {"merchantry_app": login, "app_staff": staff, "app_reseller": reseller}
+        for role, privileges in wanted.items():
+            if privileges:
+                up.append(f'GRANT {privileges} ON "{table}" TO {role};')
+            if "INSERT" in privileges:
+                up.append(_each_sequence(table, f"GRANT USAGE ON SEQUENCE %s TO {role}"))
+        down = [_close_table(table), _open_table(table, opened_for)]
         super().__init__("\n".join(up), "\n".join(down))
 
 

@@ -55,6 +55,11 @@ def register_sealed_column(
         _columns.append(entry)
 
 
+def sealed_columns() -> tuple[SealedColumn, ...]:
+    """Every column that the rotation reaches."""
+    return tuple(_columns)
+
+
 def rotate(*, older_than: timedelta = MAX_AGE) -> Rotated:
     """Bring all keys and fields up to date. Safe to repeat and to interrupt.
 

@@ -122,6 +122,8 @@ _PERMISSION: Final[dict[str, str | tuple[int, str]]] = {
     "tenant_required": "Act from a merchant's or a reseller's account.",
     "owner_required": "Only an owner may do this.",
     "scope_escalation": "A key cannot hand out what it does not hold.",
+    "expiry_escalation": "A key makes none that lasts longer than itself.",
+    "network_escalation": "A key makes none for addresses outside its own allowlist.",
     "csrf_failed": "The page was open too long, or cookies are blocked. Reload it.",
 }
 _PAYMENT: Final[dict[str, str | tuple[int, str]]] = {
@@ -188,6 +190,7 @@ _ACCOUNT: Final[dict[str, str | tuple[int, str]]] = {
     "setting_unknown": "This cannot be changed here.",
     "provider_key_mode": "Test accounts take test keys, live accounts live keys.",
     "last_owner": (409, "Make somebody else owner first."),
+    "owner_invited": (409, "Withdraw the open invitation of an owner first."),
     "already_member": (409, "The person is a member already."),
     "accepted_already": (409, "The invitation was accepted."),
     "agent_not_possible": (409, "Only a reseller's member who is no owner can be an agent."),

@@ -36,7 +36,8 @@ _SCHEMES: Final[dict[str, dict[str, Any]]] = {
         "bearerFormat": "JWT",
         "description": (
             "An access token of five minutes from `POST /v1/auth/login` (people) or "
-            "`POST /v1/client/session` (machine clients; also at `/auth/token`)."
+            "`POST /v1/client/session` (machine clients; OAuth 2.0 libraries post a form to "
+            "`/auth/token`)."
         ),
     },
     "signature": {

@@ -10,6 +10,7 @@ from payments.acceptance.portal import pages as payments
 from portal.navigation import form_of, know_seats
 from portal.views import developers, home, settings, styleguide, switches
 from tenants import portal_keys as keys
+from tenants import portal_merchants as merchants
 from tenants import portal_team as team
 
 _pages = [
@@ -39,8 +40,21 @@ _pages = [
         ledger.statement_export,
         name="statement-export",
     ),
-    path("merchants", team.merchants_page, name="merchants"),
-    path("merchants/<str:merchant_id>", team.merchant_page, name="merchant"),
+    path("merchants", merchants.merchants_page, name="merchants"),
+    path(
+        "merchants/create", form_of("merchants", merchants.merchant_create), name="merchant-create"
+    ),
+    path("merchants/<str:merchant_id>", merchants.merchant_page, name="merchant"),
+    path(
+        "merchants/<str:merchant_id>/edit",
+        form_of("merchant", merchants.merchant_edit, "merchant_id"),
+        name="merchant-edit",
+    ),
+    path(
+        "merchants/<str:merchant_id>/owner",
+        form_of("merchant", merchants.merchant_owner, "merchant_id"),
+        name="merchant-owner",
+    ),
     path("developers/keys", keys.keys_page, name="keys"),
     path("developers/keys/create", form_of("keys", keys.key_create), name="key-create"),
     path(
@@ -48,6 +62,14 @@ _pages = [
     ),
     path(
         "developers/keys/<str:key_id>/revoke", form_of("keys", keys.key_revoke), name="key-revoke"
+    ),
+    path(
+        "developers/keys/clients/create", form_of("keys", keys.client_create), name="client-create"
+    ),
+    path(
+        "developers/keys/clients/<str:client_id>/revoke",
+        form_of("keys", keys.client_revoke),
+        name="client-revoke",
     ),
     path("developers/webhooks", webhooks.endpoints_page, name="webhooks"),
     path(
@@ -99,6 +121,12 @@ _pages = [
     ),
     path("team/<str:member_id>/role", form_of("team", team.member_role), name="member-role"),
     path("team/<str:member_id>/remove", form_of("team", team.member_remove), name="member-remove"),
+    path("team/<str:member_id>/merchants", team.agent_page, name="member-merchants"),
+    path(
+        "team/<str:member_id>/agent",
+        form_of("member-merchants", team.agent, "member_id"),
+        name="member-agent",
+    ),
     path("settings", settings.settings_page, name="settings"),
     path("settings/theme", switches.theme_set, name="theme"),
     path("settings/mode", form_of("home", switches.mode_set), name="mode"),

@@ -2,13 +2,18 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, ClassVar, cast
+from uuid import UUID
 
+from django import forms
 from django.contrib import admin
 from django.db.models import QuerySet
 from django.http import HttpRequest, HttpResponse
+from django.urls import reverse
 
+from core import errors, ids
 from core.admin import ReadOnlyAdmin, actor_of, allowed, display, staff_action
+from core.admin_forms import StaffForm, show_once, staff_form
 from tenants import second_factor
 from tenants.models import (
     ApiKey,
@@ -23,7 +28,7 @@ from tenants.models import (
     User,
 )
 from tenants.selectors import api_key_status
-from tenants.services import merchants, sessions
+from tenants.services import api_keys, merchants, sessions, sign_up
 
 STATUS_COLOURS: dict[str, str] = {
     TenantStatus.ACTIVE.value: "success",
@@ -33,10 +38,80 @@ STATUS_COLOURS: dict[str, str] = {
 }
 
 
-class StatusActions(ReadOnlyAdmin):
-    """Activate and suspend, for compliance."""
+class OwnerForm(StaffForm):
+    """The first owner of a tenant."""
 
-    actions_detail = ("activate", "suspend")
+    email = forms.EmailField(
+        label="E-mail address of the first owner",
+        max_length=254,
+        help_text="Gets an invitation that is good for seven days.",
+    )
+
+
+class ResellerForm(StaffForm):
+    """A reseller to sign up, and who is to own it."""
+
+    platform = forms.ModelChoiceField(queryset=Platform.objects.none(), label="Platform")
+    name = forms.CharField(label="Name", max_length=120)
+    legal_name = forms.CharField(label="Legal name", max_length=200, required=False)
+    country = forms.CharField(
+        label="Country", min_length=2, max_length=2, help_text="Two letters (ISO 3166-1): US, DE."
+    )
+    owner_email = forms.EmailField(label="E-mail address of the first owner", max_length=254)
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        platforms = cast("forms.ModelChoiceField[Platform]", self.fields["platform"])
+        platforms.queryset = Platform.objects.order_by("id")
+        # Nearly every installation has this one alone.
+        platforms.initial = platforms.queryset.first()
+
+
+class FeesForm(StaffForm):
+    """What a merchant pays for a captured payment."""
+
+    fee_bps = forms.IntegerField(
+        label="Fee in basis points", min_value=0, max_value=10_000, help_text="290 is 2.9 %."
+    )
+    fee_fixed_minor = forms.IntegerField(
+        label="Fixed fee in minor units",
+        min_value=0,
+        max_value=1_000_000_000,
+        help_text="Of the merchant's own currency; only on payments in that currency.",
+    )
+    reseller_share_bps = forms.IntegerField(
+        label="The reseller's share of the fee in basis points",
+        min_value=0,
+        max_value=10_000,
+        help_text="2000 is a fifth of the fee.",
+    )
+
+
+class ServiceCallerForm(StaffForm):
+    """A service to trust."""
+
+    name = forms.CharField(label="Name", max_length=120)
+    merchant = forms.CharField(
+        label="Merchant",
+        max_length=40,
+        required=False,
+        help_text="mer_…: it may act for this merchant alone. Empty: the request names one.",
+    )
+    livemode = forms.BooleanField(label="Live mode: moves real money", required=False)
+
+    def clean_merchant(self) -> UUID | None:
+        """The merchant's id."""
+        text = self.cleaned_data["merchant"].strip()
+        try:
+            return ids.decode(Merchant.PREFIX, text) if text else None
+        except errors.AppError as error:
+            raise forms.ValidationError("Copy the whole id of a merchant, mer_….") from error
+
+
+class StatusActions(ReadOnlyAdmin):
+    """Activate, suspend, close and give a first owner, for compliance."""
+
+    actions_detail: ClassVar[tuple[str, ...]] = ("activate", "suspend", "close", "invite_owner")
 
     def has_status_permission(self, request: HttpRequest, object_id: Any = None) -> bool:
         """Compliance decides who may trade."""
@@ -66,6 +141,33 @@ class StatusActions(ReadOnlyAdmin):
         merchants.tenant_set_status(actor=actor_of(request), tenant=row, status="suspended")
         return self.done(request, object_id, f"{row.name} is suspended.")
 
+    @staff_action(
+        "Close for good",
+        permission="status",
+        question="Its keys and its people are refused at once. A closed tenant stays closed.",
+        icon="cancel",
+    )
+    def close(self, request: HttpRequest, object_id: str) -> HttpResponse:
+        """End a tenant for good; its books stay."""
+        row = self.found(request, object_id)
+        merchants.tenant_set_status(actor=actor_of(request), tenant=row, status="closed")
+        return self.done(request, object_id, f"{row.name} is closed.")
+
+    @staff_form(
+        "Invite the first owner",
+        permission="status",
+        form=OwnerForm,
+        text="Only where there is no owner yet: owners name all others themselves.",
+        icon="person_add",
+    )
+    def invite_owner(
+        self, request: HttpRequest, given: dict[str, Any], object_id: str | None
+    ) -> HttpResponse:
+        """Send the invitation of the first owner."""
+        row = self.found(request, object_id)
+        sign_up.owner_invite(actor=actor_of(request), tenant=row, email=given["email"])
+        return self.done(request, object_id, f"The invitation to {given['email']} is on its way.")
+
     @display(description="Status", label=STATUS_COLOURS)
     def shown_status(self, row: Merchant | Reseller) -> str:
         """The status as a coloured word."""
@@ -87,6 +189,21 @@ class ResellerAdmin(StatusActions):
     list_filter = ("status", "country")
     search_fields = ("name", "legal_name", "=id")
     ordering = ("-id",)
+    actions_list = ("sign_up",)
+
+    @staff_form(
+        "Sign up a reseller",
+        permission="status",
+        form=ResellerForm,
+        text="It is active at once; its owner gets an invitation by mail.",
+        icon="add_business",
+    )
+    def sign_up(
+        self, request: HttpRequest, given: dict[str, Any], object_id: str | None
+    ) -> HttpResponse:
+        """Make a reseller and invite its first owner."""
+        row = sign_up.reseller_sign_up(actor=actor_of(request), **given)
+        return self.done(request, row.pk, f"{row.name} is signed up, its owner is invited.")
 
 
 @admin.register(Merchant)
@@ -98,6 +215,27 @@ class MerchantAdmin(StatusActions):
     list_select_related = ("reseller",)
     search_fields = ("name", "legal_name", "=id")
     ordering = ("-id",)
+    actions_detail = (*StatusActions.actions_detail, "set_fees")
+
+    def has_money_permission(self, request: HttpRequest, object_id: Any = None) -> bool:
+        """Finance prices merchants."""
+        return allowed(request, "platform.money.write")
+
+    @staff_form(
+        "Set fees",
+        permission="money",
+        form=FeesForm,
+        text="Payments that are captured from now on pay them.",
+        initial=lambda row: {name: getattr(row, name) for name in FeesForm.base_fields},
+        icon="percent",
+    )
+    def set_fees(
+        self, request: HttpRequest, given: dict[str, Any], object_id: str | None
+    ) -> HttpResponse:
+        """Price the merchant."""
+        row = self.found(request, object_id)
+        merchants.merchant_set_fees(actor=actor_of(request), merchant=row, **given)
+        return self.done(request, object_id, f"The fees of {row.name} are set.")
 
 
 @admin.register(User)
@@ -230,3 +368,47 @@ class ServiceCallerAdmin(ReadOnlyAdmin):
     search_fields = ("name", "=key_id")
     exclude = ("secret_sealed",)
     ordering = ("-id",)
+    actions_list = ("create",)
+    actions_detail = ("revoke",)
+
+    def has_operations_permission(self, request: HttpRequest, object_id: Any = None) -> bool:
+        """Support and finance run the platform's services."""
+        return allowed(request, "platform.operations.write")
+
+    @staff_form(
+        "Create a service caller",
+        permission="operations",
+        form=ServiceCallerForm,
+        text="A trusted service that signs its requests (POST /v1/intents).",
+        icon="add",
+    )
+    def create(
+        self, request: HttpRequest, given: dict[str, Any], object_id: str | None
+    ) -> HttpResponse:
+        """Make a caller and show its secret, this once."""
+        row, secret = api_keys.service_caller_create(
+            actor=actor_of(request),
+            name=given["name"],
+            livemode=given["livemode"],
+            merchant_id=given["merchant"],
+        )
+        return show_once(
+            self,
+            request,
+            title=f"{row.name}: copy the secret now",
+            text="It is not shown again. If it is lost, revoke this caller and make another one.",
+            values={"Key id": row.key_id, "Secret": secret},
+            back=reverse("admin:tenants_servicecaller_change", args=[row.pk]),
+        )
+
+    @staff_action(
+        "Revoke",
+        permission="operations",
+        question="The service is refused with its next request. This cannot be undone.",
+        icon="block",
+    )
+    def revoke(self, request: HttpRequest, object_id: str) -> HttpResponse:
+        """End the caller."""
+        row = self.found(request, object_id)
+        api_keys.service_caller_revoke(actor=actor_of(request), caller=row)
+        return self.done(request, object_id, f"{row.name} is revoked.")

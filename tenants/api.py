@@ -5,16 +5,14 @@ from __future__ import annotations
 from collections.abc import Callable
 from datetime import timedelta
 from typing import ClassVar
-from uuid import UUID
 
 from drf_spectacular.utils import OpenApiParameter, extend_schema
 from rest_framework.request import Request
 from rest_framework.response import Response
 
 from core import ids
-from core.api.query import PAGE
+from core.api.query import PAGE, known
 from core.api.views import ApiView
-from core.context import Actor
 from core.db import tenant_atomic
 from core.errors import InvalidRequest
 from core.pagination import PageRequest, paginate
@@ -25,7 +23,8 @@ from tenants.models import ApiKey, Invitation, Membership, Merchant, TenantStatu
 from tenants.services import api_keys, merchants, sessions, team
 
 
-def _ip(request: Request) -> str | None:
+def caller_ip(request: Request) -> str | None:
+    """The caller's address, for the limits on tries."""
     return request._request.META.get("REMOTE_ADDR") or None
 
 
@@ -47,13 +46,10 @@ class LoginView(ApiView):
         """Exchange e-mail, password and one-time code for tokens.
 
         The access token lives five minutes, the refresh token works once. Errors:
-        `credentials_invalid`, `otp_required`, `otp_invalid` (401), `too_many_attempts` (429).
+        `credentials_invalid`, `otp_required`, `otp_invalid` (401), `rate_limited` (429).
         """
-        body = shapes.LoginBody(data=self.body)
-        body.is_valid(raise_exception=True)
-        return Response(
-            shapes.token_data(sessions.jwt_login(ip=_ip(request), **body.validated_data))
-        )
+        given = shapes.LoginBody.parse(self.body)
+        return Response(shapes.token_data(sessions.jwt_login(ip=caller_ip(request), **given)))
 
 
 class RefreshView(ApiView):
@@ -75,11 +71,8 @@ class RefreshView(ApiView):
 
         Using one twice revokes every token of that login (`refresh_token_reused`).
         """
-        body = shapes.RefreshBody(data=self.body)
-        body.is_valid(raise_exception=True)
-        pair = sessions.jwt_refresh(
-            refresh_token=body.validated_data["refresh_token"], ip=_ip(request)
-        )
+        given = shapes.RefreshBody.parse(self.body)
+        pair = sessions.jwt_refresh(refresh_token=given["refresh_token"], ip=caller_ip(request))
         return Response(shapes.token_data(pair))
 
 
@@ -99,9 +92,8 @@ class LogoutView(ApiView):
     )
     def post(self, request: Request) -> Response:
         """Revoke every refresh token of the login that this one belongs to."""
-        body = shapes.RefreshBody(data=self.body)
-        body.is_valid(raise_exception=True)
-        sessions.jwt_logout(refresh_token=body.validated_data["refresh_token"])
+        given = shapes.RefreshBody.parse(self.body)
+        sessions.jwt_logout(refresh_token=given["refresh_token"])
         return Response({"logged_out": True})
 
 
@@ -121,12 +113,11 @@ class ClientSessionView(ApiView):
     )
     def post(self, request: Request) -> Response:
         """Exchange client id and secret for an access token of five minutes."""
-        body = shapes.ClientSessionBody(data=self.body)
-        body.is_valid(raise_exception=True)
+        given = shapes.ClientSessionBody.parse(self.body)
         pair = sessions.machine_session(
-            client_id=body.validated_data["client_id"],
-            client_secret=body.validated_data["client_secret"],
-            ip=_ip(request),
+            client_id=given["client_id"],
+            client_secret=given["client_secret"],
+            ip=caller_ip(request),
         )
         return Response(shapes.token_data(pair))
 
@@ -163,10 +154,9 @@ class ApiKeysView(SecretOnceView):
     )
     def get(self, request: Request) -> Response:
         """List the keys of your merchant in the mode of the caller, newest first."""
+        wanted = PageRequest.from_query(known(self.query, "limit", "cursor"))
         with tenant_atomic(self.actor.scope):
-            page = paginate(
-                selectors.api_keys(actor=self.actor), PageRequest.from_query(self.query)
-            )
+            page = paginate(selectors.api_keys(actor=self.actor), wanted)
         return Response(page.render(shapes.api_key_data))
 
     @extend_schema(
@@ -177,9 +167,7 @@ class ApiKeysView(SecretOnceView):
     )
     def post(self, request: Request) -> Response:
         """Make a key. Its text is in this answer as `key` and nowhere else."""
-        body = shapes.ApiKeyBody(data=self.body)
-        body.is_valid(raise_exception=True)
-        given = body.validated_data
+        given = shapes.ApiKeyBody.parse(self.body)
         return self.answer_once(lambda: api_keys.api_key_create(actor=self.actor, **given))
 
 
@@ -214,10 +202,9 @@ class ApiKeyRotateView(SecretOnceView):
     )
     def post(self, request: Request, key_id: str) -> Response:
         """Make a successor; the old key ends after `overlap_seconds` (a day by default)."""
-        body = shapes.RotateBody(data=self.body)
-        body.is_valid(raise_exception=True)
+        given = shapes.RotateBody.parse(self.body)
         wanted = ids.decode(ApiKey.PREFIX, key_id)
-        overlap = timedelta(seconds=body.validated_data["overlap_seconds"])
+        overlap = timedelta(seconds=given["overlap_seconds"])
         return self.answer_once(
             lambda: api_keys.api_key_rotate(actor=self.actor, key_id=wanted, overlap=overlap)
         )
@@ -252,6 +239,7 @@ class TeamView(ApiView):
     @extend_schema(operation_id="team_list", tags=["Team"], responses={200: shapes.TeamShape})
     def get(self, request: Request) -> Response:
         """List the members, owners first."""
+        known(self.query)
         with tenant_atomic(self.actor.scope):
             rows = selectors.members(actor=self.actor)
         items = [shapes.member_data(row) for row in rows]
@@ -272,14 +260,13 @@ class MemberView(ApiView):
     def patch(self, request: Request, member_id: str) -> Response:
         """Give a member another role. Only owners make or change owners (403); the last one
         stays (409 `last_owner`)."""
-        body = shapes.RoleBody(data=self.body)
-        body.is_valid(raise_exception=True)
-        wanted = ids.decode(Membership.PREFIX, member_id)
-        actor = self.actor
-        team.membership_change_role(
-            actor=actor, membership_id=wanted, role=body.validated_data["role"]
+        given = shapes.RoleBody.parse(self.body)
+        row = team.membership_change_role(
+            actor=self.actor,
+            membership_id=ids.decode(Membership.PREFIX, member_id),
+            role=given["role"],
         )
-        return Response(shapes.member_data(_member(actor, wanted)))
+        return Response(shapes.member_data(selectors.member_of(row)))
 
     @extend_schema(operation_id="team_remove", tags=["Team"], responses={200: shapes.DeletedShape})
     def delete(self, request: Request, member_id: str) -> Response:
@@ -302,10 +289,9 @@ class InvitationsView(ApiView):
     )
     def get(self, request: Request) -> Response:
         """List the open invitations, newest first."""
+        wanted = PageRequest.from_query(known(self.query, "limit", "cursor"))
         with tenant_atomic(self.actor.scope):
-            page = paginate(
-                selectors.open_invitations(actor=self.actor), PageRequest.from_query(self.query)
-            )
+            page = paginate(selectors.open_invitations(actor=self.actor), wanted)
         return Response(page.render(shapes.invitation_data))
 
     @extend_schema(
@@ -316,9 +302,7 @@ class InvitationsView(ApiView):
     )
     def post(self, request: Request) -> Response:
         """Invite somebody by e-mail; the link is good for seven days."""
-        body = shapes.InvitationBody(data=self.body)
-        body.is_valid(raise_exception=True)
-        given = body.validated_data
+        given = shapes.InvitationBody.parse(self.body)
         merchant = ids.decode(Merchant.PREFIX, given["merchant"]) if given["merchant"] else None
         return self.once(
             lambda: team.invitation_create(
@@ -360,7 +344,7 @@ class MerchantsView(ApiView):
     )
     def get(self, request: Request) -> Response:
         """List the merchants that you may see, newest first."""
-        query = self.query
+        query = known(self.query, "limit", "cursor", "status", "search")
         status = query.get("status", "")
         if status and status not in TenantStatus.values:
             raise InvalidRequest(
@@ -383,10 +367,9 @@ class MerchantsView(ApiView):
     )
     def post(self, request: Request) -> Response:
         """Sign up a merchant; it starts pending and can work in test mode at once."""
-        body = shapes.MerchantBody(data=self.body)
-        body.is_valid(raise_exception=True)
+        given = shapes.MerchantBody.parse(self.body)
         return self.once(
-            lambda: merchants.merchant_create(actor=self.actor, **body.validated_data),
+            lambda: merchants.merchant_create(actor=self.actor, **given),
             render=shapes.merchant_data,
         )
 
@@ -407,10 +390,3 @@ class MerchantView(ApiView):
         with tenant_atomic(self.actor.scope):
             row = selectors.merchant_get(actor=self.actor, merchant_id=wanted)
         return Response(shapes.merchant_data(row))
-
-
-def _member(actor: Actor, membership_id: UUID) -> selectors.Member:
-    with tenant_atomic(actor.scope):
-        return next(
-            row for row in selectors.members(actor=actor) if row.membership_id == membership_id
-        )

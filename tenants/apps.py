@@ -13,9 +13,30 @@ class TenantsConfig(AppConfig):
     verbose_name = "Tenants and people"
 
     def ready(self) -> None:
-        """Subscribe to our own events: mails go out after the commit."""
+        """Subscribe to our own events, and say what is sealed and what is kept how long.
+
+        Mails go out after the commit.
+        """
         from core import outbox
+        from core.retention import Rule, register_rule
+        from core.rotation import register_sealed_column
         from tenants import tasks
 
         outbox.subscribe("invitation.created", tasks.on_invitation_created)
         outbox.subscribe("user.password_reset_requested", tasks.on_password_reset_requested)
+        # An authenticator's secret is bound to its person, not to its own row.
+        register_sealed_column(
+            table="tenants_totpdevice", column="secret_sealed", tenant=None, pk="user_id"
+        )
+        register_sealed_column(table="tenants_servicecaller", column="secret_sealed", tenant=None)
+        # A used token stays as long as its family: that it was used is how a theft shows.
+        register_rule(Rule("tenants_refreshtoken", "expires_at < clock_timestamp()"))
+        register_rule(
+            Rule(
+                "django_session",
+                "expire_date < clock_timestamp()",
+                kept=None,
+                pk="session_key",
+                scoped=False,
+            )
+        )

@@ -5,7 +5,7 @@
 | API key | ``Authorization: Bearer mk_…`` or Basic with the key as user name |
 | access token | ``Authorization: Bearer eyJ…`` (``/v1/auth/login``, ``/v1/client/session``) |
 | service caller | ``X-Merchantry-Key-Id`` and the three headers beside it (HMAC) |
-| portal session | the cookie, with a CSRF token on writes |
+| portal session | the cookie, with a CSRF token on writes; the second factor, where one is due |
 
 After authentication ``request.auth`` and ``request.actor`` are the actor; ``request.merchant`` is a
 :class:`MerchantFacts` (or ``None`` where the caller is bound to no merchant), filled by the same
@@ -33,6 +33,7 @@ from core.context import Actor
 from core.db import fetch_one
 from tenants import callers, keys, policies, tokens
 from tenants.models import TenantStatus, User
+from tenants.portal_base import second_factor_due
 from tenants.seats import resolve_seat
 
 REALM: Final = 'Bearer realm="merchantry"'
@@ -234,7 +235,14 @@ def _by_session(request: Request) -> tuple[Actor, User] | None:
     seat = resolve_seat(user_id=user.id, session=http.session)
     if seat is None:
         return None
-    actor = seat.actor(user=user, second_factor=user.is_verified(), ip=peer_address(http))
+    verified = user.is_verified()
+    if not verified and second_factor_due(user=user, seat=seat):
+        # The portal would ask before it shows a page; the same session gets no further here.
+        raise errors.AuthenticationFailed(
+            "Confirm your second factor first: open the portal and enter the code.",
+            code="otp_required",
+        )
+    actor = seat.actor(user=user, second_factor=verified, ip=peer_address(http))
     _attach_facts(http, actor)
     return actor, user
 

@@ -16,6 +16,11 @@ from tenants.models import Invitation, User
 from tenants.services.team import invitation_token
 
 
+def invitation_link(invitation_id: UUID) -> str:
+    """The address at which an invitation is accepted; whoever knows it may."""
+    return f"{settings.BASE_URL}/invitations/{quote(invitation_token(invitation_id))}"
+
+
 def invitation_mail(*, invitation_id: UUID) -> bool:
     """Send the link of an open invitation; False when it was withdrawn or used in between."""
     with tenant_atomic(Scope.auth()):
@@ -33,7 +38,7 @@ def invitation_mail(*, invitation_id: UUID) -> bool:
         return False
     tenant = row.merchant or row.reseller or row.platform
     name = tenant.name if tenant is not None else "Merchantry"
-    link = f"{settings.BASE_URL}/invitations/{quote(invitation_token(row.id))}"
+    link = invitation_link(row.id)
     _send(
         to=row.email,
         subject=f"Join {name} on Merchantry",

@@ -14,7 +14,7 @@ Rules that are not in the table:
 * a developer holds nothing in live mode;
 * permissions marked ``second_factor`` are left out of a session that has passed no second factor;
 * a reseller's agent holds what the role gives, on the granted merchants only
-  (:func:`granted_merchant_ids`, django-guardian).
+  (``tenants_seats`` in 0002_functions.sql, django-guardian).
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ from uuid import UUID
 
 from core import errors
 from core.context import Actor
-from tenants.models import Level, Merchant, MerchantGrant, Reseller, Role
+from tenants.models import Level, Merchant, Reseller, Role
 
 OWNER, ADMIN, DEVELOPER, VIEWER = Role.OWNER, Role.ADMIN, Role.DEVELOPER, Role.VIEWER
 COMPLIANCE, FINANCE, SUPPORT = Role.COMPLIANCE, Role.FINANCE, Role.SUPPORT
@@ -251,12 +251,3 @@ def _tenant_of(obj: object) -> tuple[UUID | None, UUID | None]:
     if isinstance(obj, Reseller):
         return None, obj.id
     return getattr(obj, "merchant_id", None), getattr(obj, "reseller_id", None)
-
-
-def granted_merchant_ids(*, user_id: UUID) -> list[UUID]:
-    """The single merchants that a reseller's agent was given; needs an open scope."""
-    return list(
-        MerchantGrant.objects.filter(
-            user_id=user_id, permission__codename="act_for_merchant"
-        ).values_list("content_object_id", flat=True)
-    )

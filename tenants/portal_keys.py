@@ -1,4 +1,4 @@
-"""The developers' page about API keys: made and shown once, rotated, revoked."""
+"""The developers' page about API keys and machine clients: made and shown once, ended."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from django.utils.dateparse import parse_date
 from core import errors, ids
 from core.db import tenant_atomic
 from tenants import policies, selectors
-from tenants.models import ApiKey, Level
+from tenants.models import ApiKey, Level, MachineClient
 from tenants.portal_base import PortalRequest, portal_view
 from tenants.services import api_keys as services
 
@@ -37,8 +37,12 @@ def scope_choices() -> list[tuple[str, list[str]]]:
 def _context(request: PortalRequest, **more: Any) -> dict[str, Any]:
     rows = selectors.api_keys(actor=request.actor).order_by("-id")
     marked = [(row, selectors.api_key_status(row)) for row in rows[:200]]
+    clients = selectors.machine_clients(actor=request.actor).order_by("-id")
+    marked_clients = [(row, selectors.machine_client_status(row)) for row in clients[:200]]
     gone = ("revoked", "expired")
     return {
+        "clients": [pair for pair in marked_clients if pair[1] not in gone],
+        "ended_clients": [pair for pair in marked_clients if pair[1] in gone],
         "keys": [pair for pair in marked if pair[1] not in gone],
         "ended": [pair for pair in marked if pair[1] in gone],
         "kinds": KINDS,
@@ -50,7 +54,7 @@ def _context(request: PortalRequest, **more: Any) -> dict[str, Any]:
 
 @portal_view("keys.read", levels=(Level.MERCHANT,))
 def keys_page(request: PortalRequest) -> HttpResponse:
-    """The keys of this merchant and mode."""
+    """The keys and machine clients of this merchant and mode."""
     return render(request, "tenants/keys.html", _context(request))
 
 
@@ -125,4 +129,35 @@ def key_revoke(request: PortalRequest, key_id: str) -> HttpResponse:
     """End a key at once."""
     row = services.api_key_revoke(actor=request.actor, key_id=ids.decode(ApiKey.PREFIX, key_id))
     messages.success(request, f"The key {row.name} was revoked. It is refused from now on.")
+    return redirect("portal:keys")
+
+
+@portal_view("keys.write", methods=("POST",), levels=(Level.MERCHANT,))
+def client_create(request: PortalRequest) -> HttpResponse:
+    """Make a machine client and show its secret, this once."""
+    try:
+        row, secret = services.machine_client_create(
+            actor=request.actor,
+            name=request.POST.get("name", ""),
+            scopes=request.POST.getlist("scopes"),
+            expires_at=_expiry(request.POST.get("expires_at", "").strip()),
+        )
+    except (errors.InvalidRequest, errors.Conflict) as error:
+        return _page(
+            request,
+            status=error.status,
+            client_refused=error,
+            client_typed=request.POST,
+            client_scopes=request.POST.getlist("scopes"),
+        )
+    return _page(request, made_client=row, client_secret=secret)
+
+
+@portal_view("keys.write", methods=("POST",), levels=(Level.MERCHANT,))
+def client_revoke(request: PortalRequest, client_id: str) -> HttpResponse:
+    """End a machine client; the tokens that it holds run out within five minutes."""
+    row = services.machine_client_revoke(
+        actor=request.actor, client_id=ids.decode(MachineClient.PREFIX, client_id)
+    )
+    messages.success(request, f"The machine client {row.name} was revoked. It gets no new tokens.")
     return redirect("portal:keys")

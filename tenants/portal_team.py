@@ -1,4 +1,4 @@
-"""The team page: members, their roles, and invitations. And a reseller's merchants."""
+"""The team page: members, their roles, a reseller's agents, and invitations."""
 
 from __future__ import annotations
 
@@ -10,9 +10,8 @@ from django.shortcuts import redirect, render
 
 from core import errors, ids
 from core.db import tenant_atomic
-from core.pagination import PageRequest, paginate
 from tenants import selectors
-from tenants.models import Invitation, Level, Membership, Merchant, Role, TenantStatus
+from tenants.models import Invitation, Level, Membership, Merchant, Role
 from tenants.portal_base import PortalRequest, portal_view
 from tenants.services import team as services
 
@@ -22,6 +21,9 @@ ROLES = (
     (Role.DEVELOPER.value, "Developer", "Keys, webhooks and payments, in test mode only."),
     (Role.VIEWER.value, "Viewer", "Sees payments and reports, changes nothing."),
 )
+
+#: How many merchants the agent's page offers at once; a search finds the others.
+MERCHANTS_SHOWN = 60
 
 
 def _context(request: PortalRequest, **more: Any) -> dict[str, Any]:
@@ -107,33 +109,56 @@ def member_remove(request: PortalRequest, member_id: str) -> HttpResponse:
     return redirect("portal:team")
 
 
-@portal_view("merchants.read", levels=(Level.RESELLER,))
-def merchants_page(request: PortalRequest) -> HttpResponse:
-    """The merchants of the reseller, newest first."""
-    status, search = request.GET.get("status", ""), request.GET.get("q", "").strip()[:120]
-    if status not in TenantStatus.values:
-        status = ""
-    try:
-        wanted = PageRequest.from_query(request.GET.dict())
-        rows = selectors.merchants(actor=request.actor, status=status, search=search)
-        page = paginate(rows, wanted)
-    except errors.InvalidRequest:
-        return redirect("portal:merchants")
-    context = {
-        "page": page,
-        "status": status,
-        "search": search,
-        "tabs": [("", "All"), *TenantStatus.choices],
-    }
-    return render(request, "tenants/merchants.html", context)
-
-
-@portal_view("merchants.read", levels=(Level.RESELLER,))
-def merchant_page(request: PortalRequest, merchant_id: str) -> HttpResponse:
-    """One merchant: who it is and what it pays."""
-    row = selectors.merchant_get(
-        actor=request.actor, merchant_id=ids.decode(Merchant.PREFIX, merchant_id)
+def _agent_page(
+    request: PortalRequest, member_id: str, *, status: int = 200, **more: Any
+) -> HttpResponse:
+    """The merchants that a member may be bound to: the granted ones, then what the search finds."""
+    wanted = ids.decode(Membership.PREFIX, member_id)
+    member = selectors.member_get(actor=request.actor, membership_id=wanted)
+    granted = selectors.agent_merchants(actor=request.actor, user_id=member.user_id)
+    search = request.GET.get("q", "").strip()[:120]
+    found = (
+        selectors.merchants(actor=request.actor, search=search)
+        .exclude(id__in=[row.id for row in granted])
+        .order_by("name", "id")[: MERCHANTS_SHOWN + 1]
     )
-    share = row.fee_bps * row.reseller_share_bps // 10_000
-    context = {"merchant": row, "share_bps": share, "platform_bps": row.fee_bps - share}
-    return render(request, "tenants/merchant.html", context)
+    others = list(found)
+    context = {
+        "member": member,
+        "only": member.only_granted,
+        "granted": granted,
+        "others": others[:MERCHANTS_SHOWN],
+        "more": len(others) > MERCHANTS_SHOWN,
+        "searchable": bool(search) or len(others) > MERCHANTS_SHOWN,
+        "search": search,
+        **more,
+    }
+    return render(request, "tenants/agent.html", context, status=status)
+
+
+@portal_view("team.write", levels=(Level.RESELLER,))
+def agent_page(request: PortalRequest, member_id: str) -> HttpResponse:
+    """Which merchants a member of the reseller may act for."""
+    return _agent_page(request, member_id)
+
+
+@portal_view("team.write", methods=("POST",), levels=(Level.RESELLER,))
+def agent(request: PortalRequest, member_id: str) -> HttpResponse:
+    """Bind a member to single merchants, or end that."""
+    chosen = request.POST.getlist("merchants") if request.POST.get("access") == "only" else []
+    try:
+        if request.POST.get("access") == "only" and not chosen:
+            # No merchant at all would mean the whole account, which nobody ticked.
+            raise errors.InvalidRequest("Tick at least one merchant, or choose the whole account.")
+        services.agent_set(
+            actor=request.actor,
+            membership_id=ids.decode(Membership.PREFIX, member_id),
+            merchant_ids=[ids.decode(Merchant.PREFIX, text) for text in chosen],
+        )
+    except (errors.Conflict, errors.InvalidRequest) as error:
+        with tenant_atomic(request.scope):
+            return _agent_page(
+                request, member_id, status=error.status, refused=error.message, only=bool(chosen)
+            )
+    messages.success(request, "The member's merchants were changed.")
+    return redirect("portal:team")

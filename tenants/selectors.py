@@ -17,10 +17,12 @@ from tenants.models import (
     ApiKey,
     Invitation,
     Level,
+    MachineClient,
     Membership,
     Merchant,
     MerchantGrant,
     Reseller,
+    Role,
 )
 
 
@@ -63,27 +65,61 @@ def api_key_status(key: ApiKey) -> str:
     return "expiring" if key.replaced_by_id is not None else "active"
 
 
+def machine_clients(*, actor: Actor) -> QuerySet[MachineClient]:
+    """The machine clients of the actor's merchant and mode. Raises PermissionDenied."""
+    policies.require(actor, "keys.read")
+    return MachineClient.objects.filter(
+        merchant_id=policies.merchant_of(actor), livemode=actor.livemode
+    )
+
+
+def machine_client_status(row: MachineClient) -> str:
+    """``active``, ``expired`` or ``revoked``."""
+    if row.revoked_at is not None:
+        return "revoked"
+    return "expired" if row.expires_at and row.expires_at <= timezone.now() else "active"
+
+
 def members(*, actor: Actor) -> list[Member]:
     """Everybody in the actor's own tenant, owners first. Raises PermissionDenied."""
     policies.require(actor, "team.read")
-    rows = (
-        Membership.objects.filter(**_own_tenant(actor))
-        .order_by("created_at", "id")
-        .values_list(
-            "id",
-            "user_id",
-            "user__email",
-            "user__name",
-            "role",
-            "user__is_active",
-            "only_granted",
-            "created_at",
-            "user__last_login",
-        )
-    )
-    found = [Member(row[0], Membership(id=row[0]).public_id, *row[1:]) for row in rows]
+    rows = own_memberships(actor).order_by("created_at", "id")
     order = {"owner": 0, "admin": 1, "developer": 2, "viewer": 3}
-    return sorted(found, key=lambda member: order.get(member.role, 9))
+    return sorted(map(member_of, rows), key=lambda member: order.get(member.role, 9))
+
+
+def member_get(*, actor: Actor, membership_id: UUID) -> Member:
+    """One member of the actor's own tenant. Raises NotFound for any other."""
+    policies.require(actor, "team.read")
+    row = own_memberships(actor).filter(id=membership_id).first()
+    if row is None:
+        raise errors.NotFound("There is no such member.")
+    return member_of(row)
+
+
+def own_memberships(actor: Actor) -> QuerySet[Membership]:
+    """Memberships of the actor's own tenant and level, each with its person (no password)."""
+    return (
+        Membership.objects.filter(**own_tenant(actor))
+        .select_related("user")
+        .defer("user__password", "user__is_superuser")
+    )
+
+
+def member_of(row: Membership) -> Member:
+    """A membership of :func:`own_memberships` as the team page shows it."""
+    return Member(
+        membership_id=row.id,
+        public_id=row.public_id,
+        user_id=row.user_id,
+        email=row.user.email,
+        name=row.user.name,
+        role=row.role,
+        is_active=row.user.is_active,
+        only_granted=row.only_granted,
+        joined_at=row.created_at,
+        last_login=row.user.last_login,
+    )
 
 
 def open_invitations(*, actor: Actor) -> QuerySet[Invitation]:
@@ -93,7 +129,7 @@ def open_invitations(*, actor: Actor) -> QuerySet[Invitation]:
         accepted_at__isnull=True,
         revoked_at__isnull=True,
         expires_at__gt=timezone.now(),
-        **_own_tenant(actor),
+        **own_tenant(actor),
     ).order_by("-id")
 
 
@@ -123,6 +159,14 @@ def merchant_get(*, actor: Actor, merchant_id: UUID) -> Merchant:
     if row is None:
         raise errors.NotFound("There is no such merchant.")
     return row
+
+
+def has_owner(*, actor: Actor, merchant_id: UUID) -> bool:
+    """Whether a merchant has an owner already, who then names all others."""
+    policies.require(actor, "team.read")
+    return Membership.objects.filter(
+        level=Level.MERCHANT, merchant_id=merchant_id, role=Role.OWNER
+    ).exists()
 
 
 def reseller_of(*, actor: Actor) -> Reseller | None:
@@ -184,7 +228,7 @@ def platform_figures() -> list[Figure]:
     ]
 
 
-def _own_tenant(actor: Actor) -> dict[str, object]:
+def own_tenant(actor: Actor) -> dict[str, object]:
     """The filter that picks rows of the actor's own level, not of the levels below."""
     if actor.merchant_id is not None:
         return {"level": Level.MERCHANT, "merchant_id": actor.merchant_id}

@@ -7,6 +7,7 @@ from typing import Any
 from rest_framework import serializers
 
 from core import ids
+from core.api.fields import StrictSerializer
 from core.times import iso
 from tenants import selectors
 from tenants.models import ApiKey, Invitation, Merchant, Reseller, User
@@ -14,7 +15,7 @@ from tenants.models.people import TENANT_ROLES
 from tenants.services.sessions import TokenPair
 
 
-class LoginBody(serializers.Serializer[Any]):
+class LoginBody(StrictSerializer):
     """Credentials of a person."""
 
     email = serializers.EmailField(max_length=254)
@@ -36,13 +37,13 @@ class LoginBody(serializers.Serializer[Any]):
     livemode = serializers.BooleanField(required=False, default=False)
 
 
-class RefreshBody(serializers.Serializer[Any]):
+class RefreshBody(StrictSerializer):
     """A refresh token, good for one use."""
 
     refresh_token = serializers.CharField(max_length=128)
 
 
-class ClientSessionBody(serializers.Serializer[Any]):
+class ClientSessionBody(StrictSerializer):
     """OAuth 2.0 client credentials (RFC 6749, 4.4)."""
 
     grant_type = serializers.ChoiceField(
@@ -80,7 +81,7 @@ class DeletedShape(serializers.Serializer[Any]):
     deleted = serializers.BooleanField()
 
 
-class ApiKeyBody(serializers.Serializer[Any]):
+class ApiKeyBody(StrictSerializer):
     """A new API key. Its mode is that of the caller."""
 
     name = serializers.CharField(max_length=120)
@@ -98,7 +99,7 @@ class ApiKeyBody(serializers.Serializer[Any]):
     expires_at = serializers.DateTimeField(required=False, allow_null=True, default=None)
 
 
-class RotateBody(serializers.Serializer[Any]):
+class RotateBody(StrictSerializer):
     """How long the old key keeps working beside the new one."""
 
     overlap_seconds = serializers.IntegerField(
@@ -147,13 +148,13 @@ class TeamShape(serializers.Serializer[Any]):
     next_cursor = serializers.CharField(allow_null=True)
 
 
-class RoleBody(serializers.Serializer[Any]):
+class RoleBody(StrictSerializer):
     """A member's new role."""
 
     role = serializers.ChoiceField(choices=[str(role) for role in TENANT_ROLES])
 
 
-class InvitationBody(serializers.Serializer[Any]):
+class InvitationBody(StrictSerializer):
     """Somebody to invite."""
 
     email = serializers.EmailField(max_length=254)
@@ -179,7 +180,7 @@ class InvitationShape(serializers.Serializer[Any]):
     expires_at = serializers.DateTimeField()
 
 
-class MerchantBody(serializers.Serializer[Any]):
+class MerchantBody(StrictSerializer):
     """A merchant to sign up."""
 
     name = serializers.CharField(max_length=120)

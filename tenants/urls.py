@@ -5,7 +5,7 @@ from __future__ import annotations
 from django.urls import path
 
 from tenants import api as views
-from tenants import portal
+from tenants import oauth, portal
 
 api = [
     path("auth/login", views.LoginView.as_view(), name="auth-login"),
@@ -29,8 +29,8 @@ api = [
 ]
 
 pages = [
-    # The address that OAuth clients expect beside ours.
-    path("auth/token", views.ClientSessionView.as_view(), name="auth-token"),
+    # For libraries that speak OAuth 2.0: forms in, flat answers out.
+    path("auth/token", oauth.TokenView.as_view(), name="auth-token"),
     path("login", portal.login_page, name="login"),
     path("login/verify", portal.verify_page, name="login-verify"),
     path("login/setup", portal.setup_page, name="login-setup"),

@@ -37,8 +37,8 @@ class UserManager(BaseUserManager["User"]):
         return user
 
     def create_superuser(self, email: str, password: str | None = None, **fields: Any) -> User:
-        """Store a member of staff with every admin permission (for first set-up by hand)."""
-        return self.create_user(email, password, is_staff=True, is_superuser=True, **fields)
+        """Refuse: nobody stands above the roles, and who is no member opens nothing."""
+        raise NotImplementedError("Invite staff with: manage.py create_platform --email ADDRESS")
 
 
 class User(Entity, AbstractBaseUser, PermissionsMixin):

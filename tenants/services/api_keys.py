@@ -14,6 +14,7 @@ from django.utils import timezone
 from core import errors, ids
 from core.context import Actor
 from core.db import fetch_one, tenant_atomic
+from core.times import iso
 from core.unit import Writes
 from tenants import callers, keys, policies
 from tenants.models import ApiKey, MachineClient, ServiceCaller
@@ -36,7 +37,8 @@ def api_key_create(
     """Make a key of the actor's merchant and mode; the text is returned here and never again.
 
     Raises:
-        PermissionDenied: without ``keys.write``, or an API key would hand out more than it has.
+        PermissionDenied: without ``keys.write``, or a key would hand out more than it has: a
+            permission, a later end, or addresses outside its own allowlist.
         InvalidRequest: unknown kind or scope, bad network, expiry in the past.
     """
     policies.require(actor, "keys.write")
@@ -47,7 +49,6 @@ def api_key_create(
         raise errors.InvalidRequest(
             "A restricted key needs at least one scope.", code="scopes_missing", param="scopes"
         )
-    _refuse_escalation(actor, kind=kind, scopes=cleaned)
     text = keys.generate(kind=kind, livemode=actor.livemode)
     row = _key_row(
         actor=actor,
@@ -66,6 +67,7 @@ def api_key_create(
         after={"name": row.name, "kind": kind, "scopes": cleaned, "hint": row.hint},
     )
     with tenant_atomic(actor.scope):
+        _refuse_escalation(actor, row)
         writes.flush()
     return row, text.text
 
@@ -73,9 +75,10 @@ def api_key_create(
 def api_key_rotate(
     *, actor: Actor, key_id: UUID, overlap: timedelta = timedelta(hours=24)
 ) -> tuple[ApiKey, str]:
-    """Make a successor with the same rights; the old key keeps working for ``overlap``.
+    """Make a successor with the same rights and end; the old key works on for ``overlap``.
 
-    Raises NotFound for a foreign key, Conflict for one that is revoked, expired or rotated.
+    Raises NotFound for a foreign key, Conflict for one that is revoked, expired or rotated,
+    PermissionDenied where a key would make a successor that outdoes itself.
     """
     policies.require(actor, "keys.write")
     if not timedelta(0) <= overlap <= MAX_OVERLAP:
@@ -91,7 +94,6 @@ def api_key_rotate(
             raise errors.Conflict(
                 "Only a key that is in use can be rotated.", code="api_key_not_active"
             )
-        _refuse_escalation(actor, kind=old.kind, scopes=old.scopes)
         text = keys.generate(kind=old.kind, livemode=old.livemode)
         new = _key_row(
             actor=actor,
@@ -99,8 +101,9 @@ def api_key_rotate(
             name=old.name,
             scopes=old.scopes,
             ip_allowlist=old.ip_allowlist,
-            expires_at=None,
+            expires_at=old.expires_at,
         )
+        _refuse_escalation(actor, new)
         ends_at = now + overlap
         old.expires_at = min(old.expires_at, ends_at) if old.expires_at else ends_at
         old.replaced_by_id = new.id
@@ -143,7 +146,6 @@ def machine_client_create(
         raise errors.InvalidRequest(
             "A machine client needs at least one scope.", code="scopes_missing", param="scopes"
         )
-    _refuse_escalation(actor, kind="rk", scopes=cleaned)
     secret = keys.random_token()
     stored = keys.digest(secret, purpose=MACHINE_PURPOSE)
     row = MachineClient(
@@ -166,6 +168,7 @@ def machine_client_create(
         after={"name": row.name, "scopes": cleaned},
     )
     with tenant_atomic(actor.scope):
+        _refuse_escalation(actor, row)
         writes.flush()
     return row, secret
 
@@ -196,20 +199,15 @@ def service_caller_create(
     scopes: Sequence[str] = ("intents.create", "intents.read"),
     livemode: bool = False,
     merchant_id: UUID | None = None,
-    key_id: str | None = None,
-    secret: str | None = None,
 ) -> tuple[ServiceCaller, str]:
-    """Give a trusted service a signing secret (platform staff); returned here and never again.
-
-    ``key_id`` and ``secret`` are given by demo data alone.
-    """
+    """Give a trusted service a signing secret (platform staff); returned here and never again."""
     policies.require(actor, "platform.operations.write")
     unknown = sorted(set(scopes) - policies.SERVICE_SCOPES)
     if unknown:
         raise errors.InvalidRequest(
             f"A service caller cannot hold {unknown[0]}.", code="scope_unknown", param="scopes"
         )
-    text = secret or secrets.token_urlsafe(32)
+    text = secrets.token_urlsafe(32)
     row_id = ids.new_id()
     with tenant_atomic(actor.scope):
         reseller_id = None
@@ -223,7 +221,7 @@ def service_caller_create(
         row = ServiceCaller(
             id=row_id,
             name=_clean_name(name),
-            key_id=key_id or f"svc_{secrets.token_hex(8)}",
+            key_id=f"svc_{secrets.token_hex(8)}",
             secret_sealed=callers.seal_secret(text, caller_id=row_id),
             scopes=sorted(set(scopes)),
             merchant_id=merchant_id,
@@ -243,6 +241,25 @@ def service_caller_create(
         )
         writes.flush()
     return row, text
+
+
+def service_caller_revoke(*, actor: Actor, caller: ServiceCaller) -> None:
+    """End a service caller with its next request (platform staff); ending it twice is no change."""
+    policies.require(actor, "platform.operations.write")
+    with tenant_atomic(actor.scope):
+        if caller.revoked_at is None:
+            caller.revoked_at = timezone.now()
+            writes = Writes()
+            writes.update(caller, "revoked_at")
+            writes.audit(
+                actor=actor,
+                action="service_caller.revoked",
+                target=caller.public_id,
+                merchant_id=caller.merchant_id,
+                reseller_id=caller.reseller_id,
+                livemode=caller.livemode,
+            )
+            writes.flush()
 
 
 def _own_key(actor: Actor, key_id: UUID) -> ApiKey:
@@ -288,16 +305,53 @@ def _key_row(
     )
 
 
-def _refuse_escalation(actor: Actor, *, kind: str, scopes: Sequence[str]) -> None:
-    """A key never makes a key that may do more than itself."""
+def _refuse_escalation(actor: Actor, made: ApiKey | MachineClient) -> None:
+    """A program never makes a credential that may do more than its own: no other permission, no
+    later end, no further address. Needs the actor's open scope."""
     if actor.kind != "api_key":
         return
-    missing = policies.key_permissions(kind=kind, scopes=scopes) - actor.scopes
+    kind = made.kind if isinstance(made, ApiKey) else "rk"
+    missing = policies.key_permissions(kind=kind, scopes=made.scopes) - actor.scopes
     if missing:
         raise errors.PermissionDenied(
             f"This key cannot hand out {min(missing)}, which it does not have.",
             code="scope_escalation",
         )
+    ends_at, networks = _bounds(actor)
+    if ends_at is not None and (made.expires_at is None or made.expires_at > ends_at):
+        raise errors.PermissionDenied(
+            f"This key ends at {iso(ends_at)}. What it makes cannot last longer: give an"
+            " expires_at that is no later.",
+            code="expiry_escalation",
+            param="expires_at",
+        )
+    allowed = made.ip_allowlist if isinstance(made, ApiKey) else []
+    if networks and not (allowed and all(_within(entry, networks) for entry in allowed)):
+        raise errors.PermissionDenied(
+            f"This key works from {', '.join(networks)} alone. What it makes needs an ip_allowlist"
+            " within that.",
+            code="network_escalation",
+            param="ip_allowlist",
+        )
+
+
+def _bounds(actor: Actor) -> tuple[datetime | None, list[str]]:
+    """When the acting credential ends, and where it may be used from (empty: anywhere)."""
+    if actor.id.startswith(f"{MachineClient.PREFIX}_"):
+        client = MachineClient.objects.get(id=ids.decode(MachineClient.PREFIX, actor.id))
+        return client.expires_at, []
+    key = ApiKey.objects.get(id=ids.decode(ApiKey.PREFIX, actor.id))
+    return key.expires_at, key.ip_allowlist
+
+
+def _within(entry: str, networks: Sequence[str]) -> bool:
+    """Whether every address of ``entry`` lies in one of ``networks``."""
+    inner = ipaddress.ip_network(entry, strict=False)
+    for network in networks:
+        outer = ipaddress.ip_network(network, strict=False)
+        if inner.version == outer.version and inner.subnet_of(outer):  # type: ignore[arg-type]
+            return True
+    return False
 
 
 def _clean_name(name: str) -> str:

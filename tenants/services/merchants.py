@@ -7,6 +7,8 @@ from typing import Any, Final
 from uuid import UUID
 
 import pycountry
+from django.core.exceptions import ValidationError
+from django.core.validators import MaxLengthValidator, URLValidator, validate_email
 
 from core import errors
 from core.context import Actor
@@ -28,7 +30,7 @@ def reseller_create(
     policies.require(actor, "platform.tenants.write")
     row = Reseller(
         platform_id=platform_id,
-        name=_name(name),
+        name=clean_name(name),
         legal_name=legal_name.strip(),
         country=_country(country),
     )
@@ -68,13 +70,13 @@ def merchant_create(
         raise errors.PermissionDenied("Only a reseller signs up merchants.", code="not_a_reseller")
     row = Merchant(
         reseller_id=actor.reseller_id,
-        name=_name(name),
+        name=clean_name(name),
         legal_name=legal_name.strip(),
         country=_country(country),
         default_currency=currency(default_currency).code,
         statement_descriptor=_descriptor(statement_descriptor),
-        support_email=support_email.strip(),
-        website=website.strip(),
+        support_email=_support_email(support_email),
+        website=_website(website),
         status=TenantStatus.PENDING,
     )
     writes = Writes()
@@ -107,11 +109,10 @@ def merchant_update(*, actor: Actor, merchant_id: UUID, **changes: str) -> Merch
         raise errors.InvalidRequest(
             f"{unknown[0]} cannot be changed here.", code="setting_unknown", param=unknown[0]
         )
-    cleaned: dict[str, Any] = {key: value.strip() for key, value in changes.items()}
-    if "name" in cleaned:
-        cleaned["name"] = _name(cleaned["name"])
-    if "statement_descriptor" in cleaned:
-        cleaned["statement_descriptor"] = _descriptor(cleaned["statement_descriptor"])
+    cleaned: dict[str, Any] = dict(changes)
+    for name, clean in _CLEAN.items():
+        if name in cleaned:
+            cleaned[name] = clean(cleaned[name])
     with tenant_atomic(actor.scope):
         row = Merchant.objects.filter(id=merchant_id).first()
         if row is None or not policies.owns(actor, row):
@@ -224,7 +225,8 @@ def user_set_active(*, actor: Actor, user: User, active: bool) -> None:
         writes.flush()
 
 
-def _name(name: str) -> str:
+def clean_name(name: str) -> str:
+    """A tenant's name without surplus spaces. Raises InvalidRequest for none or a long one."""
     cleaned = " ".join(name.split())
     if not 1 <= len(cleaned) <= 120:
         raise errors.InvalidRequest(
@@ -254,3 +256,38 @@ def _descriptor(text: str) -> str:
             param="statement_descriptor",
         )
     return cleaned
+
+
+def _support_email(text: str) -> str:
+    cleaned = text.strip()
+    try:
+        if cleaned:
+            validate_email(cleaned)
+    except ValidationError as error:
+        raise errors.InvalidRequest(
+            "This is not an e-mail address.", code="email_invalid", param="support_email"
+        ) from error
+    return cleaned
+
+
+def _website(text: str) -> str:
+    cleaned = text.strip()
+    try:
+        if cleaned:
+            URLValidator(schemes=["http", "https"])(cleaned[:201])
+            MaxLengthValidator(200)(cleaned)
+    except ValidationError as error:
+        raise errors.InvalidRequest(
+            "A website begins with https:// and has at most 200 characters.",
+            code="url_invalid",
+            param="website",
+        ) from error
+    return cleaned
+
+
+_CLEAN: Final = {
+    "name": clean_name,
+    "statement_descriptor": _descriptor,
+    "support_email": _support_email,
+    "website": _website,
+}

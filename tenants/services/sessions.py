@@ -35,12 +35,14 @@ TRY_WINDOW_S: Final = 900
 
 @dataclass(frozen=True, slots=True)
 class TokenPair:
-    """What a login or a refresh gives; ``refresh_token`` is empty for machines."""
+    """What a login or a refresh gives. ``refresh_token`` and ``seat`` are a person's, ``scopes`` a
+    machine's."""
 
     access_token: str
     expires_in_s: int
     refresh_token: str
     seat: Seat | None
+    scopes: tuple[str, ...] = ()
 
 
 def user_actor(user: User, *, ip: str | None) -> Actor:
@@ -70,9 +72,7 @@ def password_check(*, email: str, password: str, ip: str | None) -> User:
         return user
     else:
         _audit_user(user, action="user.login_failed", ip=ip)
-    raise errors.AuthenticationFailed(
-        "The e-mail address or the password is wrong.", code="credentials_invalid"
-    )
+    raise _wrong_credentials()
 
 
 def login_recorded(*, user: User, ip: str | None, door: str) -> None:
@@ -145,68 +145,44 @@ def jwt_login(
             code="otp_enrolment_required",
         )
     login_recorded(user=user, ip=ip, door="token")
-    return _issue(
-        user=user,
-        seat=seat,
-        livemode=livemode,
-        passed=passed,
-        family=ids.new_id(),
-        expires_at=None,
-    )
+    with tenant_atomic(Scope.auth()):
+        now = _lock(user.id)
+        if now is None or now.password != user.password or not now.is_active:
+            # A new password, set since this one was looked at, ends every login.
+            raise _wrong_credentials()
+        return _issue(
+            user=user,
+            seat=seat,
+            livemode=livemode,
+            passed=passed,
+            family=ids.new_id(),
+            expires_at=None,
+        )
 
 
 def jwt_refresh(*, refresh_token: str, ip: str | None) -> TokenPair:
     """Exchange a refresh token for a new pair; each one works once.
 
-    Using a token again means that two parties hold it: the whole family is revoked.
+    Using a token again means that two parties hold it: the whole family is revoked. The old token
+    is used up and the next one stored under the lock that every revocation takes (:func:`_lock`).
 
     Raises AuthenticationFailed (``refresh_token_invalid``, ``refresh_token_reused``).
     """
     wanted = keys.digests(refresh_token, purpose=REFRESH_PURPOSE)
     with tenant_atomic(Scope.auth()):
-        row = fetch_one(
-            "UPDATE tenants_refreshtoken SET used_at = now()"
-            " WHERE token_digest = ANY(%s) AND used_at IS NULL AND revoked_at IS NULL"
-            " AND expires_at > now()"
-            " RETURNING user_id, membership_id, merchant_id, livemode, second_factor, family,"
-            " expires_at",
-            [wanted],
-        )
-        reused = _revoke_reused(wanted) if row is None else None
-    if row is None:
-        if reused is not None:
-            user = _user(reused)
-            if user is not None:
-                _audit_user(user, action="user.refresh_token_reused", ip=ip)
-            raise errors.AuthenticationFailed(
-                "This refresh token was used before; every token of that login is now revoked. "
-                "Log in again.",
-                code="refresh_token_reused",
-            )
-        raise errors.AuthenticationFailed(
-            "The refresh token is not valid. Log in again.", code="refresh_token_invalid"
-        )
-    user_id, membership_id, merchant_id, livemode, passed, family, expires_at = row
-    user = _user(user_id)
-    seat = find_seat(user_id=user_id, membership_id=membership_id, merchant_id=merchant_id)
-    if user is None or not user.is_active or seat is None:
-        raise errors.AuthenticationFailed(
-            "The membership behind this token has ended.", code="refresh_token_invalid"
-        )
-    return _issue(
-        user=user,
-        seat=seat,
-        livemode=livemode and seat.may_use_live_mode,
-        passed=passed,
-        family=family,
-        expires_at=expires_at,
-    )
+        user = _lock(_holder(wanted))
+        found = _invalid_refresh() if user is None else _rotate(user, wanted, ip=ip)
+    # Raised after the commit: a family that was revoked stays so.
+    if isinstance(found, errors.AuthenticationFailed):
+        raise found
+    return found
 
 
 def jwt_logout(*, refresh_token: str) -> None:
     """Revoke the family of a refresh token; an unknown one changes nothing."""
     wanted = keys.digests(refresh_token, purpose=REFRESH_PURPOSE)
     with tenant_atomic(Scope.auth()):
+        _lock(_holder(wanted))
         fetch_all(
             "UPDATE tenants_refreshtoken SET revoked_at = now() WHERE revoked_at IS NULL"
             " AND family IN (SELECT family FROM tenants_refreshtoken WHERE token_digest = ANY(%s))"
@@ -250,7 +226,7 @@ def machine_session(*, client_id: str, client_secret: str, ip: str | None) -> To
             scopes=tuple(row[5]),
         )
     )
-    return TokenPair(access, lifetime_s, "", None)
+    return TokenPair(access, lifetime_s, "", None, tuple(row[5]))
 
 
 def password_reset_request(*, email: str, ip: str | None) -> None:
@@ -300,6 +276,8 @@ def password_set(*, user: User, password: str, ip: str | None) -> None:
     check_password_strength(password, user=user)
     user.set_password(password)
     with tenant_atomic(Scope.auth()):
+        # A statement of its own: the next one then sees what others stored before they let go.
+        _lock(user.id)
         writes = Writes()
         writes.update(user, "password")
         writes.sql(
@@ -351,7 +329,7 @@ def _issue(
     family: UUID,
     expires_at: datetime | None,
 ) -> TokenPair:
-    """Sign an access token and store the next refresh token of the family.
+    """Sign an access token and store the next refresh token of the family, under the lock.
 
     A family ends thirty days after its login, however often it is refreshed.
     """
@@ -370,36 +348,101 @@ def _issue(
     )
     refresh = REFRESH_PREFIX + keys.random_token()
     stored = keys.digest(refresh, purpose=REFRESH_PURPOSE)
-    with tenant_atomic(Scope.auth()):
-        writes = Writes()
-        writes.insert(
-            RefreshToken(
-                user_id=user.id,
-                membership_id=seat.membership_id,
-                merchant_id=seat.merchant_id,
-                livemode=livemode,
-                second_factor=passed,
-                family=family,
-                token_digest=stored.value,
-                pepper_version=stored.pepper_version,
-                expires_at=expires_at or timezone.now() + REFRESH_LIFETIME,
-            )
+    writes = Writes()
+    writes.insert(
+        RefreshToken(
+            user_id=user.id,
+            membership_id=seat.membership_id,
+            merchant_id=seat.merchant_id,
+            livemode=livemode,
+            second_factor=passed,
+            family=family,
+            token_digest=stored.value,
+            pepper_version=stored.pepper_version,
+            expires_at=expires_at or timezone.now() + REFRESH_LIFETIME,
         )
-        writes.flush()
+    )
+    writes.flush()
     return TokenPair(access, lifetime_s, refresh, seat)
 
 
-def _revoke_reused(digests: list[bytes]) -> UUID | None:
-    """Revoke the family of a token that was used before; its user, or None for an unknown one."""
+def _holder(digests: list[bytes]) -> UUID | None:
+    """Whose refresh token this is, or was."""
     row = fetch_one(
-        "WITH reused AS (SELECT user_id, family FROM tenants_refreshtoken"
-        "  WHERE token_digest = ANY(%s) AND used_at IS NOT NULL),"
-        " ended AS (UPDATE tenants_refreshtoken t SET revoked_at = now() FROM reused"
-        "  WHERE t.family = reused.family AND t.revoked_at IS NULL RETURNING 1)"
-        " SELECT user_id FROM reused",
-        [digests],
+        "SELECT user_id FROM tenants_refreshtoken WHERE token_digest = ANY(%s)", [digests]
     )
     return None if row is None else row[0]
+
+
+def _lock(user_id: UUID | None) -> User | None:
+    """The person, locked: tokens of one person are issued and revoked one after the other."""
+    if user_id is None:
+        return None
+    return User.objects.select_for_update(no_key=True).filter(id=user_id).first()
+
+
+def _rotate(
+    user: User, digests: list[bytes], *, ip: str | None
+) -> TokenPair | errors.AuthenticationFailed:
+    """Use a token up and issue the next one, or say why not; under the lock."""
+    row = fetch_one(
+        "UPDATE tenants_refreshtoken SET used_at = now()"
+        " WHERE token_digest = ANY(%s) AND used_at IS NULL AND revoked_at IS NULL"
+        " AND expires_at > now()"
+        " RETURNING membership_id, merchant_id, livemode, second_factor, family, expires_at",
+        [digests],
+    )
+    if row is None:
+        if not _revoke_reused(digests):
+            return _invalid_refresh()
+        _audit_user(user, action="user.refresh_token_reused", ip=ip)
+        return errors.AuthenticationFailed(
+            "This refresh token was used before; every token of that login is now revoked. "
+            "Log in again.",
+            code="refresh_token_reused",
+        )
+    membership_id, merchant_id, livemode, passed, family, expires_at = row
+    seat = find_seat(user_id=user.id, membership_id=membership_id, merchant_id=merchant_id)
+    if not user.is_active or seat is None:
+        return errors.AuthenticationFailed(
+            "The membership behind this token has ended.", code="refresh_token_invalid"
+        )
+    return _issue(
+        user=user,
+        seat=seat,
+        livemode=livemode and seat.may_use_live_mode,
+        passed=passed,
+        family=family,
+        expires_at=expires_at,
+    )
+
+
+def _revoke_reused(digests: list[bytes]) -> bool:
+    """Revoke the family of a token that was used before; False for one that never was."""
+    return (
+        fetch_one(
+            "WITH reused AS (SELECT family FROM tenants_refreshtoken"
+            "  WHERE token_digest = ANY(%s) AND used_at IS NOT NULL),"
+            " ended AS (UPDATE tenants_refreshtoken t SET revoked_at = now() FROM reused"
+            "  WHERE t.family = reused.family AND t.revoked_at IS NULL RETURNING 1)"
+            " SELECT 1 FROM reused",
+            [digests],
+        )
+        is not None
+    )
+
+
+def _invalid_refresh() -> errors.AuthenticationFailed:
+    return errors.AuthenticationFailed(
+        "The refresh token is not valid. Log in again.", code="refresh_token_invalid"
+    )
+
+
+def _wrong_credentials() -> errors.AuthenticationFailed:
+    # One sentence for both: the answer must not tell which addresses are known.
+    return errors.AuthenticationFailed(
+        "The e-mail address or the password is wrong.", code="credentials_invalid"
+    )
 
 
 def _user(user_id: UUID) -> User | None:

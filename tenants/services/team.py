@@ -9,6 +9,8 @@ from uuid import UUID
 
 from django.core.exceptions import ValidationError
 from django.core.validators import validate_email
+from django.db import IntegrityError
+from django.db.models import Q, QuerySet
 from django.utils import timezone
 from guardian.shortcuts import assign_perm
 
@@ -16,13 +18,14 @@ from core import errors, ids
 from core.context import Actor
 from core.db import Scope, tenant_atomic
 from core.unit import Writes
-from tenants import keys, policies
+from tenants import keys, policies, selectors
 from tenants.models import (
     Invitation,
     Level,
     Membership,
     Merchant,
     MerchantGrant,
+    Reseller,
     Role,
     User,
 )
@@ -52,19 +55,36 @@ def invitation_create(
     A second invitation to the same address replaces the first. The mail goes out after the commit.
 
     Raises:
-        PermissionDenied: without ``team.write``; only owners invite owners.
+        PermissionDenied: without ``team.write``; only owners invite owners, but for a merchant's
+            first one, whom its reseller may invite.
         NotFound: a foreign merchant. InvalidRequest: bad address or role.
-        Conflict: the person is a member already.
+        Conflict: the person is a member already, or a first owner is invited already.
     """
     policies.require(actor, "team.write")
-    address = _clean_email(email)
     place = _place(actor, merchant_id)
-    _check_role(actor, role, level=place["level"], own=merchant_id in (None, actor.merchant_id))
+    own = merchant_id in (None, actor.merchant_id)
+    _check_role(actor, role, level=place["level"], own=own)
+    address = clean_email(email)
+    with tenant_atomic(actor.scope):
+        _lock_tenant(actor, place)
+        if role == Role.OWNER and not own:
+            refuse_second_owner(place, email=address)
+        return invite(actor=actor, email=address, role=role, place=place)
+
+
+def invite(*, actor: Actor, email: str, role: str, place: dict[str, Any]) -> Invitation:
+    """Store an invitation into the tenant that ``place`` names, inside the open transaction.
+
+    The caller has asked what the actor may do, and holds the tenant's lock: two at once would
+    break the rule of one open invitation per address.
+
+    Raises Conflict: too many are open, or the person is a member already.
+    """
     row_id = ids.new_id()
     stored = keys.digest(invitation_token(row_id), purpose=INVITATION_PURPOSE)
     invitation = Invitation(
         id=row_id,
-        email=address,
+        email=email,
         role=role,
         token_digest=stored.value,
         pepper_version=stored.pepper_version,
@@ -72,47 +92,63 @@ def invitation_create(
         expires_at=timezone.now() + INVITATION_LIFETIME,
         **place,
     )
-    tenant = {name: place[name] for name in ("platform_id", "reseller_id", "merchant_id")}
-    with tenant_atomic(actor.scope):
-        if merchant_id is not None:
-            _own_merchant(actor, merchant_id)
-        open_ones = Invitation.objects.filter(
-            accepted_at__isnull=True, revoked_at__isnull=True, **tenant
+    open_ones = _not_answered(place)
+    if open_ones.count() >= MAX_OPEN_INVITATIONS:
+        raise errors.Conflict(
+            f"There are {MAX_OPEN_INVITATIONS} open invitations; revoke some first.",
+            code="too_many_invitations",
         )
-        if open_ones.count() >= MAX_OPEN_INVITATIONS:
-            raise errors.Conflict(
-                f"There are {MAX_OPEN_INVITATIONS} open invitations; revoke some first.",
-                code="too_many_invitations",
-            )
-        if Membership.objects.filter(user__email=address, **tenant).exists():
-            raise errors.Conflict(f"{address} is a member already.", code="already_member")
-        open_ones.filter(email=address).update(revoked_at=timezone.now())
-        writes = Writes()
-        writes.insert(invitation)
-        writes.audit(
-            actor=actor,
-            action="invitation.created",
-            target=invitation.public_id,
-            after={"email": address, "role": role, "level": place["level"]},
-            merchant_id=invitation.merchant_id,
-            reseller_id=invitation.reseller_id,
-        )
-        writes.emit(
-            "invitation.created",
-            aggregate=invitation.public_id,
-            payload={},
-            merchant_id=invitation.merchant_id,
-            reseller_id=invitation.reseller_id,
-        )
-        writes.flush()
+    if Membership.objects.filter(user__email=email, **_tenant_of(place)).exists():
+        raise errors.Conflict(f"{email} is a member already.", code="already_member")
+    open_ones.filter(email=email).update(revoked_at=timezone.now())
+    tenant: dict[str, Any] = {
+        "merchant_id": invitation.merchant_id,
+        "reseller_id": invitation.reseller_id,
+    }
+    writes = Writes()
+    writes.insert(invitation)
+    writes.audit(
+        actor=actor,
+        action="invitation.created",
+        target=invitation.public_id,
+        after={"email": email, "role": role, "level": place["level"]},
+        **tenant,
+    )
+    writes.emit("invitation.created", aggregate=invitation.public_id, payload={}, **tenant)
+    writes.flush()
     return invitation
 
 
+def refuse_second_owner(place: dict[str, Any], *, email: str) -> None:
+    """From above a tenant gets its first owner only; that one names all others.
+
+    Raises PermissionDenied where there is an owner, Conflict where somebody else is invited as one.
+    """
+    if Membership.objects.filter(
+        level=place["level"], role=Role.OWNER, **_tenant_of(place)
+    ).exists():
+        raise errors.PermissionDenied(
+            "There is an owner already, and only an owner makes owners.", code="owner_required"
+        )
+    asked = _not_answered(place).filter(role=Role.OWNER, expires_at__gt=timezone.now())
+    if asked.exclude(email=email).exists():
+        raise errors.Conflict(
+            "Somebody else is invited as owner. Withdraw that invitation first.",
+            code="owner_invited",
+        )
+
+
 def invitation_revoke(*, actor: Actor, invitation_id: UUID) -> None:
-    """Withdraw an open invitation; its link stops working. Raises NotFound for a foreign one."""
+    """Withdraw an open invitation; its link stops working.
+
+    A reseller withdraws its own and what its people sent into a merchant. Raises NotFound for every
+    other one.
+    """
     policies.require(actor, "team.write")
+    own = Q(**selectors.own_tenant(actor))
+    sent = Q(invited_by_id__in=selectors.own_memberships(actor).values("user_id"))
     with tenant_atomic(actor.scope):
-        row = Invitation.objects.select_for_update().filter(id=invitation_id).first()
+        row = Invitation.objects.select_for_update().filter(own | sent, id=invitation_id).first()
         if row is None or not policies.owns(actor, row):
             raise errors.NotFound("There is no such invitation.")
         if row.accepted_at is not None:
@@ -156,8 +192,9 @@ def invitation_accept(
 
     Raises:
         NotFound: the link is not good any more. InvalidRequest: the password is too weak.
-        Conflict: a person with this address exists and must log in first (``login_required``), or
-            somebody else is logged in (``wrong_account``).
+        Conflict: a person with this address exists and must log in first (``login_required``),
+            somebody else is logged in (``wrong_account``), or the person is a member already
+            (``already_member``).
     """
     invitation = invitation_find(token=token)
     with tenant_atomic(Scope.auth()):
@@ -197,16 +234,24 @@ def invitation_accept(
         merchant_id=invitation.merchant_id,
         reseller_id=invitation.reseller_id,
     )
-    with tenant_atomic(Scope.auth()):
-        # The lock decides a race of two tabs: the second one finds no open invitation.
-        still_open = (
-            Invitation.objects.select_for_update()
-            .filter(id=invitation.id, accepted_at__isnull=True, revoked_at__isnull=True)
-            .exists()
-        )
-        if not still_open:
-            raise errors.NotFound("This invitation was used already.", code="invitation_invalid")
-        writes.flush()
+    try:
+        with tenant_atomic(Scope.auth()):
+            # The lock decides a race of two tabs: the second one finds no open invitation.
+            still_open = (
+                Invitation.objects.select_for_update()
+                .filter(id=invitation.id, accepted_at__isnull=True, revoked_at__isnull=True)
+                .exists()
+            )
+            if not still_open:
+                raise errors.NotFound(
+                    "This invitation was used already.", code="invitation_invalid"
+                )
+            writes.flush()
+    except IntegrityError as error:
+        taken = _taken(error)
+        if taken is None:
+            raise
+        raise taken from error
     return person
 
 
@@ -218,11 +263,11 @@ def membership_change_role(*, actor: Actor, membership_id: UUID, role: str) -> M
     """
     policies.require(actor, "team.write")
     with tenant_atomic(actor.scope):
-        row = _own_membership(actor, membership_id)
+        row, owners = _own_membership(actor, membership_id)
         _check_role(actor, role, level=row.level, own=True)
         _guard_owner(actor, row)
         if role != Role.OWNER:
-            _keep_an_owner(row)
+            _keep_an_owner(row, owners)
         before, row.role = row.role, role
         writes = Writes()
         writes.update(row, "role")
@@ -243,9 +288,9 @@ def membership_remove(*, actor: Actor, membership_id: UUID) -> None:
     """End a membership; it is gone with the person's next request. Errors as for a role change."""
     policies.require(actor, "team.write")
     with tenant_atomic(actor.scope):
-        row = _own_membership(actor, membership_id)
+        row, owners = _own_membership(actor, membership_id)
         _guard_owner(actor, row)
-        _keep_an_owner(row)
+        _keep_an_owner(row, owners)
         writes = Writes()
         writes.sql(
             "DELETE FROM tenants_membership WHERE id = %s RETURNING 1",
@@ -272,7 +317,7 @@ def agent_set(*, actor: Actor, membership_id: UUID, merchant_ids: list[UUID]) ->
     if actor.reseller_id is None or actor.merchant_id is not None:
         raise errors.PermissionDenied("Only a reseller has agents.", code="reseller_required")
     with tenant_atomic(actor.scope):
-        row = _own_membership(actor, membership_id)
+        row, _ = _own_membership(actor, membership_id)
         if row.level != Level.RESELLER or row.role == Role.OWNER:
             raise errors.Conflict(
                 "Only a member of the reseller who is no owner can be an agent.",
@@ -304,7 +349,8 @@ def agent_set(*, actor: Actor, membership_id: UUID, merchant_ids: list[UUID]) ->
     return row
 
 
-def _clean_email(email: str) -> str:
+def clean_email(email: str) -> str:
+    """The address in the spelling under which it is stored. Raises InvalidRequest."""
     address = normalise_email(email)
     try:
         validate_email(address)
@@ -349,42 +395,71 @@ def _guard_owner(actor: Actor, row: Membership) -> None:
         raise errors.PermissionDenied("Only an owner changes an owner.", code="owner_required")
 
 
-def _keep_an_owner(row: Membership) -> None:
-    """Refuse to take the last owner away; locks the owners, so that two requests cannot race."""
-    if row.role != Role.OWNER:
-        return
-    owners = list(
-        Membership.objects.select_for_update()
-        .filter(
-            role=Role.OWNER,
-            level=row.level,
-            **{name: value for name, value in _tenant_columns(row).items() if value is not None},
-        )
-        .order_by("id")
-        .values_list("id", flat=True)
-    )
-    if len(owners) <= 1:
+def _keep_an_owner(row: Membership, owners: int) -> None:
+    """Refuse to take the last of ``owners`` away."""
+    if row.role == Role.OWNER and owners <= 1:
         raise errors.Conflict(
             "A tenant needs an owner. Make somebody else owner first.", code="last_owner"
         )
 
 
-def _tenant_columns(row: Membership) -> dict[str, UUID | None]:
-    return {"reseller_id": row.reseller_id, "merchant_id": row.merchant_id}
+def _own_membership(actor: Actor, membership_id: UUID) -> tuple[Membership, int]:
+    """The membership, of the actor's own tenant and level, and how many owners that has; locked.
 
+    Member and owners are locked in one order by one statement: two owners who demote each other
+    then wait for one another, and the second one finds itself the last.
 
-def _own_membership(actor: Actor, membership_id: UUID) -> Membership:
-    """The membership of the actor's own tenant and level, locked."""
-    row = Membership.objects.filter(id=membership_id).first()
-    if row is None or not policies.owns(actor, row):
+    Raises NotFound for a membership of any other tenant, of a merchant of the actor's reseller too.
+    """
+    rows = list(
+        selectors.own_memberships(actor)
+        .filter(Q(id=membership_id) | Q(role=Role.OWNER))
+        .select_for_update(of=("self",))
+        .order_by("id")
+    )
+    row = next((found for found in rows if found.id == membership_id), None)
+    if row is None:
         raise errors.NotFound("There is no such member.")
-    return row
+    return row, sum(found.role == Role.OWNER for found in rows)
 
 
-def _own_merchant(actor: Actor, merchant_id: UUID) -> None:
-    merchant = Merchant.objects.filter(id=merchant_id).first()
-    if merchant is None or not policies.owns(actor, merchant):
+def _not_answered(place: dict[str, Any]) -> QuerySet[Invitation]:
+    """The invitations into a tenant that were neither accepted nor withdrawn."""
+    return Invitation.objects.filter(
+        accepted_at__isnull=True, revoked_at__isnull=True, **_tenant_of(place)
+    )
+
+
+def _tenant_of(place: dict[str, Any]) -> dict[str, Any]:
+    """The tenant columns of a place, each of which must match."""
+    return {name: place[name] for name in ("platform_id", "reseller_id", "merchant_id")}
+
+
+def _lock_tenant(actor: Actor, place: dict[str, Any]) -> None:
+    """Let invitations into one tenant be made one after the other.
+
+    Raises NotFound for another reseller's merchant.
+    """
+    rows: QuerySet[Any] = (
+        Merchant.objects.filter(id=place["merchant_id"])
+        if place["merchant_id"]
+        else Reseller.objects.filter(id=place["reseller_id"])
+    )
+    row = rows.select_for_update(no_key=True).first()
+    if row is None or not policies.owns(actor, row):
         raise errors.NotFound("There is no such merchant.", param="merchant")
+
+
+def _taken(error: IntegrityError) -> errors.Conflict | None:
+    """What a person is told who lost a race for a row that may exist once."""
+    constraint = getattr(getattr(error.__cause__, "diag", None), "constraint_name", None)
+    if constraint == "tenants_membership_once":
+        return errors.Conflict("You are a member here already.", code="already_member")
+    if constraint == "tenants_user_email_key":
+        return errors.Conflict(
+            "You have an account already. Log in, then open the link again.", code="login_required"
+        )
+    return None
 
 
 def _new_person(invitation: Invitation, *, name: str, password: str) -> User:

@@ -7,11 +7,22 @@ from django.contrib import admin
 from django.test import Client
 from django.urls import reverse
 
+from core import crypto
 from core.admin import ReadOnlyAdmin
 from core.db import Scope, tenant_atomic
 from core.models import AuditRecord, OutboxEvent
-from tenants.models import ApiKey, Merchant, RecoveryCode, TotpDevice, User
-from tests.factories import Tenants, make_tenants
+from tenants import callers
+from tenants.models import (
+    ApiKey,
+    Invitation,
+    Merchant,
+    RecoveryCode,
+    Reseller,
+    ServiceCaller,
+    TotpDevice,
+    User,
+)
+from tests.factories import Tenants, make_merchant, make_tenants
 from tests.tenants.test_permission_table import browser_for
 
 READ_ONLY_APPS = {
@@ -185,3 +196,118 @@ def test_the_sidebar_names_only_pages_that_exist(t: Tenants) -> None:
     shown = staff(t, "support").get("/admin/").content.decode()
     assert reverse("admin:tenants_merchant_changelist") in shown
     assert reverse("admin:core_auditrecord_changelist") in shown
+
+
+def listed_action(model: type, action: str) -> str:
+    meta = model._meta  # type: ignore[attr-defined]
+    return reverse(f"admin:{meta.app_label}_{meta.model_name}_{action}")
+
+
+def test_compliance_signs_up_a_reseller_with_its_owner() -> None:
+    t = make_tenants(totp=True)
+    address = listed_action(Reseller, "sign_up")
+    client = staff(t, "compliance")
+    assert address in client.get("/admin/tenants/reseller/").content.decode()
+    shown = client.get(address).content.decode()
+    assert t.platform.name in shown
+    email = f"owner.{t.platform.id.hex}@example.test"
+    form = {"platform": str(t.platform.id), "name": "Northwind", "country": "de"}
+    refused = client.post(address, {**form, "owner_email": "nonsense"})
+    assert refused.status_code == 422
+    assert "Northwind" in refused.content.decode()
+    assert client.post(address, {**form, "owner_email": email}).status_code == 302
+    with tenant_atomic(Scope.staff()):
+        invitation = Invitation.objects.select_related("reseller").get(email=email)
+        assert invitation.reseller is not None
+        assert (invitation.role, invitation.reseller.country) == ("owner", "DE")
+        assert Reseller.objects.filter(platform=t.platform).count() == 2
+
+
+def test_a_reseller_that_a_service_refuses_is_not_made_by_half() -> None:
+    t = make_tenants(totp=True)
+    form = {"platform": str(t.platform.id), "name": "X", "country": "QQ"}
+    response = staff(t, "compliance").post(
+        listed_action(Reseller, "sign_up"),
+        {**form, "owner_email": "o@example.test"},
+        headers={"Referer": listed_action(Reseller, "sign_up")},
+        follow=True,
+    )
+    assert "ISO 3166-1" in response.content.decode()
+    with tenant_atomic(Scope.staff()):
+        assert Reseller.objects.filter(platform=t.platform).count() == 1
+
+
+@pytest.mark.parametrize("role", ["finance", "support"])
+def test_other_staff_sign_up_no_reseller(role: str) -> None:
+    t = make_tenants(totp=True)
+    client, address = staff(t, role), listed_action(Reseller, "sign_up")
+    assert address not in client.get("/admin/tenants/reseller/").content.decode()
+    assert client.get(address).status_code == 403
+    assert client.post(address, {"name": "X"}).status_code == 403
+
+
+def test_finance_prices_a_merchant_and_compliance_does_not() -> None:
+    t = make_tenants(totp=True)
+    address = page(Merchant, t.merchant.id, "set_fees")
+    form = {"fee_bps": "150", "fee_fixed_minor": "25", "reseller_share_bps": "1000"}
+    assert staff(t, "compliance").post(address, form).status_code == 403
+    client = staff(t, "finance")
+    assert 'value="290"' in client.get(address).content.decode()
+    assert client.post(address, {**form, "fee_bps": "10001"}).status_code == 422
+    assert client.post(address, form).status_code == 302
+    with tenant_atomic(t.scope):
+        row = Merchant.objects.get(id=t.merchant.id)
+        record = AuditRecord.objects.get(action="merchant.fees_changed")
+    assert (row.fee_bps, row.fee_fixed_minor, row.reseller_share_bps) == (150, 25, 1000)
+    assert record.before == {"fee_bps": 290, "fee_fixed_minor": 30, "reseller_share_bps": 2000}
+
+
+def test_compliance_closes_a_merchant_for_good() -> None:
+    t = make_tenants(totp=True)
+    client = staff(t, "compliance")
+    address = page(Merchant, t.merchant.id, "close")
+    assert "stays closed" in client.get(address).content.decode()
+    client.post(address)
+    client.post(page(Merchant, t.merchant.id, "activate"))
+    with tenant_atomic(t.scope):
+        assert Merchant.objects.get(id=t.merchant.id).status == "closed"
+
+
+def test_a_first_owner_is_invited_where_there_is_none() -> None:
+    t = make_tenants(totp=True)
+    second = make_merchant(t)
+    client, email = staff(t, "compliance"), f"first.{t.merchant.id.hex}@example.test"
+    for merchant, made in ((t.merchant, 0), (second.merchant, 1)):
+        client.post(page(Merchant, merchant.id, "invite_owner"), {"email": email})
+        with tenant_atomic(Scope.staff()):
+            assert Invitation.objects.filter(email=email).count() == made
+
+
+def test_a_service_caller_is_made_shown_once_and_revoked() -> None:
+    t = make_tenants(totp=True)
+    address, client = listed_action(ServiceCaller, "create"), staff(t, "support")
+    form = {"name": "Router", "merchant": t.merchant.public_id, "livemode": "on"}
+    assert staff(t, "compliance").post(address, form).status_code == 403
+    assert client.post(address, {**form, "merchant": "mer_nonsense"}).status_code == 422
+    response = client.post(address, form)
+    shown = response.content.decode()
+    assert "no-store" in response.headers["Cache-Control"]
+    with tenant_atomic(Scope.staff()):
+        row = ServiceCaller.objects.get(merchant_id=t.merchant.id)
+    assert row.key_id in shown
+    assert (row.livemode, row.reseller_id) == (True, t.reseller.id)
+    secret = crypto.open_sealed(
+        row.secret_sealed,
+        tenant_id=crypto.PLATFORM_TENANT,
+        table=callers.TABLE,
+        column=callers.COLUMN,
+        pk=row.id,
+    )
+    assert secret in shown
+    assert secret not in client.get(page(ServiceCaller, row.id)).content.decode()
+    client.post(page(ServiceCaller, row.id, "revoke"))
+    with tenant_atomic(Scope.staff()):
+        assert ServiceCaller.objects.get(id=row.id).revoked_at is not None
+        assert AuditRecord.objects.filter(
+            action="service_caller.revoked", target=row.public_id
+        ).exists()

@@ -10,7 +10,7 @@ from django.test import Client
 from core.db import tenant_atomic
 from core.models import AuditRecord, IdempotencyRecord
 from tenants import second_factor
-from tenants.models import ApiKey, Merchant
+from tenants.models import ApiKey, Membership, Merchant
 from tests.factories import PASSWORD, Tenants, make_tenants
 from tests.tenants.test_permission_table import token_for
 
@@ -216,3 +216,57 @@ def test_the_team_over_the_api() -> None:
     assert call("DELETE", f"/v1/team/invitations/{invitation}", headers=headers)[0] == 200
     status, answer = call("GET", "/v1/team/invitations", headers=headers)
     assert answer["data"]["items"] == []
+
+
+@pytest.mark.parametrize("method", ["PATCH", "DELETE"])
+def test_a_reseller_changes_its_own_team_and_not_its_merchants(method: str) -> None:
+    t = make_tenants()
+    headers = as_person(t, "owner", level="reseller")
+    body = {"role": "viewer"} if method == "PATCH" else None
+    foreign = t.memberships["merchant.admin"]
+    status, _ = call(method, f"/v1/team/{foreign.public_id}", body, headers=headers)
+    assert status == 404
+    with tenant_atomic(t.scope):
+        assert Membership.objects.get(id=foreign.id).role == "admin"
+    own = t.memberships["reseller.admin"]
+    status, answer = call(method, f"/v1/team/{own.public_id}", body, headers=headers)
+    assert status == 200, answer
+    with tenant_atomic(t.reseller_scope):
+        left = Membership.objects.filter(id=own.id).values_list("role", flat=True)
+        assert list(left) == (["viewer"] if method == "PATCH" else [])
+    if method == "PATCH":
+        user = t.users["reseller.admin"]
+        assert (answer["data"]["email"], answer["data"]["role"]) == (user.email, "viewer")
+
+
+@pytest.mark.parametrize(
+    ("method", "path", "body"),
+    [
+        ("POST", "/v1/auth/login", {"email": "a@example.test", "password": "x", "opt": "123456"}),
+        ("POST", "/v1/auth/refresh", {"refresh_token": "x", "token": "x"}),
+        ("POST", "/v1/auth/logout", {"refresh_token": "x", "all": True}),
+        ("POST", "/v1/client/session", {"client_id": "x", "client_secret": "x", "scope": "x"}),
+        ("POST", "/v1/api_keys", {"name": "Small", "scope": ["payments.read"]}),
+        ("POST", "/v1/api_keys/{key}/rotate", {"overlap": 0}),
+        ("PATCH", "/v1/team/{member}", {"role": "viewer", "level": "reseller"}),
+        ("POST", "/v1/team/invitations", {"email": "a@example.test", "role": "viewer", "mer": "x"}),
+        ("POST", "/v1/merchants", {"name": "x", "country": "US", "default_curency": "USD"}),
+        ("GET", "/v1/api_keys?livemode=true", None),
+        ("GET", "/v1/team?role=owner", None),
+        ("GET", "/v1/team/invitations?email=a", None),
+        ("GET", "/v1/merchants?state=active", None),
+    ],
+)
+def test_a_misspelt_parameter_is_refused_and_not_ignored(
+    method: str, path: str, body: dict[str, Any] | None
+) -> None:
+    t = make_tenants()
+    level = "reseller" if "merchants" in path else "merchant"
+    path = path.format(
+        key=t.key_rows["pk", False].public_id, member=t.memberships["merchant.admin"].public_id
+    )
+    headers = {} if "/auth/" in path or "client" in path else as_person(t, "owner", level=level)
+    status, answer = call(method, path, body, headers=headers)
+    assert (status, answer["error"]["code"]) == (400, "parameter_unknown"), answer
+    with tenant_atomic(t.scope):
+        assert ApiKey.objects.count() == 4

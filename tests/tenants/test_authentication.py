@@ -9,8 +9,9 @@ from typing import Any
 
 import jwt
 import pytest
+from django.conf import settings
 from django.db import connection
-from django.test import RequestFactory
+from django.test import Client, RequestFactory
 from django.test.utils import CaptureQueriesContext
 from django.utils import timezone
 from rest_framework.request import Request
@@ -20,9 +21,11 @@ from core.context import Actor
 from core.db import Scope, tenant_atomic
 from tenants import keys, tokens
 from tenants.authentication import RequestAuthentication
-from tenants.models import ApiKey, Merchant
+from tenants.middleware import SESSION_SEEN, SESSION_STARTED
+from tenants.models import ApiKey, Membership, Merchant
 from tenants.services import api_keys, sessions
 from tests.factories import PASSWORD, Tenants, make_tenants
+from tests.portal.support import signed_in
 
 HOST = "127.0.0.1:8000"
 
@@ -314,3 +317,43 @@ def test_a_wrong_signature_is_refused(changes: dict[str, Any], code: str) -> Non
     with pytest.raises(errors.AuthenticationFailed) as caught:
         authenticate_signed(signed(t, **changes))
     assert caught.value.code == code
+
+
+def session_client(t: Tenants, name: str, **options: Any) -> Client:
+    """A browser after the password, before the second step."""
+    client = Client(**options)
+    client.force_login(t.users[name], backend="django.contrib.auth.backends.ModelBackend")
+    session: Any = client.session
+    session[SESSION_STARTED] = session[SESSION_SEEN] = int(time.time())
+    session.save()
+    return client
+
+
+@pytest.mark.parametrize("name", ["merchant.owner", "merchant.viewer", "platform.support"])
+def test_a_session_that_owes_its_second_factor_gets_nothing(name: str) -> None:
+    t = make_tenants(totp=True)
+    response = session_client(t, name).get("/v1/team")
+    assert (response.status_code, response.json()["error"]["code"]) == (401, "otp_required")
+    assert signed_in(t, name).get("/v1/team").status_code == 200
+
+
+def test_an_owner_without_a_second_factor_gets_nothing_and_a_viewer_does() -> None:
+    t = make_tenants()
+    response = session_client(t, "merchant.owner").get("/v1/team")
+    assert (response.status_code, response.json()["error"]["code"]) == (401, "otp_required")
+    assert session_client(t, "merchant.viewer").get("/v1/team").status_code == 200
+
+
+def test_a_session_writes_only_with_a_csrf_token() -> None:
+    t = make_tenants(totp=True)
+    client = signed_in(t)
+    client.handler.enforce_csrf_checks = True
+    target = t.memberships["merchant.viewer"]
+    path = f"/v1/team/{target.public_id}"
+    refused = client.delete(path)
+    assert refused.status_code == 403
+    with tenant_atomic(t.scope):
+        assert Membership.objects.filter(id=target.id).exists()
+    client.get("/team")
+    token = client.cookies[settings.CSRF_COOKIE_NAME].value
+    assert client.delete(path, headers={"X-CSRFToken": token}).status_code == 200

@@ -11,7 +11,7 @@ import pytest
 from django.apps import apps
 from django.db import ProgrammingError, connection, transaction
 
-from core.db import Scope, fetch_all, tenant_atomic
+from core.db import TENANT_ROLES, Scope, fetch_all, tenant_atomic
 from tenants.models import ApiKey, Membership, Merchant, User
 from tests.factories import make_merchant, make_tenants
 
@@ -97,6 +97,46 @@ def test_without_a_scope_every_table_is_denied(admin_dsn: str) -> None:
             cursor.execute(f'SELECT 1 FROM "{name}" LIMIT 1')
             readable.append(name)
     assert readable == []
+
+
+def test_tables_of_frameworks_are_open_no_wider_than_somebody_needs(admin_dsn: str) -> None:
+    """Whoever reads django_session is everybody who is logged in."""
+    with psycopg.connect(admin_dsn) as conn:
+        rows = conn.execute(
+            "SELECT c.relname, r.rolname, string_agg(p, ' ' ORDER BY n)"
+            " FROM pg_class c JOIN pg_roles r ON r.rolname = ANY(%s) CROSS JOIN"
+            " unnest(ARRAY['SELECT','INSERT','UPDATE','DELETE']) WITH ORDINALITY AS x (p, n)"
+            " WHERE c.relname = ANY(%s) AND c.relkind = 'r'"
+            " AND CASE WHEN p = 'DELETE' THEN has_table_privilege(r.oid, c.oid, p)"
+            " ELSE has_any_column_privilege(r.oid, c.oid, p) END GROUP BY 1, 2",
+            [["merchantry_app", *TENANT_ROLES], list(OPEN_TABLES)],
+        ).fetchall()
+    found: dict[str, dict[str, str]] = {}
+    for table, role, privileges in rows:
+        found.setdefault(table, {})[role] = privileges
+    read = {"merchantry_app": "SELECT", "app_staff": "SELECT"}
+    assert found == {
+        "auth_group": read,
+        "auth_group_permissions": read,
+        "auth_permission": {**read, "app_reseller": "SELECT"},
+        "django_admin_log": {"app_staff": "SELECT INSERT"},
+        "django_content_type": {**read, "app_reseller": "SELECT"},
+        "django_session": {"merchantry_app": "SELECT INSERT UPDATE DELETE"},
+        "guardian_groupobjectpermission": read,
+        "guardian_userobjectpermission": read,
+        "tenants_user_groups": read,
+        "tenants_user_user_permissions": read,
+    }
+
+
+def test_the_login_role_changes_nothing_about_people_but_their_last_login(admin_dsn: str) -> None:
+    with psycopg.connect(admin_dsn) as conn:
+        rows = conn.execute(
+            "SELECT attname FROM pg_attribute WHERE attrelid = 'tenants_user'::regclass"
+            " AND attnum > 0 AND NOT attisdropped"
+            " AND has_column_privilege('merchantry_app', attrelid, attnum, 'UPDATE')"
+        ).fetchall()
+    assert rows == [("last_login",)]
 
 
 @pytest.mark.parametrize("scope", [Scope.merchant, Scope.reseller])

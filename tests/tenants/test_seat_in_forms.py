@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -87,3 +88,19 @@ def test_looking_whether_a_session_has_expired_changes_nothing() -> None:
     session[SESSION_STARTED] -= 13 * 3600
     assert session_expired(session)
     assert not session_expired(Client().session)
+
+
+def test_every_form_of_our_portal_pages_says_its_seat() -> None:
+    """Pages around signing in are shown before there is a seat, and say none."""
+    public = re.compile(
+        r'\{% extends "base/(auth|error)\.html" %\}|^\{% load ui %\}\s+\{% if problem'
+    )
+    forms = 0
+    for path in sorted((Path(__file__).parents[2] / "templates" / "tenants").glob("*.html")):
+        text = path.read_text()
+        if not public.search(text):
+            forms += text.count('method="post"')
+            assert text.count('method="post"') == text.count("{% csrf_token %}{% seat_field %}"), (
+                path
+            )
+    assert forms > 10

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import threading
+from collections.abc import Callable
 from datetime import timedelta
+from typing import Any
 from uuid import UUID
 
 import pytest
@@ -16,6 +18,7 @@ from core.db import Scope, fetch_all, tenant_atomic
 from core.models import AuditRecord
 from tenants import keys, second_factor, tokens
 from tenants.models import RefreshToken, TotpDevice, User
+from tenants.seats import Seat, find_seat
 from tenants.services import sessions
 from tenants.services.sessions import TokenPair
 from tests.factories import PASSWORD, Tenants, make_tenants
@@ -349,3 +352,65 @@ def test_a_new_password_ends_every_token() -> None:
     with pytest.raises(errors.AuthenticationFailed):
         sessions.jwt_refresh(refresh_token=pair.refresh_token, ip=None)
     assert log_in(t, password="quite another long sentence").access_token
+
+
+def _reuse(t: Tenants, first: TokenPair, current: TokenPair) -> None:
+    with pytest.raises(errors.AuthenticationFailed, match="used before"):
+        sessions.jwt_refresh(refresh_token=first.refresh_token, ip=None)
+
+
+def _log_out(t: Tenants, first: TokenPair, current: TokenPair) -> None:
+    sessions.jwt_logout(refresh_token=current.refresh_token)
+
+
+def _reset(t: Tenants, first: TokenPair, current: TokenPair) -> None:
+    with tenant_atomic(Scope.auth()):
+        user = User.objects.get(id=t.users["merchant.viewer"].id)
+    sessions.password_set(user=user, password="quite another long sentence", ip=None)
+
+
+@pytest.mark.parametrize("end", [_reuse, _log_out, _reset])
+def test_what_ends_a_family_ends_a_token_that_is_being_made(
+    end: Callable[[Tenants, TokenPair, TokenPair], None], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    t = make_tenants()
+    first = log_in(t)
+    current = sessions.jwt_refresh(refresh_token=first.refresh_token, ip=None)
+    threads: list[threading.Thread] = []
+
+    def run() -> None:
+        end(t, first, current)
+        connections.close_all()
+
+    def meanwhile(**wanted: Any) -> Seat | None:
+        # The old token is used up, the next one not stored: here the family ends.
+        threads.append(threading.Thread(target=run))
+        threads[0].start()
+        threads[0].join(timeout=1)
+        return find_seat(**wanted)
+
+    monkeypatch.setattr(sessions, "find_seat", meanwhile)
+    made = sessions.jwt_refresh(refresh_token=current.refresh_token, ip=None)
+    monkeypatch.setattr(sessions, "find_seat", find_seat)
+    threads[0].join()
+    with pytest.raises(errors.AuthenticationFailed):
+        sessions.jwt_refresh(refresh_token=made.refresh_token, ip=None)
+
+
+def test_a_login_with_a_password_that_changed_meanwhile_gives_no_token(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    t = make_tenants()
+    recorded = sessions.login_recorded
+
+    def meanwhile(**given: Any) -> None:
+        recorded(**given)
+        pair = TokenPair("", 0, "", None)
+        _reset(t, pair, pair)
+
+    monkeypatch.setattr(sessions, "login_recorded", meanwhile)
+    with pytest.raises(errors.AuthenticationFailed) as caught:
+        log_in(t)
+    assert caught.value.code == "credentials_invalid"
+    with tenant_atomic(Scope.auth()):
+        assert not RefreshToken.objects.filter(user=t.users["merchant.viewer"]).exists()

@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+import threading
+from collections.abc import Callable
 from datetime import timedelta
+from typing import Any
 
 import pytest
 from django.core import mail as outbox
+from django.db import DatabaseError, connections
 from django.utils import timezone
 
 from core import errors
@@ -15,8 +19,10 @@ from tenants import mail, selectors
 from tenants.models import Invitation, Membership, User
 from tenants.seats import seats_of
 from tenants.services import team
+from tenants.services.sessions import check_password_strength
 from tests.factories import Tenants, make_merchant, make_tenants
 
+CHECK = "tenants.services.team.check_password_strength"
 NEW = "A new long passphrase 42"
 
 
@@ -220,3 +226,161 @@ def test_a_new_person_of_the_platform_would_be_staff_and_nobody_else() -> None:
     team.invitation_accept(token=team.invitation_token(row.id), name="P", password=NEW, ip=None)
     with tenant_atomic(Scope.staff()):
         assert not User.objects.get(email=row.email).is_staff
+
+
+@pytest.mark.parametrize(
+    "act",
+    [
+        lambda actor, target: team.membership_remove(actor=actor, membership_id=target),
+        lambda actor, target: team.membership_change_role(
+            actor=actor, membership_id=target, role="viewer"
+        ),
+        lambda actor, target: team.agent_set(actor=actor, membership_id=target, merchant_ids=[]),
+    ],
+)
+def test_a_reseller_does_not_reach_into_the_team_of_its_merchant(act: Callable[..., Any]) -> None:
+    t = make_tenants()
+    with pytest.raises(errors.NotFound):
+        act(t.actor("owner", level="reseller"), t.memberships["merchant.admin"].id)
+    assert [row.role for row in _members(t)] == ["owner", "admin", "developer", "viewer"]
+
+
+def test_owners_who_demote_each_other_at_once_leave_one() -> None:
+    t = make_tenants()
+    first, second = t.memberships["merchant.owner"], t.memberships["merchant.admin"]
+    team.membership_change_role(actor=t.actor("owner"), membership_id=second.id, role="owner")
+    outcomes = at_once(
+        *(
+            lambda target=target: team.membership_change_role(
+                actor=t.actor("owner"), membership_id=target.id, role="viewer"
+            )
+            for target in (first, second)
+        )
+    )
+    assert sorted(outcomes) == ["last_owner", "ok"]
+    assert [row.role for row in _members(t)].count("owner") == 1
+
+
+def at_once(*acts: Callable[[], object]) -> list[str]:
+    """Run the acts in threads that begin together: "ok", or the error's code."""
+    outcomes: list[str] = []
+    barrier = threading.Barrier(len(acts))
+
+    def run(act: Callable[[], object]) -> None:
+        barrier.wait()
+        try:
+            act()
+            outcomes.append("ok")
+        except errors.AppError as error:
+            outcomes.append(error.code)
+        except DatabaseError as error:
+            outcomes.append(repr(error))
+        finally:
+            connections.close_all()
+
+    threads = [threading.Thread(target=run, args=[act]) for act in acts]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    return outcomes
+
+
+def from_above(t: Tenants, email: str, merchant: Tenants) -> Invitation:
+    return team.invitation_create(
+        actor=t.actor("admin", level="reseller"),
+        email=email,
+        role="owner",
+        merchant_id=merchant.merchant.id,
+    )
+
+
+def test_a_reseller_makes_no_owner_where_there_is_one() -> None:
+    t = make_tenants()
+    with pytest.raises(errors.PermissionDenied) as caught:
+        from_above(t, t.users["reseller.admin"].email, t)
+    assert caught.value.code == "owner_required"
+    with tenant_atomic(t.scope):
+        assert Invitation.objects.count() == 0
+
+
+def test_a_merchant_has_one_open_invitation_of_a_first_owner() -> None:
+    t = make_tenants()
+    second = make_merchant(t)
+    first = from_above(t, f"one.{second.merchant.id.hex}@example.test", second)
+    again = from_above(t, first.email, second)
+    with pytest.raises(errors.Conflict) as caught:
+        from_above(t, f"two.{second.merchant.id.hex}@example.test", second)
+    assert caught.value.code == "owner_invited"
+    team.invitation_revoke(actor=t.actor("owner", level="reseller"), invitation_id=again.id)
+    from_above(t, f"two.{second.merchant.id.hex}@example.test", second)
+
+
+def test_first_owners_invited_at_once_are_one() -> None:
+    t = make_tenants()
+    second = make_merchant(t)
+    outcomes = at_once(
+        *(
+            lambda n=n: from_above(t, f"{n}.{second.merchant.id.hex}@example.test", second)
+            for n in range(4)
+        )
+    )
+    assert sorted(outcomes) == ["ok", *["owner_invited"] * 3]
+
+
+def test_a_reseller_withdraws_no_invitation_that_the_merchant_sent() -> None:
+    t = make_tenants()
+    row = invite(t, f"own.{t.merchant.id.hex}@example.test")
+    with pytest.raises(errors.NotFound):
+        team.invitation_revoke(actor=t.actor("owner", level="reseller"), invitation_id=row.id)
+    assert team.invitation_find(token=team.invitation_token(row.id)).id == row.id
+
+
+@pytest.mark.parametrize("level", ["merchant", "reseller"])
+def test_one_address_invited_by_many_at_once_has_one_invitation(level: str) -> None:
+    t = make_tenants()
+    email = f"race.{t.merchant.id.hex}@example.test"
+    actor = t.actor("owner", level=level)
+
+    def act() -> Invitation:
+        return team.invitation_create(actor=actor, email=email, role="viewer")
+
+    assert at_once(*[act] * 4) == ["ok"] * 4
+    with tenant_atomic(actor.scope):
+        assert Invitation.objects.filter(email=email, revoked_at__isnull=True).count() == 1
+
+
+def test_two_invitations_accepted_at_once_make_one_person(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    t, other = make_tenants(), make_tenants()
+    email = f"both.{t.merchant.id.hex}@example.test"
+    tokens = [team.invitation_token(invite(where, email).id) for where in (t, other)]
+
+    def meanwhile(password: str, **more: Any) -> None:
+        monkeypatch.setattr(CHECK, check_password_strength)
+        team.invitation_accept(token=tokens[1], name="N", password=NEW, ip=None)
+
+    monkeypatch.setattr(CHECK, meanwhile)
+    with pytest.raises(errors.Conflict) as caught:
+        team.invitation_accept(token=tokens[0], name="N", password=NEW, ip=None)
+    assert caught.value.code == "login_required"
+    assert memberships_of(email) == [("merchant", "viewer")]
+
+
+def test_accepting_as_a_member_is_a_conflict_and_not_a_fault() -> None:
+    t, other = make_tenants(), make_tenants()
+    person = other.users["merchant.viewer"]
+    row = invite(t, person.email)
+    with tenant_atomic(Scope.staff()):
+        Membership.objects.create(
+            user=person,
+            level="merchant",
+            role="admin",
+            reseller=t.reseller,
+            merchant=t.merchant,
+        )
+    token = team.invitation_token(row.id)
+    with pytest.raises(errors.Conflict) as caught:
+        team.invitation_accept(token=token, name="", password="", ip=None, user=person)
+    assert caught.value.code == "already_member"

@@ -1,0 +1,120 @@
+"""Actions of the admin that ask for something: a form, then a service; and secrets shown once.
+
+    actions_list = ("sign_up",)
+
+    @staff_form("Sign up a reseller", permission="tenants", form=ResellerForm)
+    def sign_up(self, request, given, object_id):
+        row = reseller_sign_up(actor=actor_of(request), **given)
+        return self.done(request, row.pk, f"{row.name} is signed up.")
+
+The service runs in the request's own transaction: an error of ours undoes everything and becomes a
+message (tenants.middleware.AdminScopeMiddleware).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from functools import wraps
+from typing import Any
+
+from django import forms
+from django.http import HttpRequest, HttpResponse
+from django.template.response import TemplateResponse
+from django.urls import reverse
+from unfold.decorators import action as unfold_action
+from unfold.widgets import (
+    UnfoldAdminEmailInputWidget,
+    UnfoldAdminIntegerFieldWidget,
+    UnfoldAdminSelectWidget,
+    UnfoldAdminTextInputWidget,
+    UnfoldBooleanWidget,
+)
+
+FormView = Callable[[Any, HttpRequest, dict[str, Any], str | None], HttpResponse]
+
+#: unfold's look for the fields that our forms use.
+_WIDGETS: tuple[tuple[type[forms.Field], Callable[[], forms.Widget]], ...] = (
+    (forms.EmailField, UnfoldAdminEmailInputWidget),
+    (forms.IntegerField, UnfoldAdminIntegerFieldWidget),
+    (forms.BooleanField, UnfoldBooleanWidget),
+    (forms.CharField, UnfoldAdminTextInputWidget),
+)
+
+
+class StaffForm(forms.Form):
+    """A form in the admin's look."""
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        for field in self.fields.values():
+            if isinstance(field, forms.ChoiceField | forms.ModelChoiceField):
+                field.widget = UnfoldAdminSelectWidget(choices=field.choices)
+                continue
+            for kind, widget in _WIDGETS:
+                if isinstance(field, kind):
+                    made = widget()
+                    made.attrs.update(field.widget_attrs(made))
+                    made.is_required = field.required
+                    field.widget = made
+                    break
+
+
+def staff_form(
+    description: str,
+    *,
+    permission: str,
+    form: type[StaffForm],
+    text: str = "",
+    initial: Callable[[Any], dict[str, Any]] | None = None,
+    icon: str = "",
+) -> Callable[[FormView], FormView]:
+    """An action that asks first: GET draws the form, POST checks it and acts.
+
+    ``permission`` names the class's ``has_…_permission``. In ``actions_detail`` the action is about
+    one object, whose values ``initial`` puts into the form; in ``actions_list`` about none.
+    """
+
+    def decorate(act: FormView) -> FormView:
+        @wraps(act)
+        def ask(self: Any, request: HttpRequest, object_id: str | None = None) -> HttpResponse:
+            row = None if object_id is None else self.found(request, object_id)
+            begin = initial(row) if initial is not None else None
+            given = form(request.POST if request.method == "POST" else None, initial=begin)
+            if request.method == "POST" and given.is_valid():
+                return act(self, request, given.cleaned_data, object_id)
+            meta = self.model._meta
+            listed = reverse(f"admin:{meta.app_label}_{meta.model_name}_changelist")
+            context = {
+                **self.admin_site.each_context(request),
+                "title": description,
+                "subtitle": "" if row is None else str(row),
+                "opts": meta,
+                "form": given,
+                "text": text,
+                "back": listed if object_id is None else self.address_of(object_id),
+            }
+            return TemplateResponse(
+                request, "admin/form_action.html", context, status=422 if given.errors else 200
+            )
+
+        made: FormView = unfold_action(
+            description=description, permissions=[permission], icon=icon or None
+        )(ask)
+        return made
+
+    return decorate
+
+
+def show_once(
+    admin: Any, request: HttpRequest, *, title: str, text: str, values: dict[str, str], back: str
+) -> HttpResponse:
+    """A page with what is never shown again (the admin's pages are cached nowhere)."""
+    context = {
+        **admin.admin_site.each_context(request),
+        "title": title,
+        "opts": admin.model._meta,
+        "text": text,
+        "values": values,
+        "back": back,
+    }
+    return TemplateResponse(request, "admin/shown_once.html", context)

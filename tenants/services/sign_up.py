@@ -1,0 +1,152 @@
+"""How tenants begin, each with its first person: the platform, a reseller, a merchant."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any, Final
+
+from django.utils import timezone
+
+from core import errors
+from core.context import Actor
+from core.db import Scope, fetch_one, tenant_atomic
+from core.unit import Writes
+from tenants import policies
+from tenants.models import (
+    Invitation,
+    Level,
+    Membership,
+    Merchant,
+    Platform,
+    Reseller,
+    Role,
+)
+from tenants.models.people import PLATFORM_ROLES
+from tenants.services.merchants import clean_name, merchant_create, reseller_create
+from tenants.services.team import (
+    clean_email,
+    invitation_create,
+    invite,
+    refuse_second_owner,
+)
+
+#: Whoever runs commands on the machine; there is no person to name before the first one.
+SETUP: Final = Actor.system("setup")
+
+
+@dataclass(frozen=True, slots=True)
+class SetUp:
+    """What a set-up found or made; ``invitation`` is None for a person who is a member already."""
+
+    platform: Platform
+    made: bool
+    invitation: Invitation | None
+
+
+def platform_set_up(*, name: str, email: str, role: str = Role.COMPLIANCE) -> SetUp:
+    """Make the platform if there is none, and invite a member of its staff.
+
+    Safe to repeat: a platform that exists keeps its name, an invitation that is still good is
+    returned again, and a member stays one. No permission is asked: it is the machine's operator.
+
+    Raises InvalidRequest: bad address or role, or no name for a platform that has yet to be made.
+    """
+    address = clean_email(email)
+    if role not in PLATFORM_ROLES:
+        raise errors.InvalidRequest(
+            f"role is one of {', '.join(PLATFORM_ROLES)}.", code="role_unknown", param="role"
+        )
+    with tenant_atomic(Scope.staff()):
+        # Two set-ups at once must not make two platforms.
+        fetch_one("SELECT pg_advisory_xact_lock(727422)")
+        platform = _platform_find()
+        made = platform is None
+        if platform is None:
+            platform = _platform_make(name)
+        place = {
+            "level": Level.PLATFORM,
+            "platform_id": platform.id,
+            "reseller_id": None,
+            "merchant_id": None,
+        }
+        if Membership.objects.filter(user__email=address, platform_id=platform.id).exists():
+            return SetUp(platform, made, None)
+        open_one = Invitation.objects.filter(
+            email=address,
+            role=role,
+            platform_id=platform.id,
+            accepted_at__isnull=True,
+            revoked_at__isnull=True,
+            expires_at__gt=timezone.now(),
+        ).first()
+        row = open_one or invite(actor=SETUP, email=address, role=role, place=place)
+    return SetUp(platform, made, row)
+
+
+def reseller_sign_up(
+    *,
+    actor: Actor,
+    platform: Platform,
+    name: str,
+    country: str,
+    owner_email: str,
+    legal_name: str = "",
+) -> Reseller:
+    """Make a reseller and invite its first owner (compliance staff), both or neither.
+
+    Raises PermissionDenied, InvalidRequest.
+    """
+    with tenant_atomic(actor.scope):
+        row = reseller_create(
+            actor=actor, platform_id=platform.id, name=name, country=country, legal_name=legal_name
+        )
+        owner_invite(actor=actor, tenant=row, email=owner_email)
+    return row
+
+
+def merchant_sign_up(*, actor: Actor, owner_email: str = "", **merchant: str) -> Merchant:
+    """Make a merchant (the fields of ``merchant_create``) and invite its first owner, both or
+    neither; without an address nobody is invited.
+
+    Raises PermissionDenied, InvalidRequest.
+    """
+    with tenant_atomic(actor.scope):
+        row = merchant_create(actor=actor, **merchant)
+        if owner_email.strip():
+            invitation_create(actor=actor, email=owner_email, role=Role.OWNER, merchant_id=row.id)
+    return row
+
+
+def owner_invite(*, actor: Actor, tenant: Reseller | Merchant, email: str) -> Invitation:
+    """Invite the first owner of a tenant that has none (compliance staff).
+
+    Raises PermissionDenied where there is an owner, Conflict where somebody else is invited.
+    """
+    policies.require(actor, "platform.tenants.write")
+    address = clean_email(email)
+    is_merchant = isinstance(tenant, Merchant)
+    place: dict[str, Any] = {
+        "level": Level.MERCHANT if is_merchant else Level.RESELLER,
+        "platform_id": None,
+        "reseller_id": tenant.reseller_id if isinstance(tenant, Merchant) else tenant.id,
+        "merchant_id": tenant.id if is_merchant else None,
+    }
+    with tenant_atomic(actor.scope):
+        type(tenant).objects.select_for_update(no_key=True).get(id=tenant.id)
+        refuse_second_owner(place, email=address)
+        return invite(actor=actor, email=address, role=Role.OWNER, place=place)
+
+
+def _platform_find() -> Platform | None:
+    return Platform.objects.order_by("id").first()
+
+
+def _platform_make(name: str) -> Platform:
+    row = Platform(name=clean_name(name))
+    writes = Writes()
+    writes.insert(row)
+    writes.audit(
+        actor=SETUP, action="platform.created", target=row.public_id, after={"name": row.name}
+    )
+    writes.flush()
+    return row
