@@ -9,13 +9,7 @@ from django.contrib import admin
 from django.db.models import QuerySet
 from django.http import HttpRequest, HttpResponse
 
-from core.admin import (
-    actor_of,
-    allowed,
-    display,
-    pretty_json,
-    staff_action,
-)
+from core.admin import actor_of, allowed, display, pretty_json, staff_action
 from core.admin_filters import by_merchant, narrowed_by_ids
 from core.money import format_money
 from payments.intents.exceptions import exception_resolve

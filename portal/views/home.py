@@ -131,17 +131,12 @@ def _kpis(request: PortalRequest, volume: selectors.Volume, today: dt.date) -> l
         selectors.outcome(livemode=livemode, day=day, today=today, currency=code)
         for day in (today, yesterday)
     )
-    unit = code if len(volume.currencies) > 1 else ""
+    among = f" in {code}" if len(volume.currencies) > 1 else ""
     figures = [
         {"label": "Volume today", "value": format_money(amount, code), "unit": code}
         | _change(amount, amount_before),
-        {"label": "Payments today", "value": f"{count:,}", "unit": unit}
-        | _change(count, count_before),
-        {
-            "label": "Success rate today",
-            "value": _permille(now.success_permille),
-            "unit": unit if now.decided else "",
-        }
+        {"label": f"Payments today{among}", "value": f"{count:,}"} | _change(count, count_before),
+        {"label": f"Success rate today{among}", "value": _permille(now.success_permille)}
         | _points(now.success_permille, before.success_permille),
     ]
     if request.seat.level == Level.RESELLER:

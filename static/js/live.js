@@ -59,6 +59,7 @@ class LivePart {
     const path = this.node.dataset.ws;
     if (!path || this.stopped) return;
     let socket;
+    let openedAt = Infinity;
     try {
       socket = new WebSocket(`${wsOrigin}/${path}`);
     } catch {
@@ -66,8 +67,8 @@ class LivePart {
     }
     this.socket = socket;
     socket.addEventListener("open", () => {
-      this.retryMs = RETRY_MIN_MS;
-      this.show("live");
+      openedAt = Date.now();
+      this.showHow();
       clearTimeout(this.pollTimer);
       this.takenAt.clear();
       this.refresh(); // what happened between the page's rendering and now
@@ -77,10 +78,12 @@ class LivePart {
     socket.addEventListener("close", (event) => {
       this.socket = null;
       if (this.stopped) return;
-      this.show("polling");
+      this.showHow();
       this.schedulePoll();
       const refused = event.code >= 4400 && event.code < 4500;
       if (refused) return;
+      // One that opens and breaks again is no reason to hurry.
+      if (Date.now() - openedAt > RETRY_MAX_MS) this.retryMs = RETRY_MIN_MS;
       setTimeout(() => this.connect(), this.retryMs);
       this.retryMs = Math.min(this.retryMs * 2, RETRY_MAX_MS);
     });
@@ -123,7 +126,7 @@ class LivePart {
     this.touchedAt = Date.now();
     if (this.missed) {
       this.missed = false;
-      this.show(this.connected ? "live" : "polling");
+      this.showHow();
       this.refresh();
     }
   }
@@ -145,7 +148,7 @@ class LivePart {
     } catch {
       this.failing = true;
       this.pollMs = Math.min(this.pollMs * 2, POLL_MAX_MS);
-      this.show("offline");
+      this.showHow();
       this.schedulePoll();
     } finally {
       await new Promise((resolve) => setTimeout(resolve, REFRESH_GAP_MS));
@@ -171,7 +174,7 @@ class LivePart {
     this.pollMs = POLL_MS;
     if (this.failing) {
       this.failing = false;
-      this.show(this.connected ? "live" : "polling");
+      this.showHow();
     }
     this.replace(fresh, due);
   }
@@ -194,6 +197,11 @@ class LivePart {
   announce(part) {
     const status = document.querySelector("[data-status]");
     if (status && part.dataset.announce) status.textContent = part.dataset.announce;
+  }
+
+  // How the page is kept current just now.
+  showHow() {
+    this.show(this.failing ? "offline" : this.connected ? "live" : "polling");
   }
 
   show(state) {

@@ -69,15 +69,15 @@ def test_each_tile_counts_the_currency_that_it_names() -> None:
     dollars = text_of(client.get("/"))
     for tile in (
         "Volume today $10.00 USD",
-        "Payments today 1 USD",
-        "Success rate today 50.0 % USD",
+        "Payments today in USD 1",
+        "Success rate today in USD 50.0 %",
     ):
         assert tile in dollars
     euros = text_of(client.get("/?currency=EUR"))
     for tile in (
         "Volume today €10.00 EUR",
-        "Payments today 2 EUR",
-        "Success rate today 100.0 % EUR",
+        "Payments today in EUR 2",
+        "Success rate today in EUR 100.0 %",
     ):
         assert tile in euros
 

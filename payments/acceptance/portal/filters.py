@@ -61,11 +61,12 @@ def parse_major(text: str, code: str) -> int:
     example = f"{Decimal(1250).scaleb(-exponent):f}"
     written = _AMOUNT.fullmatch(text.strip())
     if written is None:
-        raise errors.InvalidRequest(f"Write it like {example}.")
+        wrong = "A comma only separates thousands here." if "," in text else "This is no amount."
+        raise errors.InvalidRequest(f"{wrong} Write it like {example}.")
     grouped, decimals = written["grouped"], written["decimals"] or ""
     # "1,234" is a decimal fraction to many, where the currency has three decimals or more.
     if grouped and exponent >= 3 and not decimals and grouped.count(",") == 1:
-        raise errors.InvalidRequest(f"Leave the comma out, and write it like {example}.")
+        raise errors.InvalidRequest(f"The comma can be read in two ways. Write it like {example}.")
     if len(decimals) > exponent:
         most = "no decimals" if exponent == 0 else f"at most {exponent} decimals"
         raise errors.InvalidRequest(f"{code.upper()} has {most}. Write it like {example}.")
