@@ -78,11 +78,9 @@ def display(
 
 
 def staff_action(
-    description: str, *, permission: str, question: str, icon: str = "", note: str = ""
+    description: str, *, permission: str, question: str, icon: str = ""
 ) -> Callable[[ActionView], ActionView]:
-    """An action on one object, asked for before it runs.
-
-    With `note`, the person is asked for a few words under that label (``request.POST["note"]``).
+    """An action on one object, asked for before it runs (`core.admin_forms` for one with fields).
 
     ``permission`` names the class's ``has_…_permission``. unfold runs actions by GET; one that
     writes must not follow from a link that somebody else placed, so GET shows ``question`` with a
@@ -101,7 +99,6 @@ def staff_action(
                 "subtitle": str(row),
                 "opts": self.model._meta,
                 "question": question,
-                "note": note,
                 "back": self.address_of(object_id),
             }
             return TemplateResponse(request, "admin/confirm_action.html", context)

@@ -80,10 +80,7 @@ def narrowed_by_ids(
     rest = []
     for word in text.split():
         prefix = word.partition("_")[0]
-        try:
-            wanted = ids.decode(prefix, word) if prefix in lookups else None
-        except NotFound:
-            wanted = None
+        wanted = ids.decode_or_none(prefix, word) if prefix in lookups else None
         if wanted is None:
             rest.append(word)
         else:

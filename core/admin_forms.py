@@ -7,8 +7,8 @@
         row = reseller_sign_up(actor=actor_of(request), **given)
         return self.done(request, row.pk, f"{row.name} is signed up.")
 
-The service runs in the request's own transaction: an error of ours undoes everything and becomes a
-message (tenants.middleware.AdminScopeMiddleware).
+The service runs in the request's own transaction. What it refuses undoes everything and is said in
+the form, which keeps what was typed (`Refilled`, taken by tenants.middleware.AdminScopeMiddleware).
 """
 
 from __future__ import annotations
@@ -18,27 +18,49 @@ from functools import wraps
 from typing import Any
 
 from django import forms
+from django.db import DatabaseError
 from django.http import HttpRequest, HttpResponse
 from django.template.response import TemplateResponse
 from django.urls import reverse
 from unfold.decorators import action as unfold_action
 from unfold.widgets import (
+    UnfoldAdminDecimalFieldWidget,
     UnfoldAdminEmailInputWidget,
     UnfoldAdminIntegerFieldWidget,
     UnfoldAdminSelectWidget,
+    UnfoldAdminSingleDateWidget,
+    UnfoldAdminTextareaWidget,
     UnfoldAdminTextInputWidget,
     UnfoldBooleanWidget,
 )
 
+from core.errors import AppError
+
 FormView = Callable[[Any, HttpRequest, dict[str, Any], str | None], HttpResponse]
 
-#: unfold's look for the fields that our forms use.
+
+class LongText(forms.CharField):
+    """A few sentences."""
+
+
+#: unfold's look for the fields that our forms use; the narrower kind first.
 _WIDGETS: tuple[tuple[type[forms.Field], Callable[[], forms.Widget]], ...] = (
     (forms.EmailField, UnfoldAdminEmailInputWidget),
+    (forms.DateField, UnfoldAdminSingleDateWidget),
+    (forms.DecimalField, UnfoldAdminDecimalFieldWidget),
     (forms.IntegerField, UnfoldAdminIntegerFieldWidget),
     (forms.BooleanField, UnfoldBooleanWidget),
+    (LongText, UnfoldAdminTextareaWidget),
     (forms.CharField, UnfoldAdminTextInputWidget),
 )
+
+
+class Refilled(Exception):
+    """Ends the request's transaction without a trace and answers with the form again."""
+
+    def __init__(self, response: HttpResponse) -> None:
+        super().__init__("the form is shown again")
+        self.response = response
 
 
 class StaffForm(forms.Form):
@@ -57,6 +79,14 @@ class StaffForm(forms.Form):
                     made.is_required = field.required
                     field.widget = made
                     break
+
+
+class ReasonForm(StaffForm):
+    """Why; it stands in the audit log."""
+
+    reason = LongText(
+        max_length=500, help_text="For the audit log, and for whoever looks at this after you."
+    )
 
 
 def staff_form(
@@ -80,8 +110,17 @@ def staff_form(
             row = None if object_id is None else self.found(request, object_id)
             begin = initial(row) if initial is not None else None
             given = form(request.POST if request.method == "POST" else None, initial=begin)
+            refused: AppError | None = None
             if request.method == "POST" and given.is_valid():
-                return act(self, request, given.cleaned_data, object_id)
+                try:
+                    return act(self, request, given.cleaned_data, object_id)
+                except AppError as error:
+                    if isinstance(error.__cause__, DatabaseError):
+                        # The transaction is lost, and no page can be drawn in it.
+                        raise
+                    refused = error
+                    field = error.param if error.param in given.fields else None
+                    given.add_error(field, error.message)
             meta = self.model._meta
             listed = reverse(f"admin:{meta.app_label}_{meta.model_name}_changelist")
             context = {
@@ -93,9 +132,12 @@ def staff_form(
                 "text": text,
                 "back": listed if object_id is None else self.address_of(object_id),
             }
-            return TemplateResponse(
+            response = TemplateResponse(
                 request, "admin/form_action.html", context, status=422 if given.errors else 200
             )
+            if refused is not None:
+                raise Refilled(response.render()) from refused
+            return response
 
         made: FormView = unfold_action(
             description=description, permissions=[permission], icon=icon or None

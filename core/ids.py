@@ -39,13 +39,8 @@ def encode(prefix: str, value: uuid.UUID) -> str:
     return f"{prefix}_{''.join(letters)}"
 
 
-def decode(prefix: str, text: object) -> uuid.UUID:
-    """Read a public id back.
-
-    Raises:
-        NotFound: another prefix, or not an id at all. To the caller such an object does not exist,
-            just as a foreign tenant's does not.
-    """
+def decode_or_none(prefix: str, text: object) -> uuid.UUID | None:
+    """Read a public id back; None where it has another prefix or is no id at all."""
     expected = f"{prefix}_"
     if isinstance(text, str) and text.startswith(expected) and len(text) == len(expected) + _LENGTH:
         number = 0
@@ -57,6 +52,19 @@ def decode(prefix: str, text: object) -> uuid.UUID:
         else:
             if number < 1 << 128:
                 return uuid.UUID(int=number)
+    return None
+
+
+def decode(prefix: str, text: object) -> uuid.UUID:
+    """Read a public id back.
+
+    Raises:
+        NotFound: another prefix, or not an id at all. To the caller such an object does not exist,
+            just as a foreign tenant's does not.
+    """
+    found = decode_or_none(prefix, text)
+    if found is not None:
+        return found
     raise NotFound(
         f"No object has the id {text!r}."
         if isinstance(text, str) and len(text) <= 64

@@ -2,26 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from typing import Any, ClassVar
 from uuid import UUID
 
-from django import forms
 from django.contrib import admin
-from django.db import DatabaseError
 from django.db.models import Q, QuerySet
-from django.http import HttpRequest, HttpResponse, QueryDict
+from django.http import HttpRequest, HttpResponse
 from django.template.response import TemplateResponse
-from django.urls import reverse
 from unfold.decorators import action
 
 from core.admin import ReadOnlyAdmin, actor_of, allowed, display, staff_action
-from core.errors import Conflict, InvalidRequest, NotFound
+from core.admin_forms import ReasonForm, staff_form
 from core.money import format_money
 from ledger import corrections, selectors
 from ledger.chart import BY_CODE
 from ledger.flags import AccountFlags, TransferFlags
-from ledger.forms import CorrectionForm, ReasonForm, ids_in
+from ledger.forms import CorrectionForm, ids_in
 from ledger.models import (
     Account,
     AccountCode,
@@ -39,43 +35,12 @@ _SECOND_PERSON = "A second person must confirm it before the transfer is booked.
 _RUNS: dict[str, str] = {"sound": "success", "off": "danger"}
 
 
-def _posted(request: HttpRequest) -> QueryDict | None:
-    return request.POST if request.method == "POST" else None
-
-
-class _AsksAdmin(ReadOnlyAdmin):
-    """Pages whose actions ask for more than yes or no."""
+class _MoneyAdmin(ReadOnlyAdmin):
+    """Pages from which finance moves money, by two people."""
 
     def has_money_permission(self, request: HttpRequest, object_id: Any = None) -> bool:
         """Finance alone."""
         return allowed(request, corrections.PERMISSION)
-
-    def ask(
-        self,
-        request: HttpRequest,
-        form: forms.Form,
-        act: Callable[[dict[str, Any]], HttpResponse],
-        **context: str,
-    ) -> HttpResponse:
-        """Show the form until `act` has taken what stands in it; what was typed is kept.
-
-        `context` holds its title, question and the address to go back to, and a subtitle.
-        """
-        if form.is_bound and form.is_valid():
-            try:
-                return act(form.cleaned_data)
-            except (Conflict, InvalidRequest, NotFound) as error:
-                if isinstance(error.__cause__, DatabaseError):
-                    # The transaction is lost; the message is shown on the page they came from.
-                    raise
-                form.add_error(error.param if error.param in form.fields else None, error.message)
-        whole = {
-            **self.admin_site.each_context(request),
-            "opts": self.model._meta,
-            "form": form,
-            **context,
-        }
-        return TemplateResponse(request, "ledger/admin_form.html", whole)
 
 
 @admin.register(Account)
@@ -162,7 +127,7 @@ class AccountCodeAdmin(ReadOnlyAdmin):
 
 
 @admin.register(Transfer)
-class TransferAdmin(_AsksAdmin):
+class TransferAdmin(_MoneyAdmin):
     """The journal."""
 
     list_display = ("shown_id", "shown_code", "shown_amount", "shown_flags", "booked_at")
@@ -192,27 +157,17 @@ class TransferAdmin(_AsksAdmin):
         """With its accounts; newest first by id, which the primary key serves."""
         return super().get_queryset(request).select_related("debit_account", "credit_account")
 
-    @action(  # type: ignore[untyped-decorator]
-        description="Propose reversal", permissions=["money"], icon="undo"
+    @staff_form(
+        "Propose reversal", permission="money", form=ReasonForm, text=_SECOND_PERSON, icon="undo"
     )
-    def propose_reversal(self, request: HttpRequest, object_id: str) -> HttpResponse:
+    def propose_reversal(
+        self, request: HttpRequest, given: dict[str, Any], object_id: str | None
+    ) -> HttpResponse:
         """Propose the opposite transfer, and say why."""
-
-        def act(given: dict[str, Any]) -> HttpResponse:
-            proposal = corrections.reversal_propose(
-                actor=actor_of(request), transfer_id=UUID(object_id), reason=given["reason"]
-            )
-            return self.done(request, object_id, f"{proposal.public_id} waits for a second person.")
-
-        return self.ask(
-            request,
-            ReasonForm(_posted(request)),
-            act,
-            title="Propose reversal",
-            subtitle=str(self.found(request, object_id)),
-            question=_SECOND_PERSON,
-            back=self.address_of(object_id),
+        proposal = corrections.reversal_propose(
+            actor=actor_of(request), transfer_id=UUID(object_id), reason=given["reason"]
         )
+        return self.done(request, object_id, f"{proposal.public_id} waits for a second person.")
 
     @display(description="Transfer")
     def shown_id(self, row: Transfer) -> str:
@@ -261,7 +216,7 @@ class FailedTransferAdmin(ReadOnlyAdmin):
 
 
 @admin.register(CorrectionProposal)
-class CorrectionProposalAdmin(_AsksAdmin):
+class CorrectionProposalAdmin(_MoneyAdmin):
     """Corrections that wait for a second person, and those that were decided."""
 
     list_display = ("public_id", "shown_state", "shown_amount", "reason", "created_at")
@@ -271,34 +226,27 @@ class CorrectionProposalAdmin(_AsksAdmin):
     actions_list: ClassVar[tuple[str, ...]] = ("propose",)
     actions_detail = ("confirm", "reject")
 
-    @action(  # type: ignore[untyped-decorator]
-        description="Propose correction", permissions=["money"], url_path="propose", icon="add"
+    @staff_form(
+        "Propose correction",
+        permission="money",
+        form=CorrectionForm,
+        text=_SECOND_PERSON,
+        icon="add",
     )
-    def propose(self, request: HttpRequest) -> HttpResponse:
+    def propose(
+        self, request: HttpRequest, given: dict[str, Any], object_id: str | None
+    ) -> HttpResponse:
         """Propose any transfer between two accounts of one currency and mode, and say why."""
-
-        def act(given: dict[str, Any]) -> HttpResponse:
-            proposal = corrections.correction_propose(
-                actor=actor_of(request),
-                debit_account_id=given["debit_account"].id,
-                credit_account_id=given["credit_account"].id,
-                amount_minor=given["amount_minor"],
-                reason=given["reason"],
-                corrects=given["corrects"],
-                effective_on=given["effective_on"],
-            )
-            return self.done(
-                request, proposal.pk, f"{proposal.public_id} waits for a second person."
-            )
-
-        return self.ask(
-            request,
-            CorrectionForm(_posted(request)),
-            act,
-            title="Propose correction",
-            question=_SECOND_PERSON,
-            back=reverse("admin:ledger_correctionproposal_changelist"),
+        proposal = corrections.correction_propose(
+            actor=actor_of(request),
+            debit_account_id=given["debit_account"].id,
+            credit_account_id=given["credit_account"].id,
+            amount_minor=given["amount_minor"],
+            reason=given["reason"],
+            corrects=given["corrects"],
+            effective_on=given["effective_on"],
         )
+        return self.done(request, proposal.pk, f"{proposal.public_id} waits for a second person.")
 
     @staff_action(
         "Confirm",

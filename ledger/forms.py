@@ -1,4 +1,4 @@
-"""What the platform's staff type in the admin: why a transfer is reversed, and corrections."""
+"""What the platform's staff type in the admin to correct the books."""
 
 from __future__ import annotations
 
@@ -7,15 +7,9 @@ from typing import Any
 from uuid import UUID
 
 from django import forms
-from unfold.widgets import (
-    UnfoldAdminDecimalFieldWidget,
-    UnfoldAdminSingleDateWidget,
-    UnfoldAdminTextareaWidget,
-    UnfoldAdminTextInputWidget,
-)
 
-from core.errors import NotFound
-from core.ids import decode
+from core.admin_forms import ReasonForm
+from core.ids import decode_or_none
 from core.money import currency
 from ledger.backends.base import AMOUNT_MAX
 from ledger.models import Account, Transfer
@@ -27,46 +21,25 @@ def ids_in(text: str) -> list[UUID]:
         return [UUID(text)]
     except ValueError:
         pass
-    for prefix in (Transfer.PREFIX, Account.PREFIX):
-        try:
-            return [decode(prefix, text)]
-        except NotFound:
-            continue
-    return []
-
-
-class ReasonForm(forms.Form):
-    """Why; it stands in the audit log."""
-
-    reason = forms.CharField(
-        max_length=500,
-        widget=UnfoldAdminTextareaWidget(attrs={"rows": 3}),
-        help_text="Why, for whoever confirms it and for the audit log.",
-    )
+    found = (decode_or_none(prefix, text) for prefix in (Transfer.PREFIX, Account.PREFIX))
+    return [value for value in found if value is not None]
 
 
 class CorrectionForm(ReasonForm):
     """A transfer to propose, in the words of whoever reads the books."""
 
-    debit_account = forms.CharField(
-        widget=UnfoldAdminTextInputWidget(), help_text="An account's id or its whole name."
-    )
-    credit_account = forms.CharField(
-        widget=UnfoldAdminTextInputWidget(), help_text="Of the same currency and mode."
-    )
+    debit_account = forms.CharField(help_text="An account's id or its whole name.")
+    credit_account = forms.CharField(help_text="Of the same currency and mode.")
     amount = forms.DecimalField(
         min_value=Decimal(0),
-        widget=UnfoldAdminDecimalFieldWidget(),
         help_text="In major units, such as 12.50.",
     )
     effective_on = forms.DateField(
         required=False,
-        widget=UnfoldAdminSingleDateWidget(),
         help_text="The day it counts for; empty for the day it is booked.",
     )
     corrects = forms.CharField(
         required=False,
-        widget=UnfoldAdminTextInputWidget(),
         help_text="The id of the transfer that was wrong, if there is one.",
     )
     field_order = ("debit_account", "credit_account", "amount", "effective_on", "corrects")

@@ -18,6 +18,7 @@ from django.template.response import SimpleTemplateResponse
 from django.urls import reverse
 
 from core import errors
+from core.admin_forms import Refilled
 from core.db import Scope, tenant_atomic
 from tenants import policies
 from tenants.models import Level, User
@@ -134,6 +135,8 @@ class AdminScopeMiddleware:
                 if isinstance(response, SimpleTemplateResponse):
                     response.render()
                 return response
+        except Refilled as again:
+            return again.response
         except errors.AppError as error:
             messages.error(request, error.message)
             return redirect(request.headers.get("Referer") or "/admin/")

@@ -11,6 +11,7 @@ from django.http import HttpRequest, HttpResponse
 
 from core.admin import actor_of, allowed, display, pretty_json, staff_action
 from core.admin_filters import by_merchant, narrowed_by_ids
+from core.admin_forms import LongText, StaffForm, staff_form
 from core.money import format_money
 from payments.intents.exceptions import exception_resolve
 from payments.intents.models import Intent
@@ -26,6 +27,16 @@ _COLOURS: dict[str, str] = {
     IntentState.CANCELLED: "warning",
     IntentState.EXPIRED: "warning",
 }
+
+
+class NoteForm(StaffForm):
+    """How an exception was put right."""
+
+    note = LongText(
+        max_length=500,
+        label="What you found and did",
+        help_text="It is kept with the attempt and in the audit log.",
+    )
 
 
 class ExceptionFilter(admin.SimpleListFilter):
@@ -127,18 +138,18 @@ class IntentAdmin(OfMerchantAdmin):
             )
         return self.done(request, object_id, said)
 
-    @staff_action(
+    @staff_form(
         "Mark as resolved",
         permission="operate",
-        question="The attempt leaves the exceptions inbox. Its state and the books stay as they "
-        "are: book what is missing first. Your note is kept with it and in the audit log.",
-        note="What you found and did",
+        form=NoteForm,
+        text="The attempt leaves the exceptions inbox. Its state and the books stay as they are: "
+        "book what is missing first.",
         icon="task_alt",
     )
-    def resolve(self, request: HttpRequest, object_id: str) -> HttpResponse:
-        exception_resolve(
-            intent_id=UUID(object_id), note=request.POST.get("note", ""), actor=actor_of(request)
-        )
+    def resolve(
+        self, request: HttpRequest, given: dict[str, Any], object_id: str | None
+    ) -> HttpResponse:
+        exception_resolve(intent_id=UUID(object_id), note=given["note"], actor=actor_of(request))
         return self.done(request, object_id, "Resolved: it is out of the exceptions inbox.")
 
     def has_operate_permission(self, request: HttpRequest, object_id: Any = None) -> bool:

@@ -48,7 +48,7 @@ def match_parked_of_payments(events: Sequence[OutboxEvent]) -> None:
     A dispute, or a refund made at the provider, names the provider's id alone; an attempt learns it
     with the answer that the event tells of.
     """
-    documents = [ids.decode("pay", event.aggregate) for event in events]
+    documents = [found for event in events if (found := ids.decode_or_none("pay", event.aggregate))]
     with tenant_atomic(Scope.worker()):
         known = Intent.objects.filter(document_id__in=documents).exclude(external_id="")
         external_ids = set(known.values_list("external_id", flat=True))

@@ -127,12 +127,12 @@ def test_support_releases_what_was_quarantined(t: Tenants, model: type[Model]) -
 
     assert client.post(address).status_code == 302
 
+    public_id = getattr(row, "public_id", str(row.id))
     with tenant_atomic(Scope.worker()):
         row.refresh_from_db()
         # Nothing of another test is to find it.
         row.delete()
     assert row.attempts == 0
-    public_id = getattr(row, "public_id", str(row.id))
     with tenant_atomic(Scope.staff()):
         [record] = AuditRecord.objects.filter(
             actor_id=t.users["platform.support"].public_id
