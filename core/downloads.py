@@ -1,8 +1,9 @@
-"""Files that take a while to make: written whole first, then sent.
+"""Files that take a while to make, one at a time for a person.
 
 A response that reads from the database while it is sent keeps its transaction, snapshot and all,
-for as long as the reader likes. Here the rows are read to a temporary file within a deadline, the
-transaction ends with the view, and the reader, however slow, holds nothing but the file.
+for as long as the reader likes. `download` therefore reads all rows to a temporary file within a
+deadline: the transaction ends with the view, and the reader, however slow, holds nothing but the
+file. `stream` sends at once what is made in short transactions of its own, without an end in sight.
 """
 
 from __future__ import annotations
@@ -10,8 +11,8 @@ from __future__ import annotations
 import secrets
 import tempfile
 import time
-from collections.abc import Iterable, Iterator
-from typing import IO, Final
+from collections.abc import Generator, Iterable, Iterator
+from typing import IO, Final, Protocol
 
 import redis
 import structlog
@@ -32,6 +33,10 @@ _MEMORY_BYTES: Final = 1 << 20
 _CHUNK_BYTES: Final = 1 << 16
 #: A process that dies gives its person's turn back no later than this.
 _TURN_S: Final = 900
+
+
+class _Closes(Protocol):
+    def close(self) -> object: ...
 
 
 class _TooSlow(Exception):
@@ -62,22 +67,24 @@ class _Turn:
 
 
 class _Sending(Iterator[bytes]):
-    """The file in chunks; the turn ends when it was sent, or when the reader is gone."""
+    """The pieces; the turn ends when they were sent, or when the reader is gone."""
 
-    def __init__(self, file: IO[bytes], turn: _Turn) -> None:
-        self._file, self._turn = file, turn
+    def __init__(self, pieces: Iterator[bytes], source: _Closes, turn: _Turn) -> None:
+        self._pieces, self._source, self._turn = pieces, source, turn
+        self._open = True
 
     def __next__(self) -> bytes:
-        chunk = b"" if self._file.closed else self._file.read(_CHUNK_BYTES)
-        if not chunk:
+        piece = next(self._pieces, b"") if self._open else b""
+        if not piece:
             self.close()
             raise StopIteration
-        return chunk
+        return piece
 
     def close(self) -> None:
         """Called by the response, read or not."""
-        if not self._file.closed:
-            self._file.close()
+        if self._open:
+            self._open = False
+            self._source.close()
             self._turn.give_back()
 
 
@@ -91,13 +98,7 @@ def download(
     """
     turn = _Turn(request.user.pk)
     if not turn.take():
-        return _refused(
-            request,
-            429,
-            "One export at a time",
-            "Your last export is still being made or downloaded. Wait until it is done, or cancel "
-            "its download, and export again.",
-        )
+        return _not_yet(request)
     file: IO[bytes] = tempfile.SpooledTemporaryFile(max_size=_MEMORY_BYTES)  # noqa: SIM115
     try:
         size = _write(file, pieces)
@@ -114,12 +115,32 @@ def download(
             "the filter, for example to fewer days, and export the rest after it.",
         )
     file.seek(0)
+    response = _attached(
+        _Sending(iter(lambda: file.read(_CHUNK_BYTES), b""), file, turn), filename, content_type
+    )
+    response["Content-Length"] = str(size)
+    return response
+
+
+def stream(
+    request: HttpRequest, pieces: Generator[bytes], *, filename: str, content_type: str
+) -> HttpResponseBase:
+    """A file that is sent while it is made, or the page that says why there is none.
+
+    `pieces` hold no transaction while they wait for the reader. Answers 429 as `download` does.
+    """
+    turn = _Turn(request.user.pk)
+    if not turn.take():
+        return _not_yet(request)
+    return _attached(_Sending(pieces, pieces, turn), filename, content_type)
+
+
+def _attached(pieces: _Sending, filename: str, content_type: str) -> StreamingHttpResponse:
     return StreamingHttpResponse(
-        _Sending(file, turn),
+        pieces,
         content_type=content_type,
         headers={
             "Content-Disposition": f'attachment; filename="{filename}"',
-            "Content-Length": str(size),
             "Cache-Control": "no-store",
         },
     )
@@ -144,6 +165,16 @@ def _write(file: IO[bytes], pieces: Iterable[str | bytes]) -> int:
         transaction.set_rollback(True)
         raise _TooSlow from error
     return size
+
+
+def _not_yet(request: HttpRequest) -> HttpResponse:
+    return _refused(
+        request,
+        429,
+        "One export at a time",
+        "Your last export is still being made or downloaded. Wait until it is done, or cancel its "
+        "download, and export again.",
+    )
 
 
 def _refused(request: HttpRequest, status: int, heading: str, text: str) -> HttpResponse:

@@ -3,19 +3,20 @@
 from __future__ import annotations
 
 import csv
-from collections.abc import Iterator
+from collections.abc import Generator, Iterator
 from datetime import UTC, date, datetime, time, timedelta
-from typing import Any, Final
+from typing import Final
 from uuid import UUID
 
-from django.http import HttpResponse, StreamingHttpResponse
+from django.http import HttpResponse
 from django.http.response import HttpResponseBase
 from django.shortcuts import render
 from django.utils import timezone
 from django.utils.dateparse import parse_date
 
 from core import errors
-from core.db import Scope, tenant_atomic
+from core.db import Scope
+from core.downloads import stream
 from core.ids import encode
 from core.money import to_major
 from core.pagination import PageRequest
@@ -110,62 +111,59 @@ def statement_export(request: PortalRequest, account_id: str, kind: str) -> Http
         return HttpResponse(
             problem or "Statements come as csv or pdf.", status=400, content_type="text/plain"
         )
-    name = f"statement-{account.public_id}-{timezone.now():%Y%m%d-%H%M%S}.{kind}"
-    pieces: Iterator[Any] = (
-        csv_lines(request.scope, account, since, until)
-        if kind == "csv"
-        else pdf_lines(request.scope, account, since, until)
-    )
-    return StreamingHttpResponse(
-        pieces,
-        content_type="text/csv; charset=utf-8" if kind == "csv" else "application/pdf",
-        headers={
-            "Content-Disposition": f'attachment; filename="{name}"',
-            "Cache-Control": "no-store",
-        },
+    write, content_type = {
+        "csv": (csv_lines, "text/csv; charset=utf-8"),
+        "pdf": (pdf_lines, "application/pdf"),
+    }[kind]
+    return stream(
+        request,
+        write(request.scope, account, since, until),
+        filename=f"statement-{account.public_id}-{timezone.now():%Y%m%d-%H%M%S}.{kind}",
+        content_type=content_type,
     )
 
 
 class _Line:
     """A file that hands back what is written to it."""
 
-    def write(self, text: str) -> str:
-        return text
+    def write(self, text: str) -> bytes:
+        return text.encode()
 
 
 def csv_lines(
     scope: Scope, account: Account, since: datetime | None, until: datetime | None
-) -> Iterator[str]:
-    """The statement oldest first, amounts in major units; opens a scope of its own."""
+) -> Generator[bytes]:
+    """The statement oldest first, amounts in major units; opens a scope for each chunk."""
     writer = csv.writer(_Line())
     yield writer.writerow(_HEADER)
     side = selectors.normal_side(account.code)
-    with tenant_atomic(scope):
-        for line in selectors.statement_stream(account=account, since=since, until=until):
-            after = _balance_after(line, side)
-            yield writer.writerow(
-                [
-                    encode(Transfer.PREFIX, line.transfer),
-                    line.booked_at.astimezone(UTC).isoformat().replace("+00:00", "Z"),
-                    line.effective_on or line.booked_at.date(),
-                    code_name(line.code),
-                    line_state(line.flags),
-                    account.currency,
-                    to_major(_signed(line, side), account.currency),
-                    "" if after is None else to_major(after, account.currency),
-                    line.document_id or "",
-                ]
-            )
+    for line in selectors.statement_stream(account=account, scope=scope, since=since, until=until):
+        after = _balance_after(line, side)
+        yield writer.writerow(
+            [
+                encode(Transfer.PREFIX, line.transfer),
+                line.booked_at.astimezone(UTC).isoformat().replace("+00:00", "Z"),
+                line.effective_on or line.booked_at.date(),
+                code_name(line.code),
+                line_state(line.flags),
+                account.currency,
+                to_major(_signed(line, side), account.currency),
+                "" if after is None else to_major(after, account.currency),
+                line.document_id or "",
+            ]
+        )
 
 
 def pdf_lines(
     scope: Scope, account: Account, since: datetime | None, until: datetime | None
-) -> Iterator[bytes]:
-    """The statement as a PDF; opens a scope of its own."""
+) -> Generator[bytes]:
+    """The statement as a PDF; opens a scope for each chunk."""
     side = selectors.normal_side(account.code)
 
     def lines() -> Iterator[str]:
-        for line in selectors.statement_stream(account=account, since=since, until=until):
+        for line in selectors.statement_stream(
+            account=account, scope=scope, since=since, until=until
+        ):
             amount = f"{to_major(_signed(line, side), account.currency):,}"
             after = _balance_after(line, side)
             balance = "-" if after is None else f"{to_major(after, account.currency):,}"
@@ -177,8 +175,7 @@ def pdf_lines(
 
     columns = f"{'Booked (UTC)':<19}  {'What':<20} {'State':<9} {'Amount':>18} {'Balance':>20}"
     heading = f"{selectors.account_title(account)} - {account.currency} - {account.public_id}"
-    with tenant_atomic(scope):
-        yield from pdf_pages(lines(), heading=heading, columns=columns)
+    yield from pdf_pages(lines(), heading=heading, columns=columns)
 
 
 def _title(account: Account) -> str:

@@ -15,7 +15,7 @@ from django.db import connection
 from django.db.models import F, Q, QuerySet, Sum
 
 from core.context import Actor
-from core.db import fetch_all, fetch_one
+from core.db import Scope, fetch_all, fetch_one, tenant_atomic
 from core.errors import InvalidRequest, NotFound
 from core.ids import decode
 from core.pagination import Page, PageRequest, paginate
@@ -293,17 +293,25 @@ def statement_page(
 def statement_stream(
     *,
     account: Account,
+    scope: Scope,
     since: datetime | None = None,
     until: datetime | None = None,
     chunk: int = 2000,
 ) -> Iterator[StatementLine]:
-    """The same, oldest first and without end: read by chunks, each a short index scan."""
-    begin = since or _BEGINNING
+    """The same, oldest first and without end, as the account stood when it was read.
+
+    Read by chunks, each a short index scan in a transaction of its own: whoever reads slowly holds
+    none. What is booked meanwhile is later than `account.last_booked_at`, for an account's bookings
+    wait for each other, and is left out.
+    """
+    begin, end = since or _BEGINNING, until or _END
+    if account.last_booked_at is not None:
+        end = min(end, account.last_booked_at + timedelta(microseconds=1))
     while True:
-        lines = _lines(
-            _OLDEST_FIRST,
-            {"id": account.id, "from": begin, "to": until or _END, "limit": chunk},
-        )
+        with tenant_atomic(scope):
+            lines = _lines(
+                _OLDEST_FIRST, {"id": account.id, "from": begin, "to": end, "limit": chunk}
+            )
         yield from lines
         if len(lines) < chunk:
             return

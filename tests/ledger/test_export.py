@@ -72,7 +72,7 @@ def _export(t: Tenants, book: MerchantBook) -> None:
         account = Account.objects.get(id=book.pending.id)
 
     process = psutil.Process()
-    lines, characters, second, last = 0, 0, "", ""
+    lines, characters, second, last = 0, 0, b"", b""
     before = peak = 0
     for line in csv_lines(t.scope, account, None, None):
         lines, characters, last = lines + 1, characters + len(line), line
@@ -83,7 +83,7 @@ def _export(t: Tenants, book: MerchantBook) -> None:
             peak = max(peak, process.memory_info().rss)
 
     assert lines == 1 + ROWS + 3  # the header, what was written here, and what `fill` booked
-    assert ",0.07,0.07," in second
-    assert last.split(",")[7] == "46.80"
+    assert b",0.07,0.07," in second
+    assert last.split(b",")[7] == b"46.80"
     assert characters > 80 * ROWS
     assert peak - before < BOUND_BYTES, f"{peak - before:,} bytes more for {ROWS:,} rows"

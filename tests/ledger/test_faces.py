@@ -9,6 +9,7 @@ from typing import Any
 
 import psycopg
 import pytest
+from django.db import connection
 from django.test import Client
 
 from core.context import Actor
@@ -270,7 +271,9 @@ def test_an_account_without_history_says_no_balance_rather_than_nought() -> None
     assert [line["balance"] for line in data["items"]] == [None, None]
     with tenant_atomic(t.scope):
         account = Account.objects.get(id=book.control.id)
-    rows = list(csv.DictReader(io.StringIO("".join(csv_lines(t.scope, account, None, None)))))
+    rows = list(
+        csv.DictReader(io.StringIO(b"".join(csv_lines(t.scope, account, None, None)).decode()))
+    )
     assert [(r["amount"], r["balance"]) for r in rows] == [("1.00", ""), ("-1.00", "")]
     assert b"".join(pdf_lines(t.scope, account, None, None)).endswith(b"%%EOF\n")
 
@@ -311,12 +314,28 @@ def test_bad_queries_are_refused(t: Tenants, path: str, query: dict[str, str]) -
 def test_the_csv_holds_every_line_with_its_balance(t: Tenants) -> None:
     with tenant_atomic(t.scope):
         account = Account.objects.get(id=book_of(t).pending.id)
-    rows = list(csv.DictReader(io.StringIO("".join(csv_lines(t.scope, account, None, None)))))
+    rows = list(
+        csv.DictReader(io.StringIO(b"".join(csv_lines(t.scope, account, None, None)).decode()))
+    )
     assert [(r["what"], r["amount"], r["balance"]) for r in rows] == [
         ("payment", "100.00", "100.00"),
         ("platform_fee", "-3.20", "96.80"),
         ("available", "-50.00", "46.80"),
     ]
+
+
+def test_an_export_holds_nothing_while_its_reader_is_slow_and_ends_where_it_began(
+    t: Tenants,
+) -> None:
+    with tenant_atomic(t.scope):
+        account = Account.objects.get(id=book_of(t).pending.id)
+        whole = len(list(selectors.statement_stream(account=account, scope=t.scope)))
+    lines = selectors.statement_stream(account=account, scope=t.scope, chunk=1)
+    read = [next(lines)]
+    assert not connection.in_atomic_block
+    fill(t)  # booked while it is read
+    read += lines
+    assert len(read) == whole
 
 
 def test_the_pdf_is_whole_and_names_every_line(t: Tenants) -> None:

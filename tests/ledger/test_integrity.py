@@ -340,7 +340,12 @@ def test_balances_as_of_a_past_time_and_statement_with_running_balance() -> None
         rest = selectors.statement_page(
             account=account, page=PageRequest(limit=2, cursor=page.next_cursor)
         )
-        streamed = [line.amount_minor for line in selectors.statement_stream(account=account)]
+        streamed = [
+            line.amount_minor
+            for line in selectors.statement_stream(
+                account=account, scope=Scope.merchant(book.merchant_id)
+            )
+        ]
 
     assert then == [100, 350, 400]
     assert before.credits_posted == 0

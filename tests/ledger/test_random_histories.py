@@ -122,7 +122,7 @@ class Histories(RuleBasedStateMachine):
             for account in Account.objects.filter(id__in=self.accounts):
                 if not account.flags & A.HISTORY:
                     continue
-                lines = list(selectors.statement_stream(account=account))
+                lines = list(selectors.statement_stream(account=account, scope=Scope.worker()))
                 if lines:
                     last = lines[-1].balance
                     assert last is not None
