@@ -11,7 +11,7 @@ AS $$
 DECLARE
     v_due uuid[];
     v_accounts uuid[];
-    v_last timestamptz;
+    v_at timestamptz;
     v_open uuid[];
 BEGIN
     -- Rows that another sweeper holds are its business.
@@ -26,7 +26,9 @@ BEGIN
     SELECT array_agg(DISTINCT s.id) INTO v_accounts
       FROM ledger_transfer t, LATERAL (VALUES (t.debit_account_id), (t.credit_account_id)) s (id)
      WHERE t.id = ANY (v_due);
-    SELECT max(a.last_booked_at) INTO v_last FROM (
+    -- One time for all of it, after whatever the accounts have seen: the journal's rows and the
+    -- accounts' must agree, and a clock read row by row runs on between them.
+    SELECT greatest(max(a.last_booked_at), clock_timestamp()) INTO v_at FROM (
         SELECT last_booked_at FROM ledger_account WHERE id = ANY (v_accounts)
          ORDER BY id FOR NO KEY UPDATE) a;
     -- With the locks held: which of them nobody has settled meanwhile.
@@ -62,7 +64,7 @@ BEGIN
                 credit_credits_pending, credit_credits_posted)
             SELECT md5('expiry of ' || l.id)::uuid, l.debit_account_id, l.credit_account_id,
                    l.amount, nextval('ledger_timestamp'),
-                   greatest(clock_timestamp(), v_last) + l.place * interval '1 microsecond',
+                   v_at + l.place * interval '1 microsecond',
                    l.ledger, l.code, 512, l.id, l.document_id, l.merchant_id, l.reseller_id,
                    l.h * (l.dp - l.debits_so_far), l.h * l.d, l.h * (l.cp - l.credits_so_far),
                    l.h * l.c, r.h * (r.dp - r.debits_so_far), r.h * r.d,
@@ -77,8 +79,7 @@ BEGIN
            SET debits_pending = a.debits_pending - s.debits,
                credits_pending = a.credits_pending - s.credits,
                flags = CASE WHEN s.reopens THEN a.flags & ~32 ELSE a.flags END,
-               last_booked_at = greatest(clock_timestamp(), v_last)
-                                + (2 * cardinality(v_open)) * interval '1 microsecond'
+               last_booked_at = v_at + (2 * cardinality(v_open)) * interval '1 microsecond'
           FROM sums s WHERE a.id = s.account_id;
     END IF;
     DELETE FROM ledger_pendingtimeout WHERE transfer_id = ANY (v_due);
