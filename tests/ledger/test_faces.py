@@ -324,9 +324,9 @@ def test_the_csv_holds_every_line_with_its_balance(t: Tenants) -> None:
     ]
 
 
-def test_an_export_holds_nothing_while_its_reader_is_slow_and_ends_where_it_began(
-    t: Tenants,
-) -> None:
+def test_an_export_holds_nothing_while_its_reader_is_slow_and_ends_where_it_began() -> None:
+    t = make_tenants()
+    fill(t)
     with tenant_atomic(t.scope):
         account = Account.objects.get(id=book_of(t).pending.id)
         whole = len(list(selectors.statement_stream(account=account, scope=t.scope)))
