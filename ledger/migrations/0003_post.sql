@@ -119,6 +119,8 @@ DECLARE
     zero CONSTANT uuid := '00000000-0000-0000-0000-000000000000';
     ones CONSTANT uuid := 'ffffffff-ffff-ffff-ffff-ffffffffffff';
     top CONSTANT bigint := 9223372036854775807;
+    -- Up to so many, looking through arrays is quicker than a query that joins them.
+    few CONSTANT int := 16;
     n CONSTANT int := cardinality(p_id);
     v_at timestamptz;
     v_result bigint[] := array_fill(0::bigint, ARRAY[n]);
@@ -133,6 +135,7 @@ DECLARE
     s_d int[]; s_c int[]; s_pos int[]; s_row int[]; v_row_state int[];
     -- What is known of the ids: the answer for those booked before, those that failed before.
     k_status int[]; k_failed int[]; v_previous int[];
+    k_id uuid[]; v_repeats boolean := false;
     f_id uuid[]; f_status int[];
     -- What will be written, by place in the batch.
     o_d int[]; o_c int[]; o_debit uuid[] := p_debit; o_credit uuid[] := p_credit;
@@ -180,24 +183,32 @@ BEGIN
              ORDER BY id FOR NO KEY UPDATE) a;
 
     -- 2. With the locks held, what has become of these ids and of the pending transfers.
-    SELECT array_agg(t.id) INTO f_id FROM ledger_transfer t WHERE t.id = ANY (p_id);
-    IF f_id IS NOT NULL THEN
+    SELECT (SELECT array_agg(t.id) FROM ledger_transfer t WHERE t.id = ANY (p_id)),
+           (SELECT array_agg(f.id) FROM ledger_failedtransfer f WHERE f.id = ANY (p_id))
+      INTO k_id, f_id;
+    IF k_id IS NOT NULL THEN
         k_status := ledger_known(p_id, p_debit, p_credit, p_amount, p_ledger, p_code, p_flags,
                                  p_pending, p_timeout, p_document, p_effective, p_corrects);
     END IF;
-    SELECT array_agg(f.id) INTO f_id FROM ledger_failedtransfer f WHERE f.id = ANY (p_id);
     IF f_id IS NOT NULL THEN
         k_failed := ledger_positions(p_id, f_id);
         f_id := NULL;
     END IF;
     IF n > 1 THEN
-        IF (SELECT count(DISTINCT u.id) FROM unnest(p_id) AS u (id)) < n THEN
+        IF n <= few THEN
+            FOR i IN 2..n LOOP
+                v_repeats := v_repeats OR array_position(p_id, p_id[i]) < i;
+            END LOOP;
+        ELSE
+            v_repeats := (SELECT count(DISTINCT u.id) FROM unnest(p_id) AS u (id)) < n;
+        END IF;
+        IF v_repeats THEN
             SELECT array_agg(x.previous ORDER BY x.pos) INTO v_previous FROM (
                 SELECT u.pos, lag(u.pos) OVER (PARTITION BY u.id ORDER BY u.pos)::int AS previous
                 FROM unnest(p_id) WITH ORDINALITY AS u (id, pos)) x;
         END IF;
     END IF;
-    IF n <= 16 THEN
+    IF n <= few THEN
         FOR i IN 1..n LOOP
             o_d[i] := array_position(a_id, p_debit[i]);
             o_c[i] := array_position(a_id, p_credit[i]);
@@ -209,16 +220,32 @@ BEGIN
     IF v_settles THEN
         o_document := coalesce(p_document, array_fill(NULL::uuid, ARRAY[n]));
         IF s_id IS NOT NULL THEN
-            s_pos := ledger_positions(p_pending, s_id);
-            s_d := ledger_positions(s_debit, a_id);
-            s_c := ledger_positions(s_credit, a_id);
+            IF n <= few THEN
+                FOR i IN 1..n LOOP
+                    s_pos[i] := array_position(s_id, p_pending[i]);
+                END LOOP;
+                FOR i IN 1..cardinality(s_id) LOOP
+                    s_d[i] := array_position(a_id, s_debit[i]);
+                    s_c[i] := array_position(a_id, s_credit[i]);
+                END LOOP;
+            ELSE
+                s_pos := ledger_positions(p_pending, s_id);
+                s_d := ledger_positions(s_debit, a_id);
+                s_c := ledger_positions(s_credit, a_id);
+            END IF;
             SELECT array_agg(coalesce(t.flags & 524, 0) ORDER BY u.pos) INTO s_state
               FROM unnest(s_id) WITH ORDINALITY AS u (id, pos)
               LEFT JOIN ledger_transfer t ON t.pending_id = u.id;
         END IF;
         IF n > 1 AND (s_pos IS NULL OR array_position(s_pos, NULL) IS NOT NULL) THEN
             -- A post or void may stand in the same batch as what it settles.
-            s_row := ledger_first_positions(p_pending, p_id);
+            IF n <= few THEN
+                FOR i IN 1..n LOOP
+                    s_row[i] := array_position(p_id, p_pending[i]);
+                END LOOP;
+            ELSE
+                s_row := ledger_first_positions(p_pending, p_id);
+            END IF;
             v_row_state := array_fill(0, ARRAY[n]);
         END IF;
     END IF;
