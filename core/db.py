@@ -82,6 +82,31 @@ class _Last(NamedTuple):
 
 _last: ContextVar[list[_Last]] = ContextVar("merchantry_last")
 
+
+class _Opening:
+    """The statement that opens a scope: sent before the transaction's first one, whatever it is.
+
+    A transaction of writes alone then takes one round trip from its BEGIN to its COMMIT. Were the
+    opening ever missed, the login role, which has no grants, would be refused.
+    """
+
+    def __init__(self, scope: Scope) -> None:
+        self.params = (scope.role, str(scope.tenant or ""))
+        self.is_due = True
+
+    def __call__(self, execute: Any, sql: Any, params: Any, many: bool, context: Any) -> Any:
+        """Django calls this around each statement of its cursors."""
+        self.ensure()
+        return execute(sql, params, many, context)
+
+    def ensure(self) -> None:
+        if self.is_due:
+            self.is_due = False
+            _send_prepared(_OPEN_SCOPE, self.params)
+
+
+_opening: ContextVar[_Opening | None] = ContextVar("merchantry_opening", default=None)
+
 _OPEN_SCOPE = "select set_config('role', $1, true), set_config('app.tenant', $2, true)"
 
 
@@ -110,14 +135,18 @@ def tenant_atomic(scope: Scope) -> Iterator[None]:
         raise ScopeError("tenant_atomic() cannot begin inside transaction.atomic()")
     with transaction.atomic():
         # The token is reset before the commit hooks run: a hook opens its own scope.
+        opening = _Opening(scope)
         token, last_token = _scope.set(scope), _last.set([])
+        opening_token = _opening.set(opening)
         try:
-            execute_prepared(_OPEN_SCOPE, [scope.role, str(scope.tenant or "")])
-            yield
-            _commit_with(_last.get())
+            with connection.execute_wrapper(opening):
+                yield
+            if not connection.needs_rollback:
+                _commit_with(_last.get(), opening)
         finally:
             _scope.reset(token)
             _last.reset(last_token)
+            _opening.reset(opening_token)
 
 
 def assert_outside_transaction(what: str) -> None:
@@ -144,6 +173,13 @@ def execute_prepared(text: str, params: Sequence[Any]) -> list[tuple[Any, ...]]:
     Args:
         text: SQL with $1, $2, … for the parameters; the same text each time, without values.
     """
+    opening = _opening.get()
+    if opening is not None:
+        opening.ensure()
+    return _send_prepared(text, params)
+
+
+def _send_prepared(text: str, params: Sequence[Any]) -> list[tuple[Any, ...]]:
     connection.ensure_connection()
     if connection.queries_logged:
         connection.queries_log.append({"sql": text, "time": ""})
@@ -167,14 +203,20 @@ def execute_with_commit(text: str, params: Sequence[Any], explain: Explain) -> N
     _last.get().append(_Last(text, params, explain))
 
 
-def _commit_with(statements: list[_Last]) -> None:
+def _commit_with(statements: list[_Last], opening: _Opening) -> None:
     """Send the statements and the COMMIT in one round trip (libpq's pipeline mode)."""
     if not statements:
         return
+    sent: list[tuple[str, Sequence[Any]]] = [(text, params) for text, params, _ in statements]
+    if opening.is_due:
+        # Nothing was read before: the BEGIN and the scope travel along.
+        opening.is_due = False
+        sent.insert(0, (_OPEN_SCOPE, opening.params))
+        connection.ensure_connection()
     with connection.wrap_database_errors:
         try:
             with connection.connection.pipeline():
-                for text, params, _ in statements:
+                for text, params in sent:
                     if connection.queries_logged:
                         connection.queries_log.append({"sql": text, "time": ""})
                     cursor = psycopg.RawCursor(connection.connection)
