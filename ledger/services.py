@@ -26,6 +26,7 @@ from core.db import (
     tenant_atomic,
 )
 from core.errors import Conflict
+from ledger.backends import pgwire
 from ledger.backends.base import (
     AccountSpec,
     Result,
@@ -121,7 +122,7 @@ def _statement(
     if accounts:
         columns = f"{OPEN_SQL}, {POST_SQL}"
         params += account_columns(accounts)
-    params += transfer_columns(transfers)
+    params += pgwire.posting(transfer_columns(transfers))
     return f"SELECT {columns}", params
 
 
@@ -182,7 +183,7 @@ def post_with_commit(transfers: Sequence[TransferSpec]) -> None:
         assert culprit is not None
         return LedgerRefused(culprit.id, culprit.status)
 
-    execute_with_commit(numbered(_POST_ALL), transfer_columns(transfers), explain)
+    execute_with_commit(numbered(_POST_ALL), pgwire.posting(transfer_columns(transfers)), explain)
 
 
 def post_or_raise(transfers: Sequence[TransferSpec]) -> list[Result]:

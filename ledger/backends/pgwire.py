@@ -13,6 +13,10 @@ from functools import cache
 from typing import Any, Final
 from uuid import UUID
 
+import psycopg
+from psycopg import pq
+from psycopg.adapt import Dumper
+
 _EPOCH: Final = date(2000, 1, 1)
 _NULL: Final = b"\xff\xff\xff\xff"
 
@@ -65,6 +69,41 @@ def encode(oid: int, values: Sequence[Any] | None) -> bytes | None:
     if oid == BIGINT_OID:
         return _numbers(values, oid=oid, code="q", width=8)
     return _numbers(values, oid=oid, code="i", width=4)
+
+
+class Column:
+    """An encoded array as a parameter of a cursor of psycopg's; a class for each type of it."""
+
+    __slots__ = ("data",)
+
+    def __init__(self, data: bytes) -> None:
+        self.data = data
+
+
+class _ColumnDumper(Dumper):
+    """Sends a column as it is."""
+
+    format = pq.Format.BINARY
+
+    def dump(self, obj: Column) -> bytes:
+        return obj.data
+
+
+_COLUMNS: Final[dict[int, type[Column]]] = {
+    oid: type(f"Column{oid}", (Column,), {"__slots__": ()}) for oid in ARRAY_OIDS
+}
+for _oid, _column in _COLUMNS.items():
+    psycopg.adapters.register_dumper(
+        _column, type(f"{_column.__name__}Dumper", (_ColumnDumper,), {"oid": ARRAY_OIDS[_oid]})
+    )
+
+
+def posting(columns: Sequence[Sequence[Any] | None]) -> list[Column | None]:
+    """The columns of ledger_post() as parameters; null for a column that says nothing."""
+    return [
+        None if values is None else _COLUMNS[oid](encode(oid, values) or b"")
+        for oid, values in zip(POST_OIDS, columns, strict=True)
+    ]
 
 
 def decode_bigints(data: bytes) -> list[int]:
