@@ -49,10 +49,11 @@ PROMISES = (
     ("batch_hot", "batch_1000_hot", 4.5, "the same on one hot account"),
 )
 
-#: A pair of a pending transfer and its post, against a plain transfer in the same manner.
+#: A pair of a pending transfer and its post, against a plain transfer in the same manner. In batches
+#: there is no commit left to save, so a pair is two transfers and one more look-up and index entry.
 PAIRS = (
-    ("pairs_single", "single", "two_phase", "pending + post pairs, 8 threads, of plain singles"),
-    ("pairs_batch", "batch", "two_phase_batch", "the same in batches of 1,000, of plain batches"),
+    ("pairs_single", "single", "two_phase", 0.5, "pending + post pairs, 8 threads, of singles"),
+    ("pairs_batch", "batch", "two_phase_batch", None, "the same in batches of 1,000, of batches"),
 )
 
 _ACCOUNTS = r"""
@@ -182,15 +183,15 @@ def _ladder(bench: _Bench) -> None:
         bench.figures[figure] = round(multiple, 2)
         bench.figures[f"{figure}_per_s"] = round(per_s)
         bench.row(words, f"{per_s:,.0f}/s = {multiple:.2f} A", f">= {least} A", multiple >= least)
-    for case, against, figure, words in PAIRS:
+    for case, against, figure, least, words in PAIRS:
         per_s, multiple = bench.measured(case)
         bench.figures[figure] = round(multiple, 2)
         of_single = multiple / plain[against]
         bench.row(
             words,
             f"{per_s:,.0f}/s = {multiple:.2f} A = {of_single:.2f}",
-            ">= 0.5",
-            of_single >= 0.5,
+            "" if least is None else f">= {least}",
+            None if least is None else of_single >= least,
         )
 
 
