@@ -49,8 +49,8 @@ PROMISES = (
     ("batch_hot", "batch_1000_hot", 4.5, "the same on one hot account"),
 )
 
-#: A pair of a pending transfer and its post, against a plain transfer in the same manner. In batches
-#: there is no commit left to save, so a pair is two transfers and one more look-up and index entry.
+#: A pair of a pending transfer and its post, against a plain transfer in the same manner. A batch
+#: has no commits to share, so there a pair is two transfers, a look-up and an index entry.
 PAIRS = (
     ("pairs_single", "single", "two_phase", 0.5, "pending + post pairs, 8 threads, of singles"),
     ("pairs_batch", "batch", "two_phase_batch", None, "the same in batches of 1,000, of batches"),
