@@ -3,7 +3,8 @@
 A claim stands in the same transaction as the effect it protects. A short operation inserts the
 finished record with its effect (`complete`); one that calls a provider inserts it in flight
 (`begin`), and finishes it together with the provider's answer. A validation error rolls the claim
-back with everything else, so it stores nothing.
+back with everything else, so it stores nothing. Deleting personal data empties the answers that
+hold it (`core.unit.Writes.forget`): the key stays used, and its repetition is answered 404.
 """
 
 from __future__ import annotations
@@ -22,7 +23,7 @@ from django.utils import timezone
 from core.context import Actor
 from core.crypto import PLATFORM_TENANT, open_sealed, seal
 from core.db import Scope, after_commit, tenant_atomic
-from core.errors import Conflict, InvalidRequest, Unprocessable
+from core.errors import Conflict, InvalidRequest, NotFound, Unprocessable
 from core.models import IdempotencyRecord
 from core.pan import refuse_card_numbers
 from core.unit import Writes
@@ -146,6 +147,7 @@ class Claim:
 
         Raises:
             Unprocessable: the key was used for another request.
+            NotFound: what the request made was deleted since, and its answer with it.
             Conflict: the first request is still at work.
         """
         # A service's keys are its own, whichever merchant it acts for; in the merchant's scope its
@@ -162,6 +164,13 @@ class Claim:
                 param="Idempotency-Key",
             )
         if record.status is not None:
+            if record.body is None:
+                raise NotFound(
+                    "What this request made was deleted since. Use a fresh Idempotency-Key to make "
+                    "another.",
+                    code="resource_deleted",
+                    param="Idempotency-Key",
+                )
             return Answer(record.status, _opened(record), replayed=True)
         if record.locked_until is not None and record.locked_until > timezone.now():
             raise Conflict(
@@ -176,7 +185,8 @@ class Claim:
 
 def _opened(record: IdempotencyRecord) -> bytes:
     """The stored answer as it was given."""
-    kept = bytes(record.body or b"")
+    assert record.body is not None
+    kept = bytes(record.body)
     if not kept.startswith(_SEALED):
         return kept
     return open_sealed(kept[len(_SEALED) :].decode(), **_place(record)).encode()

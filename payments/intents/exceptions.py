@@ -52,7 +52,9 @@ def exception_resolve(*, intent_id: uuid.UUID, note: str, actor: Actor) -> Inten
             "message": said,
             "by": actor.label or actor.id,
         }
-        exception_save(intent, {"exception_at": None, "exceptions": [*intent.exceptions, line]}, actor)
+        exception_save(
+            intent, {"exception_at": None, "exceptions": [*intent.exceptions, line]}, actor
+        )
     return intent
 
 
