@@ -16,6 +16,7 @@ from core.api.views import ApiView
 from core.db import tenant_atomic
 from core.errors import InvalidRequest
 from core.pagination import PageRequest, paginate
+from core.proxies import client_ip
 from core.ratelimit import Rate
 from tenants import selectors
 from tenants import serializers as shapes
@@ -24,11 +25,6 @@ from tenants.services import api_keys, merchants, sessions, team
 
 #: Doors that open without a caller; an address may stand for a whole office.
 ADDRESS_RATE: Final = Rate(limit=300, period_s=60)
-
-
-def caller_ip(request: Request) -> str | None:
-    """The caller's address, for the limits on tries."""
-    return request._request.META.get("REMOTE_ADDR") or None
 
 
 class LoginView(ApiView):
@@ -52,7 +48,9 @@ class LoginView(ApiView):
         `credentials_invalid`, `otp_required`, `otp_invalid` (401), `rate_limited` (429).
         """
         given = shapes.LoginBody.parse(self.body)
-        return Response(shapes.token_data(sessions.jwt_login(ip=caller_ip(request), **given)))
+        return Response(
+            shapes.token_data(sessions.jwt_login(ip=client_ip(request._request), **given))
+        )
 
 
 class RefreshView(ApiView):
@@ -76,7 +74,9 @@ class RefreshView(ApiView):
         Using one twice revokes every token of that login (`refresh_token_reused`).
         """
         given = shapes.RefreshBody.parse(self.body)
-        pair = sessions.jwt_refresh(refresh_token=given["refresh_token"], ip=caller_ip(request))
+        pair = sessions.jwt_refresh(
+            refresh_token=given["refresh_token"], ip=client_ip(request._request)
+        )
         return Response(shapes.token_data(pair))
 
 
@@ -123,7 +123,7 @@ class ClientSessionView(ApiView):
         pair = sessions.machine_session(
             client_id=given["client_id"],
             client_secret=given["client_secret"],
-            ip=caller_ip(request),
+            ip=client_ip(request._request),
         )
         return Response(shapes.token_data(pair))
 
