@@ -67,7 +67,8 @@ class Claim:
         key: the Idempotency-Key.
         request: what makes the request the same: method, path and raw body.
         render: turns the object made into the answer to keep.
-        sealed: keep the answer encrypted, for it holds a secret that stands nowhere else.
+        sealed: keep the answer encrypted, for it holds a secret that stands nowhere else, and give
+            it to the same caller alone: a request log tells the key to others of the merchant.
 
     Attributes:
         record: the row of this claim, once it has committed.
@@ -86,7 +87,7 @@ class Claim:
         self.actor = actor
         self.owner = _owner(actor)
         self.key = key
-        self.fingerprint = _fingerprint(*request)
+        self.fingerprint = _fingerprint(*request, caller=actor.id if sealed else "")
         self.record: IdempotencyRecord | None = None
         self.answer: Answer | None = None
         self._render = render
@@ -241,9 +242,9 @@ def _owner(actor: Actor) -> str:
     return f"{actor.kind}:{actor.id}:{mode}"
 
 
-def _fingerprint(method: str, path: str, body: bytes) -> bytes:
+def _fingerprint(method: str, path: str, body: bytes, *, caller: str) -> bytes:
     digest = hashlib.sha256()
-    for part in (method.encode(), path.encode(), body):
+    for part in (method.encode(), path.encode(), body, caller.encode()):
         digest.update(len(part).to_bytes(8, "big"))
         digest.update(part)
     return digest.digest()

@@ -46,7 +46,8 @@ class ApiView(APIView):
         max_body_bytes: the largest body that is taken; None is the platform's default.
         idempotency: whether POST needs a key ("required": it moves money), takes one ("optional"),
             or has no effect worth one ("none").
-        seals_answers: True where an answer holds a secret: the one kept for repetitions is sealed.
+        seals_answers: True where an answer holds a secret: the one kept for repetitions is sealed,
+            and given to the same caller alone.
         claim_type: what an Idempotency-Key becomes.
         public: True for the few addresses without a caller (login, provider webhooks).
     """
