@@ -16,6 +16,7 @@ from django.views.decorators.http import require_safe
 from prometheus_client import CONTENT_TYPE_LATEST
 
 from core import metrics
+from core.proxies import client_ip
 from core.relay import relay_lag_s
 
 RELAY_LAG_LIMIT_S: Final = 60.0
@@ -112,6 +113,6 @@ def _may_scrape(request: HttpRequest) -> bool:
     if request.headers.get("X-Forwarded-For"):
         return False
     try:
-        return ipaddress.ip_address(request.META.get("REMOTE_ADDR", "")).is_private
+        return ipaddress.ip_address(client_ip(request) or "").is_private
     except ValueError:
         return False

@@ -3,7 +3,8 @@
 A claim stands in the same transaction as the effect it protects. A short operation inserts the
 finished record with its effect (`complete`); one that calls a provider inserts it in flight
 (`begin`), and finishes it together with the provider's answer. A validation error rolls the claim
-back with everything else, so it stores nothing.
+back with everything else, so it stores nothing. Deleting personal data empties the answers that
+hold it (`core.unit.Writes.forget`): the key stays used, and its repetition is answered 404.
 """
 
 from __future__ import annotations
@@ -22,7 +23,7 @@ from django.utils import timezone
 from core.context import Actor
 from core.crypto import PLATFORM_TENANT, open_sealed, seal
 from core.db import Scope, after_commit, tenant_atomic
-from core.errors import Conflict, InvalidRequest, Unprocessable
+from core.errors import Conflict, InvalidRequest, NotFound, Unprocessable
 from core.models import IdempotencyRecord
 from core.pan import refuse_card_numbers
 from core.unit import Writes
@@ -66,7 +67,8 @@ class Claim:
         key: the Idempotency-Key.
         request: what makes the request the same: method, path and raw body.
         render: turns the object made into the answer to keep.
-        sealed: keep the answer encrypted, for it holds a secret that stands nowhere else.
+        sealed: keep the answer encrypted, for it holds a secret that stands nowhere else, and give
+            it to the same caller alone: a request log tells the key to others of the merchant.
 
     Attributes:
         record: the row of this claim, once it has committed.
@@ -85,7 +87,7 @@ class Claim:
         self.actor = actor
         self.owner = _owner(actor)
         self.key = key
-        self.fingerprint = _fingerprint(*request)
+        self.fingerprint = _fingerprint(*request, caller=actor.id if sealed else "")
         self.record: IdempotencyRecord | None = None
         self.answer: Answer | None = None
         self._render = render
@@ -146,6 +148,7 @@ class Claim:
 
         Raises:
             Unprocessable: the key was used for another request.
+            NotFound: what the request made was deleted since, and its answer with it.
             Conflict: the first request is still at work.
         """
         # A service's keys are its own, whichever merchant it acts for; in the merchant's scope its
@@ -162,6 +165,13 @@ class Claim:
                 param="Idempotency-Key",
             )
         if record.status is not None:
+            if record.body is None:
+                raise NotFound(
+                    "What this request made was deleted since. Use a fresh Idempotency-Key to make "
+                    "another.",
+                    code="resource_deleted",
+                    param="Idempotency-Key",
+                )
             return Answer(record.status, _opened(record), replayed=True)
         if record.locked_until is not None and record.locked_until > timezone.now():
             raise Conflict(
@@ -176,7 +186,8 @@ class Claim:
 
 def _opened(record: IdempotencyRecord) -> bytes:
     """The stored answer as it was given."""
-    kept = bytes(record.body or b"")
+    assert record.body is not None
+    kept = bytes(record.body)
     if not kept.startswith(_SEALED):
         return kept
     return open_sealed(kept[len(_SEALED) :].decode(), **_place(record)).encode()
@@ -231,9 +242,9 @@ def _owner(actor: Actor) -> str:
     return f"{actor.kind}:{actor.id}:{mode}"
 
 
-def _fingerprint(method: str, path: str, body: bytes) -> bytes:
+def _fingerprint(method: str, path: str, body: bytes, *, caller: str) -> bytes:
     digest = hashlib.sha256()
-    for part in (method.encode(), path.encode(), body):
+    for part in (method.encode(), path.encode(), body, caller.encode()):
         digest.update(len(part).to_bytes(8, "big"))
         digest.update(part)
     return digest.digest()

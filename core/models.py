@@ -176,7 +176,8 @@ class IdempotencyRecord(models.Model):
 
     `owner` is whoever may use the key: a merchant and mode, or a service caller. A row without
     `status` is in flight until `locked_until`; `resource_id` then says what it was making, so that
-    a retry after a crash finds the object instead of making another.
+    a retry after a crash finds the object instead of making another. An answer without `body` was
+    emptied with the personal data that it held.
     """
 
     id = models.UUIDField(primary_key=True, default=ids.new_id, editable=False)
@@ -195,7 +196,10 @@ class IdempotencyRecord(models.Model):
         constraints: ClassVar = [
             models.UniqueConstraint(fields=["owner", "key"], name="idempotency_once"),
         ]
-        indexes: ClassVar = [models.Index(fields=["created_at"], name="idempotency_age")]
+        indexes: ClassVar = [
+            models.Index(fields=["created_at"], name="idempotency_age"),
+            models.Index(fields=["resource_id"], name="idempotency_resource"),
+        ]
 
 
 class UsedNonce(models.Model):

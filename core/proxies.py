@@ -3,7 +3,8 @@
 A proxy of ours (TRUSTED_PROXIES) tells in X-Forwarded-For for whom it asks. Whoever asks may have
 written that header too, but each proxy appends the address that it saw; so the list is read from
 its right end, and the first hop that is no proxy of ours is the caller. Everything left of it is
-hearsay. With no trusted proxies the header means nothing, and the peer is the caller.
+hearsay. With no trusted proxies the header means nothing, and the peer is the caller; where the
+header comes all the same, a process says once that somebody may have forgotten to name them.
 """
 
 from __future__ import annotations
@@ -13,9 +14,12 @@ from collections.abc import Awaitable, Callable, Iterable
 from functools import lru_cache
 from typing import Any, Final
 
+import structlog
 from django.conf import settings
 from django.core.exceptions import ImproperlyConfigured
 from django.http import HttpRequest, HttpResponseBase
+
+log = structlog.get_logger(__name__)
 
 Network = ipaddress.IPv4Network | ipaddress.IPv6Network
 Address = ipaddress.IPv4Address | ipaddress.IPv6Address
@@ -30,6 +34,8 @@ def caller_address(peer: str, forwarded_for: str) -> str:
     A hop that is no address (or the end of the list) leaves the last proxy as the caller.
     """
     trusted = _trusted_proxies()
+    if forwarded_for and not trusted:
+        _warn_once()
     found = peer
     for hop in reversed(forwarded_for.split(",")):
         if not _is_trusted(found, trusted):
@@ -38,6 +44,20 @@ def caller_address(peer: str, forwarded_for: str) -> str:
         if address is None:
             break
         found = str(address)
+    return found
+
+
+def client_ip(request: HttpRequest) -> str | None:
+    """The caller's address, which `ClientAddressMiddleware` has put there; None on a socket."""
+    return request.META.get("REMOTE_ADDR") or None
+
+
+def client_network(request: HttpRequest) -> str:
+    """Whom a limit by address counts: of IPv6 the /64, which one line holds whole (RFC 6177)."""
+    found = client_ip(request) or ""
+    address = _parse(found)
+    if isinstance(address, ipaddress.IPv6Address):
+        return str(ipaddress.ip_network((address, 64), strict=False))
     return found
 
 
@@ -90,6 +110,15 @@ def _is_trusted(peer: str, trusted: Iterable[Network]) -> bool:
     address = _parse(peer)
     return address is not None and any(
         address.version == network.version and address in network for network in trusted
+    )
+
+
+@lru_cache(maxsize=1)
+def _warn_once() -> None:
+    log.warning(
+        "proxies.none_trusted",
+        reason="X-Forwarded-For arrives while TRUSTED_PROXIES is empty: if it comes from a proxy of"
+        " yours, name it there, or all callers share the proxy's address and its limits.",
     )
 
 

@@ -116,13 +116,6 @@ def check_rate(*, key: str, endpoint: str, rate: Rate, cost: int = 1) -> Decisio
     return _decision(rate, _local.take(name, rate, cost))
 
 
-def enforce_rate(*, key: str, endpoint: str, rate: Rate, cost: int = 1) -> Decision:
-    """As `check_rate`, but raise RateLimited when the allowance is spent."""
-    decision = check_rate(key=key, endpoint=endpoint, rate=rate, cost=cost)
-    decision.enforce()
-    return decision
-
-
 def _decision(rate: Rate, answer: list[int]) -> Decision:
     allowed, remaining, retry_us, reset_us = answer
     return Decision(

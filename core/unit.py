@@ -7,6 +7,7 @@ as data-modifying CTEs. Either all of it stands or, with the transaction, none.
 from __future__ import annotations
 
 import functools
+import uuid
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Final, NamedTuple
 
@@ -214,16 +215,33 @@ class Writes:
         self.insert(event)
         return event
 
-    def forget(self, *, object_id: str, payload: Mapping[str, Any], merchant_id: Any) -> None:
-        """Let every event about an object say `payload` alone: its personal data was deleted.
+    def forget(
+        self,
+        *,
+        object_id: str,
+        resource_id: uuid.UUID,
+        payload: Mapping[str, Any],
+        merchant_id: Any,
+    ) -> None:
+        """Let nothing repeat what an object's deleted personal data said.
 
-        Ids, types and times stay, so lists and replays still add up; a webhook that is tried again
-        later carries the new content.
+        Its events say `payload` alone: ids, types and times stay, so lists and replays still add
+        up; a webhook that is tried again later carries the new content. The answers kept for
+        repetitions of the requests that made it are emptied (`core.idempotency`).
+
+        Args:
+            object_id: its public id, by which the events know it.
+            resource_id: its primary key, by which the kept answers do.
         """
         self.sql(
             "UPDATE core_outboxevent SET payload = %s"
             " WHERE merchant_id = %s AND object_id = %s RETURNING 1",
             [_json(dict(payload)), merchant_id, object_id],
+        )
+        self.sql(
+            "UPDATE core_idempotencyrecord SET body = NULL"
+            " WHERE merchant_id = %s AND resource_id = %s AND status IS NOT NULL RETURNING 1",
+            [merchant_id, resource_id],
         )
 
     def flush(self) -> None:

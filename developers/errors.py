@@ -86,6 +86,10 @@ _IDEMPOTENCY: Final[dict[str, str | tuple[int, str]]] = {
         "The key was used for another request. Use a fresh key for each operation.",
     ),
     "idempotency_key_in_flight": (409, "The first request is at work. Ask again in a second."),
+    "resource_deleted": (
+        404,
+        "What the key's first request made was deleted since. Use a fresh key.",
+    ),
 }
 _CREDENTIALS: Final[dict[str, str | tuple[int, str]]] = {
     "authentication_required": "Send an API key: `Authorization: Bearer mk_sk_test_…`.",

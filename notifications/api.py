@@ -2,21 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from datetime import datetime, timedelta
-from typing import ClassVar
+from typing import Any, ClassVar
 
-from django.db import IntegrityError
 from drf_spectacular.utils import OpenApiParameter, extend_schema
 from rest_framework.request import Request
 from rest_framework.response import Response
 
 from core.api.query import PAGE, known, moment_of
-from core.api.renderers import dump, success
 from core.api.views import ApiView
 from core.db import tenant_atomic
 from core.errors import InvalidRequest
-from core.idempotency import Answer
 from core.pagination import PageRequest
 from notifications import selectors, services
 from notifications import serializers as shapes
@@ -111,6 +107,7 @@ class EventResendView(ApiView):
 
 class EndpointsView(ApiView):
     permissions: ClassVar[dict[str, str]] = {"GET": "webhooks.read", "POST": "webhooks.write"}
+    seals_answers = True
 
     @extend_schema(
         operation_id="webhook_endpoints_list",
@@ -136,6 +133,9 @@ class EndpointsView(ApiView):
     def post(self, request: Request) -> Response:
         """Register an address for events; the answer shows its secret this once.
 
+        Only the very same request, repeated under its Idempotency-Key within 30 days, is given the
+        same answer again.
+
         Verify each webhook with the secret (Standard Webhooks). Any 2xx within 15 s counts as
         received; otherwise it is sent again after 5 s, 5 min, 30 min, 2 h, 5 h, 10 h, 14 h, 20 h
         and 24 h. 410 disables the endpoint.
@@ -144,8 +144,8 @@ class EndpointsView(ApiView):
         spec = services.endpoint_spec(
             url=body.get("url"), events=body.get("events"), description=body.get("description")
         )
-        return _with_secret(
-            self, lambda: services.endpoint_create(actor=self.actor, spec=spec), status=201
+        return self.once(
+            lambda: services.endpoint_create(actor=self.actor, spec=spec), render=_with_secret
         )
 
 
@@ -199,6 +199,7 @@ class EndpointView(ApiView):
 
 class EndpointRollSecretView(ApiView):
     permissions: ClassVar[dict[str, str]] = {"POST": "webhooks.write"}
+    seals_answers = True
 
     @extend_schema(
         operation_id="webhook_endpoints_roll_secret",
@@ -208,17 +209,20 @@ class EndpointRollSecretView(ApiView):
         responses=shapes.EndpointWithSecretSerializer,
     )
     def post(self, request: Request, endpoint_id: str) -> Response:
-        """Make a new secret, shown this once. For `overlap_hours` both secrets sign."""
+        """Make a new secret, shown once as when the endpoint was made.
+
+        For `overlap_hours` both secrets sign.
+        """
         hours = known(self.body, "overlap_hours").get("overlap_hours", 24)
         if not isinstance(hours, int) or isinstance(hours, bool) or not 0 <= hours <= 168:
             raise InvalidRequest(
                 "overlap_hours must be a whole number from 0 to 168.", param="overlap_hours"
             )
-        return _with_secret(
-            self,
+        return self.once(
             lambda: services.endpoint_roll_secret(
                 actor=self.actor, endpoint_id=endpoint_id, overlap=timedelta(hours=hours)
             ),
+            render=_with_secret,
             status=200,
         )
 
@@ -322,21 +326,6 @@ class DeliveryView(ApiView):
 _SPAN = ("created_from", "created_to")
 
 
-def _with_secret(
-    view: ApiView, operation: Callable[[], tuple[WebhookEndpoint, str]], *, status: int
-) -> Response:
-    """Answer once with the secret; what is stored under the Idempotency-Key is without it."""
-    claim = view.claim(lambda made: (status, dump(success(endpoint_json(made)))))
-    previous = claim.previous() if claim is not None else None
-    if claim is not None and isinstance(previous, Answer):
-        return view.replay(previous)
-    try:
-        with tenant_atomic(view.actor.scope):
-            endpoint, secret = operation()
-            if claim is not None:
-                claim.complete(endpoint)
-    except IntegrityError as error:
-        if claim is None:
-            raise
-        return view.lost_race(claim, error)
-    return Response({**endpoint_json(endpoint), "secret": secret}, status=status)
+def _with_secret(made: tuple[WebhookEndpoint, str]) -> dict[str, Any]:
+    endpoint, secret = made
+    return {**endpoint_json(endpoint), "secret": secret}

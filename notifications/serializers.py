@@ -74,9 +74,9 @@ class EndpointSerializer(serializers.Serializer[Any]):
 
 
 class EndpointWithSecretSerializer(EndpointSerializer):
-    """As above, with the secret. It is shown this once; a repeated request does not show it."""
+    """As above, with the secret: only here, and in the repetition of the very same request."""
 
-    secret = serializers.CharField(required=False, help_text="`whsec_…` (Standard Webhooks).")
+    secret = serializers.CharField(help_text="`whsec_…` (Standard Webhooks).")
 
 
 class EndpointDeletedSerializer(EndpointSerializer):

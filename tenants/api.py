@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from datetime import timedelta
-from typing import ClassVar, Final
+from typing import Any, ClassVar, Final
 
 from drf_spectacular.utils import OpenApiParameter, extend_schema
 from rest_framework.request import Request
@@ -16,6 +15,7 @@ from core.api.views import ApiView
 from core.db import tenant_atomic
 from core.errors import InvalidRequest
 from core.pagination import PageRequest, paginate
+from core.proxies import client_ip
 from core.ratelimit import Rate
 from tenants import selectors
 from tenants import serializers as shapes
@@ -24,11 +24,6 @@ from tenants.services import api_keys, merchants, sessions, team
 
 #: Doors that open without a caller; an address may stand for a whole office.
 ADDRESS_RATE: Final = Rate(limit=300, period_s=60)
-
-
-def caller_ip(request: Request) -> str | None:
-    """The caller's address, for the limits on tries."""
-    return request._request.META.get("REMOTE_ADDR") or None
 
 
 class LoginView(ApiView):
@@ -52,7 +47,9 @@ class LoginView(ApiView):
         `credentials_invalid`, `otp_required`, `otp_invalid` (401), `rate_limited` (429).
         """
         given = shapes.LoginBody.parse(self.body)
-        return Response(shapes.token_data(sessions.jwt_login(ip=caller_ip(request), **given)))
+        return Response(
+            shapes.token_data(sessions.jwt_login(ip=client_ip(request._request), **given))
+        )
 
 
 class RefreshView(ApiView):
@@ -76,7 +73,9 @@ class RefreshView(ApiView):
         Using one twice revokes every token of that login (`refresh_token_reused`).
         """
         given = shapes.RefreshBody.parse(self.body)
-        pair = sessions.jwt_refresh(refresh_token=given["refresh_token"], ip=caller_ip(request))
+        pair = sessions.jwt_refresh(
+            refresh_token=given["refresh_token"], ip=client_ip(request._request)
+        )
         return Response(shapes.token_data(pair))
 
 
@@ -123,31 +122,20 @@ class ClientSessionView(ApiView):
         pair = sessions.machine_session(
             client_id=given["client_id"],
             client_secret=given["client_secret"],
-            ip=caller_ip(request),
+            ip=client_ip(request._request),
         )
         return Response(shapes.token_data(pair))
 
 
-class SecretOnceView(ApiView):
-    """A POST whose answer carries a secret that is never stored, not even for a replay."""
-
-    def answer_once(self, make: Callable[[], tuple[ApiKey, str]]) -> Response:
-        """Run ``make`` once per Idempotency-Key; a replay has ``key: null``."""
-        made: list[tuple[ApiKey, str]] = []
-
-        def operation() -> ApiKey:
-            made.append(make())
-            return made[0][0]
-
-        response = self.once(operation, render=shapes.api_key_data)
-        if made:
-            row, text = made[0]
-            return Response(shapes.api_key_data(row, text=text), status=201)
-        return response
+def _new_key_data(made: tuple[ApiKey, str]) -> dict[str, Any]:
+    key, text = made
+    return shapes.api_key_data(key, text=text)
 
 
-class ApiKeysView(SecretOnceView):
+class ApiKeysView(ApiView):
     """API keys of a merchant."""
+
+    seals_answers = True
 
     permissions: ClassVar[dict[str, str]] = {"GET": "keys.read", "POST": "keys.write"}
     rate: ClassVar[Rate] = Rate(limit=600, period_s=60)
@@ -172,9 +160,15 @@ class ApiKeysView(SecretOnceView):
         responses={201: shapes.ApiKeyShape},
     )
     def post(self, request: Request) -> Response:
-        """Make a key. Its text is in this answer as `key` and nowhere else."""
+        """Make a key. Its text is in this answer as `key`, and nowhere else.
+
+        Shown once: only the very same request, repeated under its Idempotency-Key within 30 days,
+        is given the same answer again.
+        """
         given = shapes.ApiKeyBody.parse(self.body)
-        return self.answer_once(lambda: api_keys.api_key_create(actor=self.actor, **given))
+        return self.once(
+            lambda: api_keys.api_key_create(actor=self.actor, **given), render=_new_key_data
+        )
 
 
 class ApiKeyView(ApiView):
@@ -195,8 +189,10 @@ class ApiKeyView(ApiView):
         return Response(shapes.api_key_data(row))
 
 
-class ApiKeyRotateView(SecretOnceView):
+class ApiKeyRotateView(ApiView):
     """Rotation."""
+
+    seals_answers = True
 
     permissions: ClassVar[dict[str, str]] = {"POST": "keys.write"}
 
@@ -207,12 +203,16 @@ class ApiKeyRotateView(SecretOnceView):
         responses={201: shapes.ApiKeyShape},
     )
     def post(self, request: Request, key_id: str) -> Response:
-        """Make a successor; the old key ends after `overlap_seconds` (a day by default)."""
+        """Make a successor; the old key ends after `overlap_seconds` (a day by default).
+
+        The successor's text is shown once, as when a key is made.
+        """
         given = shapes.RotateBody.parse(self.body)
         wanted = ids.decode(ApiKey.PREFIX, key_id)
         overlap = timedelta(seconds=given["overlap_seconds"])
-        return self.answer_once(
-            lambda: api_keys.api_key_rotate(actor=self.actor, key_id=wanted, overlap=overlap)
+        return self.once(
+            lambda: api_keys.api_key_rotate(actor=self.actor, key_id=wanted, overlap=overlap),
+            render=_new_key_data,
         )
 
 

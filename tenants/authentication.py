@@ -31,6 +31,7 @@ from rest_framework.request import Request
 from core import errors, hmac_auth, ids
 from core.context import Actor
 from core.db import fetch_one
+from core.proxies import client_ip
 from tenants import callers, keys, policies, tokens
 from tenants.models import TenantStatus, User
 from tenants.portal_base import second_factor_due
@@ -110,11 +111,6 @@ class RequestAuthentication(BaseAuthentication):
         )
 
 
-def peer_address(http: HttpRequest) -> str | None:
-    """The caller's address as the web server reported it."""
-    return http.META.get("REMOTE_ADDR") or None
-
-
 def address_allowed(address: str | None, allowlist: Iterable[str]) -> bool:
     """Whether the address lies in one of the networks; IPv4 written as IPv6 counts as IPv4."""
     if address is None:
@@ -175,7 +171,7 @@ def _by_api_key(http: HttpRequest, text: str) -> Actor:
     facts = MerchantFacts(*row[10:])
     if TenantStatus.CLOSED in (facts.status, facts.reseller_status):
         raise _bad_key()
-    ip = peer_address(http)
+    ip = client_ip(http)
     if allowlist and not address_allowed(ip, allowlist):
         raise errors.PermissionDenied(
             f"This API key may not be used from {ip}. Add the address to its allowlist.",
@@ -195,7 +191,7 @@ def _by_api_key(http: HttpRequest, text: str) -> Actor:
 
 
 def _by_token(http: HttpRequest, token: str) -> Actor:
-    actor = tokens.actor_of(tokens.read_access(token), ip=peer_address(http))
+    actor = tokens.actor_of(tokens.read_access(token), ip=client_ip(http))
     _attach_facts(http, actor)
     return actor
 
@@ -219,7 +215,7 @@ def _by_signature(http: HttpRequest) -> Actor:
         reseller_id=caller.reseller_id,
         livemode=caller.livemode,
         scopes=policies.SERVICE_SCOPES & frozenset(caller.scopes),
-        ip=peer_address(http),
+        ip=client_ip(http),
     )
     _attach_facts(http, actor)
     return actor
@@ -242,7 +238,7 @@ def _by_session(request: Request) -> tuple[Actor, User] | None:
             "Confirm your second factor first: open the portal and enter the code.",
             code="otp_required",
         )
-    actor = seat.actor(user=user, second_factor=verified, ip=peer_address(http))
+    actor = seat.actor(user=user, second_factor=verified, ip=client_ip(http))
     _attach_facts(http, actor)
     return actor, user
 

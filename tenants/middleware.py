@@ -20,6 +20,7 @@ from django.urls import reverse
 from core import errors
 from core.admin_forms import Refilled
 from core.db import Scope, tenant_atomic
+from core.proxies import client_ip
 from tenants import policies
 from tenants.models import Level, User
 from tenants.seats import seats_of
@@ -143,7 +144,7 @@ class AdminScopeMiddleware:
 
     def _seat(self, request: HttpRequest, user: User, *, verified: bool) -> HttpResponse | None:
         """Give staff their actor; the response for everybody else."""
-        from tenants.portal_base import client_ip, has_second_factor
+        from tenants.portal_base import has_second_factor
 
         if not verified:
             step = reverse("login-verify" if has_second_factor(user) else "login-setup")

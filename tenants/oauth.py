@@ -21,7 +21,8 @@ from rest_framework.response import Response
 
 from core.api.parsers import StrictJSONParser, read_limited
 from core.errors import AuthenticationFailed, InvalidRequest
-from tenants.api import ClientSessionView, caller_ip
+from core.proxies import client_ip
+from tenants.api import ClientSessionView
 from tenants.services import sessions
 
 FORM: Final = "application/x-www-form-urlencoded"
@@ -87,7 +88,7 @@ class TokenView(ClientSessionView):
             )
         client_id, client_secret = _credentials(request, given)
         pair = sessions.machine_session(
-            client_id=client_id, client_secret=client_secret, ip=caller_ip(request)
+            client_id=client_id, client_secret=client_secret, ip=client_ip(request._request)
         )
         return _flat(
             {

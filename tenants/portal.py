@@ -22,10 +22,11 @@ from django_otp import login as otp_login
 from core import errors, ids
 from core.crypto import CannotOpen
 from core.db import Scope, tenant_atomic
+from core.proxies import client_ip
 from tenants import second_factor
 from tenants.middleware import start_session_clock
 from tenants.models import Level, TotpDevice, User
-from tenants.portal_base import client_ip, has_second_factor, not_found_page
+from tenants.portal_base import has_second_factor, not_found_page
 from tenants.seats import seats_of
 from tenants.services import sessions, team
 

@@ -52,6 +52,7 @@ from django.urls import reverse
 from core import errors
 from core.context import Actor
 from core.db import Scope, tenant_atomic
+from core.proxies import client_ip
 from tenants import policies
 from tenants.models import Level, User
 from tenants.seats import Seat, resolve_seat
@@ -176,11 +177,6 @@ def has_second_factor(user: User) -> bool:
         known = has_confirmed_totp(user_id=user.id)
         user._has_second_factor = known  # type: ignore[attr-defined]
     return bool(known)
-
-
-def client_ip(request: HttpRequest) -> str | None:
-    """The peer's address as the web server reported it (proxies are resolved before Django)."""
-    return request.META.get("REMOTE_ADDR") or None
 
 
 def _send_to(request: HttpRequest, url: str) -> HttpResponse:

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from typing import Any, Final
+from typing import Any, ClassVar, Final
 
 from rest_framework.request import Request
 from rest_framework.response import Response
 
 from core.api.views import ApiView
+from core.ratelimit import Rate
 
 # Every origin, because a publishable key may stand in any page; without credentials, so that a
 # cookie of ours says nothing here.
@@ -26,8 +27,11 @@ _PREFLIGHT: Final = {
 class CrossOriginView(ApiView):
     """A view that browsers let any page call: it answers the preflight, which bears no key.
 
-    Errors carry the headers too, or the page could not read what it did wrong.
+    Errors carry the headers too, or the page could not read what it did wrong. Its key stands in
+    every payer's browser, so one visitor must not spend the allowance of all.
     """
+
+    shared_rate: ClassVar[Rate] = Rate(limit=10_000, period_s=10)
 
     def initial(self, request: Request, *args: Any, **kwargs: Any) -> None:
         if request.method != "OPTIONS":

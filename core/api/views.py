@@ -21,6 +21,7 @@ from core.context import Actor
 from core.db import tenant_atomic
 from core.errors import AppError, AuthenticationFailed, Conflict, InvalidRequest, PermissionDenied
 from core.idempotency import Answer, Claim, check_key, is_duplicate_claim
+from core.proxies import client_network
 from core.ratelimit import Rate, check_rate
 
 
@@ -39,17 +40,21 @@ class ApiView(APIView):
         permissions: the permission (tenants/policies.py) that each method needs. HEAD needs what
             GET needs, and a method that is not named is not served.
         rate: how many requests a key may send here; None is the platform's default.
+        shared_rate: where a key is no secret, what all who hold it may send together; `rate` then
+            counts each address of it.
         address_rate: how many requests one address may send to a public view; None is any number.
         max_body_bytes: the largest body that is taken; None is the platform's default.
         idempotency: whether POST needs a key ("required": it moves money), takes one ("optional"),
             or has no effect worth one ("none").
-        seals_answers: True where an answer holds a secret: the one kept for repetitions is sealed.
+        seals_answers: True where an answer holds a secret: the one kept for repetitions is sealed,
+            and given to the same caller alone.
         claim_type: what an Idempotency-Key becomes.
         public: True for the few addresses without a caller (login, provider webhooks).
     """
 
     permissions: ClassVar[dict[str, str]] = {}
     rate: ClassVar[Rate | None] = None
+    shared_rate: ClassVar[Rate | None] = None
     address_rate: ClassVar[Rate | None] = None
     max_body_bytes: ClassVar[int | None] = None
     idempotency: ClassVar[str] = "optional"
@@ -99,7 +104,7 @@ class ApiView(APIView):
         # Before anything reads the body: checking a signature does.
         refuse_declared_length(request, self.max_body_bytes or settings.MAX_BODY_BYTES)
         if self.public and self.address_rate is not None:
-            self.limit(key=request.META.get("REMOTE_ADDR", ""), rate=self.address_rate)
+            self.limit(key=client_network(request._request), rate=self.address_rate)
         self.perform_authentication(request)
         if self.public:
             return
@@ -111,7 +116,21 @@ class ApiView(APIView):
                 code="permission_missing",
                 details={"permission": needed},
             )
-        self.limit(key=actor.id, rate=self.rate or default_rate())
+        self._limit_key(actor)
+
+    def _limit_key(self, actor: Actor) -> None:
+        """Count this request against the key's allowance; by address where the key is shared.
+
+        The address comes first: what is refused to one visitor takes nothing from all others.
+        """
+        rate = self.rate or default_rate()
+        if self.shared_rate is None:
+            self.limit(key=actor.id, rate=rate)
+            return
+        self.limit(key=f"{actor.id}:{client_network(self.request._request)}", rate=rate)
+        own = self._rate_headers
+        self.limit(key=actor.id, rate=self.shared_rate)
+        self._rate_headers = own
 
     def limit(self, *, key: str, rate: Rate) -> None:
         """Count this request against what `key` may send here; the answer tells in its headers.

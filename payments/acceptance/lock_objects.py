@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import uuid
+from collections.abc import Iterable
 
 from core.errors import NotFound
 from payments.acceptance.models import Customer, Payment, Refund
@@ -18,6 +19,15 @@ def lock_payment(payment_id: uuid.UUID) -> Payment:
     if payment is None:
         raise NotFound("There is no such payment.")
     return payment
+
+
+def lock_unreleased(payment_ids: Iterable[uuid.UUID]) -> list[Payment]:
+    """Of these payments those that nobody has released, and that nobody else holds just now."""
+    return list(
+        Payment.objects.select_for_update(no_key=True, skip_locked=True)
+        .filter(pk__in=payment_ids, released_at__isnull=True)
+        .order_by("id")
+    )
 
 
 def lock_refund(refund_id: uuid.UUID) -> tuple[Payment, Refund]:

@@ -25,6 +25,7 @@ from rest_framework.response import Response
 from core.api.views import ApiView
 from core.errors import InvalidRequest, NotFound, PermissionDenied
 from core.idempotency import check_key
+from core.proxies import client_ip
 from core.ratelimit import Rate
 from payments.acceptance.serializers import TokenCreate
 from payments.checkout import serializers as shapes
@@ -38,7 +39,7 @@ from payments.checkout.services import (
 )
 from payments.checkout.states import SessionStateConflict
 from payments.providers.sandbox.vault import CardInput
-from tenants.authentication import MerchantFacts, merchant_facts, peer_address
+from tenants.authentication import MerchantFacts, merchant_facts
 from tenants.models import TenantStatus
 
 _MAX_KEY: Final = 64
@@ -153,7 +154,7 @@ class _PayerEndpoint(ApiView):
 
     @property
     def payer_ip(self) -> str | None:
-        return peer_address(self.request._request)
+        return client_ip(self.request._request)
 
     def shown(self, view: PayerView) -> Response:
         """The state of the page. A decline is an answer like others: the page expects it."""

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import uuid
+from collections.abc import Mapping
+from typing import Any
 
 from django.utils import timezone
 
@@ -24,7 +26,7 @@ def exception_add(*, intent_id: uuid.UUID, code: str, message: str, actor: Actor
         intent = lock_intent(intent_id)
         values = exception(intent, code, message)
         if values:
-            _save(intent, values, actor)
+            exception_save(intent, values, actor)
     return intent
 
 
@@ -50,11 +52,18 @@ def exception_resolve(*, intent_id: uuid.UUID, note: str, actor: Actor) -> Inten
             "message": said,
             "by": actor.label or actor.id,
         }
-        _save(intent, {"exception_at": None, "exceptions": [*intent.exceptions, line]}, actor)
+        exception_save(
+            intent, {"exception_at": None, "exceptions": [*intent.exceptions, line]}, actor
+        )
     return intent
 
 
-def _save(intent: Intent, values: dict[str, object], actor: Actor) -> None:
+def exception_save(intent: Intent, values: Mapping[str, Any], actor: Actor) -> None:
+    """Write columns of a locked attempt; a new line among its exceptions is audited too.
+
+    Raises:
+        StaleState: another answer moved the attempt.
+    """
     read_version = intent.version
     intent.version = read_version + 1
     for name, value in values.items():
@@ -63,5 +72,6 @@ def _save(intent: Intent, values: dict[str, object], actor: Actor) -> None:
     writes.update(
         intent, "version", *values, expect={"version": read_version}, what="The payment attempt"
     )
-    audit_exception(writes, intent, actor)
+    if "exceptions" in values:
+        audit_exception(writes, intent, actor)
     writes.flush()

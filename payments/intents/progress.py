@@ -24,6 +24,8 @@ HOLD_EXPIRES_AFTER: Final = dt.timedelta(days=7)
 
 #: The line in `Intent.exceptions` by which a person closes what stands before it.
 RESOLVED: Final = "resolved"
+#: Reasons that are a condition and no news: while it lasts, it comes back after a person's note.
+_LASTING: Final = frozenset({"no_answer", "look_failed"})
 
 _EXPIRED_HOLD: Final = (
     "authorization_expired",
@@ -274,9 +276,13 @@ def _release_goes_on(intent: Intent, answer: ChannelAnswer) -> dict[str, Any]:
 def exception(intent: Intent, code: str, message: str) -> dict[str, Any]:
     """The columns that put an attempt into the exceptions inbox, for one more reason.
 
-    A reason that is on record already changes nothing, also after a person has dealt with it.
+    News that are on record already change nothing, also after a person has dealt with them. What
+    lasts (`_LASTING`) is said once for each stay in the inbox.
     """
-    if any((each["code"], each["message"]) == (code, message) for each in intent.exceptions):
+    known = intent.exceptions
+    if code in _LASTING:
+        known = _since_resolved(known) if intent.exception_at is not None else []
+    if any((each["code"], each["message"]) == (code, message) for each in known):
         return {}
     now = timezone.now()
     line = {"at": now.isoformat(), "code": code, "message": message}
@@ -284,6 +290,12 @@ def exception(intent: Intent, code: str, message: str) -> dict[str, Any]:
         "exception_at": intent.exception_at or now,
         "exceptions": [*intent.exceptions, line],
     }
+
+
+def _since_resolved(lines: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    """The lines after the last one by which a person closed those before it."""
+    ends = [place for place, line in enumerate(lines, start=1) if line["code"] == RESOLVED]
+    return lines[ends[-1] :] if ends else lines
 
 
 def _contradicted(intent: Intent, code: str, message: str) -> dict[str, Any]:

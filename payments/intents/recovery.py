@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import datetime as dt
 import uuid
-from typing import Final
+from typing import Any, Final
 
 import structlog
 from celery import current_app
@@ -14,6 +14,7 @@ from django.utils import timezone
 from core.context import Actor
 from core.db import Scope, after_commit, tenant_atomic
 from payments.intents.channels import ChannelAnswer, Outcome, channel_named
+from payments.intents.exceptions import exception_save
 from payments.intents.lock_objects import lock_intent
 from payments.intents.models import Intent, Operation
 from payments.intents.progress import CHECK_AFTER, action_ends_at, exception, hold_ends_at
@@ -71,14 +72,13 @@ def check_failed(*, intent_id: uuid.UUID) -> None:
         intent = lock_intent(intent_id)
         if intent.state in FINAL and not intent.step:
             return
-        now = timezone.now()
-        intent.checks += 1
-        intent.next_check_at = now + CHECK_AFTER[min(intent.checks, len(CHECK_AFTER)) - 1]
-        if intent.checks >= len(CHECK_AFTER):
+        checks = intent.checks + 1
+        delay = CHECK_AFTER[min(checks, len(CHECK_AFTER)) - 1]
+        values: dict[str, Any] = {"checks": checks, "next_check_at": timezone.now() + delay}
+        if checks >= len(CHECK_AFTER):
             message = "Looking at this attempt fails again and again; the log says how."
-            for name, value in exception(intent, "look_failed", message).items():
-                setattr(intent, name, value)
-        intent.save(update_fields=["checks", "next_check_at", "exception_at", "exceptions"])
+            values |= exception(intent, "look_failed", message)
+        exception_save(intent, values, POLLER)
 
 
 def request_check(intent_id: uuid.UUID) -> None:

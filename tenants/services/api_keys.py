@@ -17,6 +17,7 @@ from core.db import fetch_one, tenant_atomic
 from core.times import iso
 from core.unit import Writes
 from tenants import callers, keys, policies
+from tenants.lock_objects import lock_api_key
 from tenants.models import ApiKey, MachineClient, ServiceCaller
 
 API_KEY_PURPOSE: Final = "api_key"
@@ -264,13 +265,7 @@ def service_caller_revoke(*, actor: Actor, caller: ServiceCaller) -> None:
 
 def _own_key(actor: Actor, key_id: UUID) -> ApiKey:
     """The key, locked; another merchant's or mode's does not exist."""
-    key = (
-        ApiKey.objects.select_for_update()
-        .filter(id=key_id, merchant_id=policies.merchant_of(actor))
-        .first()
-    )
-    if key is None:
-        raise errors.NotFound("There is no such API key.")
+    key = lock_api_key(merchant_id=policies.merchant_of(actor), key_id=key_id)
     policies.require(actor, "keys.write", key)
     return key
 

@@ -7,7 +7,7 @@ from datetime import datetime, timedelta
 from typing import Final
 from uuid import UUID
 
-from django.contrib.auth.hashers import make_password
+from django.contrib.auth.hashers import check_password, make_password
 from django.contrib.auth.password_validation import validate_password
 from django.contrib.auth.tokens import default_token_generator
 from django.core.exceptions import ValidationError
@@ -19,6 +19,7 @@ from core.context import Actor
 from core.db import Scope, fetch_all, fetch_one, tenant_atomic
 from core.unit import Writes
 from tenants import keys, policies, second_factor, tokens
+from tenants.lock_objects import lock_user
 from tenants.models import RefreshToken, User
 from tenants.models.people import normalise_email
 from tenants.seats import Seat, find_seat, seats_of
@@ -67,7 +68,7 @@ def password_check(*, email: str, password: str, ip: str | None) -> User:
         user = User.objects.filter(email=address).first()
     if user is None:
         make_password(password)
-    elif user.check_password(password) and user.is_active:
+    elif _is_password_of(user, password) and user.is_active:
         forget_attempts(kind="login_account", subject=address)
         return user
     else:
@@ -146,7 +147,7 @@ def jwt_login(
         )
     login_recorded(user=user, ip=ip, door="token")
     with tenant_atomic(Scope.auth()):
-        now = _lock(user.id)
+        now = lock_user(user.id)
         if now is None or now.password != user.password or not now.is_active:
             # A new password, set since this one was looked at, ends every login.
             raise _wrong_credentials()
@@ -164,13 +165,13 @@ def jwt_refresh(*, refresh_token: str, ip: str | None) -> TokenPair:
     """Exchange a refresh token for a new pair; each one works once.
 
     Using a token again means that two parties hold it: the whole family is revoked. The old token
-    is used up and the next one stored under the lock that every revocation takes (:func:`_lock`).
+    is used up and the next one stored under the lock that every revocation takes (`lock_user`).
 
     Raises AuthenticationFailed (``refresh_token_invalid``, ``refresh_token_reused``).
     """
     wanted = keys.digests(refresh_token, purpose=REFRESH_PURPOSE)
     with tenant_atomic(Scope.auth()):
-        user = _lock(_holder(wanted))
+        user = lock_user(_holder(wanted))
         found = _invalid_refresh() if user is None else _rotate(user, wanted, ip=ip)
     # Raised after the commit: a family that was revoked stays so.
     if isinstance(found, errors.AuthenticationFailed):
@@ -182,7 +183,7 @@ def jwt_logout(*, refresh_token: str) -> None:
     """Revoke the family of a refresh token; an unknown one changes nothing."""
     wanted = keys.digests(refresh_token, purpose=REFRESH_PURPOSE)
     with tenant_atomic(Scope.auth()):
-        _lock(_holder(wanted))
+        lock_user(_holder(wanted))
         fetch_all(
             "UPDATE tenants_refreshtoken SET revoked_at = now() WHERE revoked_at IS NULL"
             " AND family IN (SELECT family FROM tenants_refreshtoken WHERE token_digest = ANY(%s))"
@@ -277,7 +278,7 @@ def password_set(*, user: User, password: str, ip: str | None) -> None:
     user.set_password(password)
     with tenant_atomic(Scope.auth()):
         # A statement of its own: the next one then sees what others stored before they let go.
-        _lock(user.id)
+        lock_user(user.id)
         writes = Writes()
         writes.update(user, "password")
         writes.sql(
@@ -305,6 +306,26 @@ def check_password_strength(password: str, *, user: User | None = None) -> None:
 def _count(kind: str, subject: str, *, limit: int) -> None:
     """Count a try before it is checked, so that many at once cannot all pass below the limit."""
     count_attempt(kind=kind, subject=subject, limit=limit, window_s=TRY_WINDOW_S)
+
+
+def _is_password_of(user: User, password: str) -> bool:
+    """Whether this is the person's password; a hash of an older strength is replaced by the way.
+
+    Django's own `User.check_password` would save the new hash outside any scope, where the login
+    role may not write it.
+    """
+    due: list[str] = []
+    if not check_password(password, user.password, due.append):
+        return False
+    if not due:
+        return True
+    stale, user.password = user.password, make_password(password)
+    with tenant_atomic(Scope.auth()):
+        # Only what was looked at is replaced, never a password that was set meanwhile.
+        if User.objects.filter(id=user.id, password=stale).update(password=user.password):
+            return True
+        user.refresh_from_db(fields=["password"])
+    return check_password(password, user.password)
 
 
 def _choose_seat(*, user: User, tenant: str) -> Seat:
@@ -372,13 +393,6 @@ def _holder(digests: list[bytes]) -> UUID | None:
         "SELECT user_id FROM tenants_refreshtoken WHERE token_digest = ANY(%s)", [digests]
     )
     return None if row is None else row[0]
-
-
-def _lock(user_id: UUID | None) -> User | None:
-    """The person, locked: tokens of one person are issued and revoked one after the other."""
-    if user_id is None:
-        return None
-    return User.objects.select_for_update(no_key=True).filter(id=user_id).first()
 
 
 def _rotate(

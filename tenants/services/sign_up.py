@@ -12,6 +12,7 @@ from core.context import Actor
 from core.db import Scope, fetch_one, tenant_atomic
 from core.unit import Writes
 from tenants import policies
+from tenants.lock_objects import lock_tenant
 from tenants.models import (
     Invitation,
     Level,
@@ -132,7 +133,7 @@ def owner_invite(*, actor: Actor, tenant: Reseller | Merchant, email: str) -> In
         "merchant_id": tenant.id if is_merchant else None,
     }
     with tenant_atomic(actor.scope):
-        type(tenant).objects.select_for_update(no_key=True).get(id=tenant.id)
+        lock_tenant(merchant_id=place["merchant_id"], reseller_id=place["reseller_id"])
         refuse_second_owner(place, email=address)
         return invite(actor=actor, email=address, role=Role.OWNER, place=place)
 

@@ -19,18 +19,23 @@ from core.context import Actor
 from core.db import Scope, tenant_atomic
 from core.unit import Writes
 from tenants import keys, policies, selectors
+from tenants.lock_objects import (
+    lock_invitation,
+    lock_membership,
+    lock_open_invitation,
+    lock_tenant,
+)
 from tenants.models import (
     Invitation,
     Level,
     Membership,
     Merchant,
     MerchantGrant,
-    Reseller,
     Role,
     User,
 )
 from tenants.models.people import PLATFORM_ROLES, TENANT_ROLES, normalise_email
-from tenants.services.sessions import check_password_strength, user_actor
+from tenants.services.sessions import check_password_strength, person_exists, user_actor
 
 INVITATION_PURPOSE: Final = "invitation"
 INVITATION_LIFETIME: Final = timedelta(days=7)
@@ -66,7 +71,9 @@ def invitation_create(
     _check_role(actor, role, level=place["level"], own=own)
     address = clean_email(email)
     with tenant_atomic(actor.scope):
-        _lock_tenant(actor, place)
+        tenant = lock_tenant(merchant_id=place["merchant_id"], reseller_id=place["reseller_id"])
+        if not policies.owns(actor, tenant):
+            raise errors.NotFound("There is no such merchant.", param="merchant")
         if role == Role.OWNER and not own:
             refuse_second_owner(place, email=address)
         return invite(actor=actor, email=address, role=role, place=place)
@@ -148,8 +155,8 @@ def invitation_revoke(*, actor: Actor, invitation_id: UUID) -> None:
     own = Q(**selectors.own_tenant(actor))
     sent = Q(invited_by_id__in=selectors.own_memberships(actor).values("user_id"))
     with tenant_atomic(actor.scope):
-        row = Invitation.objects.select_for_update().filter(own | sent, id=invitation_id).first()
-        if row is None or not policies.owns(actor, row):
+        row = lock_invitation(Invitation.objects.filter(own | sent), invitation_id)
+        if not policies.owns(actor, row):
             raise errors.NotFound("There is no such invitation.")
         if row.accepted_at is not None:
             raise errors.Conflict("The invitation was accepted already.", code="accepted_already")
@@ -197,52 +204,13 @@ def invitation_accept(
             (``already_member``).
     """
     invitation = invitation_find(token=token)
-    with tenant_atomic(Scope.auth()):
-        existing = User.objects.filter(email=invitation.email).first()
-    if user is not None and user.email != invitation.email:
-        raise errors.Conflict(
-            f"This invitation is for {invitation.email}. Log out and open the link again.",
-            code="wrong_account",
-        )
-    if user is None and existing is not None:
-        raise errors.Conflict(
-            "You have an account already. Log in, then open the link again.", code="login_required"
-        )
+    _check_invited(invitation, user)
     person = user or _new_person(invitation, name=name, password=password)
-    membership = Membership(
-        user=person,
-        level=invitation.level,
-        role=invitation.role,
-        platform_id=invitation.platform_id,
-        reseller_id=invitation.reseller_id,
-        merchant_id=invitation.merchant_id,
-    )
-    invitation.accepted_at = timezone.now()
-    writes = Writes()
-    writes.update(invitation, "accepted_at")
-    if user is None:
-        writes.insert(person)
-    elif invitation.level == Level.PLATFORM and not person.is_staff:
-        person.is_staff = True
-        writes.update(person, "is_staff")
-    writes.insert(membership)
-    writes.audit(
-        actor=user_actor(person, ip=ip),
-        action="invitation.accepted",
-        target=invitation.public_id,
-        after={"role": invitation.role, "level": invitation.level},
-        merchant_id=invitation.merchant_id,
-        reseller_id=invitation.reseller_id,
-    )
+    writes = _acceptance(invitation, person, is_new=user is None, ip=ip)
     try:
         with tenant_atomic(Scope.auth()):
             # The lock decides a race of two tabs: the second one finds no open invitation.
-            still_open = (
-                Invitation.objects.select_for_update()
-                .filter(id=invitation.id, accepted_at__isnull=True, revoked_at__isnull=True)
-                .exists()
-            )
-            if not still_open:
+            if not lock_open_invitation(invitation.id):
                 raise errors.NotFound(
                     "This invitation was used already.", code="invitation_invalid"
                 )
@@ -263,7 +231,7 @@ def membership_change_role(*, actor: Actor, membership_id: UUID, role: str) -> M
     """
     policies.require(actor, "team.write")
     with tenant_atomic(actor.scope):
-        row, owners = _own_membership(actor, membership_id)
+        row, owners = lock_membership(actor, membership_id)
         _check_role(actor, role, level=row.level, own=True)
         _guard_owner(actor, row)
         if role != Role.OWNER:
@@ -288,7 +256,7 @@ def membership_remove(*, actor: Actor, membership_id: UUID) -> None:
     """End a membership; it is gone with the person's next request. Errors as for a role change."""
     policies.require(actor, "team.write")
     with tenant_atomic(actor.scope):
-        row, owners = _own_membership(actor, membership_id)
+        row, owners = lock_membership(actor, membership_id)
         _guard_owner(actor, row)
         _keep_an_owner(row, owners)
         writes = Writes()
@@ -317,7 +285,7 @@ def agent_set(*, actor: Actor, membership_id: UUID, merchant_ids: list[UUID]) ->
     if actor.reseller_id is None or actor.merchant_id is not None:
         raise errors.PermissionDenied("Only a reseller has agents.", code="reseller_required")
     with tenant_atomic(actor.scope):
-        row, _ = _own_membership(actor, membership_id)
+        row, _ = lock_membership(actor, membership_id)
         if row.level != Level.RESELLER or row.role == Role.OWNER:
             raise errors.Conflict(
                 "Only a member of the reseller who is no owner can be an agent.",
@@ -403,26 +371,6 @@ def _keep_an_owner(row: Membership, owners: int) -> None:
         )
 
 
-def _own_membership(actor: Actor, membership_id: UUID) -> tuple[Membership, int]:
-    """The membership, of the actor's own tenant and level, and how many owners that has; locked.
-
-    Member and owners are locked in one order by one statement: two owners who demote each other
-    then wait for one another, and the second one finds itself the last.
-
-    Raises NotFound for a membership of any other tenant, of a merchant of the actor's reseller too.
-    """
-    rows = list(
-        selectors.own_memberships(actor)
-        .filter(Q(id=membership_id) | Q(role=Role.OWNER))
-        .select_for_update(of=("self",))
-        .order_by("id")
-    )
-    row = next((found for found in rows if found.id == membership_id), None)
-    if row is None:
-        raise errors.NotFound("There is no such member.")
-    return row, sum(found.role == Role.OWNER for found in rows)
-
-
 def _not_answered(place: dict[str, Any]) -> QuerySet[Invitation]:
     """The invitations into a tenant that were neither accepted nor withdrawn."""
     return Invitation.objects.filter(
@@ -435,19 +383,48 @@ def _tenant_of(place: dict[str, Any]) -> dict[str, Any]:
     return {name: place[name] for name in ("platform_id", "reseller_id", "merchant_id")}
 
 
-def _lock_tenant(actor: Actor, place: dict[str, Any]) -> None:
-    """Let invitations into one tenant be made one after the other.
+def _check_invited(invitation: Invitation, user: User | None) -> None:
+    """Refuse whoever is logged in as somebody else, or should log in first."""
+    if user is not None and user.email != invitation.email:
+        raise errors.Conflict(
+            f"This invitation is for {invitation.email}. Log out and open the link again.",
+            code="wrong_account",
+        )
+    if user is None and person_exists(email=invitation.email):
+        raise errors.Conflict(
+            "You have an account already. Log in, then open the link again.", code="login_required"
+        )
 
-    Raises NotFound for another reseller's merchant.
-    """
-    rows: QuerySet[Any] = (
-        Merchant.objects.filter(id=place["merchant_id"])
-        if place["merchant_id"]
-        else Reseller.objects.filter(id=place["reseller_id"])
+
+def _acceptance(invitation: Invitation, person: User, *, is_new: bool, ip: str | None) -> Writes:
+    """What accepting writes: the invitation used up, the person where new, the membership."""
+    invitation.accepted_at = timezone.now()
+    writes = Writes()
+    writes.update(invitation, "accepted_at")
+    if is_new:
+        writes.insert(person)
+    elif invitation.level == Level.PLATFORM and not person.is_staff:
+        person.is_staff = True
+        writes.update(person, "is_staff")
+    writes.insert(
+        Membership(
+            user=person,
+            level=invitation.level,
+            role=invitation.role,
+            platform_id=invitation.platform_id,
+            reseller_id=invitation.reseller_id,
+            merchant_id=invitation.merchant_id,
+        )
     )
-    row = rows.select_for_update(no_key=True).first()
-    if row is None or not policies.owns(actor, row):
-        raise errors.NotFound("There is no such merchant.", param="merchant")
+    writes.audit(
+        actor=user_actor(person, ip=ip),
+        action="invitation.accepted",
+        target=invitation.public_id,
+        after={"role": invitation.role, "level": invitation.level},
+        merchant_id=invitation.merchant_id,
+        reseller_id=invitation.reseller_id,
+    )
+    return writes
 
 
 def _taken(error: IntegrityError) -> errors.Conflict | None:

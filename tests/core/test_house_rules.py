@@ -141,3 +141,13 @@ def test_ci_is_told_that_it_is_ci() -> None:
     """What a desk may skip with a remark is a failure there."""
     lines = (ROOT / ".ci" / "run").read_text().splitlines()
     assert lines.index("export CI=true") < lines.index("./dev check || status=1")
+
+
+@pytest.mark.parametrize("room", ["tenants", "payments"])
+def test_rows_are_locked_in_lock_objects_alone(room: str) -> None:
+    locking = {
+        path.name
+        for path in (ROOT / room).rglob("*.py")
+        if "select_for_update(" in path.read_text(encoding="utf-8")
+    }
+    assert locking == {"lock_objects.py"}

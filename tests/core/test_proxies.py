@@ -8,8 +8,16 @@ from typing import Any
 import pytest
 from django.core.exceptions import ImproperlyConfigured
 from django.test import RequestFactory
+from structlog.testing import capture_logs
 
-from core.proxies import ClientAddresses, ClientAddressMiddleware, caller_address
+from core import proxies
+from core.proxies import (
+    ClientAddresses,
+    ClientAddressMiddleware,
+    caller_address,
+    client_ip,
+    client_network,
+)
 
 PROXIES = ["10.0.0.0/8", "fd00::/8"]
 
@@ -47,6 +55,37 @@ def test_the_caller_is_the_last_hop_that_is_no_proxy_of_ours(
 def test_by_default_nobody_is_believed(settings: Any) -> None:
     assert settings.TRUSTED_PROXIES == []
     assert caller_address("127.0.0.1", "198.51.100.1") == "127.0.0.1"
+
+
+def test_a_forgotten_proxy_is_told_once(settings: Any) -> None:
+    proxies._warn_once.cache_clear()
+    with capture_logs() as lines:
+        settings.TRUSTED_PROXIES = PROXIES
+        caller_address("203.0.113.9", "198.51.100.1")
+        settings.TRUSTED_PROXIES = []
+        caller_address("10.0.0.1", "")
+        assert lines == []
+        for _ in range(3):
+            caller_address("10.0.0.1", "198.51.100.1")
+    assert [(line["event"], line["log_level"]) for line in lines] == [
+        ("proxies.none_trusted", "warning")
+    ]
+    assert "TRUSTED_PROXIES is empty" in lines[0]["reason"]
+
+
+@pytest.mark.parametrize(
+    ("address", "counted"),
+    [
+        ("198.51.100.1", "198.51.100.1"),
+        ("2001:db8:1:2:3::4", "2001:db8:1:2::/64"),
+        ("::ffff:198.51.100.1", "::ffff:198.51.100.1"),
+        ("", ""),
+    ],
+)
+def test_a_limit_counts_a_line_and_not_each_of_its_addresses(address: str, counted: str) -> None:
+    request = RequestFactory().get("/", REMOTE_ADDR=address)
+    assert client_ip(request) == (address or None)
+    assert client_network(request) == counted
 
 
 def test_a_page_sees_the_caller_as_its_peer(settings: Any) -> None:

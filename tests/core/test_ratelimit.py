@@ -11,7 +11,7 @@ from core import ratelimit
 from core.attempts import count_attempt, forget_attempts
 from core.errors import RateLimited
 from core.ids import new_id
-from core.ratelimit import Rate, check_rate, enforce_rate
+from core.ratelimit import Rate, check_rate
 
 
 @pytest.fixture
@@ -90,9 +90,9 @@ def test_without_valkey_a_local_cap_holds(
 
 def test_enforcing_raises_with_the_wait(key: str) -> None:
     rate = Rate(limit=1, period_s=30)
-    enforce_rate(key=key, endpoint="e", rate=rate)
+    check_rate(key=key, endpoint="e", rate=rate).enforce()
     with pytest.raises(RateLimited) as refused:
-        enforce_rate(key=key, endpoint="e", rate=rate)
+        check_rate(key=key, endpoint="e", rate=rate).enforce()
     assert 29 <= refused.value.retry_after_s <= 30
 
 

@@ -13,6 +13,7 @@ from core.api.views import default_rate
 from core.errors import InvalidRequest
 from core.idempotency import check_key
 from core.ratelimit import Rate
+from payments.acceptance.api.tokens import TokensView
 from tenants import api as doors
 from tenants.api import ApiKeyView
 from tests.api import CARD_OK, Api, new_api
@@ -108,6 +109,38 @@ def test_by_default_a_key_has_a_hundred_calls_a_second_and_ten_seconds_at_once()
     assert default_rate() == Rate(limit=1_000, period_s=10)
 
 
+def _tokenise(api: Api, address: str) -> Any:
+    api.client.defaults["REMOTE_ADDR"] = address
+    card = {"number": "4242424242424242", "exp_month": 12, "exp_year": 2034, "cvc": "123"}
+    return api.post("/v1/tokens", {"card": card}, secret=api.tenants.publishable_key_test)
+
+
+def test_one_visitor_cannot_spend_the_publishable_key_of_all_payers(
+    api: Api, settings: Any
+) -> None:
+    assert TokensView.shared_rate == Rate(limit=10_000, period_s=10)
+    settings.API_RATE_PER_S = 1
+    allowed = [_tokenise(api, "2001:db8:1:1::1") for _ in range(10)]
+    assert [answer.status_code for answer in allowed] == [201] * 10
+    assert allowed[0].headers["RateLimit-Limit"] == "10"
+
+    # Another address of the same line is the same visitor; of another line it is another payer.
+    assert _tokenise(api, "2001:db8:1:1::2").status_code == 429
+    assert _tokenise(api, "2001:db8:1:2::1").status_code == 201
+    assert _tokenise(api, "198.51.100.7").status_code == 201
+
+
+def test_a_publishable_key_has_an_allowance_as_a_whole(
+    api: Api, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(TokensView, "shared_rate", Rate(limit=2, period_s=60))
+
+    answers = [_tokenise(api, f"198.51.100.{last}") for last in range(3)]
+
+    assert [answer.status_code for answer in answers] == [201, 201, 429]
+    assert answers[2].headers["RateLimit-Limit"] == "2"
+
+
 @pytest.mark.parametrize("path", ["/v1/auth/refresh", "/v1/auth/logout", "/v1/client/session"])
 def test_doors_without_a_caller_are_counted_by_address(
     path: str, monkeypatch: pytest.MonkeyPatch
@@ -115,7 +148,7 @@ def test_doors_without_a_caller_are_counted_by_address(
     for view in (doors.RefreshView, doors.LogoutView, doors.ClientSessionView):
         assert view.address_rate == doors.ADDRESS_RATE
         monkeypatch.setattr(view, "address_rate", Rate(limit=1, period_s=60))
-    here, elsewhere = (f"2001:db8::{secrets.token_hex(2)}" for _ in range(2))
+    here, elsewhere = (f"2001:db8:{secrets.token_hex(2)}::1" for _ in range(2))
 
     def knock(address: str) -> Any:
         return Client(REMOTE_ADDR=address).post(path, {}, content_type="application/json")

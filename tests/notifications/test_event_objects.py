@@ -138,6 +138,11 @@ def test_a_merchant_reaches_no_other_merchants_event(api: Api) -> None:
     theirs = customer(other)
     with tenant_atomic(api.tenants.scope):
         writes = Writes()
-        writes.forget(object_id=theirs, payload={}, merchant_id=other.tenants.merchant.id)
+        writes.forget(
+            object_id=theirs,
+            resource_id=decode("cus", theirs),
+            payload={},
+            merchant_id=other.tenants.merchant.id,
+        )
         writes.flush()
     assert events_of(other, theirs)[0]["data"]["email"] == "ada@example.com"

@@ -83,6 +83,32 @@ def test_a_deleted_customer_is_forgotten_and_the_payments_stay(api: Api) -> None
     assert [each["id"] for each in listed.json()["data"]["items"]] == [paid]
 
 
+def test_repeating_the_request_does_not_bring_a_deleted_customer_back(
+    api: Api, admin_dsn: str
+) -> None:
+    body = {"email": "ada@shop.example", "name": "Ada"}
+    other = api.post("/v1/customers", {"email": "bob@shop.example"}, key="other").json()["data"]
+    made = api.post("/v1/customers", body, key="ada").json()["data"]
+    assert api.post("/v1/customers", body, key="ada").json()["data"] == made
+
+    assert api.call("DELETE", f"/v1/customers/{made['id']}").status_code == 200
+
+    again = api.post("/v1/customers", body, key="ada")
+    assert (again.status_code, again.json()["error"]["code"]) == (404, "resource_deleted")
+    assert b"ada@" not in again.content.lower()
+    assert api.post("/v1/customers", {**body, "name": "Eve"}, key="ada").status_code == 422
+    repeated = api.post("/v1/customers", {"email": "bob@shop.example"}, key="other")
+    assert repeated.json()["data"] == other
+    items = api.get("/v1/customers").json()["data"]["items"]
+    assert [each["id"] for each in items] == [other["id"]]
+    with psycopg.connect(admin_dsn) as admin:
+        kept = admin.execute(
+            "select body from core_idempotencyrecord where resource_id = %s",
+            [ids.decode("cus", made["id"])],
+        ).fetchall()
+    assert kept == [(None,)]
+
+
 def test_a_detached_card_is_not_charged(api: Api, admin_dsn: str) -> None:
     customer = _customer(api)
     method = _save(api, customer).json()["data"]["id"]

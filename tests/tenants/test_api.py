@@ -80,7 +80,7 @@ def test_the_two_addresses_of_machine_clients() -> None:
         assert call("GET", "/v1/team", headers=headers)[0] == 403
 
 
-def test_a_new_key_is_shown_once_and_stored_nowhere() -> None:
+def test_a_new_key_is_shown_to_its_request_alone_and_stored_sealed() -> None:
     t = make_tenants()
     headers = t.headers()
     body = {"name": "Shop", "kind": "rk", "scopes": ["payments.read"]}
@@ -91,15 +91,40 @@ def test_a_new_key_is_shown_once_and_stored_nowhere() -> None:
     assert (made["status"], made["livemode"], made["hint"]) == ("active", False, made["key"][-4:])
     assert call("GET", "/v1/payments", headers={"Authorization": f"Bearer {made['key']}"})[0] == 200
     status, again = call("POST", "/v1/api_keys", body, headers=headers)
-    assert (status, again["data"]["id"], again["data"]["key"]) == (201, made["id"], None)
+    assert (status, again["data"]) == (201, made)
     status, read = call("GET", f"/v1/api_keys/{made['id']}", headers=t.headers())
     assert (status, read["data"]["key"]) == (200, None)
     with tenant_atomic(t.scope):
         stored = IdempotencyRecord.objects.get(key=headers["Idempotency-Key"])
+        assert bytes(stored.body or b"").startswith(b"sealed:")
         assert made["key"].encode() not in bytes(stored.body or b"")
         assert ApiKey.objects.filter(name="Shop").count() == 1
         record = AuditRecord.objects.get(action="api_key.created")
     assert made["key"] not in str(record.after)
+
+
+def test_a_secret_is_repeated_to_no_other_caller() -> None:
+    t = make_tenants()
+    body = {"name": "Small", "kind": "rk", "scopes": ["keys.write", "keys.read"]}
+    _, answer = call("POST", "/v1/api_keys", body, headers=t.headers())
+    small = {"Authorization": f"Bearer {answer['data']['key']}"}
+    headers = t.headers()
+    assert call("POST", "/v1/api_keys", {"name": "Big"}, headers=headers)[0] == 201
+
+    # Who reads the request log knows the Idempotency-Key of the other key's request.
+    same = {**small, "Idempotency-Key": headers["Idempotency-Key"]}
+    status, answer = call("POST", "/v1/api_keys", {"name": "Big"}, headers=same)
+
+    assert (status, answer["error"]["code"]) == (422, "idempotency_key_reused")
+
+
+def test_a_rotated_key_is_repeated_with_its_text() -> None:
+    t = make_tenants()
+    path = f"/v1/api_keys/{next(iter(t.key_rows.values())).public_id}/rotate"
+    headers = t.headers()
+    status, made = call("POST", path, {}, headers=headers)
+    assert (status, made["data"]["key"][:3]) == (201, "mk_")
+    assert call("POST", path, {}, headers=headers) == (201, made)
 
 
 def test_a_key_hands_out_no_more_than_it_has() -> None:

@@ -9,7 +9,9 @@ from typing import Any
 from uuid import UUID
 
 import pytest
+from django.contrib.auth.hashers import MD5PasswordHasher, make_password, must_update_salt
 from django.db import connections
+from django.test import Client
 from django.utils import timezone
 
 from core import errors
@@ -71,6 +73,67 @@ def test_a_wrong_password_is_refused_and_audited(password: str) -> None:
     assert audited("user.login_failed", t.users["merchant.viewer"]) == 1
     with tenant_atomic(Scope.auth()):
         assert not RefreshToken.objects.filter(user=t.users["merchant.viewer"]).exists()
+
+
+def age_password(user: User) -> str:
+    """Give a person's password a hash that is due for an upgrade, and return it."""
+    stale = make_password(PASSWORD, salt="short")
+    with tenant_atomic(Scope.staff()):
+        User.objects.filter(id=user.id).update(password=stale)
+    return stale
+
+
+def stored_password(user: User) -> str:
+    with tenant_atomic(Scope.auth()):
+        return User.objects.get(id=user.id).password
+
+
+def test_a_hash_that_is_due_is_replaced_at_login() -> None:
+    t = make_tenants()
+    user = t.users["merchant.viewer"]
+    stale = age_password(user)
+
+    with pytest.raises(errors.AuthenticationFailed):
+        log_in(t, password="wrong")
+    assert stored_password(user) == stale
+    assert log_in(t).access_token
+
+    renewed = stored_password(user)
+    assert renewed != stale
+    assert not must_update_salt(renewed.split("$")[1], MD5PasswordHasher.salt_entropy)
+    assert log_in(t).access_token
+    assert stored_password(user) == renewed
+
+
+def test_the_portal_replaces_a_hash_that_is_due_and_stays_logged_in() -> None:
+    t = make_tenants()
+    user = t.users["merchant.viewer"]
+    stale = age_password(user)
+    client = Client()
+
+    assert client.post("/login", {"email": user.email, "password": PASSWORD}).status_code == 302
+
+    assert stored_password(user) != stale
+    assert client.get("/").status_code == 200
+
+
+def test_a_password_that_is_set_meanwhile_is_not_replaced_by_the_old_one(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    t = make_tenants()
+    user = t.users["merchant.viewer"]
+    age_password(user)
+    newer = make_password("another-long-password")
+
+    def slow(password: str) -> str:
+        with tenant_atomic(Scope.staff()):
+            User.objects.filter(id=user.id).update(password=newer)
+        return make_password(password)
+
+    monkeypatch.setattr(sessions, "make_password", slow)
+    with pytest.raises(errors.AuthenticationFailed):
+        log_in(t)
+    assert stored_password(user) == newer
 
 
 def test_an_unknown_address_gets_the_same_answer() -> None:

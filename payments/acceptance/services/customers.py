@@ -75,7 +75,8 @@ def customer_update(*, customer_id: uuid.UUID, actor: Actor, changes: dict[str, 
 def customer_delete(*, customer_id: uuid.UUID, actor: Actor) -> Customer:
     """Forget a customer's personal data and detach the methods; the payments stay.
 
-    The customer's events stay too, and say from now on what is left: id, mode and time.
+    The customer's events stay too, and say from now on what is left: id, mode and time. The answers
+    kept for repetitions of what made the customer are emptied.
 
     Raises:
         NotFound: none in this scope and mode.
@@ -93,6 +94,7 @@ def customer_delete(*, customer_id: uuid.UUID, actor: Actor) -> Customer:
     )
     writes.forget(
         object_id=customer.public_id,
+        resource_id=customer.id,
         payload=customer_json(customer),
         merchant_id=customer.merchant_id,
     )

@@ -16,6 +16,7 @@ from core.errors import AppError
 from core.unit import Writes
 from ledger.chart import MerchantBook, TransferCode
 from ledger.services import TransferSpec, post_or_raise
+from payments.acceptance.lock_objects import lock_unreleased
 from payments.acceptance.models import Payment, PaymentEvent
 from payments.acceptance.states import RefundStatus
 from payments.intents.models import Intent
@@ -86,11 +87,7 @@ def _releasable(payments: QuerySet[Payment]) -> QuerySet[Payment]:
 
 def _release(merchant_id: uuid.UUID, payment_ids: list[uuid.UUID]) -> int:
     with tenant_atomic(Scope.merchant(merchant_id)):
-        locked = list(
-            Payment.objects.select_for_update(no_key=True, skip_locked=True)
-            .filter(pk__in=payment_ids, released_at__isnull=True)
-            .order_by("id")
-        )
+        locked = lock_unreleased(payment_ids)
         # Asked again now that no refund can begin beside us.
         certain = set(
             _releasable(Payment.objects.filter(pk__in=payment_ids)).values_list("id", flat=True)

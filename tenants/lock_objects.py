@@ -1,0 +1,78 @@
+"""The one place where tenants, people and what is theirs are locked: short, by primary key."""
+
+from __future__ import annotations
+
+from uuid import UUID
+
+from django.db.models import Q, QuerySet
+
+from core import errors
+from core.context import Actor
+from tenants import selectors
+from tenants.models import ApiKey, Invitation, Membership, Merchant, Reseller, Role, User
+
+
+def lock_user(user_id: UUID | None) -> User | None:
+    """The person: tokens of one person are issued and revoked one after the other."""
+    if user_id is None:
+        return None
+    return User.objects.select_for_update(no_key=True).filter(id=user_id).first()
+
+
+def lock_tenant(*, merchant_id: UUID | None, reseller_id: UUID) -> Merchant | Reseller:
+    """The merchant, or without one the reseller: invitations into it are made one by one.
+
+    Raises NotFound: none in this scope.
+    """
+    row: Merchant | Reseller | None
+    if merchant_id is not None:
+        row = Merchant.objects.select_for_update(no_key=True).filter(id=merchant_id).first()
+    else:
+        row = Reseller.objects.select_for_update(no_key=True).filter(id=reseller_id).first()
+    if row is None:
+        raise errors.NotFound("There is no such merchant.", param="merchant")
+    return row
+
+
+def lock_invitation(rows: QuerySet[Invitation], invitation_id: UUID) -> Invitation:
+    """The invitation, one of `rows`. Raises NotFound."""
+    row = rows.select_for_update().filter(id=invitation_id).first()
+    if row is None:
+        raise errors.NotFound("There is no such invitation.")
+    return row
+
+
+def lock_open_invitation(invitation_id: UUID) -> bool:
+    """Lock an invitation that was neither accepted nor withdrawn; False where it was."""
+    rows = Invitation.objects.select_for_update().filter(
+        id=invitation_id, accepted_at__isnull=True, revoked_at__isnull=True
+    )
+    return rows.exists()
+
+
+def lock_membership(actor: Actor, membership_id: UUID) -> tuple[Membership, int]:
+    """The membership, of the actor's own tenant and level, and how many owners that has.
+
+    Member and owners are locked in one order by one statement: two owners who demote each other
+    then wait for one another, and the second one finds itself the last.
+
+    Raises NotFound for a membership of any other tenant, of a merchant of the actor's reseller too.
+    """
+    rows = list(
+        selectors.own_memberships(actor)
+        .filter(Q(id=membership_id) | Q(role=Role.OWNER))
+        .select_for_update(of=("self",))
+        .order_by("id")
+    )
+    row = next((found for found in rows if found.id == membership_id), None)
+    if row is None:
+        raise errors.NotFound("There is no such member.")
+    return row, sum(found.role == Role.OWNER for found in rows)
+
+
+def lock_api_key(*, merchant_id: UUID, key_id: UUID) -> ApiKey:
+    """The merchant's key. Raises NotFound for another merchant's."""
+    row = ApiKey.objects.select_for_update().filter(id=key_id, merchant_id=merchant_id).first()
+    if row is None:
+        raise errors.NotFound("There is no such API key.")
+    return row
