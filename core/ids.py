@@ -5,6 +5,7 @@ The database keeps the 16-byte UUID; the prefix and the text belong to the faces
 
 from __future__ import annotations
 
+import contextlib
 import datetime as dt
 import uuid
 
@@ -53,6 +54,20 @@ def decode_or_none(prefix: str, text: object) -> uuid.UUID | None:
             if number < 1 << 128:
                 return uuid.UUID(int=number)
     return None
+
+
+def is_public(text: str) -> bool:
+    """Whether a text is an id, of whatever object."""
+    return decode_or_none(text.partition("_")[0], text) is not None
+
+
+def pasted(prefix: str, text: str) -> uuid.UUID | None:
+    """What a person may have pasted for an object: its public id, or the bare UUID."""
+    found = decode_or_none(prefix, text)
+    if found is None:
+        with contextlib.suppress(ValueError):
+            found = uuid.UUID(text)
+    return found
 
 
 def decode(prefix: str, text: object) -> uuid.UUID:
