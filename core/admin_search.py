@@ -8,7 +8,7 @@ whole. Here an id's prefix says which column is meant; what is no id goes to ``m
 from __future__ import annotations
 
 from collections.abc import Mapping
-from datetime import UTC, datetime, timedelta
+from datetime import timedelta
 from typing import Any, ClassVar, Final
 
 from django.db.models import Q, QuerySet
@@ -84,6 +84,5 @@ def of_request(text: str) -> Q:
     made = ids.decode_or_none("req", text)
     if made is None:
         return wanted
-    # The upper 48 bits are the milliseconds (UUIDv7).
-    moment = datetime.fromtimestamp((made.int >> 80) / 1000, tz=UTC)
-    return wanted & Q(id__gte=ids.first_id(moment), id__lt=ids.first_id(moment + _REQUEST_LASTS))
+    first, last = ids.ids_after(made, _REQUEST_LASTS)
+    return wanted & Q(id__gte=first, id__lt=last)

@@ -29,7 +29,17 @@ def first_id(moment: dt.datetime, *, slack_s: int = 0) -> uuid.UUID:
     An index by id then answers for a span of time. A row's `created_at` is read a moment after its
     id is made: `slack_s` goes back by so much (forward, where it is negative).
     """
-    made_ms = int(moment.timestamp() * 1000) - slack_s * 1000
+    return _smallest(int(moment.timestamp() * 1000) - slack_s * 1000)
+
+
+def ids_after(value: uuid.UUID, span: dt.timedelta) -> tuple[uuid.UUID, uuid.UUID]:
+    """The smallest ids of the moment at which `value` was made, and of `span` later."""
+    made_ms = value.int >> 80
+    return _smallest(made_ms), _smallest(made_ms + int(span.total_seconds() * 1000))
+
+
+def _smallest(made_ms: int) -> uuid.UUID:
+    # The upper 48 bits of a UUIDv7 are the milliseconds.
     return uuid.UUID(int=min(max(made_ms, 0), (1 << 48) - 1) << 80)
 
 
