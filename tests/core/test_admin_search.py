@@ -17,7 +17,7 @@ from django.test import RequestFactory
 from core import ids
 from core.admin_search import FoundById
 from core.db import Scope, tenant_atomic
-from core.models import AuditRecord, InboxMessage, OutboxEvent
+from core.models import AuditRecord, InboxMessage, OutboxEvent, RequestLog
 from ledger.models import Account, CorrectionProposal, FxConversion, Transfer
 from payments.acceptance.models import Customer, Payment, Refund
 from payments.checkout.models import CheckoutSession
@@ -151,6 +151,13 @@ def test_the_prefix_of_an_id_picks_the_column_and_its_index(
         plan = plan_of(found(model, text).order_by()[:51], seqscan=False)
     assert [name for name in indexes if name not in plan] == [], plan
     assert "Seq Scan" not in plan
+
+
+@pytest.mark.parametrize("text", ["req_7" + "z" * 25, "req_" + "0" * 26, "req_nonsense", "pay_"])
+def test_an_id_of_no_time_that_ever_was_finds_nothing(database: str, text: str) -> None:
+    with tenant_atomic(Scope.staff()):
+        for model in (AuditRecord, OutboxEvent, InboxMessage, RequestLog, Payment, Transfer):
+            assert list(found(model, text)) == []
 
 
 @pytest.mark.parametrize("model", [FxConversion, CorrectionProposal, Merchant, Reseller])
