@@ -220,7 +220,8 @@ def disable(
 
     Args:
         tell: the mail about it is due, for another worker to send.
-        failed: the delivery that was one too many, which is not among those that are canceled.
+        failed: the delivery that was one too many. The caller writes it in the same unit, which is
+            one statement, and which of two updates of one row wins there is not defined.
     """
     now = timezone.now()
     endpoint.status = WebhookEndpoint.Status.DISABLED
