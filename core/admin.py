@@ -16,7 +16,7 @@ staff scope and ``request.actor`` come from ``tenants.middleware.AdminScopeMiddl
             return self.done(request, object_id, "Queued again.")
 
         def has_resend_permission(self, request, object_id=None):
-            return allowed(request, "platform.operations.write")
+            return allowed(request, "events.resend")
 """
 
 from __future__ import annotations
@@ -29,11 +29,12 @@ from typing import Any, ClassVar, Final, TypeVar, get_args
 from uuid import UUID
 
 from django.contrib import admin, messages
-from django.db.models import Model, QuerySet
+from django.db.models import Model, Q, QuerySet
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import redirect
 from django.template.response import TemplateResponse
 from django.urls import reverse
+from django.utils import timezone
 from django.utils.html import format_html
 from django.utils.safestring import SafeString
 from unfold.admin import ModelAdmin
@@ -41,10 +42,11 @@ from unfold.decorators import action as unfold_action
 from unfold.decorators import display as unfold_display
 from unfold.paginator import InfinitePaginator
 
+from core import ids
 from core.admin_filters import one_of, typed
+from core.admin_search import FoundById, of_request
 from core.context import Actor, ActorKind
-from core.errors import NotFound, PermissionDenied
-from core.ids import decode
+from core.errors import PermissionDenied
 from core.inbox import inbox_release
 from core.models import AuditRecord, InboxMessage, OutboxEvent, RequestLog
 from core.relay import event_release
@@ -111,7 +113,7 @@ def staff_action(
     return decorate
 
 
-class ReadOnlyAdmin(ModelAdmin):
+class ReadOnlyAdmin(FoundById):
     """Lists and shows; adds, changes and deletes nothing. All of it needs ``view_permission``."""
 
     view_permission: ClassVar[str] = STAFF
@@ -163,6 +165,14 @@ class ReadOnlyAdmin(ModelAdmin):
         return row
 
 
+class Operated(ModelAdmin):
+    """Pages with actions of ``permission="operate"``, for who may put operations right."""
+
+    def has_operate_permission(self, request: HttpRequest, object_id: Any = None) -> bool:
+        """Whether this person may."""
+        return allowed(request, OPERATE)
+
+
 def pretty_json(value: Any) -> SafeString:
     """A JSON value as an indented block; keys in order, text escaped."""
     if value is None:
@@ -171,13 +181,22 @@ def pretty_json(value: Any) -> SafeString:
     return format_html('<pre class="whitespace-pre-wrap font-mono text-xs">{}</pre>', text)
 
 
+#: How far back the audit log is searched for an action, for which it has no index.
+_ACTIONS_OF: Final = timedelta(days=30)
+_METHODS: Final = ("GET", "POST", "PATCH", "PUT", "DELETE", "HEAD", "OPTIONS")
+
+
 @admin.register(AuditRecord)
 class AuditRecordAdmin(ReadOnlyAdmin):
     """Who did what, newest first; append-only in the database too."""
 
     list_display = ("created_at", "action", "actor_label", "target", "ip", "livemode", "sealed")
     list_filter = (one_of("actor_kind", get_args(ActorKind)), "livemode", "created_at")
-    search_fields = ("=target", "=actor_id", "=request_id", "action")
+    uuid_columns = ()
+    search_help_text = (
+        "The id of an object (pay_…), a person (usr_…: what they did, too) or a request (req_…), "
+        "or an action of the last 30 days (payment.capture)"
+    )
     ordering = ("-id",)
     fields = (
         "created_at",
@@ -197,6 +216,21 @@ class AuditRecordAdmin(ReadOnlyAdmin):
         "shown_hash",
     )
     readonly_fields = ("shown_before", "shown_after", "shown_hash")
+
+    def matching(
+        self, request: HttpRequest, queryset: QuerySet[AuditRecord], text: str
+    ) -> QuerySet[AuditRecord]:
+        """By what it is about, by who did it, by the request, or of late by the action."""
+        if text.startswith("req_"):
+            return queryset.filter(of_request(text))
+        if ids.is_public(text):
+            wanted = Q(target=text)
+            if text.startswith("usr_"):
+                wanted |= Q(actor_kind="user", actor_id=text)
+            return queryset.filter(wanted)
+        # No index serves these: the newest records are read, and not those of all years.
+        late = queryset.filter(id__gte=ids.first_id(timezone.now() - _ACTIONS_OF))
+        return late.filter(Q(action=text) | Q(request_id=text))
 
     @admin.display(boolean=True, description="Sealed")
     def sealed(self, row: AuditRecord) -> bool:
@@ -220,7 +254,7 @@ class AuditRecordAdmin(ReadOnlyAdmin):
 
 
 @admin.register(OutboxEvent)
-class OutboxEventAdmin(ReadOnlyAdmin):
+class OutboxEventAdmin(Operated, ReadOnlyAdmin):
     """Events on their way; what is quarantined waits for a person."""
 
     list_display = ("created_at", "type", "aggregate", "attempts", "state", "last_error")
@@ -229,7 +263,11 @@ class OutboxEventAdmin(ReadOnlyAdmin):
         ("quarantined_at", admin.EmptyFieldListFilter),
         "livemode",
     )
-    search_fields = ("=object_id", "=aggregate", "=type", "=request_id")
+    id_columns: ClassVar = {"evt": "pk", "mer": "merchant_id"}
+    search_help_text = (
+        "The id of an event (evt_…), of what it is about (pay_…, ref_…), of a merchant (mer_…) or "
+        "a request (req_…), or a type (payment.completed)"
+    )
     ordering = ("-id",)
     exclude = ("payload",)
     readonly_fields = ("shown_payload",)
@@ -247,9 +285,15 @@ class OutboxEventAdmin(ReadOnlyAdmin):
         event_release(event_id=UUID(object_id), actor=actor_of(request))
         return self.done(request, object_id, "Released. The relay takes it up in a moment.")
 
-    def has_operate_permission(self, request: HttpRequest, object_id: Any = None) -> bool:
-        """Whether this person may put operations right."""
-        return allowed(request, OPERATE)
+    def matching(
+        self, request: HttpRequest, queryset: QuerySet[OutboxEvent], text: str
+    ) -> QuerySet[OutboxEvent]:
+        """By what it is about, by the request, or by type."""
+        if text.startswith("req_"):
+            return queryset.filter(of_request(text))
+        if ids.is_public(text):
+            return queryset.filter(Q(object_id=text) | Q(aggregate=text))
+        return queryset.filter(type=text)
 
     @admin.display(description="State")
     def state(self, row: OutboxEvent) -> str:
@@ -265,12 +309,13 @@ class OutboxEventAdmin(ReadOnlyAdmin):
 
 
 @admin.register(InboxMessage)
-class InboxMessageAdmin(ReadOnlyAdmin):
+class InboxMessageAdmin(Operated, ReadOnlyAdmin):
     """What providers sent; the raw bytes stay in the database."""
 
     list_display = ("received_at", "provider", "event_type", "reference", "state", "attempts")
     list_filter = (typed("provider"), "state", "received_at")
-    search_fields = ("=event_id", "=reference", "=request_id")
+    uuid_columns = ()
+    search_help_text = "The provider's id of the event, our reference in it, or a request (req_…)"
     ordering = ("-id",)
     exclude = ("raw", "headers")
     actions_detail: ClassVar = ["release"]
@@ -287,18 +332,18 @@ class InboxMessageAdmin(ReadOnlyAdmin):
         inbox_release(message_id=UUID(object_id), actor=actor_of(request))
         return self.done(request, object_id, "Released. A worker takes it up in a moment.")
 
-    def has_operate_permission(self, request: HttpRequest, object_id: Any = None) -> bool:
-        """Whether this person may put operations right."""
-        return allowed(request, OPERATE)
+    def matching(
+        self, request: HttpRequest, queryset: QuerySet[InboxMessage], text: str
+    ) -> QuerySet[InboxMessage]:
+        """By the request, the provider's id, or our reference, in whole."""
+        if text.startswith("req_"):
+            return queryset.filter(of_request(text))
+        return queryset.filter(Q(event_id=text) | Q(reference=text))
 
     def get_queryset(self, request: HttpRequest) -> QuerySet[InboxMessage]:
         """Without the bodies, which no column shows."""
         found: QuerySet[InboxMessage] = super().get_queryset(request)
         return found.defer("raw", "headers")
-
-
-#: How long after its id was made a request may still be written to the log.
-_LOGGED_WITHIN: Final = timedelta(hours=1)
 
 
 @admin.register(RequestLog)
@@ -307,37 +352,13 @@ class RequestLogAdmin(ReadOnlyAdmin):
 
     view_permission = "requests.read"
     list_display = ("created_at", "method", "path", "status", "error_code", "duration_ms", "ip")
-    list_filter = ("method", "livemode")
-    search_fields = ("=request_id",)
+    list_filter = (one_of("method", _METHODS), "livemode")
+    id_columns: ClassVar = {"mer": "merchant_id"}
     search_help_text = "A request's id (req_…), or a merchant's (mer_…)"
     ordering = ("-id",)
 
-    def get_search_results(
-        self, request: HttpRequest, queryset: QuerySet[RequestLog], search_term: str
-    ) -> tuple[QuerySet[RequestLog], bool]:
-        """One request, or those of a merchant.
-
-        Both ids are time-ordered, so a request of ours is found in the hour after its id was made;
-        an index on what nobody else asks for would cost every call a write.
-        """
-        term = search_term.strip()
-        if term.startswith("mer_"):
-            return _of_merchant(queryset, term), False
-        found = queryset.filter(request_id=term) if term else queryset
-        if term.startswith("req_"):
-            try:
-                made = decode("req", term)
-            except NotFound:
-                return queryset.none(), False
-            # The upper 48 bits are the milliseconds (UUIDv7).
-            first = made.int >> 80
-            last = min(first + int(_LOGGED_WITHIN.total_seconds() * 1000), (1 << 48) - 1)
-            found = found.filter(id__gte=UUID(int=first << 80), id__lt=UUID(int=last << 80))
-        return found, False
-
-
-def _of_merchant(queryset: QuerySet[RequestLog], term: str) -> QuerySet[RequestLog]:
-    try:
-        return queryset.filter(merchant_id=decode("mer", term))
-    except NotFound:
-        return queryset.none()
+    def matching(
+        self, request: HttpRequest, queryset: QuerySet[RequestLog], text: str
+    ) -> QuerySet[RequestLog]:
+        """One request."""
+        return queryset.filter(of_request(text))

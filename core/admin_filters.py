@@ -6,7 +6,7 @@ every opening of the list; here the values are named, or typed.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from django.contrib import admin
@@ -15,23 +15,36 @@ from django.http import HttpRequest
 from unfold.contrib.filters.admin import TextFilter
 
 from core import ids
-from core.errors import NotFound
+from core.errors import AppError
 
 Filter = type[admin.SimpleListFilter]
 
 
-def one_of(field: str, choices: Sequence[str]) -> Filter:
-    """A choice among values that the code knows."""
+Choices = Sequence[str] | Mapping[int, str] | Callable[[], Sequence[str]]
+
+
+def one_of(field: str, choices: Choices) -> Filter:
+    """A choice among values that the code knows: words, numbers with their titles, or a function
+    that names them when the list opens.
+    """
 
     class Choice(admin.SimpleListFilter):
         title = field.replace("_", " ")
         parameter_name = field
 
         def lookups(self, request: HttpRequest, model_admin: Any) -> list[tuple[str, str]]:
-            return [(value, value.replace("_", " ").capitalize()) for value in choices]
+            known = choices() if callable(choices) else choices
+            if isinstance(known, Mapping):
+                return [(str(value), title) for value, title in known.items()]
+            return [(value, value.replace("_", " ").capitalize()) for value in known]
 
         def queryset(self, request: HttpRequest, queryset: QuerySet[Any]) -> QuerySet[Any]:
-            return queryset.filter(**{field: self.value()}) if self.value() else queryset
+            chosen = self.value()
+            if not chosen:
+                return queryset
+            if chosen not in dict(self.lookup_choices):
+                return queryset.none()
+            return queryset.filter(**{field: chosen})
 
     return Choice
 
@@ -39,7 +52,7 @@ def one_of(field: str, choices: Sequence[str]) -> Filter:
 def typed(field: str, *, read: Callable[[str], Any] = str.strip, title: str = "") -> Filter:
     """A field to type a value into; `read` makes of it what stands in the column.
 
-    What `read` refuses with NotFound or ValueError finds nothing.
+    What `read` refuses with an error of ours or ValueError finds nothing.
     """
 
     class Typed(TextFilter):
@@ -50,7 +63,7 @@ def typed(field: str, *, read: Callable[[str], Any] = str.strip, title: str = ""
                 return queryset
             try:
                 return queryset.filter(**{field: read(self.value().strip())})
-            except (NotFound, ValueError):
+            except (AppError, ValueError):
                 return queryset.none()
 
     Typed.title = title or field.replace("_", " ")
@@ -60,29 +73,9 @@ def typed(field: str, *, read: Callable[[str], Any] = str.strip, title: str = ""
 
 #: For every table with an ISO currency in it.
 by_currency = typed("currency", read=str.upper)
+#: For every row with an ISO country in it.
+by_country = typed("country", read=str.upper)
 #: For every row of a merchant.
 by_merchant = typed(
     "merchant_id", read=lambda text: ids.decode("mer", text), title="merchant ID (mer_…)"
 )
-
-
-def narrowed_by_ids(
-    queryset: QuerySet[Any], text: str, lookups: dict[str, str]
-) -> tuple[QuerySet[Any], str]:
-    """Take the public ids out of what was typed for a search, and narrow to them.
-
-    Args:
-        lookups: which column each prefix is looked up in, `{"pay": "pk", "mer": "merchant_id"}`.
-
-    Returns:
-        the narrowed rows, and the words that are no such id.
-    """
-    rest = []
-    for word in text.split():
-        prefix = word.partition("_")[0]
-        wanted = ids.decode_or_none(prefix, word) if prefix in lookups else None
-        if wanted is None:
-            rest.append(word)
-        else:
-            queryset = queryset.filter(**{lookups[prefix]: wanted})
-    return queryset, " ".join(rest)

@@ -5,6 +5,7 @@ The database keeps the 16-byte UUID; the prefix and the text belong to the faces
 
 from __future__ import annotations
 
+import contextlib
 import datetime as dt
 import uuid
 
@@ -28,7 +29,17 @@ def first_id(moment: dt.datetime, *, slack_s: int = 0) -> uuid.UUID:
     An index by id then answers for a span of time. A row's `created_at` is read a moment after its
     id is made: `slack_s` goes back by so much (forward, where it is negative).
     """
-    made_ms = int(moment.timestamp() * 1000) - slack_s * 1000
+    return _smallest(int(moment.timestamp() * 1000) - slack_s * 1000)
+
+
+def ids_after(value: uuid.UUID, span: dt.timedelta) -> tuple[uuid.UUID, uuid.UUID]:
+    """The smallest ids of the moment at which `value` was made, and of `span` later."""
+    made_ms = value.int >> 80
+    return _smallest(made_ms), _smallest(made_ms + int(span.total_seconds() * 1000))
+
+
+def _smallest(made_ms: int) -> uuid.UUID:
+    # The upper 48 bits of a UUIDv7 are the milliseconds.
     return uuid.UUID(int=min(max(made_ms, 0), (1 << 48) - 1) << 80)
 
 
@@ -53,6 +64,20 @@ def decode_or_none(prefix: str, text: object) -> uuid.UUID | None:
             if number < 1 << 128:
                 return uuid.UUID(int=number)
     return None
+
+
+def is_public(text: str) -> bool:
+    """Whether a text is an id, of whatever object."""
+    return decode_or_none(text.partition("_")[0], text) is not None
+
+
+def pasted(prefix: str, text: str) -> uuid.UUID | None:
+    """What a person may have pasted for an object: its public id, or the bare UUID."""
+    found = decode_or_none(prefix, text)
+    if found is None:
+        with contextlib.suppress(ValueError):
+            found = uuid.UUID(text)
+    return found
 
 
 def decode(prefix: str, text: object) -> uuid.UUID:

@@ -70,6 +70,12 @@ class AuditRecord(models.Model):
         indexes: ClassVar = [
             models.Index(fields=["merchant_id", "-created_at"], name="audit_merchant_time"),
             models.Index(fields=["target", "-created_at"], name="audit_target_time"),
+            # What a person did; keys and workers, who do most, are not asked for.
+            models.Index(
+                fields=["actor_id", "-id"],
+                name="audit_person",
+                condition=models.Q(actor_kind="user"),
+            ),
             models.Index(
                 fields=["id"], name="audit_unsealed", condition=models.Q(sealed_at__isnull=True)
             ),
@@ -156,7 +162,9 @@ class InboxMessage(models.Model):
     class Meta:
         constraints: ClassVar = [
             models.UniqueConstraint(
-                fields=["provider", "account_id", "event_id"], name="inbox_once_per_event"
+                # The event first: staff paste it alone.
+                fields=["event_id", "provider", "account_id"],
+                name="inbox_once_per_event",
             ),
         ]
         indexes: ClassVar = [
@@ -165,9 +173,8 @@ class InboxMessage(models.Model):
                 name="inbox_open",
                 condition=models.Q(state__in=["received", "failed", "parked"]),
             ),
-            models.Index(
-                fields=["reference"], name="inbox_parked", condition=models.Q(state="parked")
-            ),
+            # For what is parked until its object appears, and for staff.
+            models.Index(fields=["reference", "state"], name="inbox_reference"),
         ]
 
 

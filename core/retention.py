@@ -3,15 +3,15 @@
 from __future__ import annotations
 
 import contextlib
-import time
 from dataclasses import dataclass
 from datetime import timedelta
 from typing import Final
-from uuid import UUID
 
 from django.db import connection
+from django.utils import timezone
 
 from core.db import Scope, tenant_atomic
+from core.ids import first_id
 
 CHUNK: Final = 5_000
 KEPT: Final = timedelta(days=30)
@@ -55,15 +55,10 @@ def purge_expired() -> dict[str, int]:
     return {rule.table: _purge(rule) for rule in _rules}
 
 
-def oldest_kept_id(kept: timedelta) -> UUID:
-    """The smallest UUIDv7 of the moment `kept` ago."""
-    return UUID(int=int((time.time() - kept.total_seconds()) * 1000) << 80)
-
-
 def _purge(rule: Rule) -> int:
     where, params = rule.condition, []
     if rule.kept is not None:
-        where, params = f"id < %s AND {where}", [oldest_kept_id(rule.kept)]
+        where, params = f"id < %s AND {where}", [first_id(timezone.now() - rule.kept)]
     total = 0
     while True:
         scope = tenant_atomic(Scope.worker()) if rule.scoped else contextlib.nullcontext()

@@ -6,18 +6,19 @@ from typing import Any, ClassVar
 from uuid import UUID
 
 from django.contrib import admin
-from django.db.models import Q, QuerySet
+from django.db.models import QuerySet
 from django.http import HttpRequest, HttpResponse
 from django.template.response import TemplateResponse
 from unfold.decorators import action
 
 from core.admin import ReadOnlyAdmin, actor_of, allowed, display, staff_action
+from core.admin_filters import by_currency, one_of, typed
 from core.admin_forms import ReasonForm, staff_form
 from core.money import format_money
 from ledger import corrections, selectors
-from ledger.chart import BY_CODE
+from ledger.chart import BY_CODE, CHART, TransferCode, ledger_number
 from ledger.flags import AccountFlags, TransferFlags
-from ledger.forms import CorrectionForm, ids_in
+from ledger.forms import CorrectionForm
 from ledger.models import (
     Account,
     AccountCode,
@@ -32,7 +33,13 @@ from ledger.status import BY_NUMBER
 
 _STATES: dict[str, str] = {"proposed": "info", "booked": "success", "rejected": "warning"}
 _SECOND_PERSON = "A second person must confirm it before the transfer is booked."
+_ACCOUNTS = ("debit_account_id", "credit_account_id")
 _RUNS: dict[str, str] = {"sound": "success", "off": "danger"}
+
+
+def _ledgers(currency: str) -> list[int]:
+    """The ledgers of a currency, of both modes. Raises InvalidRequest where there is none."""
+    return [ledger_number(currency.upper(), livemode) for livemode in (False, True)]
 
 
 class _MoneyAdmin(ReadOnlyAdmin):
@@ -48,11 +55,23 @@ class AccountAdmin(ReadOnlyAdmin):
     """Accounts with their balances."""
 
     list_display = ("name", "shown_type", "shown_balance", "shown_pending", "closed", "livemode")
-    list_filter = ("livemode", "currency", "code")
-    search_fields = ("name", "=id", "=merchant_id", "=reseller_id")
+    list_filter = (
+        "livemode",
+        by_currency,
+        one_of("code", {line.code: line.title for line in CHART}),
+    )
+    id_columns: ClassVar = {"acc": "pk", "mer": "merchant_id", "res": "reseller_id"}
+    uuid_columns = ("pk", "merchant_id", "reseller_id")
+    search_help_text = "An account's id (acc_…), how its name begins, or whose it is (mer_…, res_…)"
     ordering = ("-id",)
     readonly_fields = ("shown_flags",)
     actions_list: ClassVar[tuple[str, ...]] = ("trial_balance",)
+
+    def matching(
+        self, request: HttpRequest, queryset: QuerySet[Account], text: str
+    ) -> QuerySet[Account]:
+        """By how its name begins, which its index knows."""
+        return queryset.filter(name__startswith=text)
 
     @action(  # type: ignore[untyped-decorator]
         description="Trial balance", url_path="trial-balance", icon="balance"
@@ -131,27 +150,23 @@ class TransferAdmin(_MoneyAdmin):
     """The journal."""
 
     list_display = ("shown_id", "shown_code", "shown_amount", "shown_flags", "booked_at")
-    list_filter = ("code", "ledger")
-    search_fields = ("id",)
-    search_help_text = "The whole id of a transfer, an account or a document"
+    list_filter = (
+        one_of("code", {code.value: code_name(code).replace("_", " ") for code in TransferCode}),
+        typed("ledger__in", read=_ledgers, title="currency"),
+    )
+    id_columns: ClassVar = {
+        "trf": "pk",
+        "acc": _ACCOUNTS,
+        **dict.fromkeys(("pay", "ref", "fx", "cor"), "document_id"),
+    }
+    uuid_columns = ("pk", "document_id", *_ACCOUNTS)
+    search_help_text = (
+        "The id of a transfer (trf_…), an account (acc_…) or a document (pay_…, ref_…, fx_…, cor_…)"
+    )
     ordering = ("-id",)
     readonly_fields = ("shown_flags", "shown_amount")
     list_select_related = ("debit_account", "credit_account")
     actions_detail = ("propose_reversal",)
-
-    def get_search_results(
-        self, request: HttpRequest, queryset: QuerySet[Transfer], search_term: str
-    ) -> tuple[QuerySet[Transfer], bool]:
-        """By whole ids, each of which an index finds; text in ids would read the whole journal."""
-        if not search_term.strip():
-            return queryset, False
-        wanted = ids_in(search_term.strip())
-        return queryset.filter(
-            Q(id__in=wanted)
-            | Q(document_id__in=wanted)
-            | Q(debit_account_id__in=wanted)
-            | Q(credit_account_id__in=wanted)
-        ), False
 
     def get_queryset(self, request: HttpRequest) -> Any:
         """With its accounts; newest first by id, which the primary key serves."""
@@ -196,18 +211,11 @@ class FailedTransferAdmin(ReadOnlyAdmin):
     """Ids that failed for a reason that may pass, and are refused for ever."""
 
     list_display = ("id", "shown_status", "failed_at")
-    search_fields = ("=id",)
+    id_columns: ClassVar = {"trf": "pk"}
+    search_help_text = "The id of a transfer (trf_…) that was refused"
     ordering = ("-id",)
     fields = ("id", "shown_status", "failed_at")
     readonly_fields = ("shown_status",)
-
-    def get_search_results(
-        self, request: HttpRequest, queryset: QuerySet[FailedTransfer], search_term: str
-    ) -> tuple[QuerySet[FailedTransfer], bool]:
-        """By the whole id, as a UUID or as the transfer's public id would be."""
-        if not search_term.strip():
-            return queryset, False
-        return queryset.filter(id__in=ids_in(search_term.strip())), False
 
     @display(description="Why")
     def shown_status(self, row: FailedTransfer) -> str:
@@ -221,7 +229,14 @@ class CorrectionProposalAdmin(_MoneyAdmin):
 
     list_display = ("public_id", "shown_state", "shown_amount", "reason", "created_at")
     list_filter = ("state",)
-    search_fields = ("=id", "reason")
+    id_columns: ClassVar = {
+        "cor": "pk",
+        "trf": ("corrects_id", "transfer_id"),
+        "acc": ("debit_account_id", "credit_account_id"),
+    }
+    # Proposals are made by hand: a few thousand, in which a word may be looked for.
+    search_fields = ("reason",)
+    search_help_text = "The id of a proposal (cor_…), a transfer, an account, or words of a reason"
     ordering = ("-created_at",)
     actions_list: ClassVar[tuple[str, ...]] = ("propose",)
     actions_detail = ("confirm", "reject")
@@ -283,7 +298,8 @@ class FxConversionAdmin(ReadOnlyAdmin):
     """Conversions with the rates at which they were booked."""
 
     list_display = ("public_id", "shown_sold", "shown_bought", "rate", "booked_at")
-    search_fields = ("=id", "=merchant_id")
+    id_columns: ClassVar = {"fx": "pk", "mer": "merchant_id", "res": "reseller_id"}
+    search_help_text = "The id of a conversion (fx_…), a merchant (mer_…) or a reseller (res_…)"
     ordering = ("-id",)
 
     @display(description="Sold")

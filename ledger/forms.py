@@ -9,20 +9,10 @@ from uuid import UUID
 from django import forms
 
 from core.admin_forms import ReasonForm
-from core.ids import decode_or_none
+from core.ids import pasted
 from core.money import currency
 from ledger.backends.base import AMOUNT_MAX
 from ledger.models import Account, Transfer
-
-
-def ids_in(text: str) -> list[UUID]:
-    """What a person may have pasted: a UUID, or a public id of a transfer or an account."""
-    try:
-        return [UUID(text)]
-    except ValueError:
-        pass
-    found = (decode_or_none(prefix, text) for prefix in (Transfer.PREFIX, Account.PREFIX))
-    return [value for value in found if value is not None]
 
 
 class CorrectionForm(ReasonForm):
@@ -54,10 +44,10 @@ class CorrectionForm(ReasonForm):
         text = self.cleaned_data["corrects"].strip()
         if not text:
             return None
-        found = Transfer.objects.filter(id__in=ids_in(text)).first()
-        if found is None:
+        wanted = pasted(Transfer.PREFIX, text)
+        if wanted is None or not Transfer.objects.filter(id=wanted).exists():
             raise forms.ValidationError("There is no such transfer. Enter its whole id.")
-        return found.id
+        return wanted
 
     def clean(self) -> dict[str, Any]:
         """The amount in minor units too, once the account has said of which currency."""
@@ -76,7 +66,8 @@ class CorrectionForm(ReasonForm):
 
 
 def _account(text: str) -> Account:
-    found = Account.objects.filter(id__in=ids_in(text.strip())).first()
+    wanted = pasted(Account.PREFIX, text.strip())
+    found = Account.objects.filter(id=wanted).first() if wanted else None
     found = found or Account.objects.filter(name=text.strip()).first()
     if found is None:
         raise forms.ValidationError("There is no such account. Enter its whole id or name.")

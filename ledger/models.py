@@ -305,6 +305,10 @@ class FxConversion(models.Model):
     booked_at = models.DateTimeField()
 
     class Meta:
+        indexes: ClassVar = [
+            models.Index(fields=["merchant_id", "-id"], name="ledger_fx_merchant"),
+            models.Index(fields=["reseller_id", "-id"], name="ledger_fx_reseller"),
+        ]
         constraints: ClassVar = [
             models.CheckConstraint(
                 name="ledger_fx_sound",

@@ -2,20 +2,19 @@
 
 from __future__ import annotations
 
-from typing import Any, Final
+from typing import Any, ClassVar, Final
 
 from django.contrib import admin
-from django.db.models import QuerySet
 from django.http import HttpRequest, HttpResponse
 from django.utils.html import format_html, format_html_join
 from django.utils.safestring import SafeString
 
 from core import ids
-from core.admin import ReadOnlyAdmin, actor_of, allowed, display, staff_action
-from core.errors import NotFound
+from core.admin import actor_of, allowed, display, staff_action
 from core.models import OutboxEvent
 from notifications import selectors, services
 from notifications.models import WebhookDelivery, WebhookEndpoint
+from tenants.admin_columns import OfMerchantAdmin
 
 _STATES: Final[dict[str, str]] = {
     WebhookDelivery.State.DELIVERED.value: "success",
@@ -29,39 +28,18 @@ _STATUSES: Final[dict[str, str]] = {
 }
 
 
-class _ByPublicId(ReadOnlyAdmin):
-    """Searches by public ids alone: each is an index probe, however long the table."""
+class _OfWebhooks(OfMerchantAdmin):
+    """Pages about merchants' endpoints, for those who help integrators."""
 
     view_permission = "webhooks.read"
-    #: Prefix of an id → the column that holds it.
-    columns: dict[str, str]
     ordering = ("-id",)
-    # unfold draws the search field where there is one; `get_search_results` does the work.
-    search_fields = ("=id",)
-
-    def get_search_results(
-        self, request: HttpRequest, queryset: QuerySet[Any], search_term: str
-    ) -> tuple[QuerySet[Any], bool]:
-        term = search_term.strip()
-        prefix = term.partition("_")[0]
-        if not term:
-            return queryset, False
-        try:
-            return queryset.filter(**{self.columns[prefix]: ids.decode(prefix, term)}), False
-        except (KeyError, NotFound):
-            return queryset.none(), False
-
-    @display(description="Merchant")
-    def merchant(self, row: Any) -> str:
-        """The merchant's public id."""
-        return ids.encode("mer", row.merchant_id)
 
 
 @admin.register(WebhookEndpoint)
-class WebhookEndpointAdmin(_ByPublicId):
+class WebhookEndpointAdmin(_OfWebhooks):
     """Where merchants want their events; never the secrets."""
 
-    columns = {"we": "id", "mer": "merchant_id"}
+    id_columns: ClassVar = {"we": "id", "mer": "merchant_id"}
     search_help_text = "An endpoint's id (we_…) or a merchant's (mer_…)"
     list_display = ("public_id", "url", "shown_status", "failures_in_row", "merchant", "livemode")
     list_filter = ("status", "livemode")
@@ -75,10 +53,15 @@ class WebhookEndpointAdmin(_ByPublicId):
 
 
 @admin.register(WebhookDelivery)
-class WebhookDeliveryAdmin(_ByPublicId):
+class WebhookDeliveryAdmin(_OfWebhooks):
     """Events on their way to merchants, with what their servers answered."""
 
-    columns = {"whd": "id", "evt": "event_id", "we": "endpoint_id", "mer": "merchant_id"}
+    id_columns: ClassVar = {
+        "whd": "id",
+        "evt": "event_id",
+        "we": "endpoint_id",
+        "mer": "merchant_id",
+    }
     search_help_text = "The id of a delivery (whd_…), event (evt_…), endpoint (we_…) or merchant"
     list_display = (
         "public_id",

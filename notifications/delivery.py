@@ -357,11 +357,8 @@ def _note_failure(writes: Writes, delivery: WebhookDelivery, answer: Answer) -> 
 def _disable(
     writes: Writes, endpoint: WebhookEndpoint, reason: str, delivery: WebhookDelivery
 ) -> None:
-    """Set the endpoint disabled; the mail about it is due, for another worker to send."""
-    endpoint.status = WebhookEndpoint.Status.DISABLED
-    endpoint.disabled_reason = reason
-    endpoint.disabled_at = endpoint.tell_disabled_at = timezone.now()
-    _cancel_others(writes, delivery)
+    """Disable the endpoint, and tell the merchant: by mail, event and audit record."""
+    services.disable(writes, endpoint, reason, tell=True, failed=delivery)
     place: dict[str, Any] = {
         "merchant_id": endpoint.merchant_id,
         "reseller_id": endpoint.reseller_id,
@@ -379,15 +376,6 @@ def _disable(
         aggregate=endpoint.public_id,
         payload=endpoint_json(endpoint),
         **place,
-    )
-
-
-def _cancel_others(writes: Writes, delivery: WebhookDelivery) -> None:
-    writes.sql(
-        "UPDATE notifications_webhookdelivery SET state = 'canceled', next_attempt_at = NULL,"
-        " last_error = 'the endpoint was disabled'"
-        " WHERE endpoint_id = %s AND state = 'pending' AND id <> %s RETURNING 1",
-        [delivery.endpoint_id, delivery.id],
     )
 
 

@@ -208,16 +208,31 @@ def live_secrets(endpoint: WebhookEndpoint) -> list[str]:
     return secrets
 
 
-def disable(writes: Writes, endpoint: WebhookEndpoint, reason: str) -> None:
-    """Set an endpoint disabled in memory, and cancel in `writes` what is still on its way."""
+def disable(
+    writes: Writes,
+    endpoint: WebhookEndpoint,
+    reason: str,
+    *,
+    tell: bool = False,
+    failed: WebhookDelivery | None = None,
+) -> None:
+    """Set an endpoint disabled in memory, and cancel in `writes` what is still on its way.
+
+    Args:
+        tell: the mail about it is due, for another worker to send.
+        failed: the delivery that was one too many. The caller writes it in the same unit, which is
+            one statement, and which of two updates of one row wins there is not defined.
+    """
+    now = timezone.now()
     endpoint.status = WebhookEndpoint.Status.DISABLED
     endpoint.disabled_reason = reason
-    endpoint.disabled_at, endpoint.tell_disabled_at = timezone.now(), None
+    endpoint.disabled_at, endpoint.tell_disabled_at = now, now if tell else None
     writes.sql(
         "UPDATE notifications_webhookdelivery SET state = 'canceled', next_attempt_at = NULL,"
         " last_error = 'the endpoint was disabled'"
-        " WHERE merchant_id = %s AND endpoint_id = %s AND state = 'pending' RETURNING 1",
-        [endpoint.merchant_id, endpoint.id],
+        " WHERE merchant_id = %s AND endpoint_id = %s AND state = 'pending'"
+        " AND id IS DISTINCT FROM %s::uuid RETURNING 1",
+        [endpoint.merchant_id, endpoint.id, failed.id if failed else None],
     )
 
 

@@ -12,7 +12,8 @@ from django.http import HttpRequest, HttpResponse
 from django.urls import reverse
 
 from core import errors, ids
-from core.admin import ReadOnlyAdmin, actor_of, allowed, display, staff_action
+from core.admin import Operated, ReadOnlyAdmin, actor_of, allowed, display, staff_action
+from core.admin_filters import by_country, typed
 from core.admin_forms import StaffForm, show_once, staff_form
 from tenants import second_factor
 from tenants.models import (
@@ -36,6 +37,12 @@ STATUS_COLOURS: dict[str, str] = {
     TenantStatus.SUSPENDED.value: "warning",
     TenantStatus.CLOSED.value: "danger",
 }
+
+by_reseller = typed(
+    "reseller_id",
+    read=lambda text: ids.decode(Reseller.PREFIX, text),
+    title="reseller ID (res_…)",
+)
 
 
 class OwnerForm(StaffForm):
@@ -186,8 +193,10 @@ class ResellerAdmin(StatusActions):
     """Partners that sign up merchants."""
 
     list_display = ("name", "shown_status", "country", "public_id", "created_at")
-    list_filter = ("status", "country")
-    search_fields = ("name", "legal_name", "=id")
+    list_filter = ("status", by_country)
+    id_columns: ClassVar = {Reseller.PREFIX: "pk"}
+    search_fields = ("name", "legal_name")
+    search_help_text = "A reseller's id (res_…) or a part of its name"
     ordering = ("-id",)
     actions_list = ("sign_up",)
 
@@ -211,9 +220,11 @@ class MerchantAdmin(StatusActions):
     """Businesses that take payments."""
 
     list_display = ("name", "shown_status", "reseller", "country", "default_currency", "public_id")
-    list_filter = ("status", "country", "default_currency", "reseller")
+    list_filter = ("status", by_country, typed("default_currency", read=str.upper), by_reseller)
     list_select_related = ("reseller",)
-    search_fields = ("name", "legal_name", "=id")
+    id_columns: ClassVar = {Merchant.PREFIX: "pk", Reseller.PREFIX: "reseller_id"}
+    search_fields = ("name", "legal_name")
+    search_help_text = "An id (mer_…, res_…) or a part of the name"
     ordering = ("-id",)
     actions_detail = (*StatusActions.actions_detail, "set_fees")
 
@@ -244,7 +255,9 @@ class UserAdmin(ReadOnlyAdmin):
 
     list_display = ("email", "name", "is_active", "is_staff", "last_login", "created_at")
     list_filter = ("is_staff", "is_active")
+    id_columns: ClassVar = {User.PREFIX: "pk"}
     search_fields = ("email", "name")
+    search_help_text = "A person's id (usr_…), or a part of the name or e-mail address"
     ordering = ("email",)
     fields = ("email", "name", "is_active", "is_staff", "last_login", "created_at", "belongs_to")
     readonly_fields = ("created_at", "belongs_to")
@@ -311,7 +324,14 @@ class MembershipAdmin(ReadOnlyAdmin):
     list_display = ("user", "role", "level", "merchant", "reseller", "only_granted", "created_at")
     list_filter = ("level", "role", "only_granted")
     list_select_related = ("user", "merchant", "reseller")
+    id_columns: ClassVar = {
+        Membership.PREFIX: "pk",
+        User.PREFIX: "user_id",
+        Merchant.PREFIX: "merchant_id",
+        Reseller.PREFIX: "reseller_id",
+    }
     search_fields = ("user__email", "merchant__name", "reseller__name")
+    search_help_text = "An id (usr_…, mer_…, res_…), or a part of an e-mail address or name"
     ordering = ("-id",)
 
 
@@ -322,7 +342,13 @@ class InvitationAdmin(ReadOnlyAdmin):
     list_display = ("email", "role", "level", "merchant", "reseller", "expires_at", "accepted_at")
     list_filter = ("level", "role")
     list_select_related = ("merchant", "reseller")
+    id_columns: ClassVar = {
+        Invitation.PREFIX: "pk",
+        Merchant.PREFIX: "merchant_id",
+        Reseller.PREFIX: "reseller_id",
+    }
     search_fields = ("email",)
+    search_help_text = "An id (inv_…, mer_…, res_…) or a part of the e-mail address"
     exclude = ("token_digest", "pepper_version")
     ordering = ("-id",)
 
@@ -333,7 +359,9 @@ class ApiKeyAdmin(ReadOnlyAdmin):
 
     list_display = ("name", "kind", "livemode", "hint", "state", "merchant_id", "last_used_at")
     list_filter = ("kind", "livemode", ("revoked_at", admin.EmptyFieldListFilter))
-    search_fields = ("name", "=lookup_id", "=merchant_id")
+    id_columns: ClassVar = {ApiKey.PREFIX: "pk", Merchant.PREFIX: "merchant_id"}
+    search_fields = ("name", "lookup_id__exact")
+    search_help_text = "An id (key_…, mer_…), a key's own part, or a part of its name"
     exclude = ("digest", "pepper_version", "publishable_text")
     ordering = ("-id",)
 
@@ -354,30 +382,30 @@ class MachineClientAdmin(ReadOnlyAdmin):
 
     list_display = ("name", "client_id", "livemode", "merchant_id", "expires_at", "revoked_at")
     list_filter = ("livemode",)
-    search_fields = ("name", "=client_id", "=merchant_id")
+    id_columns: ClassVar = {MachineClient.PREFIX: "pk", Merchant.PREFIX: "merchant_id"}
+    search_fields = ("name", "client_id__exact")
+    search_help_text = "An id (mcl_…, mer_…), a client id, or a part of its name"
     exclude = ("digest", "pepper_version")
     ordering = ("-id",)
 
 
 @admin.register(ServiceCaller)
-class ServiceCallerAdmin(ReadOnlyAdmin):
+class ServiceCallerAdmin(Operated, ReadOnlyAdmin):
     """Trusted services that sign their requests."""
 
     list_display = ("name", "key_id", "livemode", "merchant_id", "revoked_at", "created_at")
     list_filter = ("livemode",)
-    search_fields = ("name", "=key_id")
+    id_columns: ClassVar = {ServiceCaller.PREFIX: "pk", Merchant.PREFIX: "merchant_id"}
+    search_fields = ("name", "key_id__exact")
+    search_help_text = "An id (svc_…, mer_…), a key id, or a part of its name"
     exclude = ("secret_sealed",)
     ordering = ("-id",)
     actions_list = ("create",)
     actions_detail = ("revoke",)
 
-    def has_operations_permission(self, request: HttpRequest, object_id: Any = None) -> bool:
-        """Support and finance run the platform's services."""
-        return allowed(request, "platform.operations.write")
-
     @staff_form(
         "Create a service caller",
-        permission="operations",
+        permission="operate",
         form=ServiceCallerForm,
         text="A trusted service that signs its requests (POST /v1/intents).",
         icon="add",
@@ -403,7 +431,7 @@ class ServiceCallerAdmin(ReadOnlyAdmin):
 
     @staff_action(
         "Revoke",
-        permission="operations",
+        permission="operate",
         question="The service is refused with its next request. This cannot be undone.",
         icon="block",
     )

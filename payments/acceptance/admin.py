@@ -13,10 +13,10 @@ from django.utils.safestring import SafeString
 
 from core import ids
 from core.admin import display, pretty_json
-from core.admin_filters import by_currency, by_merchant, narrowed_by_ids, one_of
+from core.admin_filters import by_currency, by_merchant, one_of
 from core.money import format_money
 from payments.acceptance.models import Customer, Payment, Refund
-from payments.acceptance.selectors import payment_events, payment_ledger
+from payments.acceptance.selectors import payment_events, payment_ledger, payment_search
 from payments.acceptance.states import PaymentStatus, RefundStatus
 from tenants.admin_columns import OfMerchantAdmin
 
@@ -34,20 +34,11 @@ _COLOURS: dict[str, str] = {
 CHANNELS = ("api", "checkout", "service")
 
 
-class _Found(OfMerchantAdmin):
-    """Searches by every id that people paste, several of them narrowing one another."""
+class _Document(OfMerchantAdmin):
+    """Found by what people paste: merchants' references may look like bare ids, and win."""
 
-    id_lookups: ClassVar[dict[str, str]] = {}
+    uuid_columns = ()
     ordering = ("-id",)
-
-    def get_search_results(
-        self, request: HttpRequest, queryset: QuerySet[Any], search_term: str
-    ) -> tuple[QuerySet[Any], bool]:
-        queryset, rest = narrowed_by_ids(queryset, search_term, self.id_lookups)
-        # E-mail addresses are kept in small letters.
-        rest = rest.lower() if "@" in rest else rest
-        found: tuple[QuerySet[Any], bool] = super().get_search_results(request, queryset, rest)
-        return found
 
     @display(description="Id")
     def shown_id(self, row: Any) -> str:
@@ -59,10 +50,10 @@ class _Found(OfMerchantAdmin):
 
 
 @admin.register(Payment)
-class PaymentAdmin(_Found):
+class PaymentAdmin(_Document):
     """A payment with its history and its ledger lines."""
 
-    id_lookups: ClassVar = {
+    id_columns: ClassVar = {
         "pay": "pk",
         "mer": "merchant_id",
         "cus": "customer_id",
@@ -86,13 +77,17 @@ class PaymentAdmin(_Found):
         by_merchant,
         "created_at",
     )
-    search_fields = ("reference__exact", "last4__exact", "customer__email__exact")
     search_help_text = (
         "An id (pay_…, ref_…, mer_…, cus_…), the merchant's reference, the customer's e-mail, or "
         "the card's last four digits"
     )
     exclude = ("token", "card", "metadata", "next_action_url", "return_url")
     readonly_fields = ("shown_card", "shown_metadata", "history", "ledger_lines")
+
+    def matching(
+        self, request: HttpRequest, queryset: QuerySet[Payment], text: str
+    ) -> QuerySet[Payment]:
+        return queryset.filter(payment_search(text))
 
     @display(description="Status", label=_COLOURS)
     def shown_status(self, row: Payment) -> str:
@@ -143,10 +138,10 @@ class PaymentAdmin(_Found):
 
 
 @admin.register(Refund)
-class RefundAdmin(_Found):
+class RefundAdmin(_Document):
     """A refund."""
 
-    id_lookups: ClassVar = {
+    id_columns: ClassVar = {
         "ref": "pk",
         "mer": "merchant_id",
         "pay": "payment_id",
@@ -163,15 +158,16 @@ class RefundAdmin(_Found):
         "created_at",
     )
     list_filter = ("status", "livemode", by_currency, by_merchant, "created_at")
-    search_fields = (
-        "reason__exact",
-        "payment__reference__exact",
-        "payment__customer__email__exact",
-    )
     search_help_text = (
-        "An id (ref_…, pay_…, mer_…, cus_…), the reason, the payment's reference, or the "
-        "customer's e-mail"
+        "An id (ref_…, pay_…, mer_…, cus_…), the payment's reference, the customer's e-mail, or "
+        "the card's last four digits"
     )
+
+    def matching(
+        self, request: HttpRequest, queryset: QuerySet[Refund], text: str
+    ) -> QuerySet[Refund]:
+        found = Payment.objects.filter(payment_search(text))
+        return queryset.filter(payment_id__in=found.values("id"))
 
     @display(description="Payment")
     def of_payment(self, row: Refund) -> SafeString:
@@ -194,12 +190,19 @@ class RefundAdmin(_Found):
 
 
 @admin.register(Customer)
-class CustomerAdmin(_Found):
+class CustomerAdmin(_Document):
     """A merchant's customer."""
 
-    id_lookups: ClassVar = {"cus": "pk", "mer": "merchant_id", "pay": "payments__pk"}
+    id_columns: ClassVar = {"cus": "pk", "mer": "merchant_id", "pay": "payments__pk"}
     list_display = ("shown_id", "merchant", "email", "reference", "livemode", "created_at")
     list_filter = ("livemode", by_merchant, "created_at")
-    search_fields = ("reference__exact", "email__exact")
     search_help_text = "An id (cus_…, pay_…, mer_…), the e-mail, or the merchant's reference"
     exclude = ("metadata",)
+
+    def matching(
+        self, request: HttpRequest, queryset: QuerySet[Customer], text: str
+    ) -> QuerySet[Customer]:
+        if "@" in text:
+            # Addresses are kept in small letters.
+            return queryset.filter(email=text.lower())
+        return queryset.filter(reference=text)

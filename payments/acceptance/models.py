@@ -34,8 +34,13 @@ class Customer(TenantOwned):
                 fields=["merchant_id", "livemode", "-id"], name="customer_merchant_newest"
             ),
             models.Index(fields=["merchant_id", "email"], name="customer_email"),
-            # Staff have an e-mail address, and look for whose customer it is.
+            # Staff have an e-mail address or a reference, and look for whose customer it is.
             models.Index(fields=["email"], name="customer_any_email", condition=~Q(email="")),
+            models.Index(
+                fields=["reference", "merchant_id"],
+                name="customer_reference",
+                condition=~Q(reference=""),
+            ),
         ]
 
 
@@ -149,12 +154,13 @@ class Payment(TenantOwned):
             models.Index(
                 fields=["merchant_id", "livemode", "status", "-id"], name="payment_merchant_status"
             ),
+            # By what people paste first: staff look for it among all merchants.
             models.Index(
-                fields=["merchant_id", "reference"],
+                fields=["reference", "merchant_id"],
                 name="payment_reference",
                 condition=~Q(reference=""),
             ),
-            models.Index(fields=["merchant_id", "last4", "-id"], name="payment_last4"),
+            models.Index(fields=["last4", "merchant_id", "-id"], name="payment_last4"),
             models.Index(fields=["customer", "-id"], name="payment_customer"),
             models.Index(
                 fields=["merchant_id", "livemode", "completed_at"],

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, ClassVar
 
 from django.contrib import admin
 from django.db.models import QuerySet
@@ -61,7 +61,14 @@ class CheckoutSessionAdmin(ReadOnlyAdmin):
 
     list_display = ("public_id", "shown_status", "shown_amount", "reference", "livemode", "expires")
     list_filter = ("status", "livemode", "created_at")
-    search_fields = ("=reference", "=id", "=payment__id")
+    id_columns: ClassVar = {
+        "cs": "pk",
+        "pay": "attempts__payment_id",
+        "cus": "customer_id",
+        "mer": "merchant_id",
+    }
+    uuid_columns = ()
+    search_help_text = "An id (cs_…, pay_…, cus_…, mer_…), or the merchant's reference"
     ordering = ("-id",)
     inlines = (AttemptInline,)
     fields = (
@@ -90,6 +97,12 @@ class CheckoutSessionAdmin(ReadOnlyAdmin):
         """With the payment that the page names."""
         found: QuerySet[CheckoutSession] = super().get_queryset(request)
         return found.select_related("payment", "customer")
+
+    def matching(
+        self, request: HttpRequest, queryset: QuerySet[CheckoutSession], text: str
+    ) -> QuerySet[CheckoutSession]:
+        """By the merchant's reference, in whole."""
+        return queryset.filter(reference=text)
 
     @display(description="Status", label=STATUS_COLOURS)
     def shown_status(self, row: CheckoutSession) -> str:

@@ -82,8 +82,9 @@ class CheckoutSession(TenantOwned):
             models.Index(
                 fields=["reseller_id", "livemode", "-id"], name="checkout_session_reseller"
             ),
+            # Staff look for a reference among all merchants.
             models.Index(
-                fields=["merchant_id", "reference"],
+                fields=["reference", "merchant_id"],
                 name="checkout_session_reference",
                 condition=~Q(reference=""),
             ),

@@ -11,7 +11,6 @@ the charge itself happens outside, in the saga.
 
 from __future__ import annotations
 
-import datetime as dt
 import secrets
 import uuid
 from dataclasses import dataclass, field
@@ -19,7 +18,7 @@ from typing import Final
 from urllib.parse import urlsplit
 
 import structlog
-from django.db.models import Q
+from django.db.models import QuerySet
 from django.utils import timezone
 
 from core import ids
@@ -28,6 +27,7 @@ from core.crashpoints import crash_point
 from core.db import Scope, tenant_atomic
 from core.errors import AppError, Conflict, RateLimited
 from core.ratelimit import Rate, check_rate
+from core.sweep import due_batches
 from core.unit import StaleState, Writes
 from payments.acceptance.models import Payment
 from payments.acceptance.selectors import customer_get
@@ -281,40 +281,21 @@ def session_of_payment(*, payment_id: uuid.UUID) -> uuid.UUID | None:
 
 
 def expire_due(*, batch: int = 500) -> int:
-    """Sweep: expire every open session whose time is over; returns how many.
-
-    A run goes on behind the last row that it saw: sessions that wait for their payment, or that
-    refuse, do not keep it from those behind them.
-    """
+    """Sweep: expire every open session whose time is over; returns how many."""
     expired = 0
-    after: tuple[dt.datetime, uuid.UUID] | None = None
-    while True:
-        due = _due(after, batch)
-        for _, session_id, merchant_id in due:
+    for due in due_batches(_due, by="expires_at", batch=batch):
+        for session_id, merchant_id in due:
             try:
                 expired += _expire_one(session_id, Scope.merchant(merchant_id))
             except AppError as error:
                 log.error("checkout.not_expired", session=str(session_id), error=error.message)
-        if len(due) < batch:
-            return expired
-        after = due[-1][:2]
+    return expired
 
 
-def _due(
-    after: tuple[dt.datetime, uuid.UUID] | None, limit: int
-) -> list[tuple[dt.datetime, uuid.UUID, uuid.UUID]]:
-    with tenant_atomic(Scope.worker()):
-        rows = CheckoutSession.objects.filter(
-            status__in=[SessionStatus.OPEN, SessionStatus.PROCESSING],
-            expires_at__lte=timezone.now(),
-        ).order_by("expires_at", "id")
-        if after is not None:
-            due_at, last = after
-            rows = rows.filter(
-                Q(expires_at__gt=due_at) | Q(expires_at=due_at, id__gt=last),
-                expires_at__gte=due_at,
-            )
-        return list(rows.values_list("expires_at", "id", "merchant_id")[:limit])
+def _due() -> QuerySet[CheckoutSession]:
+    return CheckoutSession.objects.filter(
+        status__in=[SessionStatus.OPEN, SessionStatus.PROCESSING], expires_at__lte=timezone.now()
+    )
 
 
 def _expire_one(session_id: uuid.UUID, scope: Scope) -> bool:

@@ -9,8 +9,8 @@ from django.contrib import admin
 from django.db.models import QuerySet
 from django.http import HttpRequest, HttpResponse
 
-from core.admin import actor_of, allowed, display, pretty_json, staff_action
-from core.admin_filters import by_merchant, narrowed_by_ids
+from core.admin import Operated, actor_of, display, pretty_json, staff_action
+from core.admin_filters import by_merchant
 from core.admin_forms import LongText, StaffForm, staff_form
 from core.money import format_money
 from payments.intents.exceptions import exception_resolve
@@ -57,7 +57,7 @@ class ExceptionFilter(admin.SimpleListFilter):
 
 
 @admin.register(Intent)
-class IntentAdmin(OfMerchantAdmin):
+class IntentAdmin(Operated, OfMerchantAdmin):
     """One attempt to move money, with everything that the saga knows of it."""
 
     list_display = (
@@ -71,7 +71,14 @@ class IntentAdmin(OfMerchantAdmin):
         "created_at",
     )
     list_filter = (ExceptionFilter, "operation", "state", "livemode", by_merchant, "created_at")
-    search_fields = ("external_id__exact",)
+    id_columns: ClassVar = {
+        "int": "pk",
+        "pay": "document_id",
+        "ref": "document_id",
+        "mer": "merchant_id",
+    }
+    # A provider's own id may be a bare UUID.
+    uuid_columns = ()
     search_help_text = (
         "An intent's id (int_…), a payment's or refund's (pay_…, ref_…), a merchant's (mer_…), or "
         "the provider's own id"
@@ -105,19 +112,10 @@ class IntentAdmin(OfMerchantAdmin):
     def shown_exceptions(self, row: Intent) -> str:
         return pretty_json(row.exceptions or None)
 
-    def get_search_results(
-        self, request: HttpRequest, queryset: QuerySet[Intent], search_term: str
-    ) -> tuple[QuerySet[Intent], bool]:
-        """By any id that people paste."""
-        lookups = {
-            "int": "pk",
-            "pay": "document_id",
-            "ref": "document_id",
-            "mer": "merchant_id",
-        }
-        queryset, rest = narrowed_by_ids(queryset, search_term, lookups)
-        found: tuple[QuerySet[Intent], bool] = super().get_search_results(request, queryset, rest)
-        return found
+    def matching(
+        self, request: HttpRequest, queryset: QuerySet[Intent], text: str
+    ) -> QuerySet[Intent]:
+        return queryset.filter(external_id=text)
 
     @staff_action(
         "Ask the provider",
@@ -151,6 +149,3 @@ class IntentAdmin(OfMerchantAdmin):
     ) -> HttpResponse:
         exception_resolve(intent_id=UUID(object_id), note=given["note"], actor=actor_of(request))
         return self.done(request, object_id, "Resolved: it is out of the exceptions inbox.")
-
-    def has_operate_permission(self, request: HttpRequest, object_id: Any = None) -> bool:
-        return allowed(request, "platform.operations.write")

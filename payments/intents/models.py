@@ -107,8 +107,9 @@ class Intent(TenantOwned):
                 name="intent_to_check",
                 condition=Q(next_check_at__isnull=False),
             ),
+            # Staff paste the provider's id without its account.
             models.Index(
-                fields=["provider_account_id", "external_id"],
+                fields=["external_id", "provider_account_id"],
                 name="intent_external",
                 condition=~Q(external_id=""),
             ),

@@ -12,22 +12,22 @@ from django import forms
 from django.contrib import admin
 from django.db.models import QuerySet
 from django.http import HttpRequest
-from unfold.admin import ModelAdmin
 from unfold.widgets import UnfoldAdminPasswordWidget, UnfoldAdminURLInputWidget
 
+from core.admin import Operated
+from core.admin_filters import one_of
+from core.admin_search import FoundById
 from core.context import Actor
 from payments.providers import services
 from payments.providers.models import ProviderAccount, RoutingRule
 from payments.providers.registry import provider_names
-
-_PERMISSION = "platform.operations.write"
 
 
 def _actor(request: HttpRequest) -> Actor:
     return cast(Actor, request.actor)  # type: ignore[attr-defined]
 
 
-class _StaffAdmin(ModelAdmin):
+class _StaffAdmin(Operated, FoundById):
     """Read by all staff, added to with the permission, changed by actions alone."""
 
     def has_view_permission(self, request: HttpRequest, obj: Any = None) -> bool:
@@ -37,11 +37,7 @@ class _StaffAdmin(ModelAdmin):
         return True
 
     def has_add_permission(self, request: HttpRequest) -> bool:
-        return _PERMISSION in _actor(request).scopes
-
-    def has_operate_permission(self, request: HttpRequest) -> bool:
-        """Asked by Django for actions that name ``operate``."""
-        return _PERMISSION in _actor(request).scopes
+        return self.has_operate_permission(request)
 
     def has_change_permission(self, request: HttpRequest, obj: Any = None) -> bool:
         return False
@@ -82,8 +78,10 @@ class AccountForm(forms.ModelForm):  # type: ignore[type-arg]
 @admin.register(ProviderAccount)
 class ProviderAccountAdmin(_StaffAdmin):
     list_display = ("label", "provider", "mode", "enabled", "health_line", "webhook_path")
-    list_filter = ("provider", "livemode", "enabled")
-    search_fields = ("label", "id")
+    list_filter = (one_of("provider", provider_names), "livemode", "enabled")
+    id_columns: ClassVar = {ProviderAccount.PREFIX: "pk"}
+    search_fields = ("label",)
+    search_help_text = "An account's id (pra_…) or a part of its label"
     exclude = ("credentials", "webhook_secrets", "key_tenant_id")
     readonly_fields = ("webhook_path",)
     actions: ClassVar[list[str]] = ["enable", "disable"]

@@ -6,15 +6,18 @@ from datetime import timedelta
 from django.utils import timezone
 
 from core.db import Scope, tenant_atomic
+from core.ids import first_id
 from core.models import OutboxEvent, UsedNonce
-from core.retention import oldest_kept_id, purge_expired
+from core.retention import purge_expired
 from notifications.models import WebhookAttempt
 from tests.core.support import emit, event_row
 from tests.factories import make_tenants
 
 
 def old_id(days: int) -> uuid.UUID:
-    return uuid.UUID(int=oldest_kept_id(timedelta(days=days)).int | 0x7000_8000_0000_0000_0000)
+    return uuid.UUID(
+        int=first_id(timezone.now() - timedelta(days=days)).int | 0x7000_8000_0000_0000_0000
+    )
 
 
 def test_rows_go_when_their_time_is_over_and_not_before() -> None:

@@ -80,6 +80,21 @@ def test_accounts_and_transfers_are_found_and_open(t: Tenants) -> None:
     assert "Merchant" in shown(client, address("accountcode"))
 
 
+def test_the_journal_is_narrowed_by_currency_and_by_why(t: Tenants) -> None:
+    client, fee = staff(t, "support"), fee_of(t)
+    mine = {"q": encode("acc", book_of(t).pending.id)}
+    for narrowed, there in (
+        ({"ledger__in": "usd"}, True),
+        ({"ledger__in": "EUR"}, False),
+        ({"ledger__in": "nonsense"}, False),
+        ({"code": str(fee.code)}, True),
+        ({"code": "40"}, False),
+        ({"code": "nonsense"}, False),
+    ):
+        listed = shown(client, address("transfer"), **mine, **narrowed)
+        assert (fee.public_id in listed) == there, narrowed
+
+
 def test_the_trial_balance_is_zero_and_names_the_last_verification(t: Tenants) -> None:
     assert verify().fault == ""
     client = staff(t, "finance")

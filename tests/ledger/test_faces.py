@@ -177,7 +177,7 @@ def test_transfers_of_one_moment_are_listed_each_once(admin_dsn: str) -> None:
         assert [x["id"] for x in pages(t, "ledger/transfers", limit)] == expected
 
 
-def test_a_reseller_of_many_accounts_misses_no_transfer() -> None:
+def test_a_reseller_of_many_accounts_misses_no_transfer(admin_dsn: str) -> None:
     t = make_tenants()
     refs = [
         AccountRef(
@@ -213,6 +213,30 @@ def test_a_reseller_of_many_accounts_misses_no_transfer() -> None:
             if cursor is None:
                 break
     assert [x.id for x in found] == [spec.id for spec in reversed(specs)]
+
+    # The first page looks through about as many accounts as it has lines.
+    looked_through: list[int] = []
+
+    def count(execute: Any, sql: str, params: Any, many: bool, context: Any) -> Any:
+        if "LATERAL" in sql:
+            looked_through.append(len(params["ids"]))
+        return execute(sql, params, many, context)
+
+    with tenant_atomic(Scope.reseller(t.reseller.id)), connection.execute_wrapper(count):
+        page = selectors.transfers_page(actor=actor, page=PageRequest(limit=9))
+    assert [x.id for x in page.items] == [spec.id for spec in specs[:-10:-1]]
+    assert looked_through == [20]
+
+    # An account's time may be later than all of its transfers, after a linked set that failed.
+    with psycopg.connect(admin_dsn, autocommit=True) as conn:
+        conn.execute("SET session_replication_role = replica")
+        conn.execute(
+            "UPDATE ledger_account SET last_booked_at = now() WHERE id = ANY (%s)",
+            [[ref.id for ref in refs[:100]]],
+        )
+    with tenant_atomic(Scope.reseller(t.reseller.id)):
+        page = selectors.transfers_page(actor=actor, page=PageRequest(limit=9))
+    assert [x.id for x in page.items] == [spec.id for spec in specs[:-10:-1]]
 
 
 def test_a_document_is_read_by_pages_and_another_tenants_is_empty() -> None:

@@ -204,6 +204,24 @@ def test_410_disables_the_endpoint_and_tells_the_owners(
         assert "webhook_endpoint.disable" in audited.values_list("action", flat=True)
 
 
+def test_disabling_fails_the_delivery_that_caused_it_and_cancels_the_waiting_ones(
+    tenants: Tenants, receiver: Receiver
+) -> None:
+    target, _ = endpoint(tenants, receiver.url)
+    other, _ = endpoint(tenants, receiver.url)
+    receiver.answer_next(503, 503)
+    happen(tenants, aggregate="pay_1")
+    send()
+    with tenant_atomic(Scope.worker()):
+        WebhookEndpoint.objects.filter(id=other.id).update(events=["customer.created"])
+    receiver.answer_next(410)
+    happen(tenants, aggregate="pay_2")
+    send()
+
+    assert [d.state for d in deliveries(target)] == ["canceled", "failed"]
+    assert [d.state for d in deliveries(other)] == ["pending"]
+
+
 def test_ten_failures_over_two_days_disable_the_endpoint(
     tenants: Tenants, receiver: Receiver
 ) -> None:

@@ -14,7 +14,7 @@ from django.utils import timezone
 
 from core import crypto, ids, rotation
 from core.db import Scope, tenant_atomic
-from core.retention import oldest_kept_id, purge_expired
+from core.retention import purge_expired
 from tenants import callers, second_factor
 from tenants.models import RefreshToken, ServiceCaller, TotpDevice
 from tests.factories import make_tenants
@@ -70,7 +70,9 @@ def test_refresh_tokens_go_once_their_family_has_ended() -> None:
     user = make_tenants().users["merchant.viewer"]
 
     def token(age_days: int, ends_in_days: int, *, used: bool = False) -> RefreshToken:
-        moment = oldest_kept_id(timedelta(days=age_days)).int | 0x7000_8000_0000_0000_0000
+        moment = (
+            ids.first_id(timezone.now() - timedelta(days=age_days)).int | 0x7000_8000_0000_0000_0000
+        )
         return RefreshToken.objects.create(
             id=uuid.UUID(int=moment | secrets.randbits(40)),
             user=user,

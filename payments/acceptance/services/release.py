@@ -2,17 +2,17 @@
 
 from __future__ import annotations
 
-import datetime as dt
 import uuid
 from collections.abc import Iterable
 
 import structlog
-from django.db.models import Exists, OuterRef, Q, QuerySet, Sum
+from django.db.models import Exists, OuterRef, QuerySet, Sum
 from django.utils import timezone
 
 from core.context import Actor
 from core.db import Scope, tenant_atomic
 from core.errors import AppError
+from core.sweep import due_batches
 from core.unit import Writes
 from ledger.chart import MerchantBook, TransferCode
 from ledger.services import TransferSpec, post_or_raise
@@ -27,17 +27,11 @@ RELEASER = Actor.system("release")
 
 
 def release_due(*, batch: int = 500) -> int:
-    """Release everything that is due, a transaction per merchant; returns how many payments.
-
-    A run goes on behind the last row that it saw, so rows that cannot be released do not keep it
-    from those behind them.
-    """
+    """Release everything that is due, a transaction per merchant; returns how many payments."""
     released = 0
-    after: tuple[dt.datetime, uuid.UUID] | None = None
-    while True:
-        due = _due(after, batch)
+    for due in due_batches(_due, by="available_at", batch=batch):
         by_merchant: dict[uuid.UUID, list[uuid.UUID]] = {}
-        for _, payment_id, merchant_id in due:
+        for payment_id, merchant_id in due:
             by_merchant.setdefault(merchant_id, []).append(payment_id)
         for merchant_id, payment_ids in by_merchant.items():
             try:
@@ -45,34 +39,13 @@ def release_due(*, batch: int = 500) -> int:
             except AppError as error:
                 # One merchant's books that refuse (a closed account) must not hold up the others.
                 log.error("release.refused", merchant_id=str(merchant_id), error=error.message)
-        if len(due) < batch:
-            return released
-        after = due[-1][:2]
+    return released
 
 
-def _due(
-    after: tuple[dt.datetime, uuid.UUID] | None, limit: int
-) -> list[tuple[dt.datetime, uuid.UUID, uuid.UUID]]:
-    """The next due payments behind `after`: when they became due, their ids and merchants."""
-    with tenant_atomic(Scope.worker()):
-        rows = (
-            _releasable(Payment.objects.filter(released_at__isnull=True))
-            .filter(available_at__lte=timezone.now())
-            .order_by("available_at", "id")
-        )
-        if after is not None:
-            due_at, last = after
-            rows = rows.filter(
-                Q(available_at__gt=due_at) | Q(available_at=due_at, id__gt=last),
-                available_at__gte=due_at,
-            )
-        return [
-            (due_at, payment_id, merchant_id)
-            for due_at, payment_id, merchant_id in rows.values_list(
-                "available_at", "id", "merchant_id"
-            )[:limit]
-            if due_at is not None
-        ]
+def _due() -> QuerySet[Payment]:
+    return _releasable(
+        Payment.objects.filter(released_at__isnull=True, available_at__lte=timezone.now())
+    )
 
 
 def _releasable(payments: QuerySet[Payment]) -> QuerySet[Payment]:
