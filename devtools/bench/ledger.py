@@ -51,7 +51,7 @@ PROMISES = (
 
 #: A pair of a pending transfer and its post, against a plain transfer in the same manner. A batch
 #: has no commits to share, so there a pair is two transfers, a look-up and an index entry.
-PAIRS = (
+PAIRS: tuple[tuple[str, str, str, float | None, str], ...] = (
     ("pairs_single", "single", "two_phase", 0.5, "pending + post pairs, 8 threads, of singles"),
     ("pairs_batch", "batch", "two_phase_batch", None, "the same in batches of 1,000, of batches"),
 )
@@ -183,15 +183,15 @@ def _ladder(bench: _Bench) -> None:
         bench.figures[figure] = round(multiple, 2)
         bench.figures[f"{figure}_per_s"] = round(per_s)
         bench.row(words, f"{per_s:,.0f}/s = {multiple:.2f} A", f">= {least} A", multiple >= least)
-    for case, against, figure, least, words in PAIRS:
+    for case, against, figure, promised, words in PAIRS:
         per_s, multiple = bench.measured(case)
         bench.figures[figure] = round(multiple, 2)
         of_single = multiple / plain[against]
         bench.row(
             words,
             f"{per_s:,.0f}/s = {multiple:.2f} A = {of_single:.2f}",
-            "" if least is None else f">= {least}",
-            None if least is None else of_single >= least,
+            "" if promised is None else f">= {promised}",
+            None if promised is None else of_single >= promised,
         )
 
 

@@ -7,7 +7,7 @@ from django.db import migrations, models
 
 class Migration(migrations.Migration):
     dependencies = [
-        ("core", "0009_outbox_object_fill"),
+        ("core", "0010_idempotency_resource"),
     ]
 
     operations = [
