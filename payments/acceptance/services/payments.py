@@ -20,6 +20,7 @@ from payments.acceptance.lock_objects import lock_payment
 from payments.acceptance.models import Payment, PaymentMethod
 from payments.acceptance.selectors import customer_get, payment_method_get
 from payments.acceptance.services.recording import move_payment, record_payment, save_payment
+from payments.acceptance.services.sources import check_token
 from payments.acceptance.states import PaymentStateConflict, PaymentStatus
 from payments.intents.models import Intent, Operation
 from payments.intents.services import Draft, Price, intent_settle, intent_submit, intent_void
@@ -152,7 +153,9 @@ def payment_confirm(
 
     Raises:
         PaymentStateConflict: the payment is not pending.
-        InvalidRequest: there is nothing to charge, or two things.
+        InvalidRequest: there is nothing to charge, or two things; the token was used or is too
+            old. The payment stays pending.
+        NotFound: no such payment, method or token.
     """
     check_may_take(seller, actor)
     _require_one_source(token, payment_method_id)
@@ -171,6 +174,8 @@ def payment_confirm(
     payment.payment_method = method
     payment.return_url = return_url or payment.return_url
     _require_source(payment)
+    if method is None:
+        check_token(payment)
 
     def write_document(writes: Writes, intent: Intent) -> Payment:
         intent.document_id = payment.id
