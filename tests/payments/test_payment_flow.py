@@ -48,6 +48,29 @@ def test_a_card_payment_completes_and_stands_in_the_books(api: Api) -> None:
     assert [attempt["state"] for attempt in expanded["attempts"]] == ["SETTLED"]
 
 
+def test_the_ledger_and_a_payment_name_each_other_by_the_same_ids(api: Api) -> None:
+    payment = api.pay(amount=10_000).json()["data"]
+    refund = api.post("/v1/refunds", {"payment": payment["id"], "amount": 100}).json()["data"]
+    lines = api.get(f"/v1/payments/{payment['id']}?expand=ledger").json()["data"]["ledger"]
+
+    shown = [api.get(f"/v1/ledger/transfers/{line['id']}").json()["data"] for line in lines]
+
+    documents = {each["code"]: each["document"] for each in shown}
+    assert documents == {
+        "payment": payment["id"],
+        "platform_fee": payment["id"],
+        "reseller_residual": payment["id"],
+        "refund": refund["id"],
+    }
+    for document, codes in (
+        (payment["id"], documents.keys() - {"refund"}),
+        (refund["id"], {"refund"}),
+    ):
+        listed = api.get(f"/v1/ledger/transfers?document={document}").json()["data"]["items"]
+        assert {each["code"] for each in listed} == codes
+        assert {each["document"] for each in listed} == {document}
+
+
 @pytest.mark.parametrize(
     ("number", "code"),
     [
