@@ -120,6 +120,25 @@ def test_manual_capture_in_part_releases_the_remainder(api: Api) -> None:
     assert again.status_code == 409
 
 
+@pytest.mark.parametrize(
+    ("number", "advice"),
+    [
+        ("4000000000000119", "Wait for payment.completed or payment.failed, and refund it"),
+        ("4242424242424242", "refund it instead"),
+    ],
+)
+def test_what_is_too_late_to_cancel_says_what_to_do(api: Api, number: str, advice: str) -> None:
+    made = api.pay(number).json()["data"]
+
+    answer = api.post(f"/v1/payments/{made['id']}/cancel")
+
+    error = answer.json()["error"]
+    assert (answer.status_code, error["code"]) == (409, "payment_state_conflict")
+    assert advice in error["message"]
+    left = api.get(f"/v1/payments/{made['id']}").json()["data"]
+    assert left["status"] == made["status"]
+
+
 def test_an_authorization_can_be_canceled(api: Api) -> None:
     made = api.pay(amount=1_000, capture_method="manual").json()["data"]
     canceled = api.post(f"/v1/payments/{made['id']}/cancel")

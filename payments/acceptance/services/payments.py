@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import uuid
 from dataclasses import dataclass, field
-from typing import Any, Protocol
+from typing import Any, Final, Protocol
 
 from core.context import Actor
 from core.db import Scope, tenant_atomic
@@ -28,6 +28,12 @@ from payments.intents.services import Draft, Price, intent_settle, intent_submit
 DOCUMENT_TYPE = "payment"
 #: `Payment.channel` of what a trusted service submitted over `POST /v1/intents`.
 SERVICE_CHANNEL = "service"
+#: What to do about a payment for which it is too late to be canceled.
+_INSTEAD: Final[dict[str, str]] = {
+    PaymentStatus.COMPLETED: ": refund it instead.",
+    PaymentStatus.PROCESSING: ": the provider is at work on it. Wait for payment.completed or "
+    "payment.failed, and refund it when it has completed.",
+}
 
 
 class Seller(Protocol):
@@ -235,9 +241,9 @@ def payment_cancel(
         return _cancel_pending(payment.id, actor, merchant_id, claim)
     waits = payment.status == PaymentStatus.REQUIRES_ACTION or payment.amount_capturable_minor > 0
     if intent is None or not waits:
+        instead = _INSTEAD.get(payment.status, ".")
         raise PaymentStateConflict(
-            f"A payment that is {payment.status} cannot be canceled"
-            + (": refund it instead." if payment.status == PaymentStatus.COMPLETED else ".")
+            f"A payment that is {payment.status} cannot be canceled{instead}"
         )
     intent_void(intent=intent, actor=actor, document=payment, claim=claim)
     return _fresh(payment)
