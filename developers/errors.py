@@ -70,7 +70,7 @@ _REQUEST: Final[dict[str, str | tuple[int, str]]] = {
     "method_not_allowed": (405, "This address does not take this method; see the Allow header."),
     "length_required": (411, "Send the body with a Content-Length header."),
     "payload_too_large": (413, "The body is larger than 256 KiB."),
-    "bad_request": "The request could not be read at all.",
+    "bad_request": "The request could not be read at all, or names a host that is not served here.",
     "resource_missing": (404, "There is no such object in your account and mode."),
     "not_found": (404, "There is no such object in your account and mode."),
     "rate_limited": (429, "Wait for `Retry-After` seconds; spread the calls."),
@@ -97,9 +97,11 @@ _CREDENTIALS: Final[dict[str, str | tuple[int, str]]] = {
     "api_key_malformed": "The key's checksum does not match: it was not copied whole.",
     "api_key_invalid": "The key is unknown, expired or revoked.",
     "token_invalid": "The access token is not ours, or was changed.",
-    "token_expired": "Get a new access token at `/v1/auth/refresh`.",
+    "token_expired": "An access token: get a new one at `/v1/auth/refresh`. The token of a card "
+    "(status 400): it is older than 15 minutes; make a new one.",
     "refresh_token_invalid": "Log in again.",
-    "refresh_token_reused": "The token was used twice, so the whole login was ended. Log in again.",
+    "refresh_token_reused": "The token was used twice, so every refresh token of the login was "
+    "revoked; its access token ends within five minutes. Log in again.",
     "client_invalid": "The client id or its secret is wrong.",
     "credentials_invalid": "The e-mail address or the password is wrong.",
     "otp_required": "Send the code of the authenticator app as `otp`.",
@@ -212,6 +214,29 @@ _SERVER: Final[dict[str, str | tuple[int, str]]] = {
 _BOOKS: Final[dict[str, str | tuple[int, str]]] = {
     status.name.lower(): status.words for status in TransferStatus if not status.ok
 }
+_PROVIDER: Final[dict[str, str | tuple[int, str]]] = {
+    "token_already_used": (400, "A card's token is good for one use; make a new one."),
+    "invalid_amount": "The provider takes amounts of this currency in larger steps only.",
+    "authorization_expired": "The hold was not captured in time and was released.",
+    "authentication_expired": "The payer did not finish the authentication; nothing was charged.",
+    "charge_already_captured": (409, "The payment has been captured; read it again."),
+    "charge_already_refunded": "The payment has been refunded in full.",
+    "payment_unexpected_state": (409, "The provider holds the payment in another state."),
+    "currency_mismatch": (409, "Capture and refund in the currency of the payment."),
+    "refund_not_cancelable": (409, "A refund that was sent cannot be called back."),
+    "refund_returned": "The payer's bank sent the refund back; our staff looks at it.",
+    "refunded_at_provider": "A refund made at the provider could not be booked; our staff looks at "
+    "it.",
+    "captured_too_much": "The provider captured more than was asked; our staff gives it back.",
+    "captured_after_end": "The provider captured an attempt that had ended; our staff looks at it.",
+    "authorized_after_end": "The provider holds money for an attempt that had ended; the hold is "
+    "being released.",
+    "provider_unavailable": "A fault on our side of the provider, and not about the card. Nothing "
+    "was charged; make a new attempt later.",
+    "provider_credentials": "The provider does not take our key. Shown as `provider_unavailable`.",
+    "provider_unreachable": (503, "The provider gave no answer. Shown as `provider_unavailable`."),
+    "provider_rate_limited": (503, "The provider takes no more requests for the moment. Wait."),
+}
 _DECLINED: Final[dict[str, str | tuple[int, str]]] = {
     **{code: text for code, text in DECLINES.items() if code != "authentication_required"},
     "refund_failed": "The provider refused the refund; the amount is back in the balance.",
@@ -223,6 +248,13 @@ GROUPS: Final = (
     _group("Credentials", "Who is calling.", 401, _CREDENTIALS),
     _group("Permissions", "What the caller may do.", 403, _PERMISSION),
     _group("Payments", "Amounts, cards, states.", 400, _PAYMENT),
+    _group(
+        "Providers",
+        "What a provider answered that is no decline: it is the `failure.code` of a payment or an "
+        "attempt, or the code of the error.",
+        402,
+        _PROVIDER,
+    ),
     _group(
         "Declines",
         "The card's bank said no: `error.type` is `card_error`, and the failed payment is in "

@@ -102,6 +102,7 @@ def _start_everything(supervisor: Supervisor, port: int) -> None:
     env = stack.platform_env(home, secrets, port=port)
     env |= stack.provision(home, secrets, servers)
     migrate(env)
+    env["PROMETHEUS_MULTIPROC_DIR"] = str(_fresh_metrics(home))
     # What ./dev manage and ./dev demo need to speak to the same servers.
     write_private(home.run / "env.json", json.dumps(_own_part(env)))
     doing = "starting web, websockets, workers, beat and relay"
@@ -112,6 +113,17 @@ def _start_everything(supervisor: Supervisor, port: int) -> None:
         seed(home, env)
         wait_until_ready(supervisor, port)
         wait_for_workers(supervisor, env["REDIS_URL"], count=2)
+
+
+def _fresh_metrics(home: Home) -> Path:
+    """An empty folder in which the processes count, so that whoever answers can add them up.
+
+    What a process counted stays when it dies, for its counts were true; a new run begins at nought.
+    """
+    folder = home.run / "metrics"
+    shutil.rmtree(folder, ignore_errors=True)
+    folder.mkdir(mode=0o700)
+    return folder
 
 
 def services(

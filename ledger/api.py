@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 from datetime import datetime
-from typing import Any, ClassVar
-from uuid import UUID
+from typing import ClassVar
 
 from drf_spectacular.utils import OpenApiParameter, extend_schema
 from rest_framework.request import Request
@@ -19,6 +18,7 @@ from core.pagination import PageRequest
 from ledger import selectors
 from ledger import serializers as shapes
 from ledger.chart import BY_NAME
+from ledger.documents import document_of
 
 _READ: dict[str, str] = {"GET": "ledger.read"}
 
@@ -143,7 +143,11 @@ class TransfersView(ApiView):
         parameters=[
             *PAGE,
             OpenApiParameter("account", str, description="Only this account's (`acc_…`)."),
-            OpenApiParameter("document", UUID, description="Only this document's, oldest first."),
+            OpenApiParameter(
+                "document",
+                str,
+                description="Only this document's (`pay_…`, `ref_…`, or its UUID), oldest first.",
+            ),
         ],
         responses=shapes.TransferListSerializer,
     )
@@ -151,14 +155,14 @@ class TransfersView(ApiView):
         """Transfers on your accounts, newest first."""
         query = known(self.query, "limit", "cursor", "account", "document")
         with tenant_atomic(self.actor.scope):
-            wanted = query.get("account")
+            wanted, document = query.get("account"), query.get("document")
             page = selectors.transfers_page(
                 actor=self.actor,
                 page=PageRequest.from_query(query),
                 account=selectors.account_get(actor=self.actor, account_id=wanted)
                 if wanted
                 else None,
-                document_id=_uuid(query.get("document")),
+                document_id=document_of(document) if document is not None else None,
             )
             states = selectors.states_of(page.items)
         return Response(page.render(lambda t: shapes.transfer_json(t, states)))
@@ -179,14 +183,3 @@ class TransferView(ApiView):
             found = selectors.transfer_get(actor=self.actor, transfer_id=transfer_id)
             states = selectors.states_of([found])
         return Response(shapes.transfer_json(found, states))
-
-
-def _uuid(raw: str | None) -> Any:
-    if raw is None:
-        return None
-    try:
-        return UUID(raw)
-    except ValueError as error:
-        raise InvalidRequest(
-            "document must be the UUID of a document.", code="parameter_invalid", param="document"
-        ) from error

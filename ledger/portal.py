@@ -22,6 +22,7 @@ from core.money import to_major
 from core.pagination import PageRequest
 from ledger import selectors
 from ledger.chart import BY_NAME
+from ledger.documents import document_name
 from ledger.models import Account, Transfer
 from ledger.pdf import pdf_pages
 from ledger.selectors import StatementLine
@@ -149,7 +150,7 @@ def csv_lines(
                 account.currency,
                 to_major(_signed(line, side), account.currency),
                 "" if after is None else to_major(after, account.currency),
-                line.document_id or "",
+                document_name(line.code, line.document_id) or "",
             ]
         )
 

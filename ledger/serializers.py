@@ -12,6 +12,7 @@ from rest_framework import serializers
 
 from core.ids import encode
 from ledger.chart import BY_CODE, TransferCode
+from ledger.documents import document_name
 from ledger.flags import TransferFlags
 from ledger.models import Account, Transfer
 from ledger.selectors import CurrencyBalance, StatementLine, currency_of, normal_side
@@ -84,7 +85,10 @@ class TransferSerializer(serializers.Serializer[Any]):
     state = serializers.ChoiceField(choices=_TRANSFER_STATES)
     pending_transfer = serializers.CharField(allow_null=True, help_text="What it settles.")
     corrects = serializers.CharField(allow_null=True, help_text="The transfer it corrects.")
-    document = serializers.UUIDField(allow_null=True, help_text="What it belongs to.")
+    document = serializers.CharField(
+        allow_null=True,
+        help_text="What it belongs to: `pay_…`, `ref_…`, or the UUID of one of the platform's own.",
+    )
     effective_on = serializers.DateField()
     livemode = serializers.BooleanField()
     booked_at = serializers.DateTimeField()
@@ -105,7 +109,7 @@ class StatementLineSerializer(serializers.Serializer[Any]):
     code = serializers.CharField()
     state = serializers.ChoiceField(choices=["posted", "reserved", "released"])
     counterpart = serializers.CharField()
-    document = serializers.UUIDField(allow_null=True)
+    document = serializers.CharField(allow_null=True, help_text="As in a transfer.")
     balance = serializers.IntegerField(
         allow_null=True,
         help_text="Posted, after it; positive on the normal side. Null where the account keeps no"
@@ -183,7 +187,7 @@ def transfer_json(transfer: Transfer, states: Mapping[UUID, str]) -> dict[str, A
         "state": states[transfer.id],
         "pending_transfer": name(Transfer.PREFIX, transfer.pending_id),
         "corrects": name(Transfer.PREFIX, transfer.corrects_id),
-        "document": str(transfer.document_id) if transfer.document_id else None,
+        "document": document_name(transfer.code, transfer.document_id),
         "effective_on": (transfer.effective_on or transfer.booked_at.date()).isoformat(),
         "livemode": transfer.ledger % 10 == 1,
         "booked_at": iso(transfer.booked_at),
@@ -198,7 +202,7 @@ def statement_json(line: StatementLine, *, side: str) -> dict[str, Any]:
         "code": code_name(line.code),
         "state": line_state(line.flags),
         "counterpart": encode(Account.PREFIX, line.counterpart),
-        "document": str(line.document_id) if line.document_id else None,
+        "document": document_name(line.code, line.document_id),
         "balance": line.balance.posted(normal_side=side) if line.balance else None,
         "booked_at": iso(line.booked_at),
         "effective_on": (line.effective_on or line.booked_at.date()).isoformat(),

@@ -95,7 +95,9 @@ class EventResendView(ApiView):
         body = known(self.body, "endpoint")
         endpoint_id = body.get("endpoint")
         if endpoint_id is not None and not isinstance(endpoint_id, str):
-            raise InvalidRequest("endpoint must be an id (we_…).", param="endpoint")
+            raise InvalidRequest(
+                "endpoint must be an id (we_…).", code="parameter_invalid", param="endpoint"
+            )
         return self.once(
             lambda: services.event_resend(
                 actor=self.actor, event_id=event_id, endpoint_id=endpoint_id
@@ -216,7 +218,9 @@ class EndpointRollSecretView(ApiView):
         hours = known(self.body, "overlap_hours").get("overlap_hours", 24)
         if not isinstance(hours, int) or isinstance(hours, bool) or not 0 <= hours <= 168:
             raise InvalidRequest(
-                "overlap_hours must be a whole number from 0 to 168.", param="overlap_hours"
+                "overlap_hours must be a whole number from 0 to 168.",
+                code="parameter_invalid",
+                param="overlap_hours",
             )
         return self.once(
             lambda: services.endpoint_roll_secret(
@@ -248,10 +252,18 @@ class EndpointReplayView(ApiView):
         body = known(self.body, "created_from", "created_to", "only_missing")
         created_from = moment_of(body, "created_from")
         if created_from is None:
-            raise InvalidRequest("created_from is missing: since when?", param="created_from")
+            raise InvalidRequest(
+                "created_from is missing: since when?",
+                code="parameter_missing",
+                param="created_from",
+            )
         only_missing = body.get("only_missing", True)
         if not isinstance(only_missing, bool):
-            raise InvalidRequest("only_missing must be true or false.", param="only_missing")
+            raise InvalidRequest(
+                "only_missing must be true or false.",
+                code="parameter_invalid",
+                param="only_missing",
+            )
         created_to = moment_of(body, "created_to")
         return self.once(
             lambda: services.deliveries_replay(

@@ -47,10 +47,14 @@ def check_patterns(patterns: object, *, param: str = "events") -> list[str]:
     """Return a subscription's patterns: event names, `object.*`, or `*`; raise InvalidRequest."""
     if not isinstance(patterns, list) or not patterns:
         raise InvalidRequest(
-            "Name at least one event, for example payment.completed, or * for all.", param=param
+            "Name at least one event, for example payment.completed, or * for all.",
+            code="parameter_invalid",
+            param=param,
         )
     if len(patterns) > MAX_PATTERNS:
-        raise InvalidRequest(f"At most {MAX_PATTERNS} events can be named.", param=param)
+        raise InvalidRequest(
+            f"At most {MAX_PATTERNS} events can be named.", code="parameter_invalid", param=param
+        )
     families = {name.partition(".")[0] + ".*" for name in _types}
     result: list[str] = []
     for index, pattern in enumerate(patterns):

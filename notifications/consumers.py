@@ -101,6 +101,14 @@ class PortalConsumer(AsyncJsonWebsocketConsumer):
                 return
 
 
+class NothingHere(AsyncJsonWebsocketConsumer):
+    """Any other address: said in a close code, as for a document that is not there."""
+
+    async def connect(self) -> None:
+        await self.accept()
+        await self.close(code=CLOSE_NOT_FOUND)
+
+
 class PaymentConsumer(PortalConsumer):
     """Pushes when one payment changes."""
 

@@ -5,13 +5,15 @@ from __future__ import annotations
 from typing import Any
 
 from channels.security.websocket import OriginValidator
-from django.urls import path
+from django.urls import path, re_path
 
-from notifications.consumers import ActivityConsumer, PaymentConsumer
+from notifications.consumers import ActivityConsumer, NothingHere, PaymentConsumer
 
 websocket_urlpatterns = [
     path("ws/payments/<str:document_id>", PaymentConsumer.as_asgi()),
     path("ws/activity", ActivityConsumer.as_asgi()),
+    # Without a last route the router raises, and a stranger's typing error is a traceback of ours.
+    re_path(r"", NothingHere.as_asgi()),
 ]
 
 

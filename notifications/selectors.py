@@ -134,7 +134,9 @@ def deliveries_page(
     if wanted.state:
         if wanted.state not in WebhookDelivery.State.values:
             raise InvalidRequest(
-                f"state must be one of {', '.join(WebhookDelivery.State.values)}.", param="state"
+                f"state must be one of {', '.join(WebhookDelivery.State.values)}.",
+                code="parameter_invalid",
+                param="state",
             )
         rows = rows.filter(state=wanted.state)
     return paginate(rows, page)

@@ -64,17 +64,21 @@ def endpoint_spec(
     transaction."""
     assert_outside_transaction("resolving a webhook's host name")
     if url is not None and not isinstance(url, str):
-        raise InvalidRequest("url must be a string.", param="url")
+        raise InvalidRequest("url must be a string.", code="parameter_invalid", param="url")
     if url is not None:
         check_public_url(url)
     if description is not None:
         if not isinstance(description, str) or len(description) > 200 or "\x00" in description:
             raise InvalidRequest(
-                "description must be a text of at most 200 characters.", param="description"
+                "description must be a text of at most 200 characters.",
+                code="parameter_invalid",
+                param="description",
             )
         refuse_card_numbers(description, "description")
     if status is not None and status not in WebhookEndpoint.Status.values:
-        raise InvalidRequest("status must be enabled or disabled.", param="status")
+        raise InvalidRequest(
+            "status must be enabled or disabled.", code="parameter_invalid", param="status"
+        )
     return EndpointSpec(
         url=url,
         events=None if events is None else catalogue.check_patterns(events),
@@ -93,10 +97,13 @@ def endpoint_create(*, actor: Actor, spec: EndpointSpec) -> tuple[WebhookEndpoin
     if reseller_id is None:
         raise NotFound("Webhooks belong to a merchant: act as one.")
     if spec.url is None:
-        raise InvalidRequest("url is missing: where shall the events go?", param="url")
+        raise InvalidRequest(
+            "url is missing: where shall the events go?", code="parameter_missing", param="url"
+        )
     if spec.events is None:
         raise InvalidRequest(
             "events is missing: name event types, for example payment.completed, or *.",
+            code="parameter_missing",
             param="events",
         )
     secret = signing.new_secret()
@@ -377,7 +384,9 @@ def deliveries_replay(
     """
     until = created_to or timezone.now()
     if created_to is not None and created_to <= created_from:
-        raise InvalidRequest("created_to must lie after created_from.", param="created_to")
+        raise InvalidRequest(
+            "created_to must lie after created_from.", code="parameter_invalid", param="created_to"
+        )
     with tenant_atomic(actor.scope):
         endpoint = selectors.endpoint_get(actor=actor, endpoint_id=endpoint_id, lock=True)
         if endpoint.status != WebhookEndpoint.Status.ENABLED:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from django.conf import settings
+from django.core.exceptions import DisallowedHost
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import render
 
@@ -22,7 +24,10 @@ def _answer(
 
 
 def bad_request(request: HttpRequest, exception: Exception) -> HttpResponse:
-    return _answer(request, 400, "bad_request", "The request could not be read.")
+    message = "The request could not be read."
+    if isinstance(exception, DisallowedHost):
+        message = f"The Host header names a host that is not served here; use {settings.BASE_URL}."
+    return _answer(request, 400, "bad_request", message)
 
 
 def permission_denied(request: HttpRequest, exception: Exception) -> HttpResponse:

@@ -70,7 +70,8 @@ class RefreshView(ApiView):
     def post(self, request: Request) -> Response:
         """Exchange a refresh token for a new pair.
 
-        Using one twice revokes every token of that login (`refresh_token_reused`).
+        Using one twice revokes every refresh token of that login (`refresh_token_reused`); an
+        access token that is out ends by itself within five minutes.
         """
         given = shapes.RefreshBody.parse(self.body)
         pair = sessions.jwt_refresh(
@@ -95,7 +96,10 @@ class LogoutView(ApiView):
         auth=[],
     )
     def post(self, request: Request) -> Response:
-        """Revoke every refresh token of the login that this one belongs to."""
+        """Revoke every refresh token of the login that this one belongs to.
+
+        An access token that is out ends by itself within five minutes.
+        """
         given = shapes.RefreshBody.parse(self.body)
         sessions.jwt_logout(refresh_token=given["refresh_token"])
         return Response({"logged_out": True})

@@ -29,7 +29,10 @@ log = structlog.get_logger(__name__)
 
 def exception_handler(exc: Exception, context: dict[str, Any]) -> Response | None:
     """DRF's hook: render `exc`, or return None for a defect of ours (500, logged by Django)."""
-    error = _translate(exc)
+    if isinstance(exc, exceptions.MethodNotAllowed):
+        error: AppError | None = _method_not_allowed(context)
+    else:
+        error = _translate(exc)
     if error is None:
         return None
     response = Response(render_error(error), status=error.status)
@@ -67,8 +70,6 @@ def _translate(exc: Exception) -> AppError | None:
         return NotFound("There is no such object.")
     if isinstance(exc, (exceptions.PermissionDenied, DjangoPermissionDenied)):
         return PermissionDenied("You may not do this.")
-    if isinstance(exc, exceptions.MethodNotAllowed):
-        return MethodNotAllowed(f"{exc.detail}", code="method_not_allowed")
     if isinstance(exc, exceptions.ValidationError):
         return _validation(exc.detail)
     if isinstance(exc, exceptions.APIException):
@@ -82,6 +83,15 @@ def _translate(exc: Exception) -> AppError | None:
     if isinstance(exc, DataError):
         return InvalidRequest("A value does not fit its field.", code="value_out_of_range")
     return None
+
+
+def _method_not_allowed(context: dict[str, Any]) -> MethodNotAllowed:
+    """Which methods there are instead, as the Allow header says too."""
+    view, request = context["view"], context["request"]
+    allowed = [method for method in view.allowed_methods if method not in ("HEAD", "OPTIONS")]
+    return MethodNotAllowed(
+        f"{request.method} is not taken at this address; send {' or '.join(allowed)}."
+    )
 
 
 class MethodNotAllowed(InvalidRequest):

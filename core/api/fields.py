@@ -34,6 +34,15 @@ class StrictSerializer(serializers.Serializer[Any]):
         result: dict[str, Any] = super().to_internal_value(data)
         return result
 
+    def get_fields(self) -> dict[str, serializers.Field[Any, Any, Any, Any]]:
+        """The fields; one that takes a few values names them where another one comes."""
+        fields = super().get_fields()
+        for field in fields.values():
+            if isinstance(field, serializers.ChoiceField):
+                choices = ", ".join(str(choice) for choice in field.choices)
+                field.error_messages["invalid_choice"] = f"This takes one of: {choices}."
+        return fields
+
     @classmethod
     def parse(cls, data: Any) -> dict[str, Any]:
         """The validated values; DRF's ValidationError becomes the first fault, named.

@@ -260,7 +260,7 @@ ACCOUNT: Final = {
     "closed": False,
     "opened_at": "2026-11-21T09:30:00.000412Z",
 }
-_DOCUMENT: Final = "019aa28b-8ec5-7035-af94-c0a83d8613b5"
+_DOCUMENT: Final = "pay_01kah8q3p5e0ttz560n0yrc4xn"
 TRANSFER: Final = {
     "id": "trf_5n67r6hxysany83n7p4v7r381t",
     "object": "ledger_transfer",

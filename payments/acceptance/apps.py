@@ -21,6 +21,8 @@ class AcceptanceConfig(AppConfig):
     default_auto_field = "django.db.models.BigAutoField"
 
     def ready(self) -> None:
+        from ledger.chart import TransferCode
+        from ledger.documents import register_document_prefix
         from notifications.catalogue import register_event_types
         from notifications.realtime import register_document_checker
         from payments.acceptance.selectors import payment_is_visible
@@ -36,6 +38,19 @@ class AcceptanceConfig(AppConfig):
         )
 
         register_event_types(_EVENTS)
+        register_document_prefix(
+            "pay",
+            (
+                TransferCode.PAYMENT,
+                TransferCode.PLATFORM_FEE,
+                TransferCode.RESELLER_RESIDUAL,
+                TransferCode.AVAILABLE,
+                TransferCode.DISPUTE_OPENED,
+                TransferCode.DISPUTE_WON,
+                TransferCode.DISPUTE_LOST,
+            ),
+        )
+        register_document_prefix("ref", (TransferCode.REFUND,))
         register_document_checker("pay", payment_is_visible)
         register_dispute_handler(dispute_notice)
         register_refund_handler(refund_of_provider)

@@ -33,6 +33,10 @@ WEBHOOK_TOLERANCE_S: Final = 300
 # The code of a `ProviderError` for an idempotency key that came before with another request.
 KEY_REUSED: Final = "idempotency_key_reused"
 
+# Codes of a `ProviderError` that say that the source cannot be charged: no such token or card, or
+# one whose use or time is over. No card was asked, so these are no declines.
+SOURCE_REFUSED: Final = frozenset({"resource_missing", "token_already_used", "token_expired"})
+
 
 class Status(StrEnum):
     """A provider's answer about a payment or a refund."""
@@ -400,6 +404,14 @@ class Adapter(ABC):
     @abstractmethod
     def save_method(self, request: SaveMethod) -> SavedMethod:
         """Keep a token's card for later payments. Raises ProviderError where it is refused."""
+
+    @abstractmethod
+    def check_source(self, *, source: str, merchant_key: str = "") -> None:
+        """Look whether a source could be charged now; nothing of it is used by the look.
+
+        Raises ProviderError: with a code of `SOURCE_REFUSED` where it could not, with another one
+        where the provider does not say.
+        """
 
     @abstractmethod
     def verify_webhook_signature(self, raw_body: bytes, headers: Mapping[str, str]) -> None:

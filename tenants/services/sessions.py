@@ -411,8 +411,8 @@ def _rotate(
             return _invalid_refresh()
         _audit_user(user, action="user.refresh_token_reused", ip=ip)
         return errors.AuthenticationFailed(
-            "This refresh token was used before; every token of that login is now revoked. "
-            "Log in again.",
+            "This refresh token was used before; every refresh token of that login is now revoked, "
+            "and its access token ends within five minutes. Log in again.",
             code="refresh_token_reused",
         )
     membership_id, merchant_id, livemode, passed, family, expires_at = row

@@ -9,6 +9,7 @@ from typing import Any
 
 import pytest
 from django.db import connections
+from pytest_django.fixtures import Settings
 
 from core.db import tenant_atomic
 from core.models import IdempotencyRecord, OutboxEvent
@@ -254,12 +255,29 @@ def test_an_address_that_names_nothing_is_a_404_in_the_envelope(api: Api, path: 
     assert error_of(answer)["code"] == "resource_missing"
 
 
+def test_a_choice_that_there_is_not_names_those_that_there_are(api: Api) -> None:
+    body = {"amount": 100, "currency": "EUR", "capture_method": "later"}
+    error = error_of(api.post("/v1/payments", body))
+    assert (error["code"], error["param"]) == ("parameter_invalid_choice", "capture_method")
+    assert error["message"] == "This takes one of: automatic, manual."
+
+
+def test_a_host_that_is_not_served_is_told_so(api: Api, settings: Settings) -> None:
+    settings.ALLOWED_HOSTS = ["served.example"]
+    answer = api.get("/v1/payments", Host="other.example")
+    assert (answer.status_code, error_of(answer)["code"]) == (400, "bad_request")
+    assert "host that is not served here" in error_of(answer)["message"]
+    assert "other.example" not in error_of(answer)["message"]
+
+
 @pytest.mark.parametrize("method", ["PUT", "DELETE", "PATCH", "TRACE"])
 def test_a_method_that_is_not_offered_is_a_405(api: Api, method: str) -> None:
     answer = api.call(method, "/v1/payments", {})
     assert answer.status_code == 405
     assert "POST" in answer["Allow"]
     assert error_of(answer)["code"] == "method_not_allowed"
+    message = error_of(answer)["message"]
+    assert message == f"{method} is not taken at this address; send GET or POST."
 
 
 @pytest.mark.parametrize(

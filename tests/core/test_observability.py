@@ -5,7 +5,11 @@ from __future__ import annotations
 import io
 import json
 import logging
+import os
+import subprocess
+import sys
 from collections.abc import Iterator
+from pathlib import Path
 from types import SimpleNamespace
 
 import pytest
@@ -19,6 +23,8 @@ from core.context import bind_request_id, request_id
 from core.logging import configure_logging, scrub
 from tests.core.support import drain, emit, worker_sql
 from tests.factories import make_tenants
+
+ROOT = Path(__file__).resolve().parents[2]
 
 
 @pytest.fixture
@@ -153,6 +159,27 @@ def test_metrics_count_requests_by_route_and_show_the_lags() -> None:
     for name in ("outbox_lag_seconds", "audit_unsealed_seconds", "inbox_parked", "webhooks_due"):
         assert f"\nmerchantry_{name} " in text
     assert metrics.read_gauges()["merchantry_outbox_quarantined"] >= 0
+
+
+def test_metrics_add_up_what_other_processes_have_counted(tmp_path: Path) -> None:
+    def run(code: str) -> str:
+        return subprocess.run(
+            [sys.executable, "-c", f"from core import metrics; {code}"],
+            cwd=ROOT,
+            env={**os.environ, "PROMETHEUS_MULTIPROC_DIR": str(tmp_path)},
+            capture_output=True,
+            text=True,
+            check=True,
+        ).stdout
+
+    # Each of them is dead by the time of the scrape; what it counted is not.
+    for _ in range(2):
+        run("metrics.outbox_events.labels('delivered').inc()")
+    run("metrics.webhook_attempts.labels('failed').inc(3)")
+
+    shown = run("print(metrics.render().decode())").splitlines()
+    assert 'merchantry_outbox_events_total{outcome="delivered"} 2.0' in shown
+    assert 'merchantry_webhook_attempts_total{outcome="failed"} 3.0' in shown
 
 
 def test_metrics_are_not_for_everybody(settings) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import re
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -144,16 +145,40 @@ def _text(node: ast.expr | None) -> str:
     return node.value if isinstance(node, ast.Constant) and isinstance(node.value, str) else ""
 
 
+#: Calls that name a code which a provider's answer or an attempt carries to the caller.
+PROVIDER_CALLS = {"ProviderError", "ServerRefusedError", "ChannelAnswer", "exception_add"}
+
+
+def _codes_of_providers(node: ast.Call) -> set[str]:
+    if _name(node.func) in PROVIDER_CALLS:
+        words = [word for word in node.keywords if word.arg in ("code", "failure_code")]
+        return {_text(word.value) for word in words}
+    if _name(node.func) == "_contradicted":
+        return {_text(node.args[1])}
+    return set()
+
+
+def _codes_of_the_sandbox() -> set[str]:
+    """What its functions in the database refuse with."""
+    files = (ROOT / "payments" / "providers" / "migrations").glob("*.sql")
+    return {
+        code for file in files for code in re.findall(r"sandbox_error\('(\w+)'", file.read_text())
+    }
+
+
 def codes_in_source() -> set[str]:
     """Every code that an error of ours is made with, or has by default."""
     trees = _trees()
     errors = _error_classes(trees)
-    found = set()
+    found = _codes_of_the_sandbox()
+    assert "token_already_used" in found
     for node in (node for tree in trees for node in ast.walk(tree)):
         if isinstance(node, ast.Call) and _name(node.func) in errors:
             found |= {_text(word.value) for word in node.keywords if word.arg == "code"}
         elif isinstance(node, ast.Call) and _name(node.func) == "_refused" and node.args:
             found.add(_text(node.args[-1]))
+        elif isinstance(node, ast.Call):
+            found |= _codes_of_providers(node)
         elif isinstance(node, ast.ClassDef) and node.name in errors:
             for line in node.body:
                 target = getattr(line, "target", None) or getattr(line, "targets", [None])[0]

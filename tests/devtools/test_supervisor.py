@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 
-from devtools import processes
+from devtools import processes, up
 from devtools.home import ROOT, Home
 from devtools.say import Stop
 from devtools.supervisor import Service, Supervisor, stop_recorded
@@ -166,3 +166,12 @@ def test_processes_are_recognised_by_their_mark_when_nobody_wrote_them_down(home
         for process in (ours, other):
             process.kill()
             process.wait()
+
+
+def test_a_run_begins_to_count_at_nought(home: Home) -> None:
+    folder = up._fresh_metrics(home)
+    (folder / "counter_1.db").write_text("of the run before")
+
+    assert up._fresh_metrics(home) == folder
+    assert list(folder.iterdir()) == []
+    assert folder.stat().st_mode & 0o777 == 0o700

@@ -340,3 +340,36 @@ def test_there_is_a_most_endpoints(api: Api, tenants: Tenants, receiver: Receive
     status, error = api("POST", BASE, {"url": receiver.url, "events": ["*"]})
     assert (status, error["code"]) == (409, "too_many_endpoints")
     assert count_endpoints(tenants) == 16
+
+
+@pytest.mark.parametrize(
+    ("method", "path", "body", "code", "param"),
+    [
+        ("POST", BASE, {"events": ["*"]}, "parameter_missing", "url"),
+        ("POST", BASE, {"url": "https://93.184.216.34/h"}, "parameter_missing", "events"),
+        ("POST", BASE, {"url": 5, "events": ["*"]}, "parameter_invalid", "url"),
+        ("POST", BASE, {"events": []}, "parameter_invalid", "events"),
+        ("POST", f"{BASE}/we_x/replay", {}, "parameter_missing", "created_from"),
+        (
+            "POST",
+            f"{BASE}/we_x/replay",
+            {"created_from": "2026-01-01", "only_missing": 1},
+            "parameter_invalid",
+            "only_missing",
+        ),
+        (
+            "POST",
+            f"{BASE}/we_x/roll_secret",
+            {"overlap_hours": 169},
+            "parameter_invalid",
+            "overlap_hours",
+        ),
+        ("POST", "/v1/events/evt_x/resend", {"endpoint": 5}, "parameter_invalid", "endpoint"),
+        ("GET", "/v1/webhook_deliveries?state=bogus", None, "parameter_invalid", "state"),
+    ],
+)
+def test_a_parameters_fault_has_the_code_that_it_has_everywhere(
+    api: Api, method: str, path: str, body: Any, code: str, param: str
+) -> None:
+    status, error = api(method, path, body)
+    assert (status, error["code"], error["param"]) == (400, code, param)

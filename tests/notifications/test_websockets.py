@@ -257,3 +257,10 @@ async def test_what_a_page_sends_means_nothing(tenants: Tenants) -> None:
         await page.send_to(bytes_data=b"\x00")
         await in_thread(happen)(tenants, "payment.created", "pay_own")
         assert (await page.receive_json_from(timeout=5))["object"] == "pay_own"
+
+
+@pytest.mark.parametrize("path", ["/", "/ws/", "/ws/nothing", "/ws/activity/more", "/ws/payments/"])
+async def test_an_address_that_there_is_not_closes_with_4404(path: str) -> None:
+    async with socket(path, None) as page:
+        assert (await page.connect())[0] is True
+        assert await closed_with(page) == consumers.CLOSE_NOT_FOUND

@@ -97,5 +97,5 @@ def test_one_key_may_be_used_once_in_each_mode(api: Api, live: Api) -> None:
 def test_a_token_of_another_merchant_charges_nothing(api: Api, admin_dsn: str) -> None:
     neighbour = new_api()
     answer = neighbour.pay(token=api.token())
-    assert (answer.status_code, answer.json()["error"]["code"]) == (402, "resource_missing")
+    assert (answer.status_code, answer.json()["error"]["code"]) == (404, "resource_missing")
     assert charges(admin_dsn, neighbour.tenants.merchant.id) == []

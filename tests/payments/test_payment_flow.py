@@ -6,7 +6,10 @@ from typing import Any
 
 import psycopg
 import pytest
+from pytest_django.fixtures import Settings
 
+from payments.providers.base import ProviderError
+from payments.providers.sandbox.adapter import SandboxAdapter
 from tests.api import Api, new_api
 from tests.payments.support import books
 
@@ -43,6 +46,29 @@ def test_a_card_payment_completes_and_stands_in_the_books(api: Api) -> None:
     ]
     assert sum(line["amount"] for line in expanded["ledger"][1:]) == payment["fee"]
     assert [attempt["state"] for attempt in expanded["attempts"]] == ["SETTLED"]
+
+
+def test_the_ledger_and_a_payment_name_each_other_by_the_same_ids(api: Api) -> None:
+    payment = api.pay(amount=10_000).json()["data"]
+    refund = api.post("/v1/refunds", {"payment": payment["id"], "amount": 100}).json()["data"]
+    lines = api.get(f"/v1/payments/{payment['id']}?expand=ledger").json()["data"]["ledger"]
+
+    shown = [api.get(f"/v1/ledger/transfers/{line['id']}").json()["data"] for line in lines]
+
+    documents = {each["code"]: each["document"] for each in shown}
+    assert documents == {
+        "payment": payment["id"],
+        "platform_fee": payment["id"],
+        "reseller_residual": payment["id"],
+        "refund": refund["id"],
+    }
+    for document, codes in (
+        (payment["id"], documents.keys() - {"refund"}),
+        (refund["id"], {"refund"}),
+    ):
+        listed = api.get(f"/v1/ledger/transfers?document={document}").json()["data"]["items"]
+        assert {each["code"] for each in listed} == codes
+        assert {each["document"] for each in listed} == {document}
 
 
 @pytest.mark.parametrize(
@@ -92,6 +118,25 @@ def test_manual_capture_in_part_releases_the_remainder(api: Api) -> None:
     )
     again = api.post(f"/v1/payments/{made['id']}/capture")
     assert again.status_code == 409
+
+
+@pytest.mark.parametrize(
+    ("number", "advice"),
+    [
+        ("4000000000000119", "Wait for payment.completed or payment.failed, and refund it"),
+        ("4242424242424242", "refund it instead"),
+    ],
+)
+def test_what_is_too_late_to_cancel_says_what_to_do(api: Api, number: str, advice: str) -> None:
+    made = api.pay(number).json()["data"]
+
+    answer = api.post(f"/v1/payments/{made['id']}/cancel")
+
+    error = answer.json()["error"]
+    assert (answer.status_code, error["code"]) == (409, "payment_state_conflict")
+    assert advice in error["message"]
+    left = api.get(f"/v1/payments/{made['id']}").json()["data"]
+    assert left["status"] == made["status"]
 
 
 def test_an_authorization_can_be_canceled(api: Api) -> None:
@@ -195,3 +240,73 @@ def test_an_e_mail_that_holds_a_card_number_is_refused(api: Api) -> None:
     refused = api.post("/v1/customers", {"email": "4242424242424242@shop.example"})
     assert (refused.status_code, refused.json()["error"]["code"]) == (400, "card_number_refused")
     assert api.get("/v1/customers").json()["data"]["items"] == []
+
+
+def _unusable(api: Api, kind: str, settings: Settings) -> tuple[str, int, str]:
+    """A token that cannot be charged, with the status and the code that say so."""
+    if kind == "foreign":
+        return new_api().token(), 404, "resource_missing"
+    if kind == "used":
+        token = api.token()
+        assert api.pay(token=token).status_code == 201
+        return token, 400, "token_already_used"
+    if kind == "expired":
+        settings.SANDBOX_TOKEN_TTL_S = 0
+        return api.token(), 400, "token_expired"
+    return "tok_mistyped", 404, "resource_missing"
+
+
+UNUSABLE = pytest.mark.parametrize("kind", ["unknown", "foreign", "used", "expired"])
+
+
+@UNUSABLE
+def test_a_token_that_cannot_be_charged_is_no_decline(
+    api: Api, kind: str, settings: Settings
+) -> None:
+    token, status, code = _unusable(api, kind, settings)
+
+    answer = api.pay(token=token, key=f"unusable-{kind}")
+
+    error = answer.json()["error"]
+    assert (answer.status_code, error["code"]) == (status, code)
+    assert error["type"] == "invalid_request_error"
+    assert error["param"] == "payment_method_token"
+    assert error["details"]["payment"]["status"] == "failed"
+    again = api.pay(token=token, key=f"unusable-{kind}")
+    assert (again.status_code, again.json()["error"]) == (status, error)
+
+
+@UNUSABLE
+def test_a_payment_survives_a_token_that_cannot_be_charged(
+    api: Api, kind: str, settings: Settings
+) -> None:
+    made = api.post("/v1/payments", {"amount": 500, "currency": "EUR"}).json()["data"]
+    address = f"/v1/payments/{made['id']}"
+    token, status, code = _unusable(api, kind, settings)
+
+    refused = api.post(f"{address}/confirm", {"payment_method_token": token})
+
+    error = refused.json()["error"]
+    assert (refused.status_code, error["code"]) == (status, code)
+    assert (error["type"], error["param"]) == ("invalid_request_error", "payment_method_token")
+    left = api.get(f"{address}?expand=events,attempts").json()["data"]
+    assert (left["status"], left["attempts"]) == ("pending", [])
+    assert [event["type"] for event in left["events"]] == ["payment.created"]
+    settings.SANDBOX_TOKEN_TTL_S = 900
+    paid = api.post(f"{address}/confirm", {"payment_method_token": api.token()})
+    assert paid.json()["data"]["status"] == "completed"
+
+
+def test_a_provider_that_does_not_say_leaves_the_token_to_the_charge(
+    api: Api, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def silent(self: SandboxAdapter, **_: str) -> None:
+        raise ProviderError("no answer", permanent=False, code="provider_unreachable")
+
+    monkeypatch.setattr(SandboxAdapter, "check_source", silent)
+    made = api.post("/v1/payments", {"amount": 500, "currency": "EUR"}).json()["data"]
+    address = f"/v1/payments/{made['id']}/confirm"
+
+    paid = api.post(address, {"payment_method_token": api.token()})
+
+    assert paid.json()["data"]["status"] == "completed"

@@ -16,6 +16,7 @@ from typing import Any, Protocol
 import pytest
 
 from payments.providers.base import (
+    SOURCE_REFUSED,
     Adapter,
     CancelPayment,
     CaptureMethod,
@@ -184,6 +185,25 @@ class AdapterContract:
             rig.adapter.create_payment(request)
         assert refused.value.permanent
         assert rig.charges(request.reference) == 0
+
+    def test_looking_at_a_source_does_not_use_it(self, rig: Rig, payments: Payments) -> None:
+        source = rig.token()
+        for _ in range(2):
+            rig.adapter.check_source(source=source, merchant_key=rig.merchant_key)
+        assert payments.captured(source=source).amount_captured_minor == 1999
+
+    def test_looking_at_an_unknown_source_says_so(self, rig: Rig) -> None:
+        with pytest.raises(ProviderError) as refused:
+            rig.adapter.check_source(source="pm_doesnotexist", merchant_key=rig.merchant_key)
+        assert (refused.value.code, refused.value.permanent) == ("resource_missing", True)
+
+    def test_a_look_that_is_lost_says_nothing_of_the_source(self, rig: Rig) -> None:
+        source = rig.token()
+        rig.fault("lose_request")
+        with pytest.raises(ProviderError) as lost:
+            rig.adapter.check_source(source=source, merchant_key=rig.merchant_key)
+        assert not lost.value.permanent
+        assert lost.value.code not in SOURCE_REFUSED
 
     # Capturing and cancelling
 

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import json
+import time
 import uuid
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import psycopg
@@ -19,6 +21,7 @@ from core.db import Scope, ScopeError, tenant_atomic
 from payments.providers.base import (
     CapturePayment,
     EventKind,
+    LineKind,
     ProviderAnswer,
     ProviderError,
     Status,
@@ -143,6 +146,29 @@ def test_a_disputed_card_sends_a_dispute_after_the_capture(
     assert event.dispute is not None
     assert (event.dispute.amount_minor, event.dispute.status) == (1999, "needs_response")
     assert event.reference == done.reference
+
+
+@pytest.mark.parametrize(("refunded", "disputed"), [(700, 1299), (1999, 0)])
+def test_what_was_refunded_is_not_disputed_too(
+    rig: SandboxRig, payments: Payments, settings: Settings, refunded: int, disputed: int
+) -> None:
+    settings.SANDBOX_SETTLE_AFTER_S = 1
+    done = pay(rig, payments, "4000000000000259")
+    rig.adapter.refund_payment(refund_of(done, refunded))
+    time.sleep(1.1)
+
+    notices = server.claim_events(limit=10, account_id=rig.account_id)
+    events = [
+        rig.adapter.parse_webhook_event(json.dumps(leased["event"]).encode()) for leased in notices
+    ]
+
+    assert [event.dispute.amount_minor for event in events if event.dispute] == [
+        amount for amount in (disputed,) if amount
+    ]
+    now = datetime.now(UTC)
+    page = rig.adapter.list_settlement_lines(since=now - timedelta(minutes=5), until=now)
+    taken = [line.gross_minor for line in page.lines if line.kind is LineKind.DISPUTE]
+    assert taken == [-amount for amount in (disputed,) if amount]
 
 
 def test_the_card_that_times_out_after_charging_has_charged_once(

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import pytest
+import stripe
 
+from payments.providers.base import ProviderError
 from tests.providers.contract import AdapterContract
 from tests.providers.rigs import StripeRig
 
@@ -13,3 +15,19 @@ class TestStripeContract(AdapterContract):
     @pytest.fixture
     def rig(self, localstripe: str) -> StripeRig:
         return StripeRig(localstripe)
+
+    def test_a_spent_token_is_told_without_charging_it(
+        self, rig: StripeRig, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        def retrieve(_: object, token: str) -> stripe.Token:
+            values = {"id": token, "used": token == "tok_1Spent"}
+            return stripe.Token.construct_from(values, "sk_test_x")
+
+        monkeypatch.setattr(stripe.TokenService, "retrieve", retrieve)
+        rig.adapter.check_source(source="tok_1Fresh")
+        # A test card's name can be charged and is nothing that can be read.
+        rig.adapter.check_source(source="tok_visa")
+
+        with pytest.raises(ProviderError) as refused:
+            rig.adapter.check_source(source="tok_1Spent")
+        assert (refused.value.code, refused.value.permanent) == ("token_already_used", True)

@@ -14,8 +14,10 @@ from core.errors import AppError, CardError, InvalidRequest
 from core.idempotency import Claim
 from payments.acceptance.models import Payment, Refund
 from payments.acceptance.representations import payment_json, refund_json
+from payments.acceptance.services.sources import refused_source
 from payments.acceptance.states import PaymentStatus, RefundStatus
 from payments.intents.failures import PROVIDER_UNAVAILABLE
+from payments.providers.base import SOURCE_REFUSED
 from tenants.authentication import MerchantFacts, merchant_facts
 
 
@@ -50,15 +52,17 @@ class MoneyView(ApiView):
 
 
 def outcome(made: Any, status: int) -> tuple[int, bytes]:
-    """The answer for what an operation made: a failed payment is a 402 with the payment in it.
+    """The answer for what an operation made: a failed payment is an error with the payment in it.
 
-    Also where the fault is ours: the payment exists and has ended, so the stored answer must not be
-    a 503, which asks for the same request again.
+    It is a 402, or a 400 or 404 where the token could not be charged. A 402 also where the fault is
+    ours: the payment exists and has ended, so the stored answer must not be a 503, which asks for
+    the same request again.
     """
     if isinstance(made, AppError):
         return made.status, dump(render_error(made))
     if isinstance(made, Payment) and made.status == PaymentStatus.FAILED:
-        return 402, dump(render_error(declined(made)))
+        error = declined(made)
+        return error.status, dump(render_error(error))
     if isinstance(made, Refund) and made.status == RefundStatus.FAILED:
         return 402, dump(render_error(refund_failed(made)))
     render = refund_json if isinstance(made, Refund) else payment_json
@@ -73,7 +77,17 @@ class NotProcessed(AppError):
 
 
 def declined(payment: Payment) -> AppError:
-    """The error of a payment that the provider or the issuer declined."""
+    """The error of a payment that the provider or the issuer declined.
+
+    A token or method that could not be charged is no decline but a fault of the request.
+    """
+    if payment.failure_code in SOURCE_REFUSED:
+        return refused_source(
+            payment.failure_code,
+            payment.failure_message,
+            param="payment_method" if payment.payment_method_id else "payment_method_token",
+            details={"payment": payment_json(payment)},
+        )
     return _failed(
         payment.failure_code or "card_declined",
         payment.failure_message or "The card was declined.",

@@ -133,7 +133,9 @@ class PaymentsView(_PaymentOperation):
         402 with `error.type` `card_error`, the decline code in `error.code` and the failed payment
         in `error.details.payment`. A fault on our side of the provider that is not about the card
         is 402 too, with `error.type` `api_error` and code `provider_unavailable`: the payment has
-        failed for good, nothing was charged, and a new attempt is a new payment. A payment that
+        failed for good, nothing was charged, and a new attempt is a new payment. A token that does
+        not exist is 404 (`resource_missing`), one that was used or is too old 400
+        (`token_already_used`, `token_expired`), with the failed payment beside it. A payment that
         needs the payer carries `next_action: {"type": "redirect", "url"}`. No answer from the
         provider leaves it `processing`: never charge again, we find out.
         """
@@ -199,7 +201,11 @@ class PaymentConfirmView(_PaymentOperation):
         responses={200: shapes.PaymentOut},
     )
     def post(self, request: Request, payment_id: str) -> Response:
-        """Charge a payment that was created without `confirm`."""
+        """Charge a payment that was created without `confirm`.
+
+        A token that does not exist (404), was used or is too old (400) is refused before anything
+        is charged: the payment stays `pending` and can be confirmed with another one.
+        """
         values = shapes.PaymentConfirm.parse(self.body)
         key = ids.decode(Payment.PREFIX, payment_id)
         seller, actor = self.seller(), self.actor

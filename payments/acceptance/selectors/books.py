@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from uuid import UUID
 
+from core.ids import encode
 from ledger.chart import MerchantBook, TransferCode
 from ledger.flags import TransferFlags
 from ledger.models import Transfer
@@ -33,7 +34,7 @@ class LedgerLine:
 
     def as_json(self) -> dict[str, object]:
         return {
-            "id": str(self.id),
+            "id": encode(Transfer.PREFIX, self.id),
             "debit_account": self.debit_account,
             "credit_account": self.credit_account,
             "amount": self.amount_minor,

@@ -10,7 +10,7 @@ from django.utils import timezone
 from core import ids
 from core.context import Actor
 from core.db import Scope, tenant_atomic
-from core.errors import AppError, InvalidRequest, NotFound, Unavailable
+from core.errors import AppError, NotFound, Unavailable
 from core.idempotency import Claim
 from core.ids import new_id
 from core.unit import Writes
@@ -18,6 +18,7 @@ from payments.acceptance.lock_objects import lock_customer
 from payments.acceptance.models import Customer, PaymentMethod
 from payments.acceptance.representations import customer_json, payment_method_json
 from payments.acceptance.selectors import customer_get, payment_method_get
+from payments.acceptance.services.sources import refused_source
 from payments.intents.failures import PROVIDER_UNAVAILABLE, is_our_fault, shown_failure
 from payments.providers.base import ProviderError, SavedMethod, SaveMethod
 from payments.providers.selectors import adapter_for, route
@@ -118,7 +119,7 @@ def payment_method_attach(
     row, so that one key makes one method; a token that was saved before gives the method it made.
 
     Raises:
-        NotFound: no such customer.
+        NotFound: no such customer, or no such token.
         InvalidRequest: the provider refused the token.
         Unavailable: the provider did not answer, or does not take requests of ours.
     """
@@ -172,7 +173,7 @@ def _not_saved(error: ProviderError) -> AppError:
     if not error.permanent or is_our_fault(error.code):
         _, message = shown_failure("provider_error", "")
         return Unavailable(message, code=PROVIDER_UNAVAILABLE)
-    return InvalidRequest(error.message, code=error.code, param="token")
+    return refused_source(error.code, error.message, param="token")
 
 
 def _new_method(

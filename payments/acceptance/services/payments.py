@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import uuid
 from dataclasses import dataclass, field
-from typing import Any, Protocol
+from typing import Any, Final, Protocol
 
 from core.context import Actor
 from core.db import Scope, tenant_atomic
@@ -20,6 +20,7 @@ from payments.acceptance.lock_objects import lock_payment
 from payments.acceptance.models import Payment, PaymentMethod
 from payments.acceptance.selectors import customer_get, payment_method_get
 from payments.acceptance.services.recording import move_payment, record_payment, save_payment
+from payments.acceptance.services.sources import check_token
 from payments.acceptance.states import PaymentStateConflict, PaymentStatus
 from payments.intents.models import Intent, Operation
 from payments.intents.services import Draft, Price, intent_settle, intent_submit, intent_void
@@ -27,6 +28,12 @@ from payments.intents.services import Draft, Price, intent_settle, intent_submit
 DOCUMENT_TYPE = "payment"
 #: `Payment.channel` of what a trusted service submitted over `POST /v1/intents`.
 SERVICE_CHANNEL = "service"
+#: What to do about a payment for which it is too late to be canceled.
+_INSTEAD: Final[dict[str, str]] = {
+    PaymentStatus.COMPLETED: ": refund it instead.",
+    PaymentStatus.PROCESSING: ": the provider is at work on it. Wait for payment.completed or "
+    "payment.failed, and refund it when it has completed.",
+}
 
 
 class Seller(Protocol):
@@ -152,7 +159,9 @@ def payment_confirm(
 
     Raises:
         PaymentStateConflict: the payment is not pending.
-        InvalidRequest: there is nothing to charge, or two things.
+        InvalidRequest: there is nothing to charge, or two things; the token was used or is too
+            old. The payment stays pending.
+        NotFound: no such payment, method or token.
     """
     check_may_take(seller, actor)
     _require_one_source(token, payment_method_id)
@@ -171,6 +180,8 @@ def payment_confirm(
     payment.payment_method = method
     payment.return_url = return_url or payment.return_url
     _require_source(payment)
+    if method is None:
+        check_token(payment)
 
     def write_document(writes: Writes, intent: Intent) -> Payment:
         intent.document_id = payment.id
@@ -230,9 +241,9 @@ def payment_cancel(
         return _cancel_pending(payment.id, actor, merchant_id, claim)
     waits = payment.status == PaymentStatus.REQUIRES_ACTION or payment.amount_capturable_minor > 0
     if intent is None or not waits:
+        instead = _INSTEAD.get(payment.status, ".")
         raise PaymentStateConflict(
-            f"A payment that is {payment.status} cannot be canceled"
-            + (": refund it instead." if payment.status == PaymentStatus.COMPLETED else ".")
+            f"A payment that is {payment.status} cannot be canceled{instead}"
         )
     intent_void(intent=intent, actor=actor, document=payment, claim=claim)
     return _fresh(payment)

@@ -158,6 +158,18 @@ class SandboxAdapter(Adapter):
                 code="provider_unreachable",
             ) from lost
 
+    def check_source(self, *, source: str, merchant_key: str = "") -> None:
+        try:
+            self._server.check_source(source=source, merchant_key=merchant_key)
+        except ServerRefusedError as refused:
+            raise _provider_error(refused) from refused
+        except ServerTimeoutError as lost:
+            raise ProviderError(
+                "The sandbox did not say whether the token can be charged.",
+                permanent=False,
+                code="provider_unreachable",
+            ) from lost
+
     def verify_webhook_signature(self, raw_body: bytes, headers: Mapping[str, str]) -> None:
         signing.verify(
             signature=header(headers, SIGNATURE_HEADER),

@@ -149,6 +149,11 @@ class DatabaseServer:
             "select sandbox_get_refund(%s, %s, %s)", [self._account_id, refund_id, reference]
         )
 
+    def check_source(self, *, source: str, merchant_key: str) -> Json:
+        return _answered(
+            _call("select sandbox_check_source(%s, %s)", [_source_id(source), merchant_key])
+        )
+
     def attach(self, *, token: str, merchant_key: str, idempotency_key: str) -> Json:
         answer = _call(
             "select sandbox_attach(%s, %s, %s, %s)",

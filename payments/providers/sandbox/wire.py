@@ -29,7 +29,8 @@ class ServerRefusedError(Exception):
 class SandboxServer(Protocol):
     """What the sandbox's server can be asked. Each mutating call is idempotent by its key.
 
-    Every method may raise ServerTimeoutError; the mutating ones also ServerRefusedError.
+    Every method may raise ServerTimeoutError; the mutating ones and
+    `check_source` also ServerRefusedError.
     """
 
     def create_payment(
@@ -66,6 +67,8 @@ class SandboxServer(Protocol):
     ) -> Json: ...
 
     def get_refund(self, *, refund: str, reference: str) -> Json | None: ...
+
+    def check_source(self, *, source: str, merchant_key: str) -> Json: ...
 
     def attach(self, *, token: str, merchant_key: str, idempotency_key: str) -> Json: ...
 

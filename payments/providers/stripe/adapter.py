@@ -10,7 +10,6 @@ import json
 import time
 from collections.abc import Callable, Mapping
 from datetime import datetime
-from itertools import islice
 from typing import Any, ClassVar, Final, NoReturn, TypeVar, cast
 
 import stripe
@@ -41,12 +40,12 @@ from payments.providers.base import (
 )
 from payments.providers.stripe import reading
 from payments.providers.stripe.amounts import to_stripe
+from payments.providers.stripe.asking import EXPAND, create_params
 from payments.providers.stripe.reading import REFERENCE, GarbledError, Json
 
 SIGNATURE_HEADER: Final = "Stripe-Signature"
 
 _CONNECT_TIMEOUT_S: Final = 5
-_EXPAND: Final = ["latest_charge.balance_transaction", "payment_method"]
 _REFUND_REASONS: Final = frozenset({"duplicate", "fraudulent", "requested_by_customer"})
 # Where search has nothing to say, payments are looked through newest first, so many at a time and
 # so many times; beyond that nobody can say that a payment is not there.
@@ -55,7 +54,6 @@ _PAGES_MAX: Final = 20
 # Stripe's clock and ours may differ by so much.
 _CLOCKS_APART_S: Final = 300
 
-_METADATA_MAX: Final = 50
 _HOLDING: Final = ("succeeded", "requires_capture")
 
 _Read = TypeVar("_Read")
@@ -81,7 +79,7 @@ class StripeAdapter(Adapter):
         )
 
     def create_payment(self, request: CreatePayment) -> ProviderAnswer:
-        params = _create_params(request, self.config.return_url)
+        params = create_params(request, self.config.return_url)
         intents = self._client.v1.payment_intents
 
         def send() -> ProviderAnswer:
@@ -96,7 +94,7 @@ class StripeAdapter(Adapter):
         def send() -> ProviderAnswer:
             intent = self._client.v1.payment_intents.capture(
                 request.provider_id,
-                {"amount_to_capture": amount, "expand": _EXPAND},
+                {"amount_to_capture": amount, "expand": EXPAND},
                 _options(request.idempotency_key),
             )
             return _payment(intent)
@@ -113,7 +111,7 @@ class StripeAdapter(Adapter):
                     code="resource_missing",
                 )
             intent = self._client.v1.payment_intents.cancel(
-                provider_id, {"expand": _EXPAND}, _options(request.idempotency_key)
+                provider_id, {"expand": EXPAND}, _options(request.idempotency_key)
             )
             return _payment(intent)
 
@@ -128,7 +126,7 @@ class StripeAdapter(Adapter):
             known_id = provider_id or self._find_payment(reference, since)
             if not known_id:
                 return missing
-            return _payment(self._client.v1.payment_intents.retrieve(known_id, {"expand": _EXPAND}))
+            return _payment(self._client.v1.payment_intents.retrieve(known_id, {"expand": EXPAND}))
 
         try:
             return self._payment(reference, send)
@@ -182,6 +180,29 @@ class StripeAdapter(Adapter):
         except stripe.CardError as declined:
             decline = reading.read_decline(_error_body(declined))
             raise ProviderError(decline.message, permanent=True, code=decline.code) from declined
+
+    def check_source(self, *, source: str, merchant_key: str = "") -> None:
+        method = source.rpartition("/")[2]
+        if method.startswith("tok_") and not method[4:5].isdigit():
+            # The names of test cards (tok_visa) can be charged, but are no objects to be read.
+            return
+        try:
+            if not method.startswith("tok_"):
+                _asked(lambda: self._client.v1.payment_methods.retrieve(method))
+                return
+            token = _plain(_asked(lambda: self._client.v1.tokens.retrieve(method)))
+        except (_LostError, GarbledError) as lost:
+            raise ProviderError(
+                "Stripe did not say whether the card can be charged.",
+                permanent=False,
+                code="provider_unreachable",
+            ) from lost
+        if token.get("used") is True:
+            raise ProviderError(
+                "This token was used before. A token is good for one use; make a new one.",
+                permanent=True,
+                code="token_already_used",
+            )
 
     def verify_webhook_signature(self, raw_body: bytes, headers: Mapping[str, str]) -> None:
         signature = header(headers, SIGNATURE_HEADER)
@@ -324,42 +345,6 @@ def _looked_through(
             return found
         asked["starting_after"] = reading.text(rows[-1], "id")
     raise _LostError("too much to look through")
-
-
-def _create_params(request: CreatePayment, default_return_url: str) -> dict[str, object]:
-    params: dict[str, object] = {
-        "amount": to_stripe(request.amount_minor, request.currency),
-        "currency": request.currency.lower(),
-        "capture_method": request.capture_method.value,
-        "payment_method_types": ["card"],
-        "confirm": True,
-        "metadata": {**_fitting(request.metadata), REFERENCE: request.reference},
-        "expand": _EXPAND,
-    }
-    customer, _, method = request.source.rpartition("/")
-    if method.startswith("tok_"):
-        params["payment_method_data"] = {"type": "card", "card": {"token": method}}
-    else:
-        params["payment_method"] = method
-    if customer:
-        params["customer"] = customer
-    if request.off_session:
-        params["off_session"] = True
-    elif return_url := request.return_url or default_return_url:
-        # With it the challenge is a page to visit, without it a call of Stripe's script that our
-        # callers cannot make. Stripe refuses one for a payer who is away.
-        params["return_url"] = return_url
-    if request.description:
-        params["description"] = request.description
-    if request.statement_descriptor:
-        # Cards take a suffix only; the account's own name comes before it.
-        params["statement_descriptor_suffix"] = request.statement_descriptor
-    return params
-
-
-def _fitting(metadata: Mapping[str, str]) -> dict[str, str]:
-    """As much of the merchant's metadata as Stripe takes beside our reference (50 keys in all)."""
-    return dict(islice(metadata.items(), _METADATA_MAX - 1))
 
 
 def _asked(send: Callable[[], _Read]) -> _Read:
