@@ -123,7 +123,8 @@ def test_the_number_and_the_code_are_nowhere(rig: SandboxRig, admin_dsn: str) ->
 def test_a_token_is_made_in_one_statement_in_the_merchants_transaction_too() -> None:
     with tenant_atomic(Scope.merchant(uuid.uuid4())), CaptureQueriesContext(connection) as queries:
         token()
-    assert len(queries) == 1
+    # Beside the one that opens the scope, which goes before the first.
+    assert len([query for query in queries if "set_config('role'" not in query["sql"]]) == 1
 
 
 def test_a_token_is_good_for_one_use(rig: SandboxRig) -> None:
