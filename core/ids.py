@@ -55,8 +55,8 @@ def decode_or_none(prefix: str, text: object) -> uuid.UUID | None:
     return None
 
 
-def decode(prefix: str, text: object) -> uuid.UUID:
-    """Read a public id back.
+def decode(prefix: str, text: object, *, param: str | None = None) -> uuid.UUID:
+    """Read a public id back; `param` names the parameter that it came in.
 
     Raises:
         NotFound: another prefix, or not an id at all. To the caller such an object does not exist,
@@ -70,4 +70,5 @@ def decode(prefix: str, text: object) -> uuid.UUID:
         if isinstance(text, str) and len(text) <= 64
         else "That is not an id of an object here.",
         code="resource_missing",
+        param=param,
     )
