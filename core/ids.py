@@ -80,8 +80,8 @@ def pasted(prefix: str, text: str) -> uuid.UUID | None:
     return found
 
 
-def decode(prefix: str, text: object) -> uuid.UUID:
-    """Read a public id back.
+def decode(prefix: str, text: object, *, param: str | None = None) -> uuid.UUID:
+    """Read a public id back; `param` names the parameter that it came in.
 
     Raises:
         NotFound: another prefix, or not an id at all. To the caller such an object does not exist,
@@ -95,4 +95,5 @@ def decode(prefix: str, text: object) -> uuid.UUID:
         if isinstance(text, str) and len(text) <= 64
         else "That is not an id of an object here.",
         code="resource_missing",
+        param=param,
     )

@@ -43,6 +43,8 @@ def _group(
 _REQUEST: Final[dict[str, str | tuple[int, str]]] = {
     "invalid_request": "The request cannot be carried out as it is; the message says why.",
     "json_invalid": "The body is not strict JSON: one object, UTF-8, no NaN, no NUL, 16 levels.",
+    "content_type_unsupported": "Send the body as application/json, and say so or nothing.",
+    "content_encoding_unsupported": "Send the body as it is, without compression.",
     "json_duplicate_key": "A key stands twice in one object, so its meaning is not clear.",
     "parameter_missing": "Send the parameter that `param` names.",
     "parameter_invalid": "The parameter that `param` names has the wrong form.",
@@ -65,7 +67,7 @@ _REQUEST: Final[dict[str, str | tuple[int, str]]] = {
     "parameter_null_characters_not_allowed": "The text holds a NUL character.",
     "parameter_surrogate_characters_not_allowed": "The text holds half of a surrogate pair.",
     "cursor_invalid": "Pass `next_cursor` of the page before, unchanged, or leave `cursor` out.",
-    "metadata_invalid": "At most 50 pairs of strings: keys up to 40, values up to 500 characters.",
+    "metadata_invalid": "At most 50 pairs of strings: keys of 1 to 40 letters, values up to 500.",
     "value_out_of_range": "A value does not fit its field.",
     "method_not_allowed": (405, "This address does not take this method; see the Allow header."),
     "length_required": (411, "Send the body with a Content-Length header."),

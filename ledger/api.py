@@ -9,7 +9,7 @@ from drf_spectacular.utils import OpenApiParameter, extend_schema
 from rest_framework.request import Request
 from rest_framework.response import Response
 
-from core.api.query import PAGE, known, moment_of
+from core.api.query import PAGE, moment_of, naming, span_of
 from core.api.views import ApiView
 from core.db import tenant_atomic
 from core.errors import InvalidRequest
@@ -34,7 +34,6 @@ class BalanceView(ApiView):
     )
     def get(self, request: Request) -> Response:
         """Pending, available and reserved money of the key's mode, by currency, in minor units."""
-        known(self.query)
         actor = self.actor
         with tenant_atomic(actor.scope):
             balances = selectors.balance_by_currency(actor=actor)
@@ -42,6 +41,7 @@ class BalanceView(ApiView):
 
 
 class AccountsView(ApiView):
+    filters: ClassVar = ("limit", "cursor", "currency", "type")
     permissions: ClassVar[dict[str, str]] = _READ
 
     @extend_schema(
@@ -57,7 +57,7 @@ class AccountsView(ApiView):
     )
     def get(self, request: Request) -> Response:
         """Your accounts in the key's mode, with their balances."""
-        query = known(self.query, "limit", "cursor", "currency", "type")
+        query = self.query
         currency = query.get("currency")
         kind = query.get("type")
         if kind is not None and kind not in BY_NAME:
@@ -77,6 +77,7 @@ class AccountsView(ApiView):
 
 
 class AccountView(ApiView):
+    filters: ClassVar = ("as_of",)
     permissions: ClassVar[dict[str, str]] = _READ
 
     @extend_schema(
@@ -92,7 +93,7 @@ class AccountView(ApiView):
     )
     def get(self, request: Request, account_id: str) -> Response:
         """An account with its balances, now or as of a past time."""
-        as_of = moment_of(known(self.query, "as_of"), "as_of")
+        as_of = moment_of(self.query, "as_of")
         with tenant_atomic(self.actor.scope):
             account = selectors.account_get(actor=self.actor, account_id=account_id)
             if as_of is not None:
@@ -105,6 +106,7 @@ class AccountView(ApiView):
 
 
 class StatementView(ApiView):
+    filters: ClassVar = ("limit", "cursor", "from", "to")
     permissions: ClassVar[dict[str, str]] = _READ
 
     @extend_schema(
@@ -120,20 +122,22 @@ class StatementView(ApiView):
     )
     def get(self, request: Request, account_id: str) -> Response:
         """The account's transfers with the balance after each, newest first."""
-        query = known(self.query, "limit", "cursor", "from", "to")
+        query = self.query
+        since, until = span_of(query, "from", "to")
         with tenant_atomic(self.actor.scope):
             account = selectors.account_get(actor=self.actor, account_id=account_id)
             page = selectors.statement_page(
                 account=account,
                 page=PageRequest.from_query(query),
-                since=moment_of(query, "from"),
-                until=moment_of(query, "to"),
+                since=since,
+                until=until,
             )
         side = selectors.normal_side(account.code)
         return Response(page.render(lambda line: shapes.statement_json(line, side=side)))
 
 
 class TransfersView(ApiView):
+    filters: ClassVar = ("limit", "cursor", "account", "document")
     permissions: ClassVar[dict[str, str]] = _READ
 
     @extend_schema(
@@ -153,9 +157,9 @@ class TransfersView(ApiView):
     )
     def get(self, request: Request) -> Response:
         """Transfers on your accounts, newest first."""
-        query = known(self.query, "limit", "cursor", "account", "document")
-        with tenant_atomic(self.actor.scope):
-            wanted, document = query.get("account"), query.get("document")
+        query = self.query
+        wanted, document = query.get("account"), query.get("document")
+        with tenant_atomic(self.actor.scope), naming("account" if wanted else "document"):
             page = selectors.transfers_page(
                 actor=self.actor,
                 page=PageRequest.from_query(query),

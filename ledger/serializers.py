@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from datetime import UTC, datetime
 from typing import Any
 from uuid import UUID
 
@@ -11,6 +10,7 @@ from drf_spectacular.utils import OpenApiExample, extend_schema_serializer
 from rest_framework import serializers
 
 from core.ids import encode
+from core.times import iso
 from ledger.chart import BY_CODE, TransferCode
 from ledger.documents import document_name
 from ledger.flags import TransferFlags
@@ -123,10 +123,6 @@ class StatementSerializer(serializers.Serializer[Any]):
     items = StatementLineSerializer(many=True)
     has_more = serializers.BooleanField()
     next_cursor = serializers.CharField(allow_null=True)
-
-
-def iso(moment: datetime) -> str:
-    return moment.astimezone(UTC).isoformat(timespec="microseconds").replace("+00:00", "Z")
 
 
 def code_name(code: int) -> str:

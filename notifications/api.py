@@ -9,7 +9,7 @@ from drf_spectacular.utils import OpenApiParameter, extend_schema
 from rest_framework.request import Request
 from rest_framework.response import Response
 
-from core.api.query import PAGE, known, moment_of
+from core.api.query import PAGE, known, span_of
 from core.api.views import ApiView
 from core.db import tenant_atomic
 from core.errors import InvalidRequest
@@ -23,6 +23,7 @@ from notifications.selectors import DeliveryFilter, EventFilter
 
 
 class EventsView(ApiView):
+    filters: ClassVar = ("limit", "cursor", "type", "object", "created_from", "created_to")
     permissions: ClassVar[dict[str, str]] = {"GET": "events.read"}
 
     @extend_schema(
@@ -45,12 +46,13 @@ class EventsView(ApiView):
 
         Every event stands here before its webhooks leave: reconcile from this list after an outage.
         """
-        query = known(self.query, "limit", "cursor", *("type", "object"), *_SPAN)
+        query = self.query
+        created_from, created_to = span_of(query, "created_from", "created_to")
         wanted = EventFilter(
             event_type=query.get("type"),
             object_id=query.get("object"),
-            created_from=moment_of(query, "created_from"),
-            created_to=moment_of(query, "created_to"),
+            created_from=created_from,
+            created_to=created_to,
         )
         with tenant_atomic(self.actor.scope):
             page = selectors.events_page(
@@ -108,6 +110,7 @@ class EventResendView(ApiView):
 
 
 class EndpointsView(ApiView):
+    filters: ClassVar = ("limit", "cursor")
     permissions: ClassVar[dict[str, str]] = {"GET": "webhooks.read", "POST": "webhooks.write"}
     seals_answers = True
 
@@ -120,7 +123,7 @@ class EndpointsView(ApiView):
     )
     def get(self, request: Request) -> Response:
         """The endpoints of the key's mode, newest first."""
-        query = known(self.query, "limit", "cursor")
+        query = self.query
         with tenant_atomic(self.actor.scope):
             page = selectors.endpoints_page(actor=self.actor, page=PageRequest.from_query(query))
             return Response(page.render(endpoint_json))
@@ -250,7 +253,7 @@ class EndpointReplayView(ApiView):
         409 `endpoint_disabled` while the endpoint is disabled.
         """
         body = known(self.body, "created_from", "created_to", "only_missing")
-        created_from = moment_of(body, "created_from")
+        created_from, created_to = span_of(body, "created_from", "created_to")
         if created_from is None:
             raise InvalidRequest(
                 "created_from is missing: since when?",
@@ -264,7 +267,6 @@ class EndpointReplayView(ApiView):
                 code="parameter_invalid",
                 param="only_missing",
             )
-        created_to = moment_of(body, "created_to")
         return self.once(
             lambda: services.deliveries_replay(
                 actor=self.actor,
@@ -279,6 +281,7 @@ class EndpointReplayView(ApiView):
 
 
 class DeliveriesView(ApiView):
+    filters: ClassVar = ("limit", "cursor", "endpoint", "event", "state")
     permissions: ClassVar[dict[str, str]] = {"GET": "webhooks.read"}
 
     @extend_schema(
@@ -305,7 +308,7 @@ class DeliveriesView(ApiView):
         (`delivered`), ten attempts have failed (`failed`), or the endpoint is disabled meanwhile
         (`canceled`). A resend or a replay is a delivery of its own.
         """
-        query = known(self.query, "limit", "cursor", "endpoint", "event", "state")
+        query = self.query
         wanted = DeliveryFilter(
             endpoint_id=query.get("endpoint"),
             event_id=query.get("event"),
@@ -333,9 +336,6 @@ class DeliveryView(ApiView):
             found = selectors.delivery_get(actor=self.actor, delivery_id=delivery_id)
             log = [attempt_json(row) for row in selectors.attempts_of(delivery=found)]
             return Response({**delivery_json(found), "attempt_log": log})
-
-
-_SPAN = ("created_from", "created_to")
 
 
 def _with_secret(made: tuple[WebhookEndpoint, str]) -> dict[str, Any]:

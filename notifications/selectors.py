@@ -123,11 +123,11 @@ def deliveries_page(
     """Deliveries, newest first. A cursor page over an index; nothing is counted."""
     rows = WebhookDelivery.objects.filter(merchant_id=owner_of(actor), livemode=actor.livemode)
     if wanted.endpoint_id:
-        endpoint_id = decode(WebhookEndpoint.PREFIX, wanted.endpoint_id)
+        endpoint_id = decode(WebhookEndpoint.PREFIX, wanted.endpoint_id, param="endpoint")
         rows = rows.filter(endpoint_id=endpoint_id)
         _require_own(WebhookEndpoint.objects.filter(id=endpoint_id), actor, "endpoint")
     if wanted.event_id:
-        event_id = decode(OutboxEvent.PREFIX, wanted.event_id)
+        event_id = decode(OutboxEvent.PREFIX, wanted.event_id, param="event")
         rows = rows.filter(event_id=event_id)
         if not rows.exists():  # the log of deliveries outlives the events
             _require_own(OutboxEvent.objects.filter(id=event_id), actor, "event")

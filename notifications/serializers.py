@@ -6,7 +6,7 @@ from typing import Any
 
 from rest_framework import serializers
 
-from core.api.fields import StrictSerializer
+from core.api.fields import IdField, StrictSerializer, TextField
 
 
 class EventSerializer(serializers.Serializer[Any]):
@@ -32,22 +32,26 @@ class EventListSerializer(serializers.Serializer[Any]):
 class EndpointRequestSerializer(StrictSerializer):
     """What registers an endpoint."""
 
-    url = serializers.CharField(
-        max_length=2048, help_text="`https://…`, on the public internet; redirects are refused."
+    url = TextField(
+        max_length=2048,
+        allow_blank=False,
+        help_text="`https://…`, on the public internet; redirects are refused.",
     )
     events = serializers.ListField(
-        child=serializers.CharField(max_length=64),
+        child=TextField(max_length=64, allow_blank=False),
         help_text="Event types, `payment.*` for a family, or `*` for all.",
     )
-    description = serializers.CharField(max_length=200, required=False, allow_blank=True)
+    description = TextField(max_length=200, required=False)
 
 
 class EndpointUpdateSerializer(StrictSerializer):
     """What may be changed; a field that is left out stays."""
 
-    url = serializers.CharField(max_length=2048, required=False)
-    events = serializers.ListField(child=serializers.CharField(max_length=64), required=False)
-    description = serializers.CharField(max_length=200, required=False, allow_blank=True)
+    url = TextField(max_length=2048, required=False, allow_blank=False)
+    events = serializers.ListField(
+        child=TextField(max_length=64, allow_blank=False), required=False
+    )
+    description = TextField(max_length=200, required=False)
     status = serializers.ChoiceField(choices=["enabled", "disabled"], required=False)
 
 
@@ -143,8 +147,10 @@ class DeliveryListSerializer(serializers.Serializer[Any]):
 
 
 class ResendRequestSerializer(StrictSerializer):
-    endpoint = serializers.CharField(
-        required=False, help_text="Only to this one (`we_…`); else to all that want the event."
+    endpoint = IdField(
+        "we",
+        required=False,
+        help_text="Only to this one (`we_…`); else to all that want the event.",
     )
 
 

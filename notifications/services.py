@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any, Final
+from urllib.parse import unquote
 from uuid import UUID
 
 import kombu.exceptions
@@ -66,6 +67,7 @@ def endpoint_spec(
     if url is not None and not isinstance(url, str):
         raise InvalidRequest("url must be a string.", code="parameter_invalid", param="url")
     if url is not None:
+        refuse_card_numbers(unquote(url), "url")
         check_public_url(url)
     if description is not None:
         if not isinstance(description, str) or len(description) > 200 or "\x00" in description:

@@ -10,7 +10,7 @@ from rest_framework.request import Request
 from rest_framework.response import Response
 
 from core import ids
-from core.api.query import PAGE, known
+from core.api.query import PAGE
 from core.api.views import ApiView
 from core.db import tenant_atomic
 from core.errors import InvalidRequest
@@ -142,6 +142,7 @@ class ApiKeysView(ApiView):
     seals_answers = True
 
     permissions: ClassVar[dict[str, str]] = {"GET": "keys.read", "POST": "keys.write"}
+    filters: ClassVar[tuple[str, ...]] = ("limit", "cursor")
     rate: ClassVar[Rate] = Rate(limit=600, period_s=60)
 
     @extend_schema(
@@ -152,7 +153,7 @@ class ApiKeysView(ApiView):
     )
     def get(self, request: Request) -> Response:
         """List the keys of your merchant in the mode of the caller, newest first."""
-        wanted = PageRequest.from_query(known(self.query, "limit", "cursor"))
+        wanted = PageRequest.from_query(self.query)
         with tenant_atomic(self.actor.scope):
             page = paginate(selectors.api_keys(actor=self.actor), wanted)
         return Response(page.render(shapes.api_key_data))
@@ -249,7 +250,6 @@ class TeamView(ApiView):
     @extend_schema(operation_id="team_list", tags=["Team"], responses={200: shapes.TeamShape})
     def get(self, request: Request) -> Response:
         """List the members, owners first."""
-        known(self.query)
         with tenant_atomic(self.actor.scope):
             rows = selectors.members(actor=self.actor)
         items = [shapes.member_data(row) for row in rows]
@@ -290,6 +290,7 @@ class InvitationsView(ApiView):
     """Invitations into the caller's tenant."""
 
     permissions: ClassVar[dict[str, str]] = {"GET": "team.read", "POST": "team.write"}
+    filters: ClassVar[tuple[str, ...]] = ("limit", "cursor")
 
     @extend_schema(
         operation_id="invitations_list",
@@ -299,7 +300,7 @@ class InvitationsView(ApiView):
     )
     def get(self, request: Request) -> Response:
         """List the open invitations, newest first."""
-        wanted = PageRequest.from_query(known(self.query, "limit", "cursor"))
+        wanted = PageRequest.from_query(self.query)
         with tenant_atomic(self.actor.scope):
             page = paginate(selectors.open_invitations(actor=self.actor), wanted)
         return Response(page.render(shapes.invitation_data))
@@ -341,6 +342,7 @@ class MerchantsView(ApiView):
     """A reseller's merchants."""
 
     permissions: ClassVar[dict[str, str]] = {"GET": "merchants.read", "POST": "merchants.write"}
+    filters: ClassVar[tuple[str, ...]] = ("limit", "cursor", "status", "search")
 
     @extend_schema(
         operation_id="merchants_list",
@@ -354,7 +356,7 @@ class MerchantsView(ApiView):
     )
     def get(self, request: Request) -> Response:
         """List the merchants that you may see, newest first."""
-        query = known(self.query, "limit", "cursor", "status", "search")
+        query = self.query
         status = query.get("status", "")
         if status and status not in TenantStatus.values:
             raise InvalidRequest(

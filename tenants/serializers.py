@@ -7,7 +7,7 @@ from typing import Any
 from rest_framework import serializers
 
 from core import ids
-from core.api.fields import StrictSerializer
+from core.api.fields import GuardedEmailField, HttpUrlField, StrictSerializer, TextField
 from core.times import iso
 from tenants import selectors
 from tenants.models import ApiKey, Invitation, Merchant, Reseller, User
@@ -18,7 +18,7 @@ from tenants.services.sessions import TokenPair
 class LoginBody(StrictSerializer):
     """Credentials of a person."""
 
-    email = serializers.EmailField(max_length=254)
+    email = GuardedEmailField(max_length=254)
     password = serializers.CharField(max_length=1024, trim_whitespace=False)
     otp = serializers.CharField(
         max_length=16,
@@ -27,10 +27,9 @@ class LoginBody(StrictSerializer):
         default="",
         help_text="Six digits of the authenticator app, or a recovery code.",
     )
-    tenant = serializers.CharField(
+    tenant = TextField(
         max_length=40,
         required=False,
-        allow_blank=True,
         default="",
         help_text="Reseller or merchant to act in (`res_…`, `mer_…`); the first one by default.",
     )
@@ -49,7 +48,7 @@ class ClientSessionBody(StrictSerializer):
     grant_type = serializers.ChoiceField(
         choices=["client_credentials"], required=False, default="client_credentials"
     )
-    client_id = serializers.CharField(max_length=64)
+    client_id = TextField(max_length=64, allow_blank=False)
     client_secret = serializers.CharField(max_length=128)
 
 
@@ -84,10 +83,10 @@ class DeletedShape(serializers.Serializer[Any]):
 class ApiKeyBody(StrictSerializer):
     """A new API key. Its mode is that of the caller."""
 
-    name = serializers.CharField(max_length=120)
+    name = TextField(max_length=120, allow_blank=False)
     kind = serializers.ChoiceField(choices=["sk", "rk", "pk"], required=False, default="sk")
     scopes = serializers.ListField(
-        child=serializers.CharField(max_length=60),
+        child=TextField(max_length=60, allow_blank=False),
         required=False,
         default=list,
         max_length=60,
@@ -157,9 +156,9 @@ class RoleBody(StrictSerializer):
 class InvitationBody(StrictSerializer):
     """Somebody to invite."""
 
-    email = serializers.EmailField(max_length=254)
+    email = GuardedEmailField(max_length=254)
     role = serializers.ChoiceField(choices=[str(role) for role in TENANT_ROLES])
-    merchant = serializers.CharField(
+    merchant = TextField(
         max_length=40,
         required=False,
         allow_null=True,
@@ -183,15 +182,13 @@ class InvitationShape(serializers.Serializer[Any]):
 class MerchantBody(StrictSerializer):
     """A merchant to sign up."""
 
-    name = serializers.CharField(max_length=120)
-    legal_name = serializers.CharField(max_length=200, required=False, allow_blank=True, default="")
+    name = TextField(max_length=120, allow_blank=False)
+    legal_name = TextField(max_length=200, required=False, default="")
     country = serializers.CharField(min_length=2, max_length=2, help_text="ISO 3166-1 alpha-2.")
     default_currency = serializers.CharField(min_length=3, max_length=5, help_text="ISO 4217.")
-    statement_descriptor = serializers.CharField(
-        max_length=22, required=False, allow_blank=True, default=""
-    )
-    support_email = serializers.EmailField(required=False, allow_blank=True, default="")
-    website = serializers.URLField(required=False, allow_blank=True, default="", max_length=200)
+    statement_descriptor = TextField(max_length=22, required=False, default="")
+    support_email = GuardedEmailField(required=False, allow_blank=True, default="")
+    website = HttpUrlField(required=False, allow_blank=True, default="", max_length=200)
 
 
 class MerchantShape(serializers.Serializer[Any]):

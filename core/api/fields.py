@@ -3,20 +3,37 @@
 from __future__ import annotations
 
 import functools
+import re
+import unicodedata
 from collections.abc import Mapping
-from typing import Any
-from urllib.parse import unquote, urlsplit
+from typing import Any, Final
+from urllib.parse import unquote
 
 from rest_framework import serializers
 
-from core.errors import InvalidRequest, NotFound
+from core.errors import InvalidRequest
 from core.ids import decode
 from core.money import iso_currency, parse_amount
 from core.pan import refuse_card_numbers
+from core.web_address import web_origin
 
 _MAX_METADATA_KEYS = 50
 _MAX_METADATA_KEY = 40
 _MAX_METADATA_VALUE = 500
+_MAX_URL: Final = 500
+#: ASCII with a letter in it; acquirers refuse the signs that are left out (< > \ ' " *).
+_DESCRIPTOR: Final = re.compile(r"(?=.*[A-Za-z])[ !#-&(-)+-;=?-\[\]-~]{1,22}")
+
+
+def place_of(field: serializers.Field[Any, Any, Any, Any]) -> str:
+    """Where in the body a field stands, as errors name it: `card.number`."""
+    names: list[str] = []
+    node: Any = field
+    while node is not None:
+        if node.field_name:
+            names.append(node.field_name)
+        node = node.parent
+    return ".".join(reversed(names))
 
 
 class StrictSerializer(serializers.Serializer[Any]):
@@ -26,10 +43,9 @@ class StrictSerializer(serializers.Serializer[Any]):
         if isinstance(data, Mapping):
             for name in data:
                 if name not in self.fields:
+                    place = ".".join(filter(None, (place_of(self), str(name)[:64])))
                     raise InvalidRequest(
-                        f"Unknown parameter {str(name)[:64]!r}.",
-                        code="parameter_unknown",
-                        param=str(name)[:64],
+                        f"Unknown parameter {place!r}.", code="parameter_unknown", param=place
                     )
         result: dict[str, Any] = super().to_internal_value(data)
         return result
@@ -63,14 +79,14 @@ class AmountField(serializers.IntegerField):
     """A JSON integer in minor units of the currency beside it; nothing else."""
 
     def to_internal_value(self, data: Any) -> int:
-        return parse_amount(data, param=self.field_name or "amount")
+        return parse_amount(data, param=place_of(self))
 
 
 class CurrencyField(serializers.CharField):
     """An ISO 4217 code in any case; comes out in upper case. Crypto assets are none."""
 
     def to_internal_value(self, data: Any) -> str:
-        return iso_currency(data, param=self.field_name or "currency").code
+        return iso_currency(data, param=place_of(self)).code
 
 
 class StrictBooleanField(serializers.BooleanField):
@@ -81,26 +97,52 @@ class StrictBooleanField(serializers.BooleanField):
             raise InvalidRequest(
                 "Send true or false, without quotes.",
                 code="parameter_invalid",
-                param=self.field_name,
+                param=place_of(self),
             )
         return data
 
 
 class TextField(serializers.CharField):
-    """A string, and only a string; refuses card numbers when `guard` is set."""
+    """A string, and only a string, that holds no card number and no control characters.
 
-    def __init__(self, *, guard: bool = False, **kwargs: Any) -> None:
+    Every text that strangers write is one of these; a plain CharField would take a card number.
+    """
+
+    def __init__(self, **kwargs: Any) -> None:
         kwargs.setdefault("allow_blank", True)
-        kwargs.setdefault("trim_whitespace", True)
         super().__init__(**kwargs)
-        self.guard = guard
 
     def to_internal_value(self, data: Any) -> str:
         if not isinstance(data, str):
             self.fail("invalid")
         text = super().to_internal_value(data)
-        if self.guard:
-            refuse_card_numbers(text, self.field_name or "text")
+        # Lines and tabs are text; the rest of the controls garbles logs, receipts and exports.
+        if any(unicodedata.category(char) == "Cc" and char not in "\t\n\r" for char in text):
+            raise InvalidRequest(
+                "This text holds control characters. Send letters, digits, signs, tabs and line "
+                "breaks alone.",
+                code="parameter_invalid",
+                param=place_of(self),
+            )
+        refuse_card_numbers(text, place_of(self))
+        return text
+
+
+class StatementDescriptorField(TextField):
+    """What the payer's bank prints: up to 22 Latin characters with a letter among them."""
+
+    def __init__(self, **kwargs: Any) -> None:
+        super().__init__(max_length=22, **kwargs)
+
+    def to_internal_value(self, data: Any) -> str:
+        text = super().to_internal_value(data)
+        if len(text) <= 22 and not _DESCRIPTOR.fullmatch(text):
+            raise InvalidRequest(
+                "A statement descriptor is up to 22 Latin letters, digits and signs with at least "
+                "one letter, and none of < > \\ ' \" *.",
+                code="parameter_invalid",
+                param=place_of(self),
+            )
         return text
 
 
@@ -112,10 +154,7 @@ class IdField(serializers.CharField):
         self.prefix = prefix
 
     def to_internal_value(self, data: Any) -> Any:
-        try:
-            return decode(self.prefix, data)
-        except NotFound as error:
-            raise NotFound(error.message, param=self.field_name) from error
+        return decode(self.prefix, data, param=place_of(self))
 
 
 class GuardedEmailField(serializers.EmailField):
@@ -123,41 +162,34 @@ class GuardedEmailField(serializers.EmailField):
 
     def to_internal_value(self, data: Any) -> str:
         address: str = super().to_internal_value(data)
-        refuse_card_numbers(address, self.field_name or "email")
+        refuse_card_numbers(address, place_of(self))
         return address
 
 
 class HttpUrlField(serializers.CharField):
-    """An absolute http(s) URL of at most 500 characters; refuses card numbers with `guard`."""
+    """An absolute http(s) URL that a browser can open, without a card number in it."""
 
-    def __init__(self, *, guard: bool = False, **kwargs: Any) -> None:
-        super().__init__(**kwargs)
-        self.guard = guard
+    def __init__(self, *, max_length: int = _MAX_URL, **kwargs: Any) -> None:
+        super().__init__(max_length=max_length, trim_whitespace=False, **kwargs)
 
     def to_internal_value(self, data: Any) -> str:
-        if isinstance(data, str) and len(data) <= 500 and data.isprintable():
-            try:
-                parts = urlsplit(data)
-                good = parts.scheme in ("http", "https") and bool(parts.hostname)
-                parts.port  # noqa: B018 - raises for a port out of range
-            except ValueError:
-                good = False
-            if good:
-                if self.guard:
-                    refuse_card_numbers(unquote(data), self.field_name or "url")
-                return data
-        raise InvalidRequest(
-            "Give an absolute URL that begins with https://.",
-            code="url_invalid",
-            param=self.field_name,
-        )
+        try:
+            if not isinstance(data, str):
+                raise ValueError("Give an absolute URL that begins with https:// or http://.")
+            if self.max_length is not None and len(data) > self.max_length:
+                raise ValueError(f"A URL has at most {self.max_length} characters.")
+            web_origin(data)
+        except ValueError as error:
+            raise InvalidRequest(str(error), code="url_invalid", param=place_of(self)) from error
+        refuse_card_numbers(unquote(data), place_of(self))
+        return data
 
 
 class MetadataField(serializers.DictField):
     """Up to 50 short string pairs for the merchant's own use; card numbers are refused."""
 
     def to_internal_value(self, data: Any) -> dict[str, str]:
-        name = self.field_name or "metadata"
+        name = place_of(self)
         if not isinstance(data, dict) or len(data) > _MAX_METADATA_KEYS:
             raise InvalidRequest(
                 f"metadata is an object of at most {_MAX_METADATA_KEYS} string values.",
@@ -167,14 +199,14 @@ class MetadataField(serializers.DictField):
         for key, value in data.items():
             if (
                 not isinstance(value, str)
-                or len(key) > _MAX_METADATA_KEY
+                or not 1 <= len(key) <= _MAX_METADATA_KEY
                 or len(value) > _MAX_METADATA_VALUE
             ):
                 raise InvalidRequest(
-                    f"metadata holds strings: keys up to {_MAX_METADATA_KEY} characters, values up "
-                    f"to {_MAX_METADATA_VALUE}.",
+                    f"metadata holds strings: keys of 1 to {_MAX_METADATA_KEY} characters, values "
+                    f"of up to {_MAX_METADATA_VALUE}.",
                     code="metadata_invalid",
-                    param=f"{name}.{key[:_MAX_METADATA_KEY]}",
+                    param=f"{name}.{key[:_MAX_METADATA_KEY]}" if key else name,
                 )
         refuse_card_numbers(data, name)
         return data

@@ -73,4 +73,14 @@ class EnvelopeRenderer(BaseRenderer):
 
 def dump(value: Any) -> bytes:
     """JSON bytes; UUIDs and aware datetimes are understood, floats never reach an amount."""
-    return orjson.dumps(value, option=orjson.OPT_UTC_Z)
+    return orjson.dumps(value, default=_text, option=orjson.OPT_PASSTHROUGH_DATETIME)
+
+
+def _text(value: Any) -> str:
+    # Left to itself orjson writes microseconds, and every time of the API has milliseconds. It
+    # passes dates on too, which need no formatter of ours.
+    if isinstance(value, dt.datetime):
+        return iso(value)
+    if isinstance(value, dt.date):
+        return value.isoformat()
+    raise TypeError

@@ -228,12 +228,17 @@ def _limits(field: Any) -> dict[str, Any]:
     if isinstance(field, IdField):
         return {"type": "string", "pattern": f"^{field.prefix}_{ID_BODY}$"}
     if isinstance(field, HttpUrlField):
-        return {"type": "string", "format": "uri", "maxLength": 500, "pattern": "^https?://"}
+        return {
+            "type": "string",
+            "format": "uri",
+            "maxLength": field.max_length,
+            "pattern": "^https?://",
+        }
     if isinstance(field, MetadataField):
         return {
             "type": "object",
             "maxProperties": 50,
-            "propertyNames": {"maxLength": 40},
+            "propertyNames": {"minLength": 1, "maxLength": 40},
             "additionalProperties": {"type": "string", "maxLength": 500},
         }
     return {}

@@ -16,6 +16,7 @@ from rest_framework.views import APIView
 
 from core.api import request_log
 from core.api.parsers import refuse_declared_length
+from core.api.query import known
 from core.api.renderers import dump, success
 from core.context import Actor
 from core.db import tenant_atomic
@@ -49,6 +50,7 @@ class ApiView(APIView):
         seals_answers: True where an answer holds a secret: the one kept for repetitions is sealed,
             and given to the same caller alone.
         claim_type: what an Idempotency-Key becomes.
+        filters: the parameters that the query string of a GET may hold.
         public: True for the few addresses without a caller (login, provider webhooks).
     """
 
@@ -60,6 +62,7 @@ class ApiView(APIView):
     idempotency: ClassVar[str] = "optional"
     seals_answers: ClassVar[bool] = False
     claim_type: ClassVar[type[Claim]] = Claim
+    filters: ClassVar[tuple[str, ...]] = ()
     public: ClassVar[bool] = False
 
     _rate_headers: dict[str, str] | None = None
@@ -80,18 +83,28 @@ class ApiView(APIView):
 
     @property
     def query(self) -> dict[str, str]:
-        """The query string, each parameter once (the last one counts).
+        """The query string: `filters` alone for a read, and nothing for what writes.
 
         Raises:
-            InvalidRequest: a NUL character, which PostgreSQL cannot hold.
+            InvalidRequest: a parameter that does not exist here or stands twice, or a NUL
+                character, which PostgreSQL cannot hold.
         """
-        found = self.request.query_params.dict()
-        for name, value in found.items():
-            if "\x00" in value or "\x00" in name:
+        reads = self.request.method in ("GET", "HEAD")
+        given = self.request.query_params
+        found = known(given.dict(), *(self.filters if reads else ()))
+        for name, values in given.lists():
+            if len(values) > 1:
                 raise InvalidRequest(
-                    f"The parameter {name[:64]!r} holds a NUL character.",
+                    f"The parameter {name!r} stands twice. Send it once: where it takes several "
+                    "values, commas separate them.",
                     code="parameter_invalid",
-                    param=name[:64],
+                    param=name,
+                )
+            if "\x00" in values[0]:
+                raise InvalidRequest(
+                    f"The parameter {name!r} holds a NUL character.",
+                    code="parameter_invalid",
+                    param=name,
                 )
         return found
 
@@ -117,6 +130,7 @@ class ApiView(APIView):
                 details={"permission": needed},
             )
         self._limit_key(actor)
+        _ = self.query  # what it would ignore is refused, whether or not the view reads it
 
     def _limit_key(self, actor: Actor) -> None:
         """Count this request against the key's allowance; by address where the key is shared.

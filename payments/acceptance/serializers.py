@@ -13,6 +13,7 @@ from core.api.fields import (
     HttpUrlField,
     IdField,
     MetadataField,
+    StatementDescriptorField,
     StrictBooleanField,
     StrictSerializer,
     TextField,
@@ -28,26 +29,23 @@ class PaymentCreate(StrictSerializer):
     payment_method_token = TextField(
         required=False,
         max_length=100,
-        guard=True,
         help_text="A one-use token from POST /v1/tokens.",
     )
     confirm = StrictBooleanField(required=False, default=False)
     capture_method = serializers.ChoiceField(
         choices=["automatic", "manual"], required=False, default="automatic"
     )
-    return_url = HttpUrlField(
-        required=False, guard=True, help_text="Where the payer goes after a challenge."
-    )
-    description = TextField(required=False, max_length=500, guard=True)
-    reference = TextField(required=False, max_length=100, guard=True, help_text="Your own id.")
-    statement_descriptor = TextField(required=False, max_length=22, guard=True)
+    return_url = HttpUrlField(required=False, help_text="Where the payer goes after a challenge.")
+    description = TextField(required=False, max_length=500)
+    reference = TextField(required=False, max_length=100, help_text="Your own id.")
+    statement_descriptor = StatementDescriptorField(required=False)
     metadata = MetadataField(required=False)
 
 
 class PaymentConfirm(StrictSerializer):
     payment_method = IdField("pm", required=False)
-    payment_method_token = TextField(required=False, max_length=100, guard=True)
-    return_url = HttpUrlField(required=False, guard=True)
+    payment_method_token = TextField(required=False, max_length=100)
+    return_url = HttpUrlField(required=False)
 
 
 class PaymentCapture(StrictSerializer):
@@ -61,20 +59,20 @@ class PaymentCancel(StrictSerializer):
 class RefundCreate(StrictSerializer):
     payment = IdField("pay")
     amount = AmountField(required=False, help_text="All that is left when not given.")
-    reason = TextField(required=False, max_length=100, guard=True)
+    reason = TextField(required=False, max_length=100)
     metadata = MetadataField(required=False)
 
 
 class CustomerWrite(StrictSerializer):
     email = GuardedEmailField(required=False, allow_blank=True, max_length=254)
-    name = TextField(required=False, max_length=120, guard=True)
-    reference = TextField(required=False, max_length=100, guard=True)
+    name = TextField(required=False, max_length=120)
+    reference = TextField(required=False, max_length=100)
     metadata = MetadataField(required=False)
 
 
 class PaymentMethodAttach(StrictSerializer):
     customer = IdField("cus")
-    token = TextField(max_length=100, allow_blank=False, guard=True)
+    token = TextField(max_length=100, allow_blank=False)
 
 
 class CardNumberField(serializers.CharField):

@@ -11,7 +11,7 @@ from rest_framework.request import Request
 from rest_framework.response import Response
 
 from core import ids
-from core.api.query import PAGE, known
+from core.api.query import PAGE, id_of
 from core.api.views import ApiView
 from core.db import tenant_atomic
 from core.errors import InvalidRequest
@@ -72,6 +72,7 @@ class CheckoutSessionsView(ApiView):
 
     tag = "Checkout"
     permissions: ClassVar = {"GET": "checkout.read", "POST": "checkout.write"}
+    filters: ClassVar = ("status", "reference", "customer", "limit", "cursor")
     # The page's address holds its secret.
     seals_answers = True
 
@@ -87,7 +88,7 @@ class CheckoutSessionsView(ApiView):
     )
     def get(self, request: Request) -> Response:
         """List checkout sessions, newest first."""
-        query = known(self.query, "status", "reference", "customer", "limit", "cursor")
+        query = self.query
         status = query.get("status", "")
         if status and status not in SessionStatus.values:
             raise InvalidRequest(
@@ -95,9 +96,8 @@ class CheckoutSessionsView(ApiView):
                 code="parameter_invalid",
                 param="status",
             )
-        customer = query.get("customer")
         page = PageRequest.from_query(query)
-        customer_id = ids.decode("cus", customer) if customer else None
+        customer_id = id_of(query, "customer", "cus")
         with tenant_atomic(self.actor.scope):
             rows = sessions(
                 livemode=self.actor.livemode,

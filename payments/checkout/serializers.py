@@ -12,6 +12,7 @@ from core.api.fields import (
     HttpUrlField,
     IdField,
     MetadataField,
+    StatementDescriptorField,
     StrictSerializer,
     TextField,
 )
@@ -22,28 +23,22 @@ from payments.checkout.states import SessionStatus
 class SessionCreate(StrictSerializer):
     amount = AmountField(help_text="Minor units: 4890 is 48.90 EUR, 4890 JPY is ¥4,890.")
     currency = CurrencyField(help_text="ISO 4217 code.")
-    description = TextField(
-        required=False, max_length=500, guard=True, help_text="Shown to the payer."
-    )
+    description = TextField(required=False, max_length=500, help_text="Shown to the payer.")
     reference = TextField(
         required=False,
         max_length=100,
-        guard=True,
         help_text="Your own id, such as an order number; shown on the payer's receipt.",
     )
     customer = IdField("cus", required=False)
     capture_method = serializers.ChoiceField(
         choices=["automatic", "manual"], required=False, default="automatic"
     )
-    statement_descriptor = TextField(required=False, max_length=22, guard=True)
+    statement_descriptor = StatementDescriptorField(required=False)
     success_url = HttpUrlField(
         required=False,
-        guard=True,
         help_text="Where the payer may go on after paying. Prove nothing by it.",
     )
-    cancel_url = HttpUrlField(
-        required=False, guard=True, help_text="Where a payer who gives up may go."
-    )
+    cancel_url = HttpUrlField(required=False, help_text="Where a payer who gives up may go.")
     metadata = MetadataField(required=False, help_text="Copied to each payment of the session.")
 
 

@@ -7,6 +7,7 @@ from typing import Any
 
 from core import ids
 from core.errors import NotFound
+from core.times import iso
 from payments.intents.failures import shown_failure
 from payments.intents.models import Intent
 
@@ -47,8 +48,8 @@ def intent_json(intent: Intent) -> dict[str, Any]:
         "failure": failure_json(intent),
         "tags": intent.tags,
         "livemode": intent.livemode,
-        "created_at": intent.created_at,
-        "updated_at": intent.updated_at,
+        "created_at": iso(intent.created_at),
+        "updated_at": iso(intent.updated_at),
     }
 
 

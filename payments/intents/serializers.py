@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from django.core.validators import RegexValidator
 from rest_framework import serializers
 
 from core.api.fields import (
@@ -22,7 +23,9 @@ class Facts(StrictSerializer):
     """Facts that the caller vouches for; rules decide by them without reading personal data."""
 
     tags = serializers.ListField(
-        child=serializers.RegexField(r"^[a-z0-9_]{1,40}$"), max_length=20, required=False
+        child=TextField(allow_blank=False, validators=[RegexValidator(r"^[a-z0-9_]{1,40}$")]),
+        max_length=20,
+        required=False,
     )
 
 
@@ -31,11 +34,11 @@ class IntentCreate(StrictSerializer):
     operation = serializers.ChoiceField(choices=[Operation.PAYMENT.value])
     amount = AmountField(help_text="Minor units.")
     currency = CurrencyField()
-    payment_method_token = TextField(max_length=100, allow_blank=False, guard=True)
+    payment_method_token = TextField(max_length=100, allow_blank=False)
     capture_method = serializers.ChoiceField(
         choices=["automatic", "manual"], required=False, default="automatic"
     )
-    return_url = HttpUrlField(required=False, guard=True)
+    return_url = HttpUrlField(required=False)
     metadata = Facts(required=False)
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import secrets
 from typing import Any, NoReturn
 
@@ -72,6 +73,8 @@ def test_a_signed_intent_settles_and_can_be_read(api: Api, admin_dsn: str) -> No
         1_000,
         ["kyc_verified"],
     )
+    for name in ("created_at", "updated_at"):
+        assert re.fullmatch(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z", intent[name]), intent[name]
     again = _send(api, "POST", "/v1/intents", body, key="one")
     assert again.headers["Idempotent-Replayed"] == "true"
     assert again.json()["data"]["id"] == intent["id"]

@@ -10,7 +10,7 @@ from rest_framework.request import Request
 from rest_framework.response import Response
 
 from core import ids
-from core.api.query import PAGE, known
+from core.api.query import PAGE, email_of, id_of
 from core.api.renderers import dump, success
 from core.api.views import ApiView
 from core.db import tenant_atomic
@@ -41,6 +41,7 @@ class CustomersView(ApiView):
 
     tag = "Customers"
     permissions: ClassVar = {"GET": "customers.read", "POST": "customers.write"}
+    filters: ClassVar = ("email", "reference", "limit", "cursor")
 
     @extend_schema(
         operation_id="customers_list",
@@ -53,12 +54,12 @@ class CustomersView(ApiView):
     )
     def get(self, request: Request) -> Response:
         """List customers, newest first."""
-        query = known(self.query, "email", "reference", "limit", "cursor")
+        query = self.query
         page = PageRequest.from_query(query)
         with tenant_atomic(self.actor.scope):
             rows = customers(
                 livemode=self.actor.livemode,
-                email=query.get("email", ""),
+                email=email_of(query, "email"),
                 reference=query.get("reference", ""),
                 merchant_id=self.actor.merchant_id,
             )
@@ -120,6 +121,7 @@ class PaymentMethodsView(ApiView):
 
     tag = "Customers"
     permissions: ClassVar = {"GET": "payment_methods.read", "POST": "payment_methods.write"}
+    filters: ClassVar = ("customer", "limit", "cursor")
 
     @extend_schema(
         operation_id="payment_methods_list",
@@ -128,12 +130,12 @@ class PaymentMethodsView(ApiView):
     )
     def get(self, request: Request) -> Response:
         """List a customer's saved methods, newest first."""
-        query = known(self.query, "customer", "limit", "cursor")
-        if not query.get("customer"):
+        query = self.query
+        key = id_of(query, "customer", Customer.PREFIX)
+        if key is None:
             raise InvalidRequest(
                 "Name the customer: ?customer=cus_…", code="parameter_missing", param="customer"
             )
-        key = ids.decode(Customer.PREFIX, query["customer"])
         page = PageRequest.from_query(query)
         with tenant_atomic(self.actor.scope):
             customer_get(customer_id=key, livemode=self.actor.livemode)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from typing import Any, ClassVar
 
 from drf_spectacular.utils import OpenApiExample, OpenApiParameter, extend_schema
@@ -9,11 +10,12 @@ from rest_framework.request import Request
 from rest_framework.response import Response
 
 from core import ids
-from core.api.query import PAGE, amount_of, known, moment_of
+from core.api.query import PAGE, amount_of, email_of, id_of, span_of
 from core.api.views import ApiView
 from core.db import tenant_atomic
 from core.errors import InvalidRequest
 from core.idempotency import Claim
+from core.money import iso_currency
 from core.pagination import PageRequest, paginate
 from core.times import iso
 from payments.acceptance import serializers as shapes
@@ -39,7 +41,7 @@ from payments.acceptance.services import (
 from payments.acceptance.states import PaymentStatus
 from payments.intents.selectors import failure_json
 
-#: What a list of payments can be narrowed by.
+#: What a list of payments can be narrowed by, and its pages.
 FILTERS = (
     "status",
     "created_from",
@@ -53,7 +55,10 @@ FILTERS = (
     "email",
     "currency",
     "search",
+    "limit",
+    "cursor",
 )
+_LAST4 = re.compile(r"[0-9]{4}")
 _EXPANDABLE = {"events", "attempts", "ledger"}
 EXAMPLE = OpenApiExample(
     "A card payment",
@@ -101,6 +106,7 @@ class PaymentsView(_PaymentOperation):
     """Create and list payments."""
 
     permissions: ClassVar = {"GET": "payments.read", "POST": "payments.create"}
+    filters: ClassVar = FILTERS
 
     @extend_schema(
         operation_id="payments_list",
@@ -109,7 +115,7 @@ class PaymentsView(_PaymentOperation):
     )
     def get(self, request: Request) -> Response:
         """List payments, newest first."""
-        query = known(self.query, *FILTERS, "limit", "cursor")
+        query = self.query
         wanted = payment_filter(query, livemode=self.actor.livemode)
         page = PageRequest.from_query(query)
         with tenant_atomic(self.actor.scope):
@@ -168,6 +174,7 @@ class PaymentView(ApiView):
 
     tag = "Payments"
     permissions: ClassVar = {"GET": "payments.read"}
+    filters: ClassVar = ("expand",)
 
     @extend_schema(
         operation_id="payments_retrieve",
@@ -274,7 +281,9 @@ def payment_filter(query: dict[str, str], *, livemode: bool) -> PaymentFilter:
     """The filters of a payment list, from a query string.
 
     Raises:
-        InvalidRequest: an unknown status, a malformed time or amount.
+        InvalidRequest: a value that no payment can have: an unknown status, a malformed time, a
+            span that ends before it begins.
+        NotFound: an id that is none.
     """
     statuses = tuple(part for part in query.get("status", "").split(",") if part)
     unknown = set(statuses) - set(PaymentStatus.values)
@@ -284,21 +293,33 @@ def payment_filter(query: dict[str, str], *, livemode: bool) -> PaymentFilter:
             code="parameter_invalid",
             param="status",
         )
-    customer = query.get("customer")
-    merchant = query.get("merchant")
+    last4 = query.get("last4", "")
+    if last4 and not _LAST4.fullmatch(last4):
+        raise InvalidRequest(
+            "last4 takes the last four digits of a card.", code="parameter_invalid", param="last4"
+        )
+    created_from, created_to = span_of(query, "created_from", "created_to", whole_days=True)
+    amount_min, amount_max = amount_of(query, "amount_min"), amount_of(query, "amount_max")
+    if amount_min is not None and amount_max is not None and amount_min > amount_max:
+        raise InvalidRequest(
+            "amount_min is above amount_max: nothing can be found in between.",
+            code="parameter_invalid",
+            param="amount_min",
+        )
+    currency = query.get("currency")
     return PaymentFilter(
         livemode=livemode,
         statuses=statuses,
-        created_from=moment_of(query, "created_from"),
-        created_to=moment_of(query, "created_to", end=True),
-        amount_min_minor=amount_of(query, "amount_min"),
-        amount_max_minor=amount_of(query, "amount_max"),
-        currency=query.get("currency", ""),
-        customer_id=ids.decode("cus", customer) if customer else None,
-        merchant_id=ids.decode("mer", merchant) if merchant else None,
+        created_from=created_from,
+        created_to=created_to,
+        amount_min_minor=amount_min,
+        amount_max_minor=amount_max,
+        currency=iso_currency(currency).code if currency else "",
+        customer_id=id_of(query, "customer", "cus"),
+        merchant_id=id_of(query, "merchant", "mer"),
         reference=query.get("reference", ""),
-        last4=query.get("last4", ""),
-        email=query.get("email", ""),
+        last4=last4,
+        email=email_of(query, "email"),
         search=query.get("search", ""),
     )
 

@@ -9,7 +9,7 @@ from rest_framework.request import Request
 from rest_framework.response import Response
 
 from core import ids
-from core.api.query import PAGE, known
+from core.api.query import PAGE, id_of, naming
 from core.api.views import ApiView
 from core.db import tenant_atomic
 from core.idempotency import Claim
@@ -27,6 +27,7 @@ class RefundsView(MoneyView):
 
     tag = "Refunds"
     permissions: ClassVar = {"GET": "refunds.read", "POST": "payments.refund"}
+    filters: ClassVar = ("payment", "limit", "cursor")
 
     @extend_schema(
         operation_id="refunds_list",
@@ -38,11 +39,10 @@ class RefundsView(MoneyView):
     )
     def get(self, request: Request) -> Response:
         """List refunds, newest first."""
-        query = known(self.query, "payment", "limit", "cursor")
-        payment = query.get("payment")
+        query = self.query
         page = PageRequest.from_query(query)
-        payment_id = ids.decode("pay", payment) if payment else None
-        with tenant_atomic(self.actor.scope):
+        payment_id = id_of(query, "payment", "pay")
+        with tenant_atomic(self.actor.scope), naming("payment"):
             if payment_id is not None:
                 payment_get(payment_id=payment_id, livemode=self.actor.livemode)
             rows = refunds(livemode=self.actor.livemode, payment_id=payment_id)

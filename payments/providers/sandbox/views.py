@@ -6,10 +6,8 @@ nothing of our sessions, and its address is the only key to it.
 
 from __future__ import annotations
 
-import re
 import uuid
 from typing import Any, Final
-from urllib.parse import urlsplit
 
 import kombu.exceptions
 import redis
@@ -22,12 +20,12 @@ from django.views.decorators.cache import never_cache
 from django.views.decorators.clickjacking import xframe_options_sameorigin
 
 from core.money import format_money
+from core.web_address import web_origin
 from payments.providers.sandbox import server
 from payments.providers.sandbox.wire import Json, ServerTimeoutError
 
 log = structlog.get_logger(__name__)
 
-_HOST: Final = re.compile(r"(?:[A-Za-z0-9.-]+|\[[0-9A-Fa-f:.]+\])(?::[0-9]{1,5})?")
 _ANSWERS: Final = {"complete": True, "fail": False}
 
 
@@ -69,7 +67,7 @@ def _page(request: HttpRequest, charge: Json, *, status: int = 200) -> HttpRespo
         status=status,
     )
     # Browsers hold a form's redirect to form-action too, so the way back must be allowed.
-    origin = "{0.scheme}://{0.netloc}".format(urlsplit(address)) if address else ""
+    origin = web_origin(address) if address else ""
     setattr(  # noqa: B010 (django-csp reads this name; the response's type does not know it)
         response,
         "_csp_config",
@@ -103,18 +101,13 @@ def _found(charge: Json | None) -> Json:
 
 
 def _return_url(charge: Json) -> str:
-    """Where the payer came from, or nothing.
-
-    Only web addresses, for anything else a browser might execute; and only plain hosts, for the
-    host becomes part of the page's security policy.
-    """
+    """Where the payer came from, or nothing; charges hold whatever our own callers sent."""
     address = str(charge.get("return_url") or "")
     try:
-        parts = urlsplit(address)
+        web_origin(address)
     except ValueError:
         return ""
-    plain = parts.scheme in ("http", "https") and _HOST.fullmatch(parts.netloc)
-    return address if plain else ""
+    return address
 
 
 def _whole(value: object) -> int:
