@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from typing import Any
 
 import pytest
@@ -12,7 +13,9 @@ from core.db import Scope, tenant_atomic
 from core.ids import encode, new_id
 from ledger.integrity import verify
 from ledger.models import Account, CorrectionProposal, Transfer
+from ledger.selectors import TrialLine
 from ledger.services import TransferSpec, TransferStatus, post
+from ledger.trial_balance import books_by_currency, by_currency
 from tenants.models import Level
 from tests.factories import Tenants, make_tenants
 from tests.ledger.test_faces import book_of, fill
@@ -88,6 +91,46 @@ def test_the_trial_balance_is_zero_and_names_the_last_verification(t: Tenants) -
     assert "USD" in page
     assert "— off" not in page
     assert "sound" in shown(client, address("integrityrun")).lower()
+
+
+def test_the_trial_balance_has_totals_and_says_of_each_mode_what_is_booked(t: Tenants) -> None:
+    client, path = staff(t, "finance"), reverse("admin:ledger_account_trial_balance")
+    page = shown(client, path)
+    assert "Trial balance" in re.findall(r"<h1.*?</h1>", page, flags=re.S)[0]
+    assert address("integrityrun") in page
+    assert re.search(r'href="\?mode=test" aria-current="page">Test<', page)
+    with tenant_atomic(Scope.staff()):
+        for books in books_by_currency(livemode=False):
+            assert books.balanced
+            assert books.debits in page
+            assert books.credits in page
+    assert re.search(
+        r'href="\?mode=live" aria-current="page">Live<', shown(client, path, mode="live")
+    )
+
+
+def test_books_that_are_off_say_so_by_currency_in_order() -> None:
+    lines = [
+        TrialLine(9780, 1010, 1, 0, 500, 0, 0),
+        TrialLine(8400, 1010, 2, 0, 700, 0, 0),
+        TrialLine(8400, 2010, 2, 0, 0, 0, 650),
+        TrialLine(9780, 2010, 1, 0, 0, 0, 500),
+    ]
+    eur, usd = by_currency(lines)
+    assert (eur.currency, eur.accounts, eur.balanced) == ("EUR", 2, True)
+    assert (usd.debits, usd.credits, usd.difference) == ("$7.00", "$6.50", "$0.50")
+    assert not usd.balanced
+    assert [(row.code, row.title) for row in usd.rows] == [
+        (1010, "Owed by a payment provider"),
+        (2010, "Merchant, not yet available"),
+    ]
+
+
+def test_a_page_of_the_books_alone_is_marked_in_the_sidebar_and_has_an_icon(t: Tenants) -> None:
+    page = shown(staff(t, "finance"), reverse("admin:ledger_account_trial_balance"))
+    marked = [link for link in re.findall(r"<a [^>]*>", page) if re.search(r"\bactive\b", link)]
+    assert len([link for link in marked if "trial-balance" in link]) == len(marked) == 1
+    assert re.search(r'<link rel="icon" href="[^"]*mark[^"]*\.svg"', page)
 
 
 def test_a_reversal_is_booked_by_a_second_person_alone(t: Tenants) -> None:
