@@ -100,6 +100,7 @@ def staff_action(
                 "title": description,
                 "subtitle": str(row),
                 "opts": self.model._meta,
+                "about": self.about(row),
                 "question": question,
                 "back": self.address_of(object_id),
             }
@@ -122,8 +123,9 @@ class _Plain:
     def __init__(self, page: ReadOnlyAdmin, field: Field[Any, Any]) -> None:
         self._page = page
         self._field = field
-        # Django finds the field's help text by this.
-        self.__name__ = field.name
+        # Django finds the field's help text by this; of an amount in words, units are not told.
+        told = field.help_text and field.help_text != "Minor units."
+        self.__name__ = field.name if told else f"plain_{field.name}"
         self.admin_order_field = field.name
         self.short_description = (
             "Mode"
@@ -187,6 +189,10 @@ class ReadOnlyAdmin(ModelAdmin):
     def get_list_display(self, request: HttpRequest) -> Any:
         """The columns, in the same words."""
         return self._in_words(super().get_list_display(request))
+
+    def about(self, row: Any) -> str | SafeString:
+        """What a person should know of the object before an action; nothing by default."""
+        return ""
 
     def currency_for(self, row: Any, name: str) -> str:
         """The currency of an amount of a row."""

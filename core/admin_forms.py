@@ -129,6 +129,7 @@ def staff_form(
                 "subtitle": "" if row is None else str(row),
                 "opts": meta,
                 "form": given,
+                "about": "" if row is None else self.about(row),
                 "text": text,
                 "back": listed if object_id is None else self.address_of(object_id),
             }

@@ -9,12 +9,26 @@ from django.contrib import admin
 from django.db.models import Q, QuerySet
 from django.http import HttpRequest, HttpResponse
 from django.template.response import TemplateResponse
+from django.utils.html import format_html
+from django.utils.safestring import SafeString
+from unfold.dataclasses import UnfoldAction
 from unfold.decorators import action
 
 from core.admin import ReadOnlyAdmin, actor_of, allowed, display, staff_action
 from core.admin_forms import ReasonForm, staff_form
 from core.money import format_money
 from ledger import corrections, selectors
+from ledger.admin_words import (
+    Words,
+    account_link,
+    change_of,
+    move_sentence,
+    person,
+    proposal_about,
+    title_of,
+    transfer_link,
+    words_of,
+)
 from ledger.chart import mode
 from ledger.flags import AccountFlags, TransferFlags
 from ledger.forms import CorrectionForm, ids_in
@@ -52,8 +66,17 @@ class AccountAdmin(ReadOnlyAdmin):
     list_filter = ("livemode", "currency", "code")
     search_fields = ("name", "=id", "=merchant_id", "=reseller_id")
     ordering = ("-id",)
-    readonly_fields = ("shown_flags",)
+    readonly_fields = ("public_id", "shown_flags")
     actions_list: ClassVar[tuple[str, ...]] = ("trial_balance",)
+    shown_as: ClassVar = {
+        "name": "shown_account",
+        "closed": "shown_closed",
+        # The account's title and its amounts say these.
+        **dict.fromkeys(("shown_type", "code", "ledger", "currency", "flags"), ""),
+    }
+    money: ClassVar = frozenset(
+        {"debits_pending", "debits_posted", "credits_pending", "credits_posted"}
+    )
 
     @action(  # type: ignore[untyped-decorator]
         description="Trial balance", url_path="trial-balance", icon="balance"
@@ -73,6 +96,20 @@ class AccountAdmin(ReadOnlyAdmin):
         }
         return TemplateResponse(request, "ledger/admin_trial_balance.html", context)
 
+    def get_queryset(self, request: HttpRequest) -> QuerySet[Account]:
+        """With whose they are."""
+        found: QuerySet[Account] = super().get_queryset(request)
+        return found.annotate(words=words_of("pk"))
+
+    @display(description="Account")
+    def shown_account(self, row: Any) -> SafeString:
+        """What it is and whose, with its name in small print."""
+        return format_html(
+            '{}<br><span class="font-normal text-subtle text-xs wrap-any">{}</span>',
+            title_of(row.words),
+            row.name,
+        )
+
     @display(description="Type")
     def shown_type(self, row: Account) -> str:
         """The line of the chart."""
@@ -90,6 +127,11 @@ class AccountAdmin(ReadOnlyAdmin):
         """Reserved debits and credits."""
         debits = format_money(row.debits_pending, row.currency)
         return f"− {debits} / + {format_money(row.credits_pending, row.currency)}"
+
+    @display(description="Closed")
+    def shown_closed(self, row: Account) -> str:
+        """Whether it takes no more transfers."""
+        return "Yes" if row.closed else "No"
 
     @display(description="Flags")
     def shown_flags(self, row: Account) -> str:
@@ -116,7 +158,23 @@ class TransferAdmin(_MoneyAdmin):
     search_fields = ("id",)
     search_help_text = "The whole id of a transfer, an account or a document"
     ordering = ("-id",)
-    readonly_fields = ("shown_flags", "shown_amount")
+    readonly_fields = ("shown_flags",)
+    shown_as: ClassVar = {
+        "debit_account": "shown_debit",
+        "credit_account": "shown_credit",
+        "code": "shown_code",
+        # The accounts' titles and the amounts say these.
+        **dict.fromkeys(("ledger", "merchant_id", "reseller_id", "flags"), ""),
+    }
+    money: ClassVar = frozenset(
+        {"amount"}
+        | {
+            f"{side}_{what}_{state}"
+            for side in ("debit", "credit")
+            for what in ("debits", "credits")
+            for state in ("pending", "posted")
+        }
+    )
     list_select_related = ("debit_account", "credit_account")
     actions_detail = ("propose_reversal",)
 
@@ -136,7 +194,29 @@ class TransferAdmin(_MoneyAdmin):
 
     def get_queryset(self, request: HttpRequest) -> Any:
         """With its accounts; newest first by id, which the primary key serves."""
-        return super().get_queryset(request).select_related("debit_account", "credit_account")
+        found = super().get_queryset(request).select_related("debit_account", "credit_account")
+        return found.annotate(
+            debit_words=words_of("debit_account_id"), credit_words=words_of("credit_account_id")
+        )
+
+    def about(self, row: Any) -> str:
+        """What it moved."""
+        moved = move_sentence(row.amount, row.ledger, row.credit_words, row.debit_words)
+        return f"The reversal of {row.public_id}. {moved}"
+
+    def currency_for(self, row: Transfer, name: str) -> str:
+        """That of its ledger."""
+        return selectors.currency_of(row.ledger)
+
+    @display(description="Debited account")
+    def shown_debit(self, row: Any) -> SafeString:
+        """What it is and whose."""
+        return account_link(row.debit_words)
+
+    @display(description="Credited account")
+    def shown_credit(self, row: Any) -> SafeString:
+        """What it is and whose."""
+        return account_link(row.credit_words)
 
     @staff_form(
         "Propose reversal", permission="money", form=ReasonForm, text=_SECOND_PERSON, icon="undo"
@@ -200,12 +280,48 @@ class FailedTransferAdmin(ReadOnlyAdmin):
 class CorrectionProposalAdmin(_MoneyAdmin):
     """Corrections that wait for a second person, and those that were decided."""
 
-    list_display = ("public_id", "shown_state", "shown_amount", "reason", "created_at")
+    list_display = ("public_id", "shown_state", "shown_move", "reason", "created_at")
     list_filter = ("state",)
     search_fields = ("=id", "reason")
     ordering = ("-created_at",)
     actions_list: ClassVar[tuple[str, ...]] = ("propose",)
     actions_detail = ("confirm", "reject")
+    fields = (
+        "shown_move",
+        "reason",
+        "shown_state",
+        "shown_author",
+        "created_at",
+        "shown_debit",
+        "shown_credit",
+        "shown_corrects",
+        "effective_on",
+        "shown_decision",
+        "shown_booked",
+    )
+
+    def get_queryset(self, request: HttpRequest) -> QuerySet[CorrectionProposal]:
+        """With the accounts."""
+        found: QuerySet[CorrectionProposal] = super().get_queryset(request)
+        return found.annotate(
+            debit_words=words_of("debit_account_id"), credit_words=words_of("credit_account_id")
+        )
+
+    def get_actions_detail(self, request: HttpRequest, object_id: Any) -> list[UnfoldAction]:
+        """None for what is decided; whoever proposed it may take it back and not confirm it.
+
+        The service refuses both all the same: this is about not offering what it refuses.
+        """
+        found: list[UnfoldAction] = super().get_actions_detail(request, object_id)
+        row = self.get_object(request, str(object_id))
+        if row is None or row.state != CorrectionProposal.State.PROPOSED:
+            return []
+        own = row.proposed_by == actor_of(request).id
+        return [action for action in found if not (own and action.path == "confirm")]
+
+    def about(self, row: Any) -> SafeString:
+        """All that the second person has to weigh."""
+        return proposal_about(row, row.debit_words, row.credit_words)
 
     @staff_form(
         "Propose correction",
@@ -253,10 +369,49 @@ class CorrectionProposalAdmin(_MoneyAdmin):
         """The state as a coloured word."""
         return row.state
 
-    @display(description="Amount")
-    def shown_amount(self, row: CorrectionProposal) -> str:
-        """With its currency."""
-        return format_money(row.amount_minor, selectors.currency_of(row.ledger))
+    @display(description="Correction")
+    def shown_move(self, row: Any) -> str:
+        """What is moved, from where and where to."""
+        return move_sentence(row.amount_minor, row.ledger, row.debit_words, row.credit_words)
+
+    @display(description="Proposed by")
+    def shown_author(self, row: CorrectionProposal) -> str:
+        """A person; of an open one, who is asked for now."""
+        who = person(row.proposed_by)
+        if row.state != CorrectionProposal.State.PROPOSED:
+            return who
+        return f"{who}. Somebody else of finance has to confirm or reject it."
+
+    @display(description="Debited account")
+    def shown_debit(self, row: Any) -> SafeString:
+        """What happens to it."""
+        return account_link(row.debit_words, self._change(row, row.debit_words, "debit"))
+
+    @display(description="Credited account")
+    def shown_credit(self, row: Any) -> SafeString:
+        """What happens to it."""
+        return account_link(row.credit_words, self._change(row, row.credit_words, "credit"))
+
+    def _change(self, row: CorrectionProposal, words: Words | None, side: str) -> str:
+        open_ = row.state == CorrectionProposal.State.PROPOSED
+        return change_of(words, side=side, amount_minor=row.amount_minor, open_=open_)
+
+    @display(description="Corrects")
+    def shown_corrects(self, row: CorrectionProposal) -> SafeString | None:
+        """The transfer that was wrong."""
+        return transfer_link(row.corrects_id)
+
+    @display(description="Decided by")
+    def shown_decision(self, row: CorrectionProposal) -> str | None:
+        """The second person, and when."""
+        if row.decided_at is None:
+            return None
+        return f"{person(row.decided_by)}, {row.decided_at:%Y-%m-%d %H:%M} UTC"
+
+    @display(description="Booked as")
+    def shown_booked(self, row: CorrectionProposal) -> SafeString | None:
+        """The transfer that it became."""
+        return transfer_link(row.transfer_id)
 
 
 @admin.register(FxConversion)
@@ -266,6 +421,12 @@ class FxConversionAdmin(ReadOnlyAdmin):
     list_display = ("public_id", "shown_sold", "shown_bought", "rate", "booked_at")
     search_fields = ("=id", "=merchant_id")
     ordering = ("-id",)
+
+    money: ClassVar = frozenset({"sold_minor", "bought_minor", "residual_minor"})
+
+    def currency_for(self, row: FxConversion, name: str) -> str:
+        """The residual is of what was bought."""
+        return selectors.currency_of(row.sold_ledger if name == "sold_minor" else row.bought_ledger)
 
     @display(description="Sold")
     def shown_sold(self, row: FxConversion) -> str:
@@ -285,6 +446,12 @@ class IntegrityRunAdmin(ReadOnlyAdmin):
     list_display = ("started_at", "shown_outcome", "full", "transfers", "accounts", "fault")
     list_filter = ("full",)
     ordering = ("-started_at",)
+    shown_as: ClassVar = {"full": "shown_extent"}
+
+    @display(description="Extent")
+    def shown_extent(self, row: IntegrityRun) -> str:
+        """All transfers, or those since the run before."""
+        return "full" if row.full else "incremental"
 
     @display(description="Books", label=_RUNS)
     def shown_outcome(self, row: IntegrityRun) -> str:

@@ -10,13 +10,13 @@ from django.test import Client
 from django.urls import reverse
 
 from core.db import Scope, tenant_atomic
-from core.ids import encode, new_id
+from core.ids import decode, encode, new_id
 from ledger.integrity import verify
 from ledger.models import Account, CorrectionProposal, Transfer
 from ledger.selectors import TrialLine
 from ledger.services import TransferSpec, TransferStatus, post
 from ledger.trial_balance import books_by_currency, by_currency
-from tenants.models import Level
+from tenants.models import Level, User
 from tests.factories import Tenants, make_tenants
 from tests.ledger.test_faces import book_of, fill
 from tests.tenants.test_permission_table import browser_for
@@ -222,6 +222,110 @@ def test_a_correction_between_any_two_accounts_is_booked_by_a_second_person(t: T
     with tenant_atomic(Scope.staff()):
         [booked] = Transfer.objects.filter(document_id=proposal.id)
     assert (booked.amount, str(booked.effective_on)) == (125, "2026-01-31")
+
+
+def proposed_by(client: Client, t: Tenants, reason: str) -> CorrectionProposal:
+    book = book_of(t)
+    typed = {
+        "debit_account": book.platform_fee.name,
+        "credit_account": book.pending.name,
+        "amount": "1.50",
+        "effective_on": "2026-01-31",
+        "reason": reason,
+    }
+    assert client.post(reverse("admin:ledger_correctionproposal_propose"), typed).status_code == 302
+    with tenant_atomic(Scope.staff()):
+        return CorrectionProposal.objects.get(reason=reason)
+
+
+def test_the_second_person_sees_what_there_is_to_judge(t: Tenants) -> None:
+    finance, reason = staff(t, "finance"), "the fee was rounded up"
+    proposal = proposed_by(finance, t, reason)
+    name = t.merchant.name
+    sentence = (
+        f"Move $1.50 from Platform&#x27;s fees ({name}, test)"
+        f" to Merchant, not yet available ({name}, test)."
+    )
+    with tenant_atomic(Scope.staff()):
+        author = User.objects.get(id=decode("usr", proposal.proposed_by)).email
+    second = staff(make_tenants(totp=True), "finance")
+    listed = shown(second, address("correctionproposal"))
+    assert sentence in listed
+    page = shown(second, address("correctionproposal", proposal.id, page="change"))
+    for words in (sentence, reason, author, "falls by $1.50", "rises by $1.50"):
+        assert words in page
+    for account in (book_of(t).platform_fee, book_of(t).pending):
+        assert address("account", account.id, page="change") in page
+    asked = shown(second, address("correctionproposal", proposal.id, page="confirm"))
+    for words in (sentence, f"Proposed by {author}: {reason}", "2026-01-31"):
+        assert words in asked
+
+
+def test_confirming_is_offered_to_the_second_person_alone_and_nothing_once_it_is_decided(
+    t: Tenants,
+) -> None:
+    author = staff(t, "finance")
+    proposal = proposed_by(author, t, "a fee of another day")
+    page = address("correctionproposal", proposal.id, page="change")
+    confirm, reject = (
+        address("correctionproposal", proposal.id, page=name) for name in ("confirm", "reject")
+    )
+    own = shown(author, page)
+    assert confirm not in own
+    assert reject in own
+    assert "Somebody else of finance has to confirm" in own
+    second = staff(make_tenants(totp=True), "finance")
+    others = shown(second, page)
+    assert confirm in others
+    assert reject in others
+    assert confirm not in shown(staff(t, "support"), page)
+    assert second.post(confirm).status_code == 302
+    decided = shown(second, page)
+    assert confirm not in decided
+    assert reject not in decided
+    assert "Somebody else of finance" not in decided
+
+
+def test_a_reversal_says_on_both_pages_what_it_takes_back(t: Tenants) -> None:
+    finance = staff(t, "finance")
+    with tenant_atomic(Scope.staff()):
+        held = Transfer.objects.get(debit_account_id=book_of(t).available.id, amount=500)
+    asked = shown(finance, address("transfer", held.id, page="propose_reversal"))
+    name = t.merchant.name
+    moved = (
+        f"Move $5.00 from Merchant, in reserve ({name}, test)"
+        f" to Merchant, available ({name}, test)."
+    )
+    assert moved in asked
+    path = address("transfer", held.id, page="propose_reversal")
+    assert finance.post(path, {"reason": "held by mistake"}).status_code == 302
+    with tenant_atomic(Scope.staff()):
+        proposal = CorrectionProposal.objects.get(corrects_id=held.id)
+    page = shown(finance, address("correctionproposal", proposal.id, page="change"))
+    assert moved in page
+    assert address("transfer", held.id, page="change") in page
+
+
+def test_accounts_are_named_by_what_they_are_and_whose(t: Tenants) -> None:
+    client, book, name = staff(t, "support"), book_of(t), t.merchant.name
+    titles = {
+        book.pending: f"Merchant, not yet available ({name}, test)",
+        book.platform_fee: f"Platform&#x27;s fees ({name}, test)",
+    }
+    for account, title in titles.items():
+        page = shown(client, address("account", account.id, page="change"))
+        for words in (title, account.name, "Credits posted", "$"):
+            assert words in page
+    fee = shown(client, address("transfer", fee_of(t).id, page="change"))
+    assert all(title in fee for title in titles.values())
+    assert titles[book.pending] in shown(client, address("account"), q=str(t.merchant.id))
+
+
+def test_an_integrity_run_says_how_far_it_went(t: Tenants) -> None:
+    verify(full=True)
+    listed = shown(staff(t, "finance"), address("integrityrun"))
+    assert re.search(r">\s*full\s*<", listed)
+    assert 'material-symbols-outlined">check_small' not in listed
 
 
 def test_ids_that_are_refused_say_why(t: Tenants) -> None:
