@@ -11,6 +11,8 @@ from django.urls import reverse
 
 from core.db import Scope, tenant_atomic
 from core.ids import decode, encode, new_id
+from ledger.chart import MerchantBook, TransferCode
+from ledger.forms import CorrectionForm
 from ledger.integrity import verify
 from ledger.models import Account, CorrectionProposal, Transfer
 from ledger.selectors import TrialLine
@@ -181,6 +183,16 @@ def test_a_reversal_is_booked_by_a_second_person_alone(t: Tenants) -> None:
 def test_a_correction_between_any_two_accounts_is_booked_by_a_second_person(t: Tenants) -> None:
     book, finance = book_of(t), staff(t, "finance")
     propose = reverse("admin:ledger_correctionproposal_propose")
+    yen = MerchantBook(t.merchant.id, t.reseller.id, "JPY", False).pending
+    in_yen = TransferSpec(
+        id=new_id(),
+        debit=MerchantBook(t.merchant.id, t.reseller.id, "JPY", False).provider_clearing(new_id()),
+        credit=yen,
+        amount_minor=100,
+        code=TransferCode.PAYMENT,
+    )
+    with tenant_atomic(Scope.merchant(t.merchant.id)):
+        assert [r.status for r in post([in_yen])] == [TransferStatus.CREATED]
     typed = {
         "debit_account": book.platform_fee.name,
         "credit_account": encode("acc", book.pending.id),
@@ -202,7 +214,10 @@ def test_a_correction_between_any_two_accounts_is_booked_by_a_second_person(t: T
         ({"amount": "1.255"}, "has 2 decimals"),
         ({"amount": "1e17"}, "more than an account can hold"),
         ({"debit_account": "no such"}, "There is no such account"),
+        ({"amount": "1.255"}, "USD has 2 decimals, and 1.255 has more"),
+        ({"amount": "0"}, "The amount in USD must be more than zero"),
         ({"debit_account": book.pending.name}, "two different accounts"),
+        ({"credit_account": yen.name}, "is JPY in test mode, the debited one USD in test mode"),
         ({"corrects": str(new_id())}, "There is no such transfer"),
     ):
         answer = finance.post(propose, typed | wrong)
@@ -236,6 +251,22 @@ def proposed_by(client: Client, t: Tenants, reason: str) -> CorrectionProposal:
     assert client.post(reverse("admin:ledger_correctionproposal_propose"), typed).status_code == 302
     with tenant_atomic(Scope.staff()):
         return CorrectionProposal.objects.get(reason=reason)
+
+
+def test_what_is_wrong_with_a_correction_stands_at_its_field(t: Tenants) -> None:
+    book = book_of(t)
+    typed = {
+        "debit_account": book.pending.name,
+        "credit_account": book.pending.name,
+        "amount": "1.25",
+        "reason": "twice the same",
+    }
+    form = CorrectionForm(typed)
+    with tenant_atomic(Scope.staff()):
+        assert not form.is_valid()
+    assert form.errors == {"credit_account": ["Choose two different accounts."]}
+    page = shown(staff(t, "finance"), reverse("admin:ledger_correctionproposal_propose"))
+    assert re.search(r'<input type="date" name="effective_on"', page)
 
 
 def test_the_second_person_sees_what_there_is_to_judge(t: Tenants) -> None:
