@@ -66,13 +66,30 @@ class AccountAdmin(ReadOnlyAdmin):
     list_filter = ("livemode", "currency", "code")
     search_fields = ("name", "=id", "=merchant_id", "=reseller_id")
     ordering = ("-id",)
-    readonly_fields = ("public_id", "shown_flags")
+    fields = (
+        "shown_account",
+        "public_id",
+        "shown_balance",
+        "debits_posted",
+        "credits_posted",
+        "debits_pending",
+        "credits_pending",
+        "livemode",
+        "closed",
+        "shown_flags",
+        "opened_at",
+        "last_booked_at",
+        "merchant_id",
+        "reseller_id",
+        "scope_id",
+        "user_data",
+    )
     actions_list: ClassVar[tuple[str, ...]] = ("trial_balance",)
     shown_as: ClassVar = {
         "name": "shown_account",
         "closed": "shown_closed",
-        # The account's title and its amounts say these.
-        **dict.fromkeys(("shown_type", "code", "ledger", "currency", "flags"), ""),
+        # The account's title says it.
+        "shown_type": "",
     }
     money: ClassVar = frozenset(
         {"debits_pending", "debits_posted", "credits_pending", "credits_posted"}

@@ -40,7 +40,7 @@ class OfMerchantAdmin(ReadOnlyAdmin):
     def merchant(self, row: Any) -> SafeString:
         """Name and link; the id where the name is not there."""
         return format_html(
-            '<a href="{}">{}</a>',
+            '<a class="text-primary-600 dark:text-primary-500" href="{}">{}</a>',
             reverse("admin:tenants_merchant_change", args=[row.merchant_id]),
             row.merchant_name or ids.encode(Merchant.PREFIX, row.merchant_id),
         )
@@ -50,7 +50,7 @@ class OfMerchantAdmin(ReadOnlyAdmin):
         """Name and link, looked up: for pages of one row, not for lists."""
         name = Reseller.objects.filter(id=row.reseller_id).values_list("name", flat=True).first()
         return format_html(
-            '<a href="{}">{}</a>',
+            '<a class="text-primary-600 dark:text-primary-500" href="{}">{}</a>',
             reverse("admin:tenants_reseller_change", args=[row.reseller_id]),
             name or ids.encode(Reseller.PREFIX, row.reseller_id),
         )
