@@ -22,7 +22,7 @@ staff scope and ``request.actor`` come from ``tenants.middleware.AdminScopeMiddl
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from datetime import timedelta
 from functools import wraps
 from typing import Any, ClassVar, Final, TypeVar, get_args
@@ -30,6 +30,7 @@ from uuid import UUID
 
 from django.contrib import admin, messages
 from django.db.models import Model, Q, QuerySet
+from django.db.models.fields import BooleanField, Field
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import redirect
 from django.template.response import TemplateResponse
@@ -49,6 +50,7 @@ from core.context import Actor, ActorKind
 from core.errors import PermissionDenied
 from core.inbox import inbox_release
 from core.models import AuditRecord, InboxMessage, OutboxEvent, RequestLog
+from core.money import format_money
 from core.relay import event_release
 
 STAFF = "platform.staff"
@@ -100,6 +102,7 @@ def staff_action(
                 "title": description,
                 "subtitle": str(row),
                 "opts": self.model._meta,
+                "about": self.about(row),
                 "question": question,
                 "back": self.address_of(object_id),
             }
@@ -113,10 +116,44 @@ def staff_action(
     return decorate
 
 
+class _Plain:
+    """A model's field in words: money with its currency, the mode, yes or no.
+
+    A column and a line of a page alike; both are sorted and explained as the field itself.
+    """
+
+    def __init__(self, page: ReadOnlyAdmin, field: Field[Any, Any]) -> None:
+        self._page = page
+        self._field = field
+        # Django finds the field's help text by this; of an amount in words, units are not told.
+        told = field.help_text and field.help_text != "Minor units."
+        self.__name__ = field.name if told else f"plain_{field.name}"
+        self.admin_order_field = field.name
+        self.short_description = (
+            "Mode"
+            if field.name == "livemode"
+            else str(field.verbose_name).removesuffix(" minor").capitalize()
+        )
+
+    def __call__(self, row: Any) -> Any:
+        value = getattr(row, self._field.name)
+        if value is None:
+            return None
+        if self._field.name == "livemode":
+            return "Live" if value else "Test"
+        if isinstance(self._field, BooleanField):
+            return "Yes" if value else "No"
+        return format_money(value, self._page.currency_for(row, self._field.name))
+
+
 class ReadOnlyAdmin(FoundById):
     """Lists and shows; adds, changes and deletes nothing. All of it needs ``view_permission``."""
 
     view_permission: ClassVar[str] = STAFF
+    #: Fields that a method shows instead, in lists and pages; an empty name leaves one out.
+    shown_as: ClassVar[Mapping[str, str]] = {}
+    #: Fields in minor units that do not say so by their names (``…_minor``).
+    money: ClassVar[frozenset[str]] = frozenset()
 
     list_filter_submit = True
     list_fullwidth = True
@@ -146,6 +183,38 @@ class ReadOnlyAdmin(FoundById):
     def has_delete_permission(self, request: HttpRequest, obj: Model | None = None) -> bool:
         """Never."""
         return False
+
+    def get_fields(self, request: HttpRequest, obj: Model | None = None) -> Any:
+        """The lines of a page, in words (`shown_as`, `money`)."""
+        return self._in_words(super().get_fields(request, obj))
+
+    def get_list_display(self, request: HttpRequest) -> Any:
+        """The columns, in the same words."""
+        return self._in_words(super().get_list_display(request))
+
+    def about(self, row: Any) -> str | SafeString:
+        """What a person should know of the object before an action; nothing by default."""
+        return ""
+
+    def currency_for(self, row: Any, name: str) -> str:
+        """The currency of an amount of a row."""
+        return str(row.currency)
+
+    def _in_words(self, names: Iterable[Any]) -> list[Any]:
+        shown = (self._in_word(name) for name in names)
+        return [name for name in shown if name]
+
+    def _in_word(self, name: Any) -> Any:
+        name = self.shown_as.get(name, name)
+        field = self._columns().get(name)
+        if field is None:
+            return name
+        plain = isinstance(field, BooleanField) or name in self.money
+        plain = plain or (name.endswith("_minor") and "currency" in self._columns())
+        return _Plain(self, field) if plain else name
+
+    def _columns(self) -> dict[Any, Field[Any, Any]]:
+        return {field.name: field for field in self.model._meta.fields}
 
     def done(self, request: HttpRequest, object_id: Any, message: str) -> HttpResponse:
         """Say what an action did and go back to the object."""

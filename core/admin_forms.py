@@ -43,10 +43,19 @@ class LongText(forms.CharField):
     """A few sentences."""
 
 
+class DayInput(UnfoldAdminSingleDateWidget):
+    """The browser's own calendar: unfold's needs scripts that are on the pages of objects alone."""
+
+    input_type = "date"
+
+    def __init__(self) -> None:
+        super().__init__(format="%Y-%m-%d")
+
+
 #: unfold's look for the fields that our forms use; the narrower kind first.
 _WIDGETS: tuple[tuple[type[forms.Field], Callable[[], forms.Widget]], ...] = (
     (forms.EmailField, UnfoldAdminEmailInputWidget),
-    (forms.DateField, UnfoldAdminSingleDateWidget),
+    (forms.DateField, DayInput),
     (forms.DecimalField, UnfoldAdminDecimalFieldWidget),
     (forms.IntegerField, UnfoldAdminIntegerFieldWidget),
     (forms.BooleanField, UnfoldBooleanWidget),
@@ -129,6 +138,7 @@ def staff_form(
                 "subtitle": "" if row is None else str(row),
                 "opts": meta,
                 "form": given,
+                "about": "" if row is None else self.about(row),
                 "text": text,
                 "back": listed if object_id is None else self.address_of(object_id),
             }

@@ -9,6 +9,9 @@ from django.contrib import admin
 from django.db.models import QuerySet
 from django.http import HttpRequest, HttpResponse
 from django.template.response import TemplateResponse
+from django.utils.html import format_html
+from django.utils.safestring import SafeString
+from unfold.dataclasses import UnfoldAction
 from unfold.decorators import action
 
 from core.admin import ReadOnlyAdmin, actor_of, allowed, display, staff_action
@@ -16,7 +19,18 @@ from core.admin_filters import by_currency, one_of, typed
 from core.admin_forms import ReasonForm, staff_form
 from core.money import format_money
 from ledger import corrections, selectors
-from ledger.chart import BY_CODE, CHART, TransferCode, ledger_number
+from ledger.admin_words import (
+    Words,
+    account_link,
+    change_of,
+    move_sentence,
+    person,
+    proposal_about,
+    title_of,
+    transfer_link,
+    words_of,
+)
+from ledger.chart import CHART, TransferCode, ledger_number, mode
 from ledger.flags import AccountFlags, TransferFlags
 from ledger.forms import CorrectionForm
 from ledger.models import (
@@ -30,6 +44,7 @@ from ledger.models import (
 )
 from ledger.serializers import code_name
 from ledger.status import BY_NUMBER
+from ledger.trial_balance import books_by_currency
 
 _STATES: dict[str, str] = {"proposed": "info", "booked": "success", "rejected": "warning"}
 _SECOND_PERSON = "A second person must confirm it before the transfer is booked."
@@ -64,8 +79,34 @@ class AccountAdmin(ReadOnlyAdmin):
     uuid_columns = ("pk", "merchant_id", "reseller_id")
     search_help_text = "An account's id (acc_…), how its name begins, or whose it is (mer_…, res_…)"
     ordering = ("-id",)
-    readonly_fields = ("shown_flags",)
+    fields = (
+        "shown_account",
+        "public_id",
+        "shown_balance",
+        "debits_posted",
+        "credits_posted",
+        "debits_pending",
+        "credits_pending",
+        "livemode",
+        "closed",
+        "shown_flags",
+        "opened_at",
+        "last_booked_at",
+        "merchant_id",
+        "reseller_id",
+        "scope_id",
+        "user_data",
+    )
     actions_list: ClassVar[tuple[str, ...]] = ("trial_balance",)
+    shown_as: ClassVar = {
+        "name": "shown_account",
+        "closed": "shown_closed",
+        # The account's title says it.
+        "shown_type": "",
+    }
+    money: ClassVar = frozenset(
+        {"debits_pending", "debits_posted", "credits_pending", "credits_posted"}
+    )
 
     def matching(
         self, request: HttpRequest, queryset: QuerySet[Account], text: str
@@ -79,37 +120,31 @@ class AccountAdmin(ReadOnlyAdmin):
     def trial_balance(self, request: HttpRequest) -> HttpResponse:
         """Sums by ledger and account code: debits equal credits in each ledger."""
         livemode = request.GET.get("mode") == "live"
-        groups: dict[str, list[dict[str, Any]]] = {}
-        for line in selectors.trial_balance(livemode=livemode):
-            currency = selectors.currency_of(line.ledger)
-            groups.setdefault(currency, []).append(
-                {
-                    "title": BY_CODE[line.code].title if line.code in BY_CODE else line.code,
-                    "code": line.code,
-                    "accounts": line.accounts,
-                    "debits": format_money(line.debits_posted, currency),
-                    "credits": format_money(line.credits_posted, currency),
-                    "net_minor": line.debits_posted - line.credits_posted,
-                }
-            )
-        ledgers = [
-            {
-                "currency": currency,
-                "lines": lines,
-                "difference": format_money(sum(x["net_minor"] for x in lines), currency),
-                "sound": sum(x["net_minor"] for x in lines) == 0,
-            }
-            for currency, lines in groups.items()
-        ]
         context = {
             **self.admin_site.each_context(request),
             "title": "Trial balance",
-            "opts": self.model._meta,
-            "ledgers": ledgers,
-            "livemode": livemode,
+            # In place of "opts", with which unfold would call the page as the list is called.
+            "model_admin": self,
+            "ledgers": books_by_currency(livemode=livemode),
+            "mode": mode(livemode),
+            "modes": (("test", "Test"), ("live", "Live")),
             "last_run": IntegrityRun.objects.order_by("-started_at").first(),
         }
         return TemplateResponse(request, "ledger/admin_trial_balance.html", context)
+
+    def get_queryset(self, request: HttpRequest) -> QuerySet[Account]:
+        """With whose they are."""
+        found: QuerySet[Account] = super().get_queryset(request)
+        return found.annotate(words=words_of("pk"))
+
+    @display(description="Account")
+    def shown_account(self, row: Any) -> SafeString:
+        """What it is and whose, with its name in small print."""
+        return format_html(
+            '{}<br><span class="font-normal text-subtle text-xs wrap-any">{}</span>',
+            title_of(row.words),
+            row.name,
+        )
 
     @display(description="Type")
     def shown_type(self, row: Account) -> str:
@@ -128,6 +163,11 @@ class AccountAdmin(ReadOnlyAdmin):
         """Reserved debits and credits."""
         debits = format_money(row.debits_pending, row.currency)
         return f"− {debits} / + {format_money(row.credits_pending, row.currency)}"
+
+    @display(description="Closed")
+    def shown_closed(self, row: Account) -> str:
+        """Whether it takes no more transfers."""
+        return "Yes" if row.closed else "No"
 
     @display(description="Flags")
     def shown_flags(self, row: Account) -> str:
@@ -164,13 +204,51 @@ class TransferAdmin(_MoneyAdmin):
         "The id of a transfer (trf_…), an account (acc_…) or a document (pay_…, ref_…, fx_…, cor_…)"
     )
     ordering = ("-id",)
-    readonly_fields = ("shown_flags", "shown_amount")
+    readonly_fields = ("shown_flags",)
+    shown_as: ClassVar = {
+        "debit_account": "shown_debit",
+        "credit_account": "shown_credit",
+        "code": "shown_code",
+        # The accounts' titles and the amounts say these.
+        **dict.fromkeys(("ledger", "merchant_id", "reseller_id", "flags"), ""),
+    }
+    money: ClassVar = frozenset(
+        {"amount"}
+        | {
+            f"{side}_{what}_{state}"
+            for side in ("debit", "credit")
+            for what in ("debits", "credits")
+            for state in ("pending", "posted")
+        }
+    )
     list_select_related = ("debit_account", "credit_account")
     actions_detail = ("propose_reversal",)
 
     def get_queryset(self, request: HttpRequest) -> Any:
         """With its accounts; newest first by id, which the primary key serves."""
-        return super().get_queryset(request).select_related("debit_account", "credit_account")
+        found = super().get_queryset(request).select_related("debit_account", "credit_account")
+        return found.annotate(
+            debit_words=words_of("debit_account_id"), credit_words=words_of("credit_account_id")
+        )
+
+    def about(self, row: Any) -> str:
+        """What it moved."""
+        moved = move_sentence(row.amount, row.ledger, row.credit_words, row.debit_words)
+        return f"The reversal of {row.public_id}. {moved}"
+
+    def currency_for(self, row: Transfer, name: str) -> str:
+        """That of its ledger."""
+        return selectors.currency_of(row.ledger)
+
+    @display(description="Debited account")
+    def shown_debit(self, row: Any) -> SafeString:
+        """What it is and whose."""
+        return account_link(row.debit_words)
+
+    @display(description="Credited account")
+    def shown_credit(self, row: Any) -> SafeString:
+        """What it is and whose."""
+        return account_link(row.credit_words)
 
     @staff_form(
         "Propose reversal", permission="money", form=ReasonForm, text=_SECOND_PERSON, icon="undo"
@@ -227,7 +305,7 @@ class FailedTransferAdmin(ReadOnlyAdmin):
 class CorrectionProposalAdmin(_MoneyAdmin):
     """Corrections that wait for a second person, and those that were decided."""
 
-    list_display = ("public_id", "shown_state", "shown_amount", "reason", "created_at")
+    list_display = ("public_id", "shown_state", "shown_move", "reason", "created_at")
     list_filter = ("state",)
     id_columns: ClassVar = {
         "cor": "pk",
@@ -240,6 +318,42 @@ class CorrectionProposalAdmin(_MoneyAdmin):
     ordering = ("-created_at",)
     actions_list: ClassVar[tuple[str, ...]] = ("propose",)
     actions_detail = ("confirm", "reject")
+    fields = (
+        "shown_move",
+        "reason",
+        "shown_state",
+        "shown_author",
+        "created_at",
+        "shown_debit",
+        "shown_credit",
+        "shown_corrects",
+        "effective_on",
+        "shown_decision",
+        "shown_booked",
+    )
+
+    def get_queryset(self, request: HttpRequest) -> QuerySet[CorrectionProposal]:
+        """With the accounts."""
+        found: QuerySet[CorrectionProposal] = super().get_queryset(request)
+        return found.annotate(
+            debit_words=words_of("debit_account_id"), credit_words=words_of("credit_account_id")
+        )
+
+    def get_actions_detail(self, request: HttpRequest, object_id: Any) -> list[UnfoldAction]:
+        """None for what is decided; whoever proposed it may take it back and not confirm it.
+
+        The service refuses both all the same: this is about not offering what it refuses.
+        """
+        found: list[UnfoldAction] = super().get_actions_detail(request, object_id)
+        row = self.get_object(request, str(object_id))
+        if row is None or row.state != CorrectionProposal.State.PROPOSED:
+            return []
+        own = row.proposed_by == actor_of(request).id
+        return [action for action in found if not (own and action.path == "confirm")]
+
+    def about(self, row: Any) -> SafeString:
+        """All that the second person has to weigh."""
+        return proposal_about(row, row.debit_words, row.credit_words)
 
     @staff_form(
         "Propose correction",
@@ -287,10 +401,49 @@ class CorrectionProposalAdmin(_MoneyAdmin):
         """The state as a coloured word."""
         return row.state
 
-    @display(description="Amount")
-    def shown_amount(self, row: CorrectionProposal) -> str:
-        """With its currency."""
-        return format_money(row.amount_minor, selectors.currency_of(row.ledger))
+    @display(description="Correction")
+    def shown_move(self, row: Any) -> str:
+        """What is moved, from where and where to."""
+        return move_sentence(row.amount_minor, row.ledger, row.debit_words, row.credit_words)
+
+    @display(description="Proposed by")
+    def shown_author(self, row: CorrectionProposal) -> str:
+        """A person; of an open one, who is asked for now."""
+        who = person(row.proposed_by)
+        if row.state != CorrectionProposal.State.PROPOSED:
+            return who
+        return f"{who}. Somebody else of finance has to confirm or reject it."
+
+    @display(description="Debited account")
+    def shown_debit(self, row: Any) -> SafeString:
+        """What happens to it."""
+        return account_link(row.debit_words, self._change(row, row.debit_words, "debit"))
+
+    @display(description="Credited account")
+    def shown_credit(self, row: Any) -> SafeString:
+        """What happens to it."""
+        return account_link(row.credit_words, self._change(row, row.credit_words, "credit"))
+
+    def _change(self, row: CorrectionProposal, words: Words | None, side: str) -> str:
+        open_ = row.state == CorrectionProposal.State.PROPOSED
+        return change_of(words, side=side, amount_minor=row.amount_minor, open_=open_)
+
+    @display(description="Corrects")
+    def shown_corrects(self, row: CorrectionProposal) -> SafeString | None:
+        """The transfer that was wrong."""
+        return transfer_link(row.corrects_id)
+
+    @display(description="Decided by")
+    def shown_decision(self, row: CorrectionProposal) -> str | None:
+        """The second person, and when."""
+        if row.decided_at is None:
+            return None
+        return f"{person(row.decided_by)}, {row.decided_at:%Y-%m-%d %H:%M} UTC"
+
+    @display(description="Booked as")
+    def shown_booked(self, row: CorrectionProposal) -> SafeString | None:
+        """The transfer that it became."""
+        return transfer_link(row.transfer_id)
 
 
 @admin.register(FxConversion)
@@ -301,6 +454,12 @@ class FxConversionAdmin(ReadOnlyAdmin):
     id_columns: ClassVar = {"fx": "pk", "mer": "merchant_id", "res": "reseller_id"}
     search_help_text = "The id of a conversion (fx_…), a merchant (mer_…) or a reseller (res_…)"
     ordering = ("-id",)
+
+    money: ClassVar = frozenset({"sold_minor", "bought_minor", "residual_minor"})
+
+    def currency_for(self, row: FxConversion, name: str) -> str:
+        """The residual is of what was bought."""
+        return selectors.currency_of(row.sold_ledger if name == "sold_minor" else row.bought_ledger)
 
     @display(description="Sold")
     def shown_sold(self, row: FxConversion) -> str:
@@ -320,6 +479,12 @@ class IntegrityRunAdmin(ReadOnlyAdmin):
     list_display = ("started_at", "shown_outcome", "full", "transfers", "accounts", "fault")
     list_filter = ("full",)
     ordering = ("-started_at",)
+    shown_as: ClassVar = {"full": "shown_extent"}
+
+    @display(description="Extent")
+    def shown_extent(self, row: IntegrityRun) -> str:
+        """All transfers, or those since the run before."""
+        return "full" if row.full else "incremental"
 
     @display(description="Books", label=_RUNS)
     def shown_outcome(self, row: IntegrityRun) -> str:

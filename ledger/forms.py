@@ -12,17 +12,23 @@ from core.admin_forms import ReasonForm
 from core.ids import pasted
 from core.money import currency
 from ledger.backends.base import AMOUNT_MAX
+from ledger.chart import mode
 from ledger.models import Account, Transfer
 
 
 class CorrectionForm(ReasonForm):
     """A transfer to propose, in the words of whoever reads the books."""
 
-    debit_account = forms.CharField(help_text="An account's id or its whole name.")
-    credit_account = forms.CharField(help_text="Of the same currency and mode.")
+    debit_account = forms.CharField(
+        help_text="Where the money comes from: an id (acc_…) or a whole name, copied from the page "
+        "of the account under Books, Accounts.",
+    )
+    credit_account = forms.CharField(
+        help_text="Where the money goes: another account of the same currency and mode.",
+    )
     amount = forms.DecimalField(
         min_value=Decimal(0),
-        help_text="In major units, such as 12.50.",
+        help_text="In major units of the accounts' currency, such as 12.50.",
     )
     effective_on = forms.DateField(
         required=False,
@@ -30,7 +36,8 @@ class CorrectionForm(ReasonForm):
     )
     corrects = forms.CharField(
         required=False,
-        help_text="The id of the transfer that was wrong, if there is one.",
+        help_text="The id (trf_…) of the transfer that was wrong, if there is one, copied from its "
+        "page under Books, Transfers.",
     )
     field_order = ("debit_account", "credit_account", "amount", "effective_on", "corrects")
 
@@ -52,17 +59,35 @@ class CorrectionForm(ReasonForm):
     def clean(self) -> dict[str, Any]:
         """The amount in minor units too, once the account has said of which currency."""
         given = self.cleaned_data
-        account, amount = given.get("debit_account"), given.get("amount")
-        if account is not None and amount is not None:
-            exponent = currency(account.currency).exponent
-            minor = amount.scaleb(exponent)
-            if minor != minor.to_integral_value():
-                self.add_error("amount", f"{account.currency} has {exponent} decimals.")
-            elif minor > AMOUNT_MAX:
-                self.add_error("amount", "That is more than an account can hold.")
-            else:
-                given["amount_minor"] = int(minor)
+        debit, credit = given.get("debit_account"), given.get("credit_account")
+        if debit is not None and credit is not None:
+            if debit.id == credit.id:
+                self.add_error("credit_account", "Choose two different accounts.")
+            elif debit.ledger != credit.ledger:
+                self.add_error(
+                    "credit_account",
+                    f"This account is {_kind(credit)}, the debited one {_kind(debit)}. Both must "
+                    "be of one currency and mode.",
+                )
+        if debit is not None and given.get("amount") is not None:
+            self._clean_minor(given["amount"], debit.currency)
         return given
+
+    def _clean_minor(self, amount: Decimal, code: str) -> None:
+        exponent = currency(code).exponent
+        minor = amount.scaleb(exponent)
+        if minor <= 0:
+            self.add_error("amount", f"The amount in {code} must be more than zero.")
+        elif minor != minor.to_integral_value():
+            self.add_error("amount", f"{code} has {exponent} decimals, and {amount} has more.")
+        elif minor > AMOUNT_MAX:
+            self.add_error("amount", f"{amount} {code} is more than an account can hold.")
+        else:
+            self.cleaned_data["amount_minor"] = int(minor)
+
+
+def _kind(account: Account) -> str:
+    return f"{account.currency} in {mode(account.livemode)} mode"
 
 
 def _account(text: str) -> Account:
@@ -70,5 +95,8 @@ def _account(text: str) -> Account:
     found = Account.objects.filter(id=wanted).first() if wanted else None
     found = found or Account.objects.filter(name=text.strip()).first()
     if found is None:
-        raise forms.ValidationError("There is no such account. Enter its whole id or name.")
+        raise forms.ValidationError(
+            "There is no such account. Copy its whole id or name from its page under Books, "
+            "Accounts."
+        )
     return found

@@ -39,7 +39,13 @@ ACTOR: Final = Actor.system("demo")
 DOMAIN: Final = "demo.example"
 
 TENANT_ROLES: Final = ("owner", "admin", "developer", "viewer")
-PLATFORM_ROLES: Final = ("compliance", "finance", "support")
+#: name before the @, role. Two of finance: one proposes a correction, the other confirms it.
+PLATFORM_PEOPLE: Final = (
+    ("compliance", "compliance"),
+    ("finance", "finance"),
+    ("finance2", "finance"),
+    ("support", "support"),
+)
 
 RESELLERS: Final = (
     ("northwind", "Northwind Payments", "US"),
@@ -103,8 +109,8 @@ def seed_demo() -> dict[str, Any]:
     merchants = {slug: _merchant(resellers, slug, *rest) for slug, *rest in MERCHANTS}
     plan = _Plan()
     plan.rows += [platform, *resellers.values(), *merchants.values()]
-    for role in PLATFORM_ROLES:
-        _person(plan, f"{role}@{DOMAIN}", role, "platform", platform=platform)
+    for who, role in PLATFORM_PEOPLE:
+        _person(plan, f"{who}@{DOMAIN}", role, "platform", platform=platform)
     for slug, reseller in resellers.items():
         for role in TENANT_ROLES:
             _person(plan, f"{role}@{slug}.{DOMAIN}", role, "reseller", reseller=reseller)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import time
 import uuid
 from collections.abc import Callable
@@ -295,7 +296,10 @@ class ApiView(APIView):
 
 
 def _error_code(response: Response) -> str:
+    if response.status_code < 400:
+        return ""
     data = response.data
-    if response.status_code >= 400 and isinstance(data, dict):
-        return str((data.get("error") or {}).get("code", ""))
-    return ""
+    if isinstance(data, bytes):
+        # What an Idempotency-Key keeps is the finished body: a decline, and its replays.
+        data = json.loads(data)
+    return str((data.get("error") or {}).get("code", "")) if isinstance(data, dict) else ""

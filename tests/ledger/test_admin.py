@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from typing import Any
 
 import pytest
@@ -9,11 +10,15 @@ from django.test import Client
 from django.urls import reverse
 
 from core.db import Scope, tenant_atomic
-from core.ids import encode, new_id
+from core.ids import decode, encode, new_id
+from ledger.chart import MerchantBook, TransferCode
+from ledger.forms import CorrectionForm
 from ledger.integrity import verify
 from ledger.models import Account, CorrectionProposal, Transfer
+from ledger.selectors import TrialLine
 from ledger.services import TransferSpec, TransferStatus, post
-from tenants.models import Level
+from ledger.trial_balance import books_by_currency, by_currency
+from tenants.models import Level, User
 from tests.factories import Tenants, make_tenants
 from tests.ledger.test_faces import book_of, fill
 from tests.tenants.test_permission_table import browser_for
@@ -105,6 +110,46 @@ def test_the_trial_balance_is_zero_and_names_the_last_verification(t: Tenants) -
     assert "sound" in shown(client, address("integrityrun")).lower()
 
 
+def test_the_trial_balance_has_totals_and_says_of_each_mode_what_is_booked(t: Tenants) -> None:
+    client, path = staff(t, "finance"), reverse("admin:ledger_account_trial_balance")
+    page = shown(client, path)
+    assert "Trial balance" in re.findall(r"<h1.*?</h1>", page, flags=re.S)[0]
+    assert address("integrityrun") in page
+    assert re.search(r'href="\?mode=test" aria-current="page">Test<', page)
+    with tenant_atomic(Scope.staff()):
+        for books in books_by_currency(livemode=False):
+            assert books.balanced
+            assert books.debits in page
+            assert books.credits in page
+    assert re.search(
+        r'href="\?mode=live" aria-current="page">Live<', shown(client, path, mode="live")
+    )
+
+
+def test_books_that_are_off_say_so_by_currency_in_order() -> None:
+    lines = [
+        TrialLine(9780, 1010, 1, 0, 500, 0, 0),
+        TrialLine(8400, 1010, 2, 0, 700, 0, 0),
+        TrialLine(8400, 2010, 2, 0, 0, 0, 650),
+        TrialLine(9780, 2010, 1, 0, 0, 0, 500),
+    ]
+    eur, usd = by_currency(lines)
+    assert (eur.currency, eur.accounts, eur.balanced) == ("EUR", 2, True)
+    assert (usd.debits, usd.credits, usd.difference) == ("$7.00", "$6.50", "$0.50")
+    assert not usd.balanced
+    assert [(row.code, row.title) for row in usd.rows] == [
+        (1010, "Owed by a payment provider"),
+        (2010, "Merchant, not yet available"),
+    ]
+
+
+def test_a_page_of_the_books_alone_is_marked_in_the_sidebar_and_has_an_icon(t: Tenants) -> None:
+    page = shown(staff(t, "finance"), reverse("admin:ledger_account_trial_balance"))
+    marked = [link for link in re.findall(r"<a [^>]*>", page) if re.search(r"\bactive\b", link)]
+    assert len([link for link in marked if "trial-balance" in link]) == len(marked) == 1
+    assert re.search(r'<link rel="icon" href="[^"]*mark[^"]*\.svg"', page)
+
+
 def test_a_reversal_is_booked_by_a_second_person_alone(t: Tenants) -> None:
     before, fee = fees_taken(t), fee_of(t)
     finance = staff(t, "finance")
@@ -153,6 +198,16 @@ def test_a_reversal_is_booked_by_a_second_person_alone(t: Tenants) -> None:
 def test_a_correction_between_any_two_accounts_is_booked_by_a_second_person(t: Tenants) -> None:
     book, finance = book_of(t), staff(t, "finance")
     propose = reverse("admin:ledger_correctionproposal_propose")
+    yen = MerchantBook(t.merchant.id, t.reseller.id, "JPY", False).pending
+    in_yen = TransferSpec(
+        id=new_id(),
+        debit=MerchantBook(t.merchant.id, t.reseller.id, "JPY", False).provider_clearing(new_id()),
+        credit=yen,
+        amount_minor=100,
+        code=TransferCode.PAYMENT,
+    )
+    with tenant_atomic(Scope.merchant(t.merchant.id)):
+        assert [r.status for r in post([in_yen])] == [TransferStatus.CREATED]
     typed = {
         "debit_account": book.platform_fee.name,
         "credit_account": encode("acc", book.pending.id),
@@ -174,7 +229,10 @@ def test_a_correction_between_any_two_accounts_is_booked_by_a_second_person(t: T
         ({"amount": "1.255"}, "has 2 decimals"),
         ({"amount": "1e17"}, "more than an account can hold"),
         ({"debit_account": "no such"}, "There is no such account"),
+        ({"amount": "1.255"}, "USD has 2 decimals, and 1.255 has more"),
+        ({"amount": "0"}, "The amount in USD must be more than zero"),
         ({"debit_account": book.pending.name}, "two different accounts"),
+        ({"credit_account": yen.name}, "is JPY in test mode, the debited one USD in test mode"),
         ({"corrects": str(new_id())}, "There is no such transfer"),
     ):
         answer = finance.post(propose, typed | wrong)
@@ -194,6 +252,126 @@ def test_a_correction_between_any_two_accounts_is_booked_by_a_second_person(t: T
     with tenant_atomic(Scope.staff()):
         [booked] = Transfer.objects.filter(document_id=proposal.id)
     assert (booked.amount, str(booked.effective_on)) == (125, "2026-01-31")
+
+
+def proposed_by(client: Client, t: Tenants, reason: str) -> CorrectionProposal:
+    book = book_of(t)
+    typed = {
+        "debit_account": book.platform_fee.name,
+        "credit_account": book.pending.name,
+        "amount": "1.50",
+        "effective_on": "2026-01-31",
+        "reason": reason,
+    }
+    assert client.post(reverse("admin:ledger_correctionproposal_propose"), typed).status_code == 302
+    with tenant_atomic(Scope.staff()):
+        return CorrectionProposal.objects.get(reason=reason)
+
+
+def test_what_is_wrong_with_a_correction_stands_at_its_field(t: Tenants) -> None:
+    book = book_of(t)
+    typed = {
+        "debit_account": book.pending.name,
+        "credit_account": book.pending.name,
+        "amount": "1.25",
+        "reason": "twice the same",
+    }
+    form = CorrectionForm(typed)
+    with tenant_atomic(Scope.staff()):
+        assert not form.is_valid()
+    assert form.errors == {"credit_account": ["Choose two different accounts."]}
+    page = shown(staff(t, "finance"), reverse("admin:ledger_correctionproposal_propose"))
+    assert re.search(r'<input type="date" name="effective_on"', page)
+
+
+def test_the_second_person_sees_what_there_is_to_judge(t: Tenants) -> None:
+    finance, reason = staff(t, "finance"), "the fee was rounded up"
+    proposal = proposed_by(finance, t, reason)
+    name = t.merchant.name
+    sentence = (
+        f"Move $1.50 from Platform&#x27;s fees ({name}, test)"
+        f" to Merchant, not yet available ({name}, test)."
+    )
+    with tenant_atomic(Scope.staff()):
+        author = User.objects.get(id=decode("usr", proposal.proposed_by)).email
+    second = staff(make_tenants(totp=True), "finance")
+    listed = shown(second, address("correctionproposal"))
+    assert sentence in listed
+    page = shown(second, address("correctionproposal", proposal.id, page="change"))
+    for words in (sentence, reason, author, "falls by $1.50", "rises by $1.50"):
+        assert words in page
+    for account in (book_of(t).platform_fee, book_of(t).pending):
+        assert address("account", account.id, page="change") in page
+    asked = shown(second, address("correctionproposal", proposal.id, page="confirm"))
+    for words in (sentence, f"Proposed by {author}: {reason}", "2026-01-31"):
+        assert words in asked
+
+
+def test_confirming_is_offered_to_the_second_person_alone_and_nothing_once_it_is_decided(
+    t: Tenants,
+) -> None:
+    author = staff(t, "finance")
+    proposal = proposed_by(author, t, "a fee of another day")
+    page = address("correctionproposal", proposal.id, page="change")
+    confirm, reject = (
+        address("correctionproposal", proposal.id, page=name) for name in ("confirm", "reject")
+    )
+    own = shown(author, page)
+    assert confirm not in own
+    assert reject in own
+    assert "Somebody else of finance has to confirm" in own
+    second = staff(make_tenants(totp=True), "finance")
+    others = shown(second, page)
+    assert confirm in others
+    assert reject in others
+    assert confirm not in shown(staff(t, "support"), page)
+    assert second.post(confirm).status_code == 302
+    decided = shown(second, page)
+    assert confirm not in decided
+    assert reject not in decided
+    assert "Somebody else of finance" not in decided
+
+
+def test_a_reversal_says_on_both_pages_what_it_takes_back(t: Tenants) -> None:
+    finance = staff(t, "finance")
+    with tenant_atomic(Scope.staff()):
+        held = Transfer.objects.get(debit_account_id=book_of(t).available.id, amount=500)
+    asked = shown(finance, address("transfer", held.id, page="propose_reversal"))
+    name = t.merchant.name
+    moved = (
+        f"Move $5.00 from Merchant, in reserve ({name}, test)"
+        f" to Merchant, available ({name}, test)."
+    )
+    assert moved in asked
+    path = address("transfer", held.id, page="propose_reversal")
+    assert finance.post(path, {"reason": "held by mistake"}).status_code == 302
+    with tenant_atomic(Scope.staff()):
+        proposal = CorrectionProposal.objects.get(corrects_id=held.id)
+    page = shown(finance, address("correctionproposal", proposal.id, page="change"))
+    assert moved in page
+    assert address("transfer", held.id, page="change") in page
+
+
+def test_accounts_are_named_by_what_they_are_and_whose(t: Tenants) -> None:
+    client, book, name = staff(t, "support"), book_of(t), t.merchant.name
+    titles = {
+        book.pending: f"Merchant, not yet available ({name}, test)",
+        book.platform_fee: f"Platform&#x27;s fees ({name}, test)",
+    }
+    for account, title in titles.items():
+        page = shown(client, address("account", account.id, page="change"))
+        for words in (title, account.name, "Credits posted", "$"):
+            assert words in page
+    fee = shown(client, address("transfer", fee_of(t).id, page="change"))
+    assert all(title in fee for title in titles.values())
+    assert titles[book.pending] in shown(client, address("account"), q=str(t.merchant.id))
+
+
+def test_an_integrity_run_says_how_far_it_went(t: Tenants) -> None:
+    verify(full=True)
+    listed = shown(staff(t, "finance"), address("integrityrun"))
+    assert re.search(r">\s*full\s*<", listed)
+    assert 'material-symbols-outlined">check_small' not in listed
 
 
 def test_ids_that_are_refused_say_why(t: Tenants) -> None:

@@ -88,6 +88,42 @@ def test_a_list_names_the_merchant_and_narrows_to_it(t: Tenants, staff: Client, 
     assert listed(staff, model, q=ids.encode("mer", t.reseller.id)) == set()
 
 
+def lines(client: Client, model: Any, pk: Any) -> dict[str, str]:
+    """A page's lines: what stands beside each label, without the markup."""
+    name = model._meta.label_lower.replace(".", "_")
+    html = client.get(reverse(f"admin:{name}_change", args=[pk])).content.decode()
+    found = re.split(r"<label[^>]*>", html)[1:]
+    plain = (re.sub(r"<[^>]+>", " ", part).split("Close")[0].split() for part in found)
+    return {
+        re.sub(r"<[^>]+>", "", part.split("</label>")[0]).strip(): " ".join(words)
+        for part, words in zip(found, plain, strict=True)
+    }
+
+
+def test_a_page_shows_money_names_and_modes_in_words(t: Tenants, staff: Client) -> None:
+    with tenant_atomic(t.scope):
+        payment = Payment.objects.filter(merchant_id=t.merchant.id, currency="USD").get()
+        rows = {
+            Payment: payment.id,
+            Refund: payment.refunds.get().id,
+            Intent: payment.intent_id,
+        }
+    expected = {
+        Payment: {"Amount": "$10.00", "Amount refunded": "$1.00", "Manual capture": "No"},
+        Refund: {"Amount": "$1.00"},
+        Intent: {"Amount": "$10.00", "Settled amount": "$10.00", "Manual capture": "No"},
+    }
+    for model, pk in rows.items():
+        shown = lines(staff, model, pk)
+        wanted = expected[model] | {
+            "Merchant": t.merchant.name,
+            "Reseller": t.reseller.name,
+            "Mode": "Test",
+        }
+        assert {label: shown[label].removeprefix(label).strip() for label in wanted} == wanted
+        assert not {label for label in shown if "minor" in label.lower()} - {"Minor"}
+
+
 def test_payments_and_refunds_are_found_by_what_people_have(t: Tenants, staff: Client) -> None:
     first, second = mine(t, Payment)
     (refund,), (customer,) = mine(t, Refund), mine(t, Customer)

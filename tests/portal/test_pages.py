@@ -14,6 +14,7 @@ from core.models import RequestLog
 from core.money import format_money
 from core.unit import Writes
 from tenants.models import ApiKey, Membership
+from tests.api import Api
 from tests.factories import Tenants, make_merchant, make_tenants
 from tests.portal.support import payments_of, signed_in, take_payment, text_of
 
@@ -278,6 +279,27 @@ def test_the_request_log_finds_a_call_by_its_id(shop: Tenants) -> None:
     other = signed_in(make_tenants(totp=True))
     found = other.get(f"/developers/requests?q={row.request_id}")
     assert "No request fits" in text_of(found)
+
+
+def test_the_request_log_says_why_a_payment_was_declined(shop: Tenants) -> None:
+    api = Api(shop)
+    body = {
+        "amount": 1_000,
+        "currency": "EUR",
+        "confirm": True,
+        "payment_method_token": api.token("4000000000000002"),
+    }
+    answers = [api.post("/v1/payments", body, key="declined-once") for _ in range(2)]
+    assert [answer.status_code for answer in answers] == [402, 402]
+    request_log.flush()
+    with tenant_atomic(shop.scope):
+        asked = [answer.headers["X-Request-Id"] for answer in answers]
+        rows = RequestLog.objects.filter(request_id__in=asked)
+        # The second is the kept answer of the first, and says the same.
+        assert [row.error_code for row in rows] == ["card_declined", "card_declined"]
+    client = signed_in(shop)
+    page = text_of(client.get("/developers/requests?q=card_declined"))
+    assert "POST/v1/payments" in page.replace(" ", "")
 
 
 def test_many_accounts_are_found_by_name_and_not_drawn_on_every_page() -> None:

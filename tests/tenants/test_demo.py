@@ -51,6 +51,11 @@ def test_the_shape_is_what_scripts_rely_on(demo: dict) -> None:
     }
 
 
+def test_finance_is_two_people_so_that_one_can_confirm_what_the_other_proposed(demo: dict) -> None:
+    finance = [user["email"] for user in demo["users"] if user["role"] == "finance"]
+    assert finance == ["finance@demo.example", "finance2@demo.example"]
+
+
 def test_a_second_run_changes_nothing_and_prints_the_same(demo: dict) -> None:
     with tenant_atomic(Scope.staff()):
         before = (User.objects.count(), Merchant.objects.count(), Reseller.objects.count())
