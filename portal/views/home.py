@@ -242,7 +242,9 @@ def _tasks(request: PortalRequest, *, has_payments: bool) -> list[Task]:
         tasks.append(
             Task(
                 "Get your API key",
-                "Take the first payment with a test card.",
+                "Take the first live payment."
+                if request.seat.livemode
+                else "Take the first payment with a test card.",
                 reverse("portal:keys"),
                 "key-round",
             )

@@ -166,7 +166,7 @@ def test_a_merchant_watches_a_payment_arrive_refunds_it_and_finds_the_delivery(
         assert secret.startswith("whsec_")
 
         page.goto("/")
-        expect(page.get_by_text("Live", exact=True)).to_be_visible()
+        expect(page.get_by_text("Updating live", exact=True)).to_be_visible()
         expect(page.get_by_text("No payments yet")).to_be_visible()
         take_payment(tenants, amount=4890, currency="EUR", description="Two bags of Kiambu AA")
         row = page.get_by_role("link", name="€48.90")
@@ -202,7 +202,7 @@ def test_a_payments_page_changes_by_itself_when_it_settles(enter: SignIn) -> Non
     payment = take_payment(tenants, amount=4890, currency="EUR", number=SETTLES_LATER)
     page = enter(tenants, color_scheme="dark")
     page.goto(f"/payments/{payment['id']}")
-    expect(page.get_by_text("Live", exact=True)).to_be_visible()
+    expect(page.get_by_text("Updating live", exact=True)).to_be_visible()
     expect(page.get_by_role("heading", level=1)).to_contain_text("Completed", timeout=20_000)
     expect(page.locator("[data-part=timeline]")).to_contain_text("Payment completed")
     expect(page.get_by_role("button", name="Refund")).to_be_visible()

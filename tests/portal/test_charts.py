@@ -111,9 +111,14 @@ def test_bars_below_zero_are_refused() -> None:
 
 @pytest.mark.parametrize(
     ("values", "labels"),
-    [((100, 200), ["$0.00", "$0.50", "$1.00", "$1.50", "$2.00"]), ((0, 40000), ["$0", "$100", "$200", "$300", "$400"]),
-     ((0, 0), ["$0"])],
-)  # fmt: skip
-def test_the_labels_of_an_axis_are_written_alike(values: tuple[int, ...], labels: list[str]) -> None:
+    [
+        ((100, 200), ["$0.00", "$0.50", "$1.00", "$1.50", "$2.00"]),
+        ((0, 40000), ["$0", "$100", "$200", "$300", "$400"]),
+        ((0, 0), ["$0"]),
+    ],
+)
+def test_the_labels_of_an_axis_are_written_alike(
+    values: tuple[int, ...], labels: list[str]
+) -> None:
     plot = money_line(buckets(*values), "USD", title="T", series_name="S").plots[0]
     assert [tick.label for tick in plot.y_ticks] == labels

@@ -45,6 +45,8 @@ MERCHANTS_OFFERED: Final = 200
 def payments_page(request: PortalRequest) -> HttpResponse:
     """The payments of the seat's tenant and mode, filtered, newest first."""
     form = read_filters(request.GET, request.seat, merchant_finder(request))
+    if found := _pointed_at(request, form.values):
+        return redirect("portal:payment", payment_id=found)
     page = None
     if not form.problems:
         rows = selectors.payments(form.wanted).select_related("customer")
@@ -66,6 +68,21 @@ def payments_page(request: PortalRequest) -> HttpResponse:
         "first_page": not request.GET.get("cursor"),
     }
     return render(request, "acceptance/payments.html", context)
+
+
+def _pointed_at(request: PortalRequest, values: dict[str, str]) -> str | None:
+    """The payment whose whole ID, or whose refund's, is all that was searched for."""
+    if {name for name, value in values.items() if value} != {"q"}:
+        return None
+    livemode = request.seat.livemode
+    with contextlib.suppress(errors.NotFound):
+        payment_id = ids.decode(Payment.PREFIX, values["q"])
+        return selectors.payment_get(payment_id=payment_id, livemode=livemode).public_id
+    with contextlib.suppress(errors.NotFound):
+        refund_id = ids.decode(Refund.PREFIX, values["q"])
+        refund = selectors.refund_get(refund_id=refund_id, livemode=livemode)
+        return ids.encode(Payment.PREFIX, refund.payment_id)
+    return None
 
 
 def merchant_finder(request: PortalRequest) -> Callable[[str], Merchant] | None:
