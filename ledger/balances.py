@@ -28,21 +28,29 @@ class Standing:
     """
 
     currency: str
+    accounts: int = 0
     earnings_minor: int = 0
     by_code: dict[int, int] = field(default_factory=lambda: dict.fromkeys(WORDS, 0))
 
 
 def standings(*, actor: Actor, first: str = "") -> list[Standing]:
-    """The balances in every currency that has seen money; `first` leads, the alphabet follows."""
+    """The balances in every currency that has seen money; `first` leads, the alphabet follows.
+
+    Who has no currency of their own, as resellers, begins with the one of most accounts.
+    """
     found: dict[str, Standing] = {}
     rows = accounts_visible(actor).filter(code__in=[*WORDS, EARNINGS])
     for code, currency, credited, debited, reserved in rows.values_list(
         "code", "currency", "credits_posted", "debits_posted", "debits_pending"
     ):
         standing = found.setdefault(currency, Standing(currency))
+        standing.accounts += 1
         net = credited - debited - (reserved if code == _AVAILABLE else 0)
         if code == EARNINGS:
             standing.earnings_minor += net
         else:
             standing.by_code[code] += net
-    return sorted(found.values(), key=lambda row: (row.currency != first, row.currency))
+    rows_by_name = sorted(found.values(), key=lambda row: row.currency)
+    if not first and rows_by_name:
+        first = max(rows_by_name, key=lambda row: row.accounts).currency
+    return sorted(rows_by_name, key=lambda row: row.currency != first)

@@ -251,6 +251,8 @@ def pdf_lines(
 
 def _title(account: Account) -> str:
     """The word for where the money is; of other accounts, the chart's title."""
+    if account.code == balances.EARNINGS:
+        return "Your earnings"  # nobody but the reseller sees these accounts here
     return balances.WORDS.get(account.code) or selectors.account_title(account)
 
 

@@ -180,6 +180,10 @@ document.addEventListener("change", (event) => {
 // ---- on arrival -----------------------------------------------------------------------------
 
 for (const node of all(".toast")) arm(node);
+for (const row of all(".segmented")) {
+  const chosen = one("[aria-current]", row);
+  if (chosen) row.scrollLeft = chosen.offsetLeft - row.offsetLeft - (row.clientWidth - chosen.clientWidth) / 2;
+}
 for (const panel of all("details[data-menu][open] > .chip-panel")) keepInSight(panel);
 one("dialog[data-open-now]")?.showModal();
 // A page that answered a POST takes the address of the page it shows: reloading must not repeat the act.

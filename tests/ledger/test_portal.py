@@ -133,6 +133,7 @@ def test_the_merchants_own_currency_leads_and_the_period_is_chosen() -> None:
     book(t, euros.provider_clearing(new_id()), euros.pending, 700, TransferCode.PAYMENT)
     client = owner(t)
     assert "$46.80" in plain(client.get("/balance"))
+    assert "$46.80" in plain(browser_for(t, "reseller", "owner").get("/balance"))
     assert "€7.00" in plain(client.get("/balance?currency=EUR"))
     assert client.get("/balance?days=7").content.decode().count("</tr>") < client.get(
         "/balance?days=90"
@@ -147,7 +148,7 @@ def test_a_reseller_reads_its_earnings_before_its_merchants_money() -> None:
     book(t, own.platform_fee, own.reseller_residual, 111, TransferCode.RESELLER_RESIDUAL)
     shown = plain(browser_for(t, "reseller", "owner").get("/balance"))
     assert shown.index("Your earnings $1.11") < shown.index("Your merchants Available $45.00")
-    assert f"Reseller's share of fees {t.merchant.name} $1.11" in html.unescape(shown)
+    assert f"Your earnings {t.merchant.name} $1.11" in html.unescape(shown)
     assert "Your earnings" not in plain(owner(t).get("/balance"))
 
 

@@ -56,12 +56,13 @@ def timeline(events: Iterable[PaymentEvent], currency: str) -> list[TimelineItem
 
 
 def _said(event: PaymentEvent) -> str:
-    """The event's message; that of a dispute or a new refund is a reason's code."""
+    """The event's message; that of a dispute, and of a refund that did not fail, is a code."""
     if event.type == "payment.dispute_opened":
         return f"the payer says that {dispute_reason(event.message)}"
     if event.type.startswith("payment.dispute_"):
         return dispute_reason(event.message)
-    return refund_reason(event.message) if event.type == "refund.created" else event.message
+    is_reason = event.type.startswith("refund.") and event.type != "refund.failed"
+    return refund_reason(event.message) if is_reason else event.message
 
 
 def _item(event: PaymentEvent, currency: str) -> TimelineItem:
