@@ -321,3 +321,15 @@ def test_a_secret_is_blurred_until_it_is_revealed_and_gone_after_a_reload(enter:
     page.reload()
     expect(page.locator("[data-secret]")).to_have_count(0)
     expect(page.get_by_text("Till")).to_have_count(3)  # the row and its two dialogs
+
+
+@pytest.mark.parametrize("width", [1360, 1024, 768])
+def test_no_panel_of_a_filter_is_cut_off(enter: SignIn, shop: Tenants, width: int) -> None:
+    page = enter(shop, name="reseller.owner", width=width)
+    page.goto("/payments")
+    for summary in page.locator(".chip-filter > summary").all():
+        summary.click()
+        box = page.locator(".chip-filter[open] > .chip-panel").bounding_box()
+        assert box is not None
+        assert box["x"] >= 0
+        assert box["x"] + box["width"] <= width
