@@ -86,7 +86,7 @@ def test_a_merchants_pages_are_sound(
         assert_no_horizontal_scroll(page)
         axe(page)
     page.goto("/balance")
-    page.get_by_role("link", name="Not yet available").click()
+    page.get_by_role("link", name="Pending", exact=True).click()
     expect(page.get_by_role("link", name="Export CSV")).to_be_visible()
     assert_no_horizontal_scroll(page)
     axe(page)
