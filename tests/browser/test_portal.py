@@ -329,6 +329,7 @@ def test_no_panel_of_a_filter_is_cut_off(enter: SignIn, shop: Tenants, width: in
     page.goto("/payments")
     for summary in page.locator(".chip-filter > summary").all():
         summary.click()
+        expect(page.locator(".chip-filter[open] .chip-panel input").first).to_be_focused()
         box = page.locator(".chip-filter[open] > .chip-panel").bounding_box()
         assert box is not None
         assert box["x"] >= 0
