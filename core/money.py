@@ -7,6 +7,7 @@ ETH 9 (gwei). ISO exponents come from Babel's CLDR data, never from a hand-writt
 from __future__ import annotations
 
 import functools
+import re
 from dataclasses import dataclass
 from decimal import Decimal
 
@@ -29,6 +30,8 @@ _ISO_EXCEPTIONS = {
 
 #: Amounts are 64-bit; this ceiling leaves room to add a year of them up without overflow.
 MAX_AMOUNT_MINOR = 999_999_999_999
+
+_LETTER_BEFORE_FIGURE = re.compile(r"(?<=[^\W\d_])(?=\d)")
 
 
 @dataclass(frozen=True, slots=True)
@@ -125,12 +128,16 @@ def to_major(amount_minor: int, code: str) -> Decimal:
 
 
 def format_money(amount_minor: int, code: str, locale: str = "en_US") -> str:
-    """An amount for people's eyes: 4890, "EUR" gives "€48.90"."""
+    """An amount for people's eyes: 4890, "EUR" gives "€48.90".
+
+    A currency that is written with letters is kept apart from the figure by a space that does not
+    break, as CLDR's currencySpacing wants it, which Babel leaves out: "BHD 0.976".
+    """
     known = currency(code)
     major = to_major(amount_minor, code)
     if known.code in _CRYPTO_EXPONENTS:
         return f"{major:,.{known.exponent}f} {known.code}"
-    return (
+    text = (
         format_currency(
             major,
             known.code,
@@ -142,6 +149,7 @@ def format_money(amount_minor: int, code: str, locale: str = "en_US") -> str:
         if known.exponent != get_currency_precision(known.code)
         else format_currency(major, known.code, locale=locale)
     )
+    return _LETTER_BEFORE_FIGURE.sub("\u00a0", text)
 
 
 def share_bps(amount_minor: int, bps: int) -> int:

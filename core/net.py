@@ -10,6 +10,7 @@ special-purpose registries, RFC 6890 and updates, and the metadata addresses of 
 from __future__ import annotations
 
 import ipaddress
+import re
 import socket
 import ssl
 import threading
@@ -202,9 +203,11 @@ def guarded_request(
             f"No complete answer within {timeout_s:g} s.", reason="timeout"
         ) from None
     except (httpcore.ConnectError, ssl.SSLError, OSError) as error:
-        raise OutboundFailedError(f"Could not connect: {error}", reason="connect") from None
+        raise OutboundFailedError(f"Could not connect: {_said(error)}", reason="connect") from None
     except (httpcore.NetworkError, httpcore.ProtocolError) as error:
-        raise OutboundFailedError(f"The connection broke: {error}", reason="protocol") from None
+        raise OutboundFailedError(
+            f"The connection broke: {_said(error)}", reason="protocol"
+        ) from None
     return OutboundResponse(
         status=response.status,
         headers={
@@ -296,12 +299,20 @@ def _look_up(
         raise OutboundFailedError("The host name did not resolve in time.", reason="dns") from None
 
 
+_MACHINE_WORDS = re.compile(r"^\[[^\]]+\] ?| \(_[a-z]+\.c:\d+\)$")
+
+
+def _said(error: Exception) -> str:
+    """What went wrong, without the numbers and file names that only we can read."""
+    return _MACHINE_WORDS.sub("", str(error))
+
+
 def _judged_addresses(host: str, port: int, *, allow_loopback: bool, plain_http: bool) -> list[str]:
     try:
         answers = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)
     except (OSError, UnicodeError) as error:
         raise OutboundFailedError(
-            f"The host name does not resolve: {error}", reason="dns"
+            f"The host name does not resolve: {_said(error)}", reason="dns"
         ) from None
     found: list[str] = []
     for *_, sockaddr in answers:

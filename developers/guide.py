@@ -110,13 +110,20 @@ class CardRow:
     code: str
 
 
+def _grouped(number: str) -> str:
+    """A card number as it is printed: American Express in 4, 6 and 5 digits, others in fours."""
+    if len(number) == 15:
+        return f"{number[:4]} {number[4:10]} {number[10:]}"
+    return " ".join(number[at : at + 4] for at in range(0, len(number), 4))
+
+
 def test_cards() -> list[CardRow]:
     """Every published test card; `code` is the decline it answers with."""
     rows = []
     for card in TEST_CARDS.values():
         code = card.decline.code if card.decline else ""
         text = _BEHAVIOUR.get(card.behaviour, "Declined")
-        number = " ".join(card.number[at : at + 4] for at in range(0, len(card.number), 4))
+        number = _grouped(card.number)
         rows.append(CardRow(number, card.brand.capitalize(), text, code))
     return rows
 

@@ -1,20 +1,36 @@
 """How the documents behind transfers are named: `pay_…`, `ref_…`.
 
-A transfer holds the bare id of its document, whatever room that is of. The room says at its start
-under which transfer codes its documents are booked; ids of documents that no room has named are
-shown as UUIDs.
+A transfer holds the bare id of its document, and the ledger may not import payments. The room that
+owns documents says at its start under which transfer codes they are booked, which is all that an
+API needs to name them, and how they are looked up, for pages that lead to them. Ids of documents
+that no room has named are shown as UUIDs.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Callable, Collection, Iterable, Mapping
+from dataclasses import dataclass
+from typing import Final
 from uuid import UUID
 
 from core.errors import InvalidRequest
 from core.ids import decode_or_none, encode
 from ledger.chart import TransferCode
 
-_prefixes: dict[int, str] = {}
+
+@dataclass(frozen=True, slots=True)
+class DocumentName:
+    """A document as people know it; `url_name` and `url_arg` lead to the page that shows it."""
+
+    public_id: str
+    url_name: str
+    url_arg: str
+    reference: str = ""
+
+
+Lookup = Callable[[Collection[UUID]], Mapping[UUID, DocumentName]]
+_prefixes: Final[dict[int, str]] = {}
+_lookups: Final[dict[str, Lookup]] = {}
 
 
 def register_document_prefix(prefix: str, codes: Iterable[TransferCode]) -> None:
@@ -49,3 +65,17 @@ def document_of(text: str) -> UUID:
             code="parameter_invalid",
             param="document",
         ) from error
+
+
+def register_documents(kind: str, lookup: Lookup) -> None:
+    """Name documents of one kind; `lookup` runs in the reader's scope, and leaves out others."""
+    _lookups[kind] = lookup
+
+
+def documents_named(document_ids: set[UUID]) -> dict[UUID, DocumentName]:
+    """The names of those documents that the scope sees and somebody knows."""
+    found: dict[UUID, DocumentName] = {}
+    for lookup in _lookups.values():
+        if left := document_ids - found.keys():
+            found.update(lookup(left))
+    return found

@@ -5,9 +5,11 @@ from __future__ import annotations
 import csv
 from collections.abc import Generator, Iterator
 from datetime import UTC, date, datetime, time, timedelta
-from typing import Final
+from itertools import islice
+from typing import Any, Final
 from uuid import UUID
 
+from django.db.models import Case, When
 from django.http import HttpResponse
 from django.http.response import HttpResponseBase
 from django.shortcuts import render
@@ -15,50 +17,84 @@ from django.utils import timezone
 from django.utils.dateparse import parse_date
 
 from core import errors
-from core.db import Scope
+from core.cells import harmless
+from core.db import Scope, tenant_atomic
 from core.downloads import stream
 from core.ids import encode
 from core.money import to_major
 from core.pagination import PageRequest
-from ledger import selectors
-from ledger.chart import BY_NAME
-from ledger.documents import document_name
+from ledger import balances, selectors
+from ledger.chart import BY_NAME, TransferCode
+from ledger.documents import DocumentName, document_name, documents_named
 from ledger.models import Account, Transfer
 from ledger.pdf import pdf_pages
 from ledger.selectors import StatementLine
 from ledger.serializers import code_name, line_state
+from ledger.statement_filter import EVERY_LINE, StatementFilter
+from tenants.models import Level
 from tenants.portal_base import PortalRequest, portal_view
 from tenants.selectors import merchants
 
-DAYS: Final = 30
+PERIODS: Final = (7, 30, 90)
+DEFAULT_PERIOD: Final = 30
 SHOWN: Final = 200
-_AVAILABLE: Final = (BY_NAME["merchant_available"].code, BY_NAME["merchant_pending"].code)
+_MERCHANTS: Final = (BY_NAME["merchant_available"].code, BY_NAME["merchant_pending"].code)
 _HEADER: Final = (
     "transfer", "booked_at", "effective_on", "what", "state", "currency", "amount", "balance",
-    "document",
+    "document", "reference",
 )  # fmt: skip
+#: Names for documents are looked up for so many lines of an export at once.
+_NAMED_AT_ONCE: Final = 1000
+_NOTES: Final = {
+    "Available": "Can be paid out",
+    "Pending": "Taken, not yet available",
+    "In reserve": "Set aside from what was taken, and released later",
+    "Held for disputes": "Until the payers' banks have decided",
+}
 
 
 @portal_view("balance.read")
 def balance_page(request: PortalRequest) -> HttpResponse:
-    """Pending, available and reserved money by currency, and the last 30 days of one of them."""
-    balances = selectors.balance_by_currency(actor=request.actor)
-    currencies = [b.currency for b in balances]
+    """Where the money of one currency is, and the last days of it.
+
+    A reseller reads what it has earned before what its merchants have, and the chart is of that.
+    """
+    seat = request.seat
+    is_reseller = seat.level == Level.RESELLER
+    standings = balances.standings(actor=request.actor, first=seat.default_currency)
     wanted = request.GET.get("currency", "").upper()
-    shown = wanted if wanted in currencies else next(iter(currencies), "")
-    found = selectors.accounts_visible(request.actor, shown).order_by("code", "id")
+    standing = next((row for row in standings if row.currency == wanted), None)
+    standing = standing or next(iter(standings), None)
+    context: dict[str, Any] = {"standings": standings, "is_reseller": is_reseller}
+    if standing is not None:
+        days = request.GET.get("days", "")
+        period = int(days) if days in {str(each) for each in PERIODS} else DEFAULT_PERIOD
+        codes = (balances.EARNINGS,) if is_reseller else _MERCHANTS
+        context |= {
+            "currency": standing.currency,
+            "standing": standing,
+            "figures": [
+                (word, standing.by_code[code], _NOTES[word])
+                for code, word in balances.WORDS.items()
+            ],
+            "daily": _daily(request, standing.currency, codes, period),
+            "periods": PERIODS,
+            "days": period,
+        } | _accounts(request, standing.currency)
+    return render(request, "ledger/balance.html", context)
+
+
+def _accounts(request: PortalRequest, currency: str) -> dict[str, Any]:
+    """The rows of the table: what is the reader's own first, then by the chart's order."""
+    mine_first = Case(When(code=balances.EARNINGS, then=0), default=1)
+    found = selectors.accounts_visible(request.actor, currency).order_by(mine_first, "code", "id")
     accounts = list(found[: SHOWN + 1])
     more, accounts = len(accounts) > SHOWN, accounts[:SHOWN]
     names = _merchant_names(request, accounts)
-    context = {
-        "balances": balances,
-        "currency": shown,
-        "daily": _daily(request, shown) if shown else [],
+    return {
         "more": more,
-        "rows": [(a, _title(a), names.get(a.merchant_id, ""), _balance(a)) for a in accounts],
-        "is_reseller": bool(names),
+        "rows": [(a, _title(a), names.get(_whose(a), ""), _balance(a)) for a in accounts],
     }
-    return render(request, "ledger/balance.html", context)
 
 
 @portal_view("ledger.read")
@@ -66,6 +102,7 @@ def statement_page(request: PortalRequest, account_id: str) -> HttpResponse:
     """One account's transfers with the balance after each, newest first."""
     account = selectors.account_get(actor=request.actor, account_id=account_id)
     since, until, problem = _span(request)
+    wanted = _wanted(request)
     page = None
     if not problem:
         try:
@@ -74,31 +111,38 @@ def statement_page(request: PortalRequest, account_id: str) -> HttpResponse:
                 page=PageRequest.from_query(request.GET.dict()),
                 since=since,
                 until=until,
+                wanted=wanted,
             )
         except errors.InvalidRequest as error:
             problem = error.message
     side = selectors.normal_side(account.code)
+    lines = page.items if page else []
+    named = documents_named({line.document_id for line in lines if line.document_id})
     rows = [
         {
             "line": line,
-            "what": code_name(line.code).replace("_", " ").capitalize(),
+            "what": _kind(line.code),
+            "document": named.get(line.document_id) if line.document_id else None,
             "state": line_state(line.flags),
             "signed_minor": _signed(line, side),
             "balance_minor": _balance_after(line, side),
             "transfer": encode(Transfer.PREFIX, line.transfer),
         }
-        for line in (page.items if page else [])
+        for line in lines
     ]
     context = {
         "account": account,
         "title": _title(account),
-        "merchant": _merchant_names(request, [account]).get(account.merchant_id, ""),
+        "merchant": _merchant_names(request, [account]).get(_whose(account), ""),
         "balance_minor": _balance(account),
         "page": page,
         "rows": rows,
         "problem": problem,
         "values": {"from": request.GET.get("from", ""), "to": request.GET.get("to", "")},
-        "filtered": bool(since or until),
+        "kinds": [("", "Every kind"), *((code.name.lower(), _kind(code)) for code in TransferCode)],
+        "kind": wanted.code.name.lower() if wanted.code else "",
+        "holds": wanted.holds,
+        "filtered": bool(since or until or wanted.code),
     }
     return render(request, "ledger/statement.html", context, status=400 if problem else 200)
 
@@ -118,7 +162,7 @@ def statement_export(request: PortalRequest, account_id: str, kind: str) -> Http
     }[kind]
     return stream(
         request,
-        write(request.scope, account, since, until),
+        write(request.scope, account, since, until, _wanted(request)),
         filename=f"statement-{account.public_id}-{timezone.now():%Y%m%d-%H%M%S}.{kind}",
         content_type=content_type,
     )
@@ -132,13 +176,20 @@ class _Line:
 
 
 def csv_lines(
-    scope: Scope, account: Account, since: datetime | None, until: datetime | None
+    scope: Scope,
+    account: Account,
+    since: datetime | None,
+    until: datetime | None,
+    wanted: StatementFilter = EVERY_LINE,
 ) -> Generator[bytes]:
     """The statement oldest first, amounts in major units; opens a scope for each chunk."""
     writer = csv.writer(_Line())
     yield writer.writerow(_HEADER)
     side = selectors.normal_side(account.code)
-    for line in selectors.statement_stream(account=account, scope=scope, since=since, until=until):
+    lines = selectors.statement_stream(
+        account=account, scope=scope, since=since, until=until, wanted=wanted
+    )
+    for line, document in _with_documents(scope, lines):
         after = _balance_after(line, side)
         yield writer.writerow(
             [
@@ -151,19 +202,38 @@ def csv_lines(
                 to_major(_signed(line, side), account.currency),
                 "" if after is None else to_major(after, account.currency),
                 document_name(line.code, line.document_id) or "",
+                harmless(document.reference) if document else "",
             ]
         )
 
 
+def _with_documents(
+    scope: Scope, lines: Iterator[StatementLine]
+) -> Iterator[tuple[StatementLine, DocumentName | None]]:
+    """Each line with the name of its document, looked up for many lines in a scope of its own."""
+    while chunk := list(islice(lines, _NAMED_AT_ONCE)):
+        wanted = {line.document_id for line in chunk if line.document_id}
+        named: dict[UUID, DocumentName] = {}
+        if wanted:
+            with tenant_atomic(scope):
+                named = documents_named(wanted)
+        for line in chunk:
+            yield line, named.get(line.document_id) if line.document_id else None
+
+
 def pdf_lines(
-    scope: Scope, account: Account, since: datetime | None, until: datetime | None
+    scope: Scope,
+    account: Account,
+    since: datetime | None,
+    until: datetime | None,
+    wanted: StatementFilter = EVERY_LINE,
 ) -> Generator[bytes]:
     """The statement as a PDF; opens a scope for each chunk."""
     side = selectors.normal_side(account.code)
 
     def lines() -> Iterator[str]:
         for line in selectors.statement_stream(
-            account=account, scope=scope, since=since, until=until
+            account=account, scope=scope, since=since, until=until, wanted=wanted
         ):
             amount = f"{to_major(_signed(line, side), account.currency):,}"
             after = _balance_after(line, side)
@@ -175,21 +245,40 @@ def pdf_lines(
             )
 
     columns = f"{'Booked (UTC)':<19}  {'What':<20} {'State':<9} {'Amount':>18} {'Balance':>20}"
-    heading = f"{selectors.account_title(account)} - {account.currency} - {account.public_id}"
+    heading = f"Statement: {_title(account)}, {account.currency} - {account.public_id}"
     yield from pdf_pages(lines(), heading=heading, columns=columns)
 
 
 def _title(account: Account) -> str:
-    """The line of the chart without its "Merchant, ", which goes without saying on these pages."""
-    title = selectors.account_title(account).removeprefix("Merchant, ")
-    return title[:1].upper() + title[1:]
+    """The word for where the money is; of other accounts, the chart's title."""
+    if account.code == balances.EARNINGS:
+        return "Your earnings"  # nobody but the reseller sees these accounts here
+    return balances.WORDS.get(account.code) or selectors.account_title(account)
+
+
+def _kind(code: int) -> str:
+    """What a line is, in words; money that moves on to available has become so."""
+    name = code_name(code)
+    return "Became available" if name == "available" else name.replace("_", " ").capitalize()
+
+
+def _wanted(request: PortalRequest) -> StatementFilter:
+    """The lines asked for; reservations and their release only where somebody wants to see them."""
+    name = request.GET.get("kind", "").upper()
+    code = TransferCode[name] if name in TransferCode.__members__ else None
+    return StatementFilter(holds=request.GET.get("holds") == "1", code=code)
+
+
+def _whose(account: Account) -> UUID | None:
+    """The merchant whose business an account is about, though the money may be the reseller's."""
+    return account.merchant_id or account.scope_id
 
 
 def _merchant_names(request: PortalRequest, accounts: list[Account]) -> dict[UUID | None, str]:
     """Whose accounts they are, for those who look at several merchants."""
     if request.actor.merchant_id is not None:
         return {}
-    wanted = {a.merchant_id for a in accounts if a.merchant_id}
+    wanted = {whose for a in accounts if (whose := _whose(a))}
     found = merchants(actor=request.actor).filter(id__in=wanted)
     return dict(found.values_list("id", "name"))
 
@@ -209,14 +298,14 @@ def _balance(account: Account) -> int:
     return net if selectors.normal_side(account.code) == "credit" else -net
 
 
-def _daily(request: PortalRequest, currency: str) -> list[tuple[date, int]]:
-    """Pending and available together, in minor units, at the end of each of the last days (UTC)."""
+def _daily(
+    request: PortalRequest, currency: str, codes: tuple[int, ...], period: int
+) -> list[tuple[date, int]]:
+    """What these accounts held together, in minor units, at the end of each day (UTC)."""
     today = timezone.now().astimezone(UTC).date()
-    days = [today - timedelta(days=DAYS - 1 - i) for i in range(DAYS)]
+    days = [today - timedelta(days=period - 1 - i) for i in range(period)]
     ends = [datetime.combine(day + timedelta(days=1), time.min, UTC) for day in days]
-    totals = selectors.daily_totals(
-        actor=request.actor, currency=currency, codes=_AVAILABLE, ends=ends
-    )
+    totals = selectors.daily_totals(actor=request.actor, currency=currency, codes=codes, ends=ends)
     return list(zip(days, totals, strict=True))
 
 

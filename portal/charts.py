@@ -9,6 +9,9 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Literal
 
+from core.money import currency as known_currency
+from core.money import format_money
+
 Kind = Literal["line", "bar"]
 
 # Three drawings of each chart: type in an SVG grows and shrinks with it, so each width has its own.
@@ -18,6 +21,9 @@ BOTTOM_PX = 26
 RIGHT_PX = 8
 CHAR_PX = 7
 TIP_HEIGHT_PX = 40
+
+
+_NO_CENTS = re.compile(r"\.0+(?!\d)")
 
 
 @dataclass(frozen=True, slots=True)
@@ -124,6 +130,33 @@ def line_chart(
 ) -> Chart:
     """A line over time with its area; with `previous_name` also the period before, dashed."""
     return _chart("line", buckets, title, series_name, axis_text, label_name, previous_name)
+
+
+def money_line(
+    buckets: Sequence[Bucket],
+    currency: str,
+    *,
+    title: str,
+    series_name: str,
+    previous_name: str = "",
+) -> Chart:
+    """A line of amounts in minor units. All labels of an axis have decimals, or none has."""
+    unit = 10 ** known_currency(currency).exponent
+    values = [value for row in buckets for value in (row.value, row.previous or 0)]
+    _, step = nice_ceiling(max(map(abs, values), default=0))
+    whole = not any(values) or step % unit == 0
+
+    def axis_text(amount_minor: int) -> str:
+        text = format_money(amount_minor, currency).replace("-", "−")
+        return _NO_CENTS.sub("", text) if whole else text
+
+    return line_chart(
+        buckets,
+        title=title,
+        series_name=series_name,
+        axis_text=axis_text,
+        previous_name=previous_name,
+    )
 
 
 def bar_chart(

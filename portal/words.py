@@ -41,6 +41,7 @@ STATES: dict[str, StateWord] = {
     "exhausted": StateWord("Gave up", "circle-x", "bad"),
     "enabled": StateWord("Enabled", "circle-check", "ok"),
     "disabled": StateWord("Disabled", "ban", "bad"),
+    "failing": StateWord("Failing", "triangle-alert", "warn"),
     # tenants, members and keys
     "active": StateWord("Active", "circle-check", "ok"),
     "invited": StateWord("Invited", "mail", "info"),

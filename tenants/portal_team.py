@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import UTC
 from typing import Any
 
 from django.contrib import messages
@@ -52,7 +53,7 @@ def team_page(request: PortalRequest) -> HttpResponse:
 def invite(request: PortalRequest) -> HttpResponse:
     """Invite somebody by e-mail."""
     try:
-        services.invitation_create(
+        invitation = services.invitation_create(
             actor=request.actor,
             email=request.POST.get("email", ""),
             role=request.POST.get("role", ""),
@@ -61,7 +62,8 @@ def invite(request: PortalRequest) -> HttpResponse:
         with tenant_atomic(request.scope):
             context = _context(request, refused=error, typed=request.POST)
             return render(request, "tenants/team.html", context, status=error.status)
-    messages.success(request, "The invitation is on its way. It can be accepted for a few days.")
+    until = f"{invitation.expires_at.astimezone(UTC):%-d %B %Y}"
+    messages.success(request, f"The invitation is on its way. It can be accepted until {until}.")
     return redirect("portal:team")
 
 

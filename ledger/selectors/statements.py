@@ -16,6 +16,7 @@ from ledger.cursors import decode_moment, encode_moment
 from ledger.flags import TransferFlags
 from ledger.models import Account
 from ledger.selectors.accounts import Balance
+from ledger.statement_filter import EVERY_LINE, WANTED, StatementFilter
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,18 +43,19 @@ _SIDES = """
             credit_account_id AS counterpart, code, flags, document_id, debit_debits_pending,
             debit_debits_posted, debit_credits_pending, debit_credits_posted
        FROM ledger_transfer
-      WHERE debit_account_id = %(id)s AND booked_at >= %(from)s AND booked_at < %(to)s
+      WHERE debit_account_id = %(id)s AND booked_at >= %(from)s AND booked_at < %(to)s {wanted}
       ORDER BY booked_at {order} LIMIT %(limit)s)
     UNION ALL
     (SELECT id, booked_at, effective_on, 'credit', amount, debit_account_id, code, flags,
             document_id, credit_debits_pending, credit_debits_posted, credit_credits_pending,
             credit_credits_posted
        FROM ledger_transfer
-      WHERE credit_account_id = %(id)s AND booked_at >= %(from)s AND booked_at < %(to)s
+      WHERE credit_account_id = %(id)s AND booked_at >= %(from)s AND booked_at < %(to)s {wanted}
       ORDER BY booked_at {order} LIMIT %(limit)s)
     ORDER BY booked_at {order} LIMIT %(limit)s
 """
-_NEWEST_FIRST, _OLDEST_FIRST = _SIDES.format(order="DESC"), _SIDES.format(order="ASC")
+_NEWEST_FIRST = _SIDES.format(order="DESC", wanted=WANTED)
+_OLDEST_FIRST = _SIDES.format(order="ASC", wanted=WANTED)
 BEGINNING = datetime(2000, 1, 1, tzinfo=UTC)
 END = datetime(9000, 1, 1, tzinfo=UTC)
 
@@ -64,6 +66,7 @@ def statement_page(
     page: PageRequest,
     since: datetime | None = None,
     until: datetime | None = None,
+    wanted: StatementFilter = EVERY_LINE,
 ) -> Page[StatementLine]:
     """An account's transfers with the balances after each, newest first.
 
@@ -73,10 +76,8 @@ def statement_page(
     before = until or END
     if page.cursor:
         before = min(before, decode_moment(page.cursor))
-    lines = _lines(
-        _NEWEST_FIRST,
-        {"id": account.id, "from": since or BEGINNING, "to": before, "limit": page.limit + 1},
-    )
+    span = {"id": account.id, "from": since or BEGINNING, "to": before}
+    lines = _lines(_NEWEST_FIRST, span | wanted.params | {"limit": page.limit + 1})
     items = lines[: page.limit]
     more = len(lines) > page.limit
     return Page(items=items, next_cursor=encode_moment(items[-1].booked_at) if more else None)
@@ -88,6 +89,7 @@ def statement_stream(
     scope: Scope,
     since: datetime | None = None,
     until: datetime | None = None,
+    wanted: StatementFilter = EVERY_LINE,
     chunk: int = 2000,
 ) -> Iterator[StatementLine]:
     """The same, oldest first and without end, as the account stood when it was read.
@@ -101,9 +103,8 @@ def statement_stream(
         end = min(end, account.last_booked_at + timedelta(microseconds=1))
     while True:
         with tenant_atomic(scope):
-            lines = _lines(
-                _OLDEST_FIRST, {"id": account.id, "from": begin, "to": end, "limit": chunk}
-            )
+            span = {"id": account.id, "from": begin, "to": end, "limit": chunk}
+            lines = _lines(_OLDEST_FIRST, span | wanted.params)
         yield from lines
         if len(lines) < chunk:
             return

@@ -22,10 +22,11 @@ class AcceptanceConfig(AppConfig):
 
     def ready(self) -> None:
         from ledger.chart import TransferCode
-        from ledger.documents import register_document_prefix
+        from ledger.documents import register_document_prefix, register_documents
         from notifications.catalogue import register_event_types
         from notifications.realtime import register_document_checker
         from payments.acceptance.selectors import payment_is_visible
+        from payments.acceptance.selectors.named import payments_named, refunds_named
         from payments.acceptance.services.disputes import dispute_notice
         from payments.acceptance.services.handlers import PaymentHandler, RefundHandler
         from payments.acceptance.services.payments import DOCUMENT_TYPE, payment_of_service
@@ -51,6 +52,8 @@ class AcceptanceConfig(AppConfig):
             ),
         )
         register_document_prefix("ref", (TransferCode.REFUND,))
+        register_documents("payment", payments_named)
+        register_documents("refund", refunds_named)
         register_document_checker("pay", payment_is_visible)
         register_dispute_handler(dispute_notice)
         register_refund_handler(refund_of_provider)

@@ -105,6 +105,8 @@ def _context(view: PayerView, facts: MerchantFacts, secret: str) -> dict[str, An
         "return_url": session.success_url,
         "return_host": session.return_origin.partition("://")[2],
         "cancel_url": session.cancel_url,
+        # While nobody knows the end, neither the page for success nor the one for leaving is right.
+        "shop_url": session.return_origin,
         "expires_at": session.expires_at,
         "tokens_url": reverse("checkout-tokens", kwargs=where),
         "pay_url": reverse("checkout-payment", kwargs=where),

@@ -16,9 +16,8 @@ from django import template
 from django.utils.html import format_html
 from django.utils.safestring import SafeString, mark_safe
 
-from core.money import currency as known_currency
 from core.money import format_money
-from portal.charts import Bucket, line_chart
+from portal.charts import Bucket, money_line
 from portal.icons import icon_svg
 from portal.markup import attributes, rendered
 from portal.templatetags import ui_fields, ui_values
@@ -263,7 +262,7 @@ def kpi(
         {
             "label": label,
             "value": value,
-            "unit": unit,
+            "unit": "" if unit and unit in str(value) else unit,
             "note": note,
             "delta": delta,
             "direction": direction,
@@ -298,10 +297,4 @@ def money_chart(
         Bucket(f"{day.day} {day:%b}", value, format_money(value, currency).replace("-", "−"))
         for day, value in days
     ]
-
-    def axis_text(amount_minor: int) -> str:
-        text = format_money(amount_minor, currency).replace("-", "−")
-        unit = 10 ** known_currency(currency).exponent
-        return text.split(".")[0] if amount_minor % unit == 0 else text
-
-    return chart(line_chart(buckets, title=title, series_name=series, axis_text=axis_text))
+    return chart(money_line(buckets, currency, title=title, series_name=series))

@@ -16,9 +16,13 @@ register = template.Library()
 
 @register.simple_tag
 def money(amount_minor: int, currency: str, *, code: bool = False) -> SafeString:
-    """An amount in minor units, as people of the currency write it; `code` adds the ISO code."""
+    """An amount in minor units, as people of the currency write it.
+
+    `code` adds the ISO code where the amount does not begin or end with it anyway.
+    """
     shown = format_money(amount_minor, currency).replace("-", "−")
-    suffix = format_html(' <span class="cur">{}</span>', currency.upper()) if code else ""
+    named = code and currency.upper() not in shown
+    suffix = format_html(' <span class="cur">{}</span>', currency.upper()) if named else ""
     return format_html('<span class="amount">{}{}</span>', shown, suffix)
 
 
@@ -97,3 +101,9 @@ def percent(bps: int) -> str:
     whole, rest = divmod(bps, 100)
     fraction = f".{rest:02}".rstrip("0") if rest else ""
     return f"{whole}{fraction} %"
+
+
+@register.filter
+def grouped(count: int) -> str:
+    """A count with its thousands apart: 12345 is "12,345"."""
+    return f"{count:,}"

@@ -11,14 +11,13 @@ from django.shortcuts import render
 from django.urls import reverse
 from django.utils import timezone
 
-from core.money import currency as known_currency
 from core.money import format_money
 from core.pagination import PageRequest
 from ledger.selectors import balance_by_currency
 from notifications import selectors as notifications
 from payments.acceptance.selectors import shown_state
 from portal import selectors
-from portal.charts import Bucket, Chart, line_chart
+from portal.charts import Bucket, Chart, money_line
 from portal.navigation import live_parts
 from tenants import selectors as tenants
 from tenants.models import Level, Merchant
@@ -105,19 +104,13 @@ def _chart(volume: selectors.Volume, today: dt.date, days: int) -> Chart:
                 previous_text=format_money(before, volume.currency),
             )
         )
-    unit = 10 ** known_currency(volume.currency).exponent
-
-    def axis_text(amount_minor: int) -> str:
-        text = format_money(amount_minor, volume.currency)
-        return text.split(".")[0] if amount_minor % unit == 0 else text
-
-    return line_chart(
+    return money_line(
         buckets,
+        volume.currency,
         title="Volume by day",
         series_name=f"Last {days} days",
         # A dashed line along the bottom would say nothing.
         previous_name=f"{days} days before" if any(row.previous for row in buckets) else "",
-        axis_text=axis_text,
     )
 
 
@@ -249,7 +242,9 @@ def _tasks(request: PortalRequest, *, has_payments: bool) -> list[Task]:
         tasks.append(
             Task(
                 "Get your API key",
-                "Take the first payment with a test card.",
+                "Take the first live payment."
+                if request.seat.livemode
+                else "Take the first payment with a test card.",
                 reverse("portal:keys"),
                 "key-round",
             )

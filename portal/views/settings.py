@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from babel import Locale
 from django.http import HttpResponse
 from django.shortcuts import render
 
@@ -9,6 +10,11 @@ from portal.theme import theme_of
 from tenants import selectors
 from tenants.models import Level
 from tenants.portal_base import PortalRequest, portal_view
+
+
+def country_name(code: str) -> str:
+    """The country of an ISO 3166-1 alpha-2 code as people write it; an unknown code as it is."""
+    return str(Locale("en").territories.get(code.upper(), code))
 
 
 @portal_view("settings.read")
@@ -20,5 +26,11 @@ def settings_page(request: PortalRequest) -> HttpResponse:
         merchant = selectors.merchants(actor=request.actor).filter(id=seat.merchant_id).first()
     else:
         reseller = selectors.reseller_of(actor=request.actor)
-    context = {"merchant": merchant, "reseller": reseller, "theme_now": theme_of(request)}
+    tenant = merchant or reseller
+    context = {
+        "merchant": merchant,
+        "reseller": reseller,
+        "country": country_name(tenant.country) if tenant else "",
+        "theme_now": theme_of(request),
+    }
     return render(request, "portal/settings.html", context)

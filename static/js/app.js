@@ -131,10 +131,18 @@ document.addEventListener("keydown", (event) => {
   }
 });
 
+// A panel that would be cut off at the right hangs from its button's other end.
+function keepInSight(box) {
+  if (!box) return;
+  box.removeAttribute("data-end");
+  box.toggleAttribute("data-end", box.getBoundingClientRect().right > document.documentElement.clientWidth);
+}
+
 document.addEventListener("toggle", (event) => {
   const panel = event.target;
   if (panel instanceof HTMLDetailsElement && panel.open && panel.matches("[data-menu]")) {
     closeMenus(panel);
+    keepInSight(one(".chip-panel", panel));
     one(".chip-panel input, .chip-panel select", panel)?.focus();
   }
 }, true);
@@ -172,6 +180,11 @@ document.addEventListener("change", (event) => {
 // ---- on arrival -----------------------------------------------------------------------------
 
 for (const node of all(".toast")) arm(node);
+for (const row of all(".segmented")) {
+  const chosen = one("[aria-current]", row);
+  if (chosen) row.scrollLeft = chosen.offsetLeft - row.offsetLeft - (row.clientWidth - chosen.clientWidth) / 2;
+}
+for (const panel of all("details[data-menu][open] > .chip-panel")) keepInSight(panel);
 one("dialog[data-open-now]")?.showModal();
 // A page that answered a POST takes the address of the page it shows: reloading must not repeat the act.
 // The frame names the page that the form stands on; a part of the page that knows better comes after it.

@@ -265,6 +265,7 @@ class Checkout {
     this.show("form");
     this.frame.src = url;
     if (!this.dialog.open) this.dialog.showModal();
+    this.frame.focus(); // keys go to the bank's page, not to the button that leaves it
     this.watch({ challenge: true });
   }
 

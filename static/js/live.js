@@ -15,7 +15,7 @@ const REFRESH_GAP_MS = 800; // a busy shop sends many messages a second
 const RETRY_MIN_MS = 1000;
 const RETRY_MAX_MS = 30000;
 const WORDS = {
-  live: "Live",
+  live: "Updating live",
   polling: "Updating every few seconds",
   resting: "Paused while you are away",
   offline: "No connection, trying again",

@@ -54,7 +54,7 @@ def test_a_page_stands_still_when_another_tab_changed_the_mode(
     take_payment(tenants, amount=4890, currency="EUR")
     page = enter(tenants)
     page.goto("/")
-    expect(state(page)).to_have_text("Live")
+    expect(state(page)).to_have_text("Updating live")
     expect(page.get_by_role("link", name="€48.90")).to_be_visible()
     switch_mode_in_another_tab(page)
     take_payment(tenants, amount=1234, currency="EUR")  # makes the page ask for itself
@@ -153,7 +153,7 @@ def test_a_refused_form_leaves_a_page_that_lives_on(
     asked: list[int] = []
     page.on("response", lambda answer: asked.append(answer.status))
     page.reload()
-    expect(state(page)).to_have_text("Live")
+    expect(state(page)).to_have_text("Updating live")
     page.get_by_role("button", name="Refund").click()
     dialog.get_by_label("Amount").fill("8.90")
     dialog.get_by_role("button", name="Refund", exact=True).click()
@@ -167,7 +167,7 @@ def test_a_busy_shop_asks_for_its_figures_twice_a_minute_at_most(
 ) -> None:
     page = enter(tenants)
     page.goto("/")
-    expect(state(page)).to_have_text("Live")
+    expect(state(page)).to_have_text("Updating live")
     page.wait_for_timeout(1500)
     wanted: list[set[str]] = []
 

@@ -86,7 +86,7 @@ def test_a_merchants_pages_are_sound(
         assert_no_horizontal_scroll(page)
         axe(page)
     page.goto("/balance")
-    page.get_by_role("link", name="Not yet available").click()
+    page.get_by_role("link", name="Pending", exact=True).click()
     expect(page.get_by_role("link", name="Export CSV")).to_be_visible()
     assert_no_horizontal_scroll(page)
     axe(page)
@@ -166,7 +166,7 @@ def test_a_merchant_watches_a_payment_arrive_refunds_it_and_finds_the_delivery(
         assert secret.startswith("whsec_")
 
         page.goto("/")
-        expect(page.get_by_text("Live", exact=True)).to_be_visible()
+        expect(page.get_by_text("Updating live", exact=True)).to_be_visible()
         expect(page.get_by_text("No payments yet")).to_be_visible()
         take_payment(tenants, amount=4890, currency="EUR", description="Two bags of Kiambu AA")
         row = page.get_by_role("link", name="€48.90")
@@ -202,7 +202,7 @@ def test_a_payments_page_changes_by_itself_when_it_settles(enter: SignIn) -> Non
     payment = take_payment(tenants, amount=4890, currency="EUR", number=SETTLES_LATER)
     page = enter(tenants, color_scheme="dark")
     page.goto(f"/payments/{payment['id']}")
-    expect(page.get_by_text("Live", exact=True)).to_be_visible()
+    expect(page.get_by_text("Updating live", exact=True)).to_be_visible()
     expect(page.get_by_role("heading", level=1)).to_contain_text("Completed", timeout=20_000)
     expect(page.locator("[data-part=timeline]")).to_contain_text("Payment completed")
     expect(page.get_by_role("button", name="Refund")).to_be_visible()
@@ -321,3 +321,16 @@ def test_a_secret_is_blurred_until_it_is_revealed_and_gone_after_a_reload(enter:
     page.reload()
     expect(page.locator("[data-secret]")).to_have_count(0)
     expect(page.get_by_text("Till")).to_have_count(3)  # the row and its two dialogs
+
+
+@pytest.mark.parametrize("width", [1360, 1024, 768])
+def test_no_panel_of_a_filter_is_cut_off(enter: SignIn, shop: Tenants, width: int) -> None:
+    page = enter(shop, name="reseller.owner", width=width)
+    page.goto("/payments")
+    for summary in page.locator(".chip-filter > summary").all():
+        summary.click()
+        expect(page.locator(".chip-filter[open] .chip-panel input").first).to_be_focused()
+        box = page.locator(".chip-filter[open] > .chip-panel").bounding_box()
+        assert box is not None
+        assert box["x"] >= 0
+        assert box["x"] + box["width"] <= width

@@ -421,3 +421,15 @@ def test_a_submit_that_broke_off_is_taken_up_by_the_next(
     assert payer.paid(token=token)["status"] == "completed"
     (payment,) = payments_of(api)
     assert payment.status == "completed"
+
+
+def test_while_a_payment_is_on_its_way_the_page_leads_to_the_shops_door(api: Api) -> None:
+    made = new_session(
+        api, success_url="https://shop.example/thanks", cancel_url="https://shop.example/basket"
+    )
+    payer = Payer(made["url"])
+    assert payer.paid(SETTLES_LATER)["status"] == "processing"
+    html = Client().get(made["url"]).content.decode()
+    assert 'href="https://shop.example"' in html
+    assert "Encrypted; the shop never sees your card" in html
+    assert "Cancel and go back" not in html

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from portal.charts import SIZES, Bucket, bar_chart, line_chart, nice_ceiling
+from portal.charts import SIZES, Bucket, bar_chart, line_chart, money_line, nice_ceiling
 
 
 def buckets(*values: int) -> list[Bucket]:
@@ -107,3 +107,18 @@ def test_a_line_below_zero_keeps_its_zero_in_sight() -> None:
 def test_bars_below_zero_are_refused() -> None:
     with pytest.raises(ValueError, match="from zero upwards"):
         bar_chart(buckets(-1), title="T", series_name="S", axis_text=str)
+
+
+@pytest.mark.parametrize(
+    ("values", "labels"),
+    [
+        ((100, 200), ["$0.00", "$0.50", "$1.00", "$1.50", "$2.00"]),
+        ((0, 40000), ["$0", "$100", "$200", "$300", "$400"]),
+        ((0, 0), ["$0"]),
+    ],
+)
+def test_the_labels_of_an_axis_are_written_alike(
+    values: tuple[int, ...], labels: list[str]
+) -> None:
+    plot = money_line(buckets(*values), "USD", title="T", series_name="S").plots[0]
+    assert [tick.label for tick in plot.y_ticks] == labels

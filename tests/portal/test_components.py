@@ -128,3 +128,11 @@ def test_error_pages_need_no_request(status: int) -> None:
     html = render_to_string(f"{status}.html")
     assert str(status) in html
     assert 'data-theme="system"' in html
+
+
+def test_a_currency_written_with_letters_is_named_once() -> None:
+    assert strip_tags(ui_values.money(976, "BHD", code=True)) == "BHD\u00a00.976"
+    assert strip_tags(ui_values.money(976, "USD", code=True)) == "$9.76 USD"
+    assert "BHD" not in strip_tags(ui.kpi("Volume", "BHD\u00a00.976", unit="BHD")).replace(
+        "BHD\u00a00.976", ""
+    )

@@ -13,6 +13,7 @@ from django.db.models.fields.json import KT
 from django.db.models.functions import Coalesce
 
 from core import ids
+from core.cells import harmless
 from core.money import to_major
 from payments.acceptance.selectors import PaymentFilter, payments
 from tenants.models import Merchant
@@ -23,7 +24,6 @@ HEADER: Final = (
     "fee", "net", "customer", "customer_email", "reference", "description", "card_brand", "last4",
     "failure_code", "channel", "merchant", "merchant_name",
 )  # fmt: skip
-_FORMULA_STARTS: Final = ("=", "+", "-", "@", "\t", "\r")
 
 
 class _Line:
@@ -71,7 +71,7 @@ def _merchant_names(batch: list[tuple[Any, ...]], known: dict[UUID, str]) -> dic
     kept = {merchant_id: known[merchant_id] for merchant_id in wanted - missing}
     if missing:
         found = dict(Merchant.objects.filter(id__in=missing).values_list("id", "name"))
-        kept |= {merchant_id: _harmless(found.get(merchant_id, "")) for merchant_id in missing}
+        kept |= {merchant_id: harmless(found.get(merchant_id, "")) for merchant_id in missing}
     return kept
 
 
@@ -89,11 +89,6 @@ def _cells(row: tuple[Any, ...]) -> list[str]:
         code,
         *amounts,
         ids.encode("cus", customer_id) if customer_id else "",
-        *(_harmless(word) for word in words),
+        *(harmless(word) for word in words),
         ids.encode("mer", merchant_id),
     ]
-
-
-def _harmless(text: str) -> str:
-    """A cell that a spreadsheet would run as a formula gets an apostrophe in front (OWASP)."""
-    return f"'{text}" if text.startswith(_FORMULA_STARTS) else text

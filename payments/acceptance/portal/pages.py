@@ -26,6 +26,7 @@ from payments.acceptance import selectors
 from payments.acceptance.models import Payment, Refund
 from payments.acceptance.portal.export import csv_lines
 from payments.acceptance.portal.filters import TABS, parse_major, read_filters
+from payments.acceptance.portal.reasons import REFUND_REASONS, open_disputes, refund_reason
 from payments.acceptance.portal.timeline import timeline
 from payments.acceptance.services.payments import payment_cancel, payment_capture
 from payments.acceptance.services.refunds import refund_create
@@ -35,12 +36,6 @@ from tenants.models import Level, Merchant
 from tenants.portal_base import PortalRequest, portal_view
 
 MERCHANTS_OFFERED: Final = 200
-REFUND_REASONS = (
-    ("requested_by_customer", "The customer asked for it"),
-    ("duplicate", "Charged twice"),
-    ("fraudulent", "It was fraud"),
-    ("other", "Something else"),
-)
 
 
 # ---- list and export ------------------------------------------------------------------------
@@ -50,6 +45,8 @@ REFUND_REASONS = (
 def payments_page(request: PortalRequest) -> HttpResponse:
     """The payments of the seat's tenant and mode, filtered, newest first."""
     form = read_filters(request.GET, request.seat, merchant_finder(request))
+    if found := _pointed_at(request, form.values):
+        return redirect("portal:payment", payment_id=found)
     page = None
     if not form.problems:
         rows = selectors.payments(form.wanted).select_related("customer")
@@ -71,6 +68,21 @@ def payments_page(request: PortalRequest) -> HttpResponse:
         "first_page": not request.GET.get("cursor"),
     }
     return render(request, "acceptance/payments.html", context)
+
+
+def _pointed_at(request: PortalRequest, values: dict[str, str]) -> str | None:
+    """The payment whose whole ID, or whose refund's, is all that was searched for."""
+    if {name for name, value in values.items() if value} != {"q"}:
+        return None
+    livemode = request.seat.livemode
+    with contextlib.suppress(errors.NotFound):
+        payment_id = ids.decode(Payment.PREFIX, values["q"])
+        return selectors.payment_get(payment_id=payment_id, livemode=livemode).public_id
+    with contextlib.suppress(errors.NotFound):
+        refund_id = ids.decode(Refund.PREFIX, values["q"])
+        refund = selectors.refund_get(refund_id=refund_id, livemode=livemode)
+        return ids.encode(Payment.PREFIX, refund.payment_id)
+    return None
 
 
 def merchant_finder(request: PortalRequest) -> Callable[[str], Merchant] | None:
@@ -146,21 +158,30 @@ def _payment(request: PortalRequest, payment_id: str) -> Payment:
 def _context(request: PortalRequest, payment: Payment, **more: Any) -> dict[str, Any]:
     """Everything on the page of one payment; needs an open scope."""
     scopes = request.actor.scopes
-    left = selectors.payment_refundable(payment).left_minor
+    refundable = selectors.payment_refundable(payment)
+    left = refundable.left_minor
     completed = payment.status == "completed"
     open_states = {"pending", "requires_action"}
     attempts = selectors.payment_attempts(payment_id=payment.id)
     counted = next((row for row in attempts if row.id == payment.intent_id), None)
+    events = selectors.payment_events(payment_id=payment.id)
+    refunds = selectors.refunds(livemode=payment.livemode, payment_id=payment.id).order_by("-id")
+    net_minor = (
+        payment.amount_captured_minor
+        - payment.fee_minor
+        - payment.amount_refunded_minor
+        - refundable.held_minor
+    )
     return {
         "payment": payment,
         "state": selectors.shown_state(payment),
-        "timeline": timeline(selectors.payment_events(payment_id=payment.id), payment.currency),
-        "refunds": list(
-            selectors.refunds(livemode=payment.livemode, payment_id=payment.id).order_by("-id")
-        ),
+        "timeline": timeline(events, payment.currency),
+        "disputes": open_disputes(events),
+        "refunds": [(refund, refund_reason(refund.reason)) for refund in refunds],
         "attempts": attempts,
         "ledger": selectors.payment_ledger(payment) if "ledger.read" in scopes else [],
-        "net_minor": payment.amount_captured_minor - payment.fee_minor,
+        "net_minor": net_minor,
+        "lost_minor": refundable.held_minor - payment.amount_disputed_minor,
         "fee_rule": counted,
         "residual_minor": counted.reseller_fee_minor
         if counted is not None and request.seat.level == Level.RESELLER
@@ -197,20 +218,27 @@ def _again(
         return render(request, "acceptance/payment.html", context, status=status)
 
 
-def _asked_amount(request: PortalRequest, payment: Payment, most_minor: int) -> int:
+def _asked_amount(
+    request: PortalRequest, payment: Payment, most_minor: int, *, held_minor: int = 0
+) -> int:
     """The amount in the form, in minor units.
 
     Raises:
-        InvalidRequest: not an amount of this currency, zero, or above `most_minor`.
+        InvalidRequest: not an amount of this currency, zero, or above `most_minor`; the words name
+            what disputes hold where that is why.
     """
     amount_minor = parse_major(request.POST.get("amount", ""), payment.currency)
+    why = ""
+    if held_minor:
+        held = format_money(held_minor, payment.currency)
+        why = f" {held} is disputed, or was lost to a dispute, and cannot be refunded as well."
     if most_minor == 0:
-        raise errors.InvalidRequest("Nothing of this payment is left.")
+        raise errors.InvalidRequest(f"Nothing of this payment is left.{why}")
     if amount_minor == 0:
         raise errors.InvalidRequest("Enter an amount above zero.")
     if amount_minor > most_minor:
         most = format_money(most_minor, payment.currency)
-        raise errors.InvalidRequest(f"At most {most} is left. Enter that or less.")
+        raise errors.InvalidRequest(f"At most {most} is left. Enter that or less.{why}")
     return amount_minor
 
 
@@ -230,12 +258,14 @@ def refund_submit(request: PortalRequest, payment_id: str) -> HttpResponse:
     try:
         refund_id = _refund_of(claim.previous())
         if refund_id is None:
-            left = _left_minor(request, payment)
+            refundable = _refundable(request, payment)
             refund_id = refund_create(
                 payment_id=payment.id,
                 merchant_id=payment.merchant_id,
                 actor=request.actor,
-                amount_minor=_asked_amount(request, payment, left),
+                amount_minor=_asked_amount(
+                    request, payment, refundable.left_minor, held_minor=refundable.held_minor
+                ),
                 reason=reason,
                 claim=claim,
             ).id
@@ -251,9 +281,9 @@ def refund_submit(request: PortalRequest, payment_id: str) -> HttpResponse:
     return redirect("portal:payment", payment_id=payment_id)
 
 
-def _left_minor(request: PortalRequest, payment: Payment) -> int:
+def _refundable(request: PortalRequest, payment: Payment) -> selectors.Refundable:
     with tenant_atomic(request.scope):
-        return selectors.payment_refundable(payment).left_minor
+        return selectors.payment_refundable(payment)
 
 
 def _refund_of(earlier: Answer | UUID | None) -> UUID | None:
