@@ -14,6 +14,7 @@ from django.utils import timezone
 from core import errors, ids
 from core.context import Actor
 from core.db import fetch_one, tenant_atomic
+from core.pan import refuse_card_numbers
 from core.times import iso
 from core.unit import Writes
 from tenants import callers, keys, policies
@@ -355,6 +356,7 @@ def _clean_name(name: str) -> str:
         raise errors.InvalidRequest(
             f"Give a name of 1 to {MAX_NAME} characters.", code="name_invalid", param="name"
         )
+    refuse_card_numbers(cleaned, "name")
     return cleaned
 
 

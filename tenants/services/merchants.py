@@ -14,6 +14,7 @@ from core import errors
 from core.context import Actor
 from core.db import tenant_atomic
 from core.money import currency
+from core.pan import refuse_card_numbers
 from core.unit import Writes
 from tenants import policies
 from tenants.models import Merchant, Platform, Reseller, TenantStatus, User
@@ -232,6 +233,7 @@ def clean_name(name: str) -> str:
         raise errors.InvalidRequest(
             "Give a name of 1 to 120 characters.", code="name_invalid", param="name"
         )
+    refuse_card_numbers(cleaned, "name")
     return cleaned
 
 

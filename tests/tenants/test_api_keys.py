@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from core import ids
+from core import errors, ids
 from core.db import tenant_atomic
 from tenants.models import ApiKey
 from tenants.services import api_keys
@@ -88,3 +88,12 @@ def test_a_key_bound_to_addresses_makes_none_for_others(
     assert count(t) == before + (expected == 201)
     if expected == 403:
         assert answer["error"]["code"] == "network_escalation"
+
+
+def test_a_card_number_is_no_name() -> None:
+    t = make_tenants()
+    before = count(t)
+    with pytest.raises(errors.InvalidRequest) as refused:
+        api_keys.api_key_create(actor=t.actor("owner"), name="4242 4242 4242 4242")
+    assert refused.value.code == "card_number_refused"
+    assert count(t) == before
