@@ -265,7 +265,8 @@ class Checkout {
     this.show("form");
     this.frame.src = url;
     if (!this.dialog.open) this.dialog.showModal();
-    this.frame.focus(); // keys go to the bank's page, not to the button that leaves it
+    // Not the button that leaves it, which Enter would press; nor the frame, which would keep Escape.
+    this.dialog.querySelector("h2").focus();
     this.watch({ challenge: true });
   }
 

@@ -142,7 +142,7 @@ def test_a_payer_passes_the_banks_check(
     pay(page)
     dialog = page.get_by_role("dialog", name="Your bank wants to know it is you")
     expect(dialog).to_be_visible()
-    expect(page.locator("[data-challenge-frame]")).to_be_focused()
+    expect(page.locator("#challenge-title")).to_be_focused()
     frame = page.frame_locator("[data-challenge-frame]")
     expect(frame.get_by_role("heading", name="Confirm your payment")).to_be_visible()
     axe(page)

@@ -319,7 +319,9 @@ def test_paying_needs_a_key_of_the_submit(api: Api) -> None:
 def test_a_token_of_another_merchant_is_worthless(api: Api) -> None:
     foreign = Payer(new_session(new_api())["url"]).token()
     payer = Payer(new_session(api)["url"])
-    assert payer.paid(token=foreign)["status"] == "failed"
+    refused = payer.pay(token=foreign)
+    assert refused.status_code == 404
+    assert refused.json()["error"]["code"] == "resource_missing"
     assert payer.paid()["status"] == "completed"
 
 

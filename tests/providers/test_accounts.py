@@ -15,7 +15,7 @@ from django.test.utils import CaptureQueriesContext
 from core import rotation
 from core.context import Actor
 from core.crypto import CannotOpen
-from core.db import Scope, tenant_atomic
+from core.db import Scope, fetch_one, tenant_atomic
 from core.errors import InvalidRequest, NotFound
 from payments.providers import services
 from payments.providers.base import Health
@@ -284,8 +284,10 @@ def test_an_adapter_is_kept_until_its_account_changes() -> None:
 
 def test_routing_costs_nothing_while_it_is_remembered_and_works_in_a_merchants_scope() -> None:
     merchant_id = uuid.uuid4()
-    with tenant_atomic(Scope.merchant(merchant_id)), CaptureQueriesContext(connection) as first:
-        account_id = routed(merchant_id)
+    with tenant_atomic(Scope.merchant(merchant_id)):
+        fetch_one("SELECT 1")  # opens the scope
+        with CaptureQueriesContext(connection) as first:
+            account_id = routed(merchant_id)
     with CaptureQueriesContext(connection) as again:
         routed(merchant_id)
         adapter_for(account_id)
