@@ -10,16 +10,20 @@ wall of tenancy).
 from __future__ import annotations
 
 import contextlib
+import datetime as dt
 import functools
+import ipaddress
 import uuid
 from collections.abc import Callable, Iterator, Sequence
 from contextvars import ContextVar
 from dataclasses import dataclass
+from decimal import Decimal
 from typing import Any, Literal, NamedTuple
 
 import psycopg
 from django.db import connection, transaction
 from psycopg import sql as psycopg_sql
+from psycopg.adapt import PyFormat
 
 Role = Literal["app_merchant", "app_reseller", "app_staff", "app_worker", "app_auth"]
 
@@ -67,6 +71,24 @@ class Scope:
     def auth(cls) -> Scope:
         return cls("app_auth")
 
+
+# psycopg knows these types by name until their first use, when it puts the class in the name's
+# place; a thread that looks in between finds neither ("cannot adapt type"). So one uses them here.
+for _type in (
+    uuid.UUID,
+    Decimal,
+    dt.date,
+    dt.time,
+    dt.datetime,
+    dt.timedelta,
+    ipaddress.IPv4Address,
+    ipaddress.IPv6Address,
+    ipaddress.IPv4Network,
+    ipaddress.IPv6Network,
+):
+    for _format in PyFormat:
+        with contextlib.suppress(psycopg.ProgrammingError):
+            psycopg.adapters.get_dumper(_type, _format)
 
 _scope: ContextVar[Scope | None] = ContextVar("merchantry_scope", default=None)
 
