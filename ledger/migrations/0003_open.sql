@@ -50,7 +50,19 @@ BEGIN
            AND u.id NOT IN ('00000000-0000-0000-0000-000000000000',
                             'ffffffff-ffff-ffff-ffff-ffffffffffff')
          ORDER BY u.id
-            ON CONFLICT (id) DO NOTHING;
+            -- The id or the name: of two who open the same account at once, either index may be the
+            -- one in which they meet.
+            ON CONFLICT DO NOTHING;
+        IF EXISTS (SELECT FROM unnest(p_id, p_name, p_code, p_ledger, p_flags)
+                                 AS u (id, name, code, ledger, flags)
+                     JOIN ledger_account a ON a.name = u.name AND a.id <> u.id
+                     JOIN ledger_accountcode ch ON ch.code = u.code
+                    WHERE u.ledger > 0 AND (coalesce(u.flags, 0) & 6) <> 6
+                      AND u.id NOT IN ('00000000-0000-0000-0000-000000000000',
+                                       'ffffffff-ffff-ffff-ffff-ffffffffffff')
+                      AND NOT EXISTS (SELECT FROM ledger_account b WHERE b.id = u.id)) THEN
+            RAISE EXCEPTION 'an account of that name has another id' USING ERRCODE = 'unique_violation';
+        END IF;
     END IF;
     SELECT array_agg(CASE
             WHEN u.id IS NULL OR u.id = '00000000-0000-0000-0000-000000000000' THEN 6

@@ -6,15 +6,17 @@ import threading
 import time
 from collections import Counter
 from collections.abc import Callable
+from dataclasses import replace
 from itertools import pairwise
 from typing import Any
 from uuid import UUID
 
-from django.db import connection
+import pytest
+from django.db import IntegrityError, connection
 
 from core.db import Scope, tenant_atomic
 from core.ids import new_id
-from ledger.backends.base import TransferSpec, linked, post_pending, void_pending
+from ledger.backends.base import AccountSpec, TransferSpec, linked, post_pending, void_pending
 from ledger.backends.coalescer import Coalescer
 from ledger.backends.postgres import PostgresLedger
 from ledger.chart import account_ref
@@ -123,6 +125,22 @@ def test_batches_that_open_the_same_accounts_in_opposite_orders() -> None:
 
     for answer in at_once(6, batch):
         assert set(answer) == {S.CREATED}
+
+
+def test_many_open_the_same_accounts_at_once() -> None:
+    """The first payments of a merchant: each opens the accounts that none has seen yet."""
+    for _ in range(15):
+        bank_ref, wallet = bank(), account_ref("wallet", new_id(), currency="USD", livemode=False)
+        found = at_once(12, lambda _, pair=(bank_ref, wallet): LEDGER.open(list(pair)))
+        assert [error for error in found if isinstance(error, BaseException)] == []
+        assert len(LEDGER.accounts([bank_ref.id, wallet.id])) == 2
+
+
+def test_a_name_belongs_to_one_account() -> None:
+    first = AccountSpec(new_id(), f"named/{new_id()}", 1020, 8400)
+    LEDGER.open([first])
+    with pytest.raises(IntegrityError):
+        LEDGER.open([replace(first, id=new_id())])
 
 
 def test_the_same_id_from_many_connections_is_booked_once() -> None:
