@@ -19,7 +19,7 @@ from core.ids import new_id
 from ledger.backends.base import AccountSpec, TransferSpec, linked, post_pending, void_pending
 from ledger.backends.coalescer import Coalescer
 from ledger.backends.postgres import PostgresLedger
-from ledger.chart import account_ref
+from ledger.chart import account_id, account_ref
 from ledger.flags import TransferFlags
 from ledger.integrity import verify
 from ledger.models import Transfer
@@ -130,14 +130,19 @@ def test_batches_that_open_the_same_accounts_in_opposite_orders() -> None:
 def test_many_open_the_same_accounts_at_once() -> None:
     """The first payments of a merchant: each opens the accounts that none has seen yet."""
     for _ in range(15):
-        bank_ref, wallet = bank(), account_ref("wallet", new_id(), currency="USD", livemode=False)
-        found = at_once(12, lambda _, pair=(bank_ref, wallet): LEDGER.open(list(pair)))
+        pair = [bank(), account_ref("wallet", new_id(), currency="USD", livemode=False)]
+
+        def open_both(_: int, pair: list[Any] = pair) -> Any:
+            return LEDGER.open(pair)
+
+        found = at_once(12, open_both)
         assert [error for error in found if isinstance(error, BaseException)] == []
-        assert len(LEDGER.accounts([bank_ref.id, wallet.id])) == 2
+        assert len(LEDGER.accounts([account.id for account in pair])) == 2
 
 
 def test_a_name_belongs_to_one_account() -> None:
-    first = AccountSpec(new_id(), f"named/{new_id()}", 1020, 8400)
+    name = f"named/{new_id()}"
+    first = AccountSpec(account_id(name), name, 1020, 8400)
     LEDGER.open([first])
     with pytest.raises(IntegrityError):
         LEDGER.open([replace(first, id=new_id())])
