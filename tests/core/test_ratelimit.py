@@ -47,9 +47,10 @@ def test_the_allowance_comes_back_steadily(key: str) -> None:
     rate = Rate(limit=10, period_s=1)
     while check_rate(key=key, endpoint="e", rate=rate).allowed:
         pass
+    empty = time.monotonic()
     time.sleep(0.25)
     passed = sum(check_rate(key=key, endpoint="e", rate=rate).allowed for _ in range(10))
-    assert 2 <= passed <= 4
+    assert 2 <= passed <= 1 + 10 * (time.monotonic() - empty)
 
 
 def test_many_at_once_pass_exactly_the_limit(key: str) -> None:

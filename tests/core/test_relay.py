@@ -392,6 +392,8 @@ def test_goes_on_after_its_database_connections_are_cut(
 ) -> None:
     child = start_child(log)
     try:
+        emit(tenants, "test.child", aggregate="obj_before_cut")
+        eventually(lambda: any("obj_before_cut" in line for line in lines(log)))
         mine = worker_sql("SELECT pg_backend_pid()", [])[0][0]
         with psycopg.connect(admin_dsn, autocommit=True) as admin:
             cut = admin.execute(

@@ -20,6 +20,7 @@ from ledger.backends import postgres
 from ledger.backends.base import TransferSpec
 from ledger.backends.postgres import PostgresLedger
 from ledger.status import TransferStatus
+from tests.core.support import eventually
 from tests.ledger.own_server import (
     SIZE,
     Server,
@@ -62,7 +63,8 @@ def test_acknowledged_is_durable_and_the_rest_is_all_or_nothing(
     threads = [threading.Thread(target=work, args=(size,)) for size in (SIZE, SIZE, 1, 1)]
     for thread in threads:
         thread.start()
-    time.sleep(0.4 + 0.17 * round_number)
+    eventually(lambda: {len(batch) for batch in acknowledged} == {SIZE, 1}, timeout_s=30)
+    time.sleep(0.1 + 0.17 * round_number)
     server.kill()
     for thread in threads:
         thread.join()

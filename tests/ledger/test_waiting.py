@@ -23,6 +23,7 @@ from ledger.backends.postgres import PostgresLedger
 from ledger.chart import AccountRef, account_ref
 from ledger.flags import TransferFlags
 from ledger.status import TransferStatus as S
+from tests.core.support import eventually
 
 LEDGER = PostgresLedger()
 
@@ -51,7 +52,7 @@ def locked(admin_dsn: str, account_id: UUID) -> Iterator[None]:
         yield
 
 
-def queued(*calls: Callable[[], Any]) -> tuple[list[threading.Thread], list[Any]]:
+def queued(admin_dsn: str, *calls: Callable[[], Any]) -> tuple[list[threading.Thread], list[Any]]:
     """Start the calls in threads, in this order; each waits for a lock when the next one comes."""
     answers: list[Any] = [None] * len(calls)
 
@@ -63,10 +64,19 @@ def queued(*calls: Callable[[], Any]) -> tuple[list[threading.Thread], list[Any]
             connection.close()
 
     threads = [threading.Thread(target=run, args=(number,)) for number in range(len(calls))]
-    for thread in threads:
-        thread.start()
-        time.sleep(0.3)
+    with psycopg.connect(admin_dsn, autocommit=True) as admin:
+        for number, thread in enumerate(threads, 1):
+            thread.start()
+            eventually(lambda number=number: _waiting(admin) == number)
     return threads, answers
+
+
+def _waiting(admin: psycopg.Connection) -> int:
+    [count] = admin.execute(
+        "SELECT count(*) FROM pg_stat_activity"
+        " WHERE datname = current_database() AND wait_event_type = 'Lock'"
+    ).fetchone() or [0]
+    return int(count)
 
 
 def test_a_retry_that_waited_behind_its_own_failure_stays_refused(admin_dsn: str) -> None:
@@ -76,6 +86,7 @@ def test_a_retry_that_waited_behind_its_own_failure_stays_refused(admin_dsn: str
     spend = move(wallet, shop, 100)
     with locked(admin_dsn, wallet.id):
         threads, answers = queued(
+            admin_dsn,
             lambda: LEDGER.post([spend])[0].status,
             lambda: LEDGER.post([move(bank, wallet, 500)])[0].status,
             lambda: LEDGER.post([spend])[0].status,
@@ -93,7 +104,7 @@ def test_a_reservation_that_ran_out_while_its_post_waited_is_expired(admin_dsn: 
     assert LEDGER.post([reserved])[0].ok
     with locked(admin_dsn, wallet.id):
         threads, answers = queued(
-            lambda: LEDGER.post([post_pending(new_id(), reserved.id)])[0].status
+            admin_dsn, lambda: LEDGER.post([post_pending(new_id(), reserved.id)])[0].status
         )
         time.sleep(1)
     threads[0].join()

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-import threading
 import time
+from concurrent.futures import ThreadPoolExecutor
 
 import psycopg
 import pytest
@@ -24,40 +24,40 @@ def api(database: str) -> Api:
 
 
 def test_payments_survive_cut_database_connections(api: Api, admin_dsn: str, database: str) -> None:
+    """Every connection is cut once in each payment, at another moment of it every time."""
     tokens = [api.token() for _ in range(25)]
-    stop = threading.Event()
+    began = time.monotonic()
+    assert api.pay(amount=100).status_code == 201
+    takes_s = time.monotonic() - began
 
-    def cut() -> None:
-        with psycopg.connect(admin_dsn, autocommit=True) as admin:
-            # A dozen cuts, far enough apart that a payment fits between two of them.
-            for _ in range(12):
-                if stop.wait(0.2):
-                    return
-                admin.execute(
-                    "select pg_terminate_backend(pid) from pg_stat_activity"
-                    " where usename = 'merchantry_app' and datname = %s",
-                    [database],
-                )
-
-    cutter = threading.Thread(target=cut)
-    cutter.start()
     seen: list[int] = []
-    try:
-        made = [_pay_until_done(api, token, f"key-{n}", seen) for n, token in enumerate(tokens)]
-    finally:
-        stop.set()
-        cutter.join()
+    made = []
+    with (
+        psycopg.connect(admin_dsn, autocommit=True) as admin,
+        ThreadPoolExecutor(1) as cutter,
+    ):
+        for n, token in enumerate(tokens):
+            cut = cutter.submit(_cut, admin, database, after_s=takes_s * n / len(tokens))
+            made.append(_pay_until_done(api, token, f"key-{n}", seen))
+            cut.result()
 
+    paid = len(tokens) + 1
     assert len(set(made)) == len(tokens)
-    assert 503 in seen, "no request met the cut: the test proves nothing"
+    # A cut that comes after the answer is met by the next request, perhaps together with its own.
+    assert seen.count(503) >= len(tokens) // 2
     merchant_id = api.tenants.merchant.id
     _settle(api, admin_dsn)
-    assert charges(admin_dsn, merchant_id) == [(100, 0)] * len(tokens)
+    assert charges(admin_dsn, merchant_id) == [(100, 0)] * paid
     found = books(admin_dsn, merchant_id)
-    assert (found["provider_clearing"], found["pending"], found["sum"]) == (
-        -100 * len(tokens),
-        0,
-        0,
+    assert (found["provider_clearing"], found["pending"], found["sum"]) == (-100 * paid, 0, 0)
+
+
+def _cut(admin: psycopg.Connection, database: str, *, after_s: float) -> None:
+    time.sleep(after_s)
+    admin.execute(
+        "select pg_terminate_backend(pid) from pg_stat_activity"
+        " where usename = 'merchantry_app' and datname = %s",
+        [database],
     )
 
 
