@@ -26,6 +26,7 @@ from playwright.sync_api import (
     ConsoleMessage,
     Page,
     Request,
+    expect,
     sync_playwright,
 )
 
@@ -34,6 +35,10 @@ from tests.core.support import clear_the_desk
 
 _RULES = ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22a", "wcag22aa"]
 _HARMLESS_SCHEMES = ("data", "blob", "about")
+
+#: How long a page may take to show something. A busy machine is no fault of the page's.
+_PATIENCE_MS = 60_000
+expect.set_options(timeout=_PATIENCE_MS)
 
 
 @pytest.fixture(scope="session")
@@ -134,7 +139,7 @@ def new_page(chromium: Browser, live: Live, watch: Watch) -> Iterator[Callable[.
             base_url=live.url, viewport={"width": width, "height": height}, **options
         )
         contexts.append(context)
-        context.set_default_timeout(15_000)
+        context.set_default_timeout(_PATIENCE_MS)
         context.on("page", watch.attach)
         return context.new_page()
 

@@ -301,7 +301,7 @@ def test_a_payment_that_settles_later_ends_by_itself(
     expect(page.get_by_role("heading", name="Your payment is on its way")).to_be_visible()
     axe(page)
     picture(page, "processing-1360-light")
-    expect(page.get_by_role("heading", name="Payment complete")).to_be_visible(timeout=20_000)
+    expect(page.get_by_role("heading", name="Payment complete")).to_be_visible()
 
 
 def test_a_broken_connection_says_so_and_the_next_try_pays_once(

@@ -101,7 +101,7 @@ def test_a_page_that_is_gone_says_so(
     page.goto("/payments")
     expect(state(page)).to_have_text("Updating every few seconds")
     page.route("**/payments", lambda route: route.fulfill(status=status, body="<html></html>"))
-    expect(state(page)).to_have_text(words, timeout=15_000)
+    expect(state(page)).to_have_text(words)
 
 
 def test_a_lost_connection_is_told_until_it_is_back(
@@ -119,9 +119,9 @@ def test_a_lost_connection_is_told_until_it_is_back(
         route.abort("internetdisconnected")
 
     page.route("**/payments", broken)
-    expect(state(page)).to_have_text("No connection, trying again", timeout=15_000)
+    expect(state(page)).to_have_text("No connection, trying again")
     page.unroute("**/payments", broken)
-    expect(state(page)).to_have_text("Updating every few seconds", timeout=30_000)
+    expect(state(page)).to_have_text("Updating every few seconds")
 
 
 def test_an_ended_session_is_told(
@@ -132,7 +132,7 @@ def test_an_ended_session_is_told(
     without_socket(page)
     page.goto("/payments")
     page.context.clear_cookies()
-    expect(state(page)).to_have_text("Signed out", timeout=15_000)
+    expect(state(page)).to_have_text("Signed out")
 
 
 def test_a_refused_form_leaves_a_page_that_lives_on(

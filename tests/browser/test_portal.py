@@ -186,7 +186,7 @@ def test_a_merchant_watches_a_payment_arrive_refunds_it_and_finds_the_delivery(
         page.goto("/developers/webhooks")
         page.locator(".row-link").click()
         delivered = page.get_by_role("row").filter(has_text="payment.completed")
-        expect(delivered).to_contain_text("Delivered", timeout=20_000)
+        expect(delivered).to_contain_text("Delivered")
         delivered.get_by_role("link").click()
         expect(page.get_by_text("Attempt 1")).to_be_visible()
         before = len(receiver.requests)
@@ -203,7 +203,7 @@ def test_a_payments_page_changes_by_itself_when_it_settles(enter: SignIn) -> Non
     page = enter(tenants, color_scheme="dark")
     page.goto(f"/payments/{payment['id']}")
     expect(page.get_by_text("Updating live", exact=True)).to_be_visible()
-    expect(page.get_by_role("heading", level=1)).to_contain_text("Completed", timeout=20_000)
+    expect(page.get_by_role("heading", level=1)).to_contain_text("Completed")
     expect(page.locator("[data-part=timeline]")).to_contain_text("Payment completed")
     expect(page.get_by_role("button", name="Refund")).to_be_visible()
 
@@ -219,7 +219,7 @@ def test_without_a_websocket_the_page_asks_again(enter: SignIn) -> None:
     page.goto("/payments")
     expect(page.get_by_text("No payments yet")).to_be_visible()
     take_payment(tenants, amount=1234, currency="EUR")
-    expect(page.get_by_role("link", name="€12.34")).to_be_visible(timeout=20_000)
+    expect(page.get_by_role("link", name="€12.34")).to_be_visible()
 
 
 def test_a_page_that_nobody_looks_at_rests_so_that_its_session_can_end(enter: SignIn) -> None:

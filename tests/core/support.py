@@ -101,7 +101,7 @@ def subscribed(
         outbox.unsubscribe(handler)
 
 
-def eventually(check: Callable[[], Any], *, timeout_s: float = 15.0) -> Any:
+def eventually(check: Callable[[], Any], *, timeout_s: float = 60.0) -> Any:
     """Wait for a truthy answer of something that runs in another process."""
     deadline = time.monotonic() + timeout_s
     while True:
@@ -120,7 +120,7 @@ def start_child(log: Path, *options: str) -> subprocess.Popen[bytes]:
         cwd=ROOT,
         env=os.environ.copy(),
     )
-    eventually(lambda: lines(log), timeout_s=30)
+    eventually(lambda: lines(log), timeout_s=120)
     return child
 
 

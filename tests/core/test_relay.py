@@ -381,7 +381,7 @@ def test_sigterm_finishes_the_batch_and_leaves_nothing_leased(tenants: Tenants, 
     eventually(lambda: len(lines(log)) == 2)
     child.send_signal(signal.SIGTERM)
 
-    assert child.wait(timeout=15) == 0
+    assert child.wait(timeout=60) == 0
     row = event_row(event)
     assert row.delivered_at is not None
     assert row.leased_until is None

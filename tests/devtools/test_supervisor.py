@@ -20,7 +20,7 @@ from devtools.supervisor import Service, Supervisor, stop_recorded
 _SLEEP = [sys.executable, "-c", "import time; time.sleep(300)"]
 
 
-def _wait_for(what: Callable[[], bool], *, within_s: float = 20) -> None:
+def _wait_for(what: Callable[[], bool], *, within_s: float = 60) -> None:
     deadline = time.monotonic() + within_s
     while not what():
         assert time.monotonic() < deadline, "it did not happen in time"
@@ -160,7 +160,7 @@ def test_processes_are_recognised_by_their_mark_when_nobody_wrote_them_down(home
     other = subprocess.Popen(_SLEEP, env={**os.environ, processes.MARK: "/another/checkout"})
     try:
         _wait_for(lambda: processes.stop_marked(home.path) == 1)
-        assert ours.wait(timeout=5) == -signal.SIGKILL
+        assert ours.wait(timeout=30) == -signal.SIGKILL
         assert other.poll() is None
     finally:
         for process in (ours, other):

@@ -41,7 +41,7 @@ def relay_process(tmp_path: Path) -> Iterator[subprocess.Popen[bytes]]:
         yield child
     finally:
         child.send_signal(signal.SIGTERM)
-        child.wait(timeout=20)
+        child.wait(timeout=60)
 
 
 @contextmanager
@@ -69,7 +69,7 @@ def test_an_event_travels_through_relay_and_worker(
     target, secret = endpoint(tenants, receiver.url)
     with relay_process(tmp_path), worker_process():
         event = emit(tenants, "payment.completed", aggregate="pay_1")
-        eventually(lambda: receiver.requests, timeout_s=40)
+        eventually(lambda: receiver.requests, timeout_s=120)
         eventually(lambda: deliveries(target)[0].state == "delivered")
     assert [e["id"] for e in receiver.verified(secret)] == [event.public_id]
 
@@ -81,7 +81,7 @@ def test_a_worker_killed_while_sending_costs_a_repetition(
     receiver.delay_s = 10
     with relay_process(tmp_path), worker_process() as worker:
         emit(tenants, "payment.completed", aggregate="pay_1")
-        eventually(lambda: receiver.requests, timeout_s=40)
+        eventually(lambda: receiver.requests, timeout_s=120)
         os.killpg(worker.pid, signal.SIGKILL)
         worker.wait()
     [row] = deliveries(target)

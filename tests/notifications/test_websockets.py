@@ -67,7 +67,7 @@ async def socket(
     await communicator.disconnect()
 
 
-async def closed_with(communicator: WebsocketCommunicator, *, timeout_s: float = 3) -> int:
+async def closed_with(communicator: WebsocketCommunicator, *, timeout_s: float = 30) -> int:
     message = await communicator.receive_output(timeout=timeout_s)
     assert message["type"] == "websocket.close"
     return int(message["code"])
@@ -90,12 +90,12 @@ async def test_a_payments_page_hears_of_its_payment_and_no_other(tenants: Tenant
     session = await in_thread(log_in)(tenants.users["merchant.viewer"])
     payment = payment_of(tenants.merchant.id)
     async with socket(f"/ws/payments/{payment}", session) as page:
-        assert (await page.connect())[0] is True
+        assert (await page.connect(timeout=30))[0] is True
         await in_thread(happen)(tenants, "payment.created", "pay_other")
         await in_thread(happen)(
             tenants, "payment.completed", payment, status="completed", amount=5, email="a@b.c"
         )
-        pushed = await page.receive_json_from(timeout=5)
+        pushed = await page.receive_json_from(timeout=30)
         assert await page.receive_nothing(timeout=0.2)
 
     assert (pushed["type"], pushed["object"]) == ("payment.completed", payment)
@@ -107,10 +107,10 @@ async def test_activity_is_of_the_own_tenant_and_mode(tenants: Tenants) -> None:
     session = await in_thread(log_in)(tenants.users["merchant.developer"])
     stranger = await in_thread(make_tenants)()
     async with socket("/ws/activity", session) as page:
-        assert (await page.connect())[0] is True
+        assert (await page.connect(timeout=30))[0] is True
         await in_thread(happen)(stranger, "payment.created", "pay_foreign")
         await in_thread(happen)(tenants, "payment.created", "pay_own")
-        pushed = await page.receive_json_from(timeout=5)
+        pushed = await page.receive_json_from(timeout=30)
         assert await page.receive_nothing(timeout=0.2)
     assert pushed["object"] == "pay_own"
 
@@ -118,9 +118,9 @@ async def test_activity_is_of_the_own_tenant_and_mode(tenants: Tenants) -> None:
 async def test_a_reseller_hears_of_its_merchants(tenants: Tenants) -> None:
     session = await in_thread(log_in)(tenants.users["reseller.viewer"])
     async with socket("/ws/activity", session) as page:
-        assert (await page.connect())[0] is True
+        assert (await page.connect(timeout=30))[0] is True
         await in_thread(happen)(tenants, "payment.created", "pay_own")
-        assert (await page.receive_json_from(timeout=5))["object"] == "pay_own"
+        assert (await page.receive_json_from(timeout=30))["object"] == "pay_own"
 
 
 @pytest.mark.parametrize(
@@ -129,7 +129,7 @@ async def test_a_reseller_hears_of_its_merchants(tenants: Tenants) -> None:
 async def test_a_foreign_page_gets_no_socket(tenants: Tenants, origin: str | None) -> None:
     session = await in_thread(log_in)(tenants.users["merchant.viewer"])
     async with socket("/ws/activity", session, origin=origin) as page:
-        assert (await page.connect())[0] is False
+        assert (await page.connect(timeout=30))[0] is False
 
 
 async def test_a_foreign_page_is_turned_away_before_the_session_is_read(
@@ -144,7 +144,7 @@ async def test_a_foreign_page_is_turned_away_before_the_session_is_read(
 
     monkeypatch.setattr(SessionStore, "load", load)
     async with socket("/ws/activity", session, origin="https://evil.example") as page:
-        assert (await page.connect())[0] is False
+        assert (await page.connect(timeout=30))[0] is False
     assert looked == []
 
 
@@ -163,7 +163,7 @@ async def test_a_session_that_has_ended_gets_no_socket(
     viewer = tenants.users["merchant.viewer"]
     session = await in_thread(log_in)(viewer, **{mark: too_long_ago})
     async with socket("/ws/activity", session) as page:
-        assert (await page.connect())[0] is True
+        assert (await page.connect(timeout=30))[0] is True
         assert await closed_with(page) == consumers.CLOSE_NOT_LOGGED_IN
 
 
@@ -174,7 +174,7 @@ async def test_a_session_that_ends_ends_its_open_sockets(
     monkeypatch.setattr(consumers, "RECHECK_S", 0.1)
     session = await in_thread(log_in)(tenants.users["merchant.viewer"])
     async with socket("/ws/activity", session) as page:
-        assert (await page.connect())[0] is True
+        assert (await page.connect(timeout=30))[0] is True
         assert await page.receive_nothing(timeout=0.3)
         session[mark] = int(time.time()) - getattr(django_settings, limit) - 1
         await in_thread(session.save)()
@@ -185,7 +185,7 @@ async def test_without_a_session_there_is_no_socket(tenants: Tenants) -> None:
     forged = SessionStore(session_key="x" * 32)
     for session in (None, forged):
         async with socket("/ws/activity", session) as page:
-            assert (await page.connect())[0] is True
+            assert (await page.connect(timeout=30))[0] is True
             assert await closed_with(page) == consumers.CLOSE_NOT_LOGGED_IN
 
 
@@ -204,11 +204,11 @@ async def test_who_needs_a_second_factor_needs_it_here_too() -> None:
     ):
         session = await in_thread(log_in)(owner, **extra)
         async with socket("/ws/activity", session) as page:
-            await page.connect()
+            await page.connect(timeout=30)
             assert await closed_with(page) == consumers.CLOSE_NOT_LOGGED_IN, extra
     session = await in_thread(log_in)(owner, **{DEVICE_ID_SESSION_KEY: devices[owner.id]})
     async with socket("/ws/activity", session) as page:
-        assert (await page.connect())[0] is True
+        assert (await page.connect(timeout=30))[0] is True
         assert await page.receive_nothing(timeout=0.2)
 
 
@@ -222,7 +222,7 @@ async def test_another_tenants_payment_does_not_exist(tenants: Tenants) -> None:
         "/ws/payments/pay_..%00",
     ):
         async with socket(path, session) as page:
-            await page.connect()
+            await page.connect(timeout=30)
             assert await closed_with(page) == consumers.CLOSE_NOT_FOUND, path
 
 
@@ -232,7 +232,7 @@ async def test_a_logout_ends_open_sockets(
     monkeypatch.setattr(consumers, "RECHECK_S", 0.1)
     session = await in_thread(log_in)(tenants.users["merchant.viewer"])
     async with socket("/ws/activity", session) as page:
-        assert (await page.connect())[0] is True
+        assert (await page.connect(timeout=30))[0] is True
         await asyncio.sleep(0.3)
         await in_thread(session.flush)()
         assert await closed_with(page) == consumers.CLOSE_NOT_LOGGED_IN
@@ -244,7 +244,7 @@ async def test_a_lost_right_ends_open_sockets(
     monkeypatch.setattr(consumers, "RECHECK_S", 0.1)
     session = await in_thread(log_in)(tenants.users["merchant.viewer"])
     async with socket(f"/ws/payments/{payment_of(tenants.merchant.id)}", session) as page:
-        assert (await page.connect())[0] is True
+        assert (await page.connect(timeout=30))[0] is True
         monkeypatch.setitem(realtime._checkers, "pay", lambda *_: False)
         assert await closed_with(page) == consumers.CLOSE_NOT_FOUND
 
@@ -252,15 +252,15 @@ async def test_a_lost_right_ends_open_sockets(
 async def test_what_a_page_sends_means_nothing(tenants: Tenants) -> None:
     session = await in_thread(log_in)(tenants.users["merchant.viewer"])
     async with socket("/ws/activity", session) as page:
-        await page.connect()
+        await page.connect(timeout=30)
         await page.send_to(text_data="{not json")
         await page.send_to(bytes_data=b"\x00")
         await in_thread(happen)(tenants, "payment.created", "pay_own")
-        assert (await page.receive_json_from(timeout=5))["object"] == "pay_own"
+        assert (await page.receive_json_from(timeout=30))["object"] == "pay_own"
 
 
 @pytest.mark.parametrize("path", ["/", "/ws/", "/ws/nothing", "/ws/activity/more", "/ws/payments/"])
 async def test_an_address_that_there_is_not_closes_with_4404(path: str) -> None:
     async with socket(path, None) as page:
-        assert (await page.connect())[0] is True
+        assert (await page.connect(timeout=30))[0] is True
         assert await closed_with(page) == consumers.CLOSE_NOT_FOUND

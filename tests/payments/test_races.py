@@ -31,7 +31,7 @@ def at_once(count: int, call: Callable[[int], Any]) -> list[Any]:
 
     def one(number: int) -> Any:
         try:
-            barrier.wait(timeout=20)
+            barrier.wait(timeout=60)
             return call(number)
         finally:
             connection.close()

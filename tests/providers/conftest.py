@@ -23,7 +23,7 @@ def localstripe() -> Iterator[str]:
     script = Path(__file__).with_name("localstripe_server.py")
     process = subprocess.Popen([sys.executable, str(script), str(port)])
     try:
-        deadline = time.monotonic() + 30
+        deadline = time.monotonic() + 120
         while True:
             try:
                 socket.create_connection(("127.0.0.1", port), timeout=1).close()
@@ -35,7 +35,7 @@ def localstripe() -> Iterator[str]:
         yield f"http://127.0.0.1:{port}"
     finally:
         process.terminate()
-        process.wait(timeout=10)
+        process.wait(timeout=30)
 
 
 @pytest.fixture(scope="session")

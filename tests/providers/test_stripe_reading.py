@@ -432,9 +432,9 @@ class TestOverTheWire:
             held = payments.authorized()
             rig.adapter.capture_payment(capture_of(held, 1500))
             # Other tests' events come to the same receiver.
-            raw, headers = received.get(timeout=10)
+            raw, headers = received.get(timeout=60)
             while held.reference.encode() not in raw:
-                raw, headers = received.get(timeout=10)
+                raw, headers = received.get(timeout=60)
             server.shutdown()
         # Then its event verifies and says so
         rig.adapter.verify_webhook_signature(raw, headers)
