@@ -8,6 +8,7 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from datetime import date
+from functools import partial
 from typing import Any
 from uuid import UUID
 
@@ -67,16 +68,16 @@ def queued(admin_dsn: str, *calls: Callable[[], Any]) -> tuple[list[threading.Th
     with psycopg.connect(admin_dsn, autocommit=True) as admin:
         for number, thread in enumerate(threads, 1):
             thread.start()
-            eventually(lambda number=number: _waiting(admin) == number)
+            eventually(partial(_are_waiting, admin, number))
     return threads, answers
 
 
-def _waiting(admin: psycopg.Connection) -> int:
-    [count] = admin.execute(
+def _are_waiting(admin: psycopg.Connection, number: int) -> bool:
+    found = admin.execute(
         "SELECT count(*) FROM pg_stat_activity"
         " WHERE datname = current_database() AND wait_event_type = 'Lock'"
-    ).fetchone() or [0]
-    return int(count)
+    ).fetchone()
+    return found == (number,)
 
 
 def test_a_retry_that_waited_behind_its_own_failure_stays_refused(admin_dsn: str) -> None:
