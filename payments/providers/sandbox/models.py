@@ -116,7 +116,7 @@ class SandboxCharge(Entity):
             ),
         ]
         indexes = [
-            models.Index(fields=["account_id", "reference"], name="sandboxcharge_reference"),
+            models.Index(fields=["reference", "account_id"], name="sandboxcharge_reference"),
             models.Index(
                 fields=["settle_at"],
                 name="sandboxcharge_to_settle",
@@ -172,7 +172,7 @@ class SandboxRefund(Entity):
             ),
         ]
         indexes = [
-            models.Index(fields=["account_id", "reference"], name="sandboxrefund_reference"),
+            models.Index(fields=["reference", "account_id"], name="sandboxrefund_reference"),
             models.Index(fields=["account_id", "created_at"], name="sandboxrefund_created"),
         ]
 
