@@ -21,9 +21,10 @@ from decimal import Decimal
 from typing import Any, Literal, NamedTuple
 
 import psycopg
-from django.db import connection, transaction
-from psycopg import sql as psycopg_sql
+from django.db import DatabaseError, connection, transaction
 from psycopg.adapt import PyFormat
+
+from core.pipeline import Rows, Statement, roundtrip
 
 Role = Literal["app_merchant", "app_reseller", "app_staff", "app_worker", "app_auth"]
 
@@ -186,7 +187,7 @@ def after_commit(callback: Callable[[], Any]) -> None:
     transaction.on_commit(callback)
 
 
-def execute_prepared(text: str, params: Sequence[Any]) -> list[tuple[Any, ...]]:
+def execute_prepared(text: str, params: Sequence[Any]) -> Rows:
     """Run one statement of the hot path as a prepared statement, and return its rows.
 
     Django's cursor sends literals, which PostgreSQL parses and plans anew each time; here the
@@ -201,13 +202,16 @@ def execute_prepared(text: str, params: Sequence[Any]) -> list[tuple[Any, ...]]:
     return _send_prepared(text, params)
 
 
-def _send_prepared(text: str, params: Sequence[Any]) -> list[tuple[Any, ...]]:
+def _send_prepared(text: str, params: Sequence[Any]) -> Rows:
     connection.ensure_connection()
+    return _roundtrip([Statement(text, params)])[0]
+
+
+def _roundtrip(statements: Sequence[Statement], *, commit: bool = False) -> list[Rows]:
     if connection.queries_logged:
-        connection.queries_log.append({"sql": text, "time": ""})
-    with connection.wrap_database_errors, psycopg.RawCursor(connection.connection) as cursor:
-        cursor.execute(psycopg_sql.SQL(text), params, prepare=True)
-        return cursor.fetchall() if cursor.description else []
+        connection.queries_log.extend({"sql": text, "time": ""} for text, _ in statements)
+    with connection.wrap_database_errors:
+        return roundtrip(connection.connection, statements, commit=commit)
 
 
 def execute_with_commit(text: str, params: Sequence[Any], explain: Explain) -> None:
@@ -229,27 +233,22 @@ def _commit_with(statements: list[_Last], opening: _Opening) -> None:
     """Send the statements and the COMMIT in one round trip (libpq's pipeline mode)."""
     if not statements:
         return
-    sent: list[tuple[str, Sequence[Any]]] = [(text, params) for text, params, _ in statements]
+    sent = [Statement(text, params) for text, params, _ in statements]
     if opening.is_due:
         # Nothing was read before: the BEGIN and the scope travel along.
         opening.is_due = False
-        sent.insert(0, (_OPEN_SCOPE, opening.params))
+        sent.insert(0, Statement(_OPEN_SCOPE, opening.params))
         connection.ensure_connection()
-    with connection.wrap_database_errors:
-        try:
-            with connection.connection.pipeline():
-                for text, params in sent:
-                    if connection.queries_logged:
-                        connection.queries_log.append({"sql": text, "time": ""})
-                    cursor = psycopg.RawCursor(connection.connection)
-                    cursor.execute(psycopg_sql.SQL(text), params, prepare=True)
-                connection.connection.commit()
-        except psycopg.Error as error:
-            for statement in statements:
-                explained = statement.explain(error)
-                if explained is not None:
-                    raise explained from error
-            raise
+    try:
+        _roundtrip(sent, commit=True)
+    except DatabaseError as error:
+        for statement in statements:
+            explained = isinstance(error.__cause__, psycopg.Error) and statement.explain(
+                error.__cause__
+            )
+            if explained:
+                raise explained from error.__cause__
+        raise
 
 
 @functools.lru_cache(maxsize=512)
