@@ -114,18 +114,14 @@ class _Opening:
     """
 
     def __init__(self, scope: Scope) -> None:
-        self.params = (scope.role, str(scope.tenant or ""))
+        self.statement = Statement(_OPEN_SCOPE, (scope.role, str(scope.tenant or "")))
         self.is_due = True
 
     def __call__(self, execute: Any, sql: Any, params: Any, many: bool, context: Any) -> Any:
         """Django calls this around each statement of its cursors."""
-        self.ensure()
-        return execute(sql, params, many, context)
-
-    def ensure(self) -> None:
         if self.is_due:
-            self.is_due = False
-            _send_prepared(_OPEN_SCOPE, self.params)
+            _send([])
+        return execute(sql, params, many, context)
 
 
 _opening: ContextVar[_Opening | None] = ContextVar("merchantry_opening", default=None)
@@ -165,7 +161,7 @@ def tenant_atomic(scope: Scope) -> Iterator[None]:
             with connection.execute_wrapper(opening):
                 yield
             if not connection.needs_rollback:
-                _commit_with(_last.get(), opening)
+                _commit_with(_last.get())
         finally:
             _scope.reset(token)
             _last.reset(last_token)
@@ -196,22 +192,22 @@ def execute_prepared(text: str, params: Sequence[Any]) -> Rows:
     Args:
         text: SQL with $1, $2, … for the parameters; the same text each time, without values.
     """
+    return _send([Statement(text, params)])[0]
+
+
+def _send(statements: Sequence[Statement], *, commit: bool = False) -> list[Rows]:
+    """Send the statements in one round trip, the open scope's own before them where it is due."""
     opening = _opening.get()
-    if opening is not None:
-        opening.ensure()
-    return _send_prepared(text, params)
-
-
-def _send_prepared(text: str, params: Sequence[Any]) -> Rows:
+    first = [opening.statement] if opening is not None and opening.is_due else []
+    sent = [*first, *statements]
     connection.ensure_connection()
-    return _roundtrip([Statement(text, params)])[0]
-
-
-def _roundtrip(statements: Sequence[Statement], *, commit: bool = False) -> list[Rows]:
     if connection.queries_logged:
-        connection.queries_log.extend({"sql": text, "time": ""} for text, _ in statements)
+        connection.queries_log.extend({"sql": text, "time": ""} for text, _ in sent)
     with connection.wrap_database_errors:
-        return roundtrip(connection.connection, statements, commit=commit)
+        rows = roundtrip(connection.connection, sent, commit=commit)
+    if opening is not None:
+        opening.is_due = False
+    return rows[len(first) :]
 
 
 def execute_with_commit(text: str, params: Sequence[Any], explain: Explain) -> None:
@@ -229,18 +225,12 @@ def execute_with_commit(text: str, params: Sequence[Any], explain: Explain) -> N
     _last.get().append(_Last(text, params, explain))
 
 
-def _commit_with(statements: list[_Last], opening: _Opening) -> None:
-    """Send the statements and the COMMIT in one round trip (libpq's pipeline mode)."""
+def _commit_with(statements: list[_Last]) -> None:
+    """Send the statements and the COMMIT in one round trip."""
     if not statements:
         return
-    sent = [Statement(text, params) for text, params, _ in statements]
-    if opening.is_due:
-        # Nothing was read before: the BEGIN and the scope travel along.
-        opening.is_due = False
-        sent.insert(0, Statement(_OPEN_SCOPE, opening.params))
-        connection.ensure_connection()
     try:
-        _roundtrip(sent, commit=True)
+        _send([Statement(text, params) for text, params, _ in statements], commit=True)
     except DatabaseError as error:
         for statement in statements:
             explained = isinstance(error.__cause__, psycopg.Error) and statement.explain(
