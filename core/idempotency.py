@@ -11,9 +11,10 @@ from __future__ import annotations
 
 import datetime as dt
 import hashlib
+import json
 import re
 import uuid
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any, Final, TypedDict
 
@@ -65,7 +66,7 @@ class Claim:
     Args:
         actor: who asks; the key belongs to the actor's merchant and mode (or to the caller).
         key: the Idempotency-Key.
-        request: what makes the request the same: method, path and raw body.
+        request: what makes the request the same: method, path with query, and `canonical_body`.
         render: turns the object made into the answer to keep.
         sealed: keep the answer encrypted, for it holds a secret that stands nowhere else, and give
             it to the same caller alone: a request log tells the key to others of the merchant.
@@ -206,6 +207,16 @@ def is_duplicate_claim(error: IntegrityError) -> bool:
     """Whether `error` is another request's claim on the same key."""
     diagnostics = getattr(error.__cause__, "diag", None)
     return getattr(diagnostics, "constraint_name", "") == "idempotency_once"
+
+
+def canonical_body(body: Mapping[str, Any]) -> bytes:
+    """A parsed JSON body in one spelling, so that the same values are the same request.
+
+    A client that builds its body anew for the retry may well order the keys in another way (maps
+    have no order in Go or Rust) or space them differently, and it asks for nothing else by that.
+    Numbers keep their kind: `1` and `1.0` are not the same.
+    """
+    return json.dumps(body, sort_keys=True, separators=(",", ":")).encode()
 
 
 def check_key(key: str | None, *, required: bool) -> str | None:

@@ -22,7 +22,7 @@ from core.api.renderers import dump, success
 from core.context import Actor
 from core.db import tenant_atomic
 from core.errors import AppError, AuthenticationFailed, Conflict, InvalidRequest, PermissionDenied
-from core.idempotency import Answer, Claim, check_key, is_duplicate_claim
+from core.idempotency import Answer, Claim, canonical_body, check_key, is_duplicate_claim
 from core.proxies import client_network
 from core.ratelimit import Rate, check_rate
 
@@ -265,11 +265,10 @@ class ApiView(APIView):
         )
         if key is None:
             return None
-        raw = request._request.body
         return self.claim_type(
             actor=actor or self.actor,
             key=key,
-            request=(request.method or "", request.get_full_path(), raw),
+            request=(request.method or "", request.get_full_path(), canonical_body(self.body)),
             render=render,
             sealed=self.seals_answers,
         )

@@ -39,6 +39,21 @@ def _intent(api: Api, payment_id: str) -> Intent:
         return Intent.objects.get(document_id=ids.decode("pay", payment_id))
 
 
+def test_the_same_values_written_in_another_way_are_the_same_request(api: Api) -> None:
+    written = (
+        b'{"amount":100,"currency":"USD","metadata":{"a":"1","b":"2"}}',
+        b'{ "metadata": {"b":"2", "a":"\\u0031"},\n"currency": "USD", "amount": 100 }',
+        b'{"amount":100,"currency":"USD","metadata":{"a":"1","b":"3"}}',
+    )
+    first, again, other = (
+        api.call("POST", "/v1/payments", raw=body, key="once") for body in written
+    )
+
+    assert (first.status_code, again.status_code, other.status_code) == (201, 201, 422)
+    assert again.content == first.content
+    assert again.headers["Idempotent-Replayed"] == "true"
+
+
 @pytest.mark.parametrize("action", ["capture", "cancel"])
 def test_a_step_whose_process_died_is_found_by_its_key(
     api: Api, admin_dsn: str, action: str
