@@ -145,7 +145,9 @@ def check_public_url(url: str, *, param: str = "url") -> None:
         try:
             _resolve(parsed, allow_loopback=allow_loopback, timeout_s=CHECK_TIMEOUT_S)
         except OutboundFailedError:
-            return
+            if parsed.scheme == "http":
+                # Loopback alone may go without TLS, and this name is not known to lead there.
+                raise OutboundRefusedError("The URL must start with https://") from None
     except OutboundRefusedError as error:
         raise InvalidRequest(str(error), code="url_not_allowed", param=param) from None
 

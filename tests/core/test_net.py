@@ -326,5 +326,10 @@ def test_plain_http_stays_on_loopback(monkeypatch: pytest.MonkeyPatch) -> None:
         pytest.raises(InvalidRequest, match="https"),
     ):
         check_public_url("http://shop.test/")
+    with (
+        resolving(monkeypatch, []),
+        pytest.raises(InvalidRequest, match="https"),
+    ):
+        check_public_url("http://not-yet.test/")
     check_public_url("http://localhost:8000/")
     check_public_url("http://127.0.0.1:8000/")
