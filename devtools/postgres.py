@@ -24,6 +24,8 @@ from devtools.say import Stop
 
 #: Written into the data folder as the last act of making it.
 COMPLETE = "merchantry.complete"
+#: What every data folder holds; without any of it the server ends, or answers nobody.
+_WHOLE = ("PG_VERSION", "global/pg_control", "base/1", "base/5", "pg_wal", "pg_xact")
 _ELSEWHERE = "merchantry-dev-"
 NEW_CLUSTER_BYTES = 400_000_000
 
@@ -73,9 +75,7 @@ class Cluster:
         """
         _remove_leftovers(self.base)
         if self.data.exists():
-            intact = all(
-                (self.data / name).exists() for name in ("PG_VERSION", "global/pg_control")
-            )
+            intact = all((self.data / name).exists() for name in _WHOLE)
             if (self.data / COMPLETE).exists():
                 if intact:
                     self._ensure_version()

@@ -25,7 +25,8 @@ def cluster(home: Home) -> Cluster:
 
 def _imitate_whole_folder(cluster: Cluster) -> None:
     """The files by which a data folder is recognised, without the cost of initdb."""
-    (cluster.data / "global").mkdir(parents=True)
+    for folder in ("global", "base/1", "base/5", "pg_wal", "pg_xact"):
+        (cluster.data / folder).mkdir(parents=True)
     (cluster.data / "global" / "pg_control").write_bytes(b"control")
     (cluster.data / "PG_VERSION").write_text(f"{postgres.version().split('.')[0]}\n")
     (cluster.data / COMPLETE).write_text("made\n")
@@ -71,10 +72,11 @@ def test_what_an_interrupted_initdb_left_is_removed(cluster: Cluster) -> None:
     assert [entry.name for entry in cluster.base.iterdir()] == ["data"]
 
 
-def test_a_damaged_folder_is_left_alone(cluster: Cluster) -> None:
+@pytest.mark.parametrize("lost", ["PG_VERSION", "global", "base/5", "base", "pg_wal", "pg_xact"])
+def test_a_damaged_folder_is_left_alone(cluster: Cluster, lost: str) -> None:
     _imitate_whole_folder(cluster)
     (cluster.data / "table").write_text("rows")
-    (cluster.data / "global" / "pg_control").unlink()
+    (cluster.data / lost).rename(cluster.base / "lost")
 
     with pytest.raises(Stop, match="is damaged") as stopped:
         cluster.prepare()
