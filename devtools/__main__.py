@@ -35,10 +35,10 @@ def _dispatch(command: str, rest: list[str]) -> int:
             say.line(HELP)
             return 0
         case "up":
-            from devtools.up import DEFAULT_PORT, up
+            from devtools.up import up
 
             parser = _parser("up")
-            parser.add_argument("--port", type=int, default=DEFAULT_PORT)
+            parser.add_argument("--port", type=int)
             parser.add_argument("--detach", action="store_true")
             options = parser.parse_args(rest)
             return up(port=options.port, detach=options.detach)

@@ -36,17 +36,22 @@ READY_WITHIN_S = 90
 DETACHED = "MERCHANTRY_DETACHED"
 
 
-def up(*, port: int, detach: bool) -> int:
+def up(*, port: int | None, detach: bool) -> int:
     """Start the platform; returns the exit code.
 
     In the foreground it returns when the platform has been stopped; detached, when it is ready.
+    Without a port it takes the usual one, or says where the platform already runs.
+
+    Raises:
+        Stop: the platform runs already, on another port than the one asked for.
     """
     home = Home.default()
     home.make()
     detached_child = bool(os.environ.pop(DETACHED, ""))
     lock = home.try_lock()
     if lock is None:
-        return _already_running(home)
+        return _already_running(home, port)
+    port = DEFAULT_PORT if port is None else port
     if detach and not detached_child:
         lock.close()
         return _start_detached(home, port)
@@ -284,12 +289,23 @@ def _own_part(env: dict[str, str]) -> dict[str, str]:
     return {name: value for name, value in env.items() if os.environ.get(name) != value}
 
 
-def _already_running(home: Home) -> int:
-    """Another ./dev up holds the lock: wait until it is ready, then say where it is."""
+def _already_running(home: Home, port: int | None) -> int:
+    """Another ./dev up holds the lock: wait until it is ready, then say where it is.
+
+    Raises:
+        Stop: it is not where the caller wants it, or does not get ready.
+    """
     deadline = time.monotonic() + 300
     told = False
     while time.monotonic() < deadline:
-        if home.read_state().get("phase") == "ready":
+        state = home.read_state()
+        if state.get("phase") == "ready":
+            base_url = f"http://{HOST}:{port}"
+            if port is not None and state.get("base_url") != base_url:
+                raise Stop(
+                    f"The platform of this checkout runs already, at {state.get('base_url')} and "
+                    f"not at {base_url}. To move it: ./dev down, then ./dev up --port {port}"
+                )
             say.done("already running")
             say.line(describe(home))
             return 0

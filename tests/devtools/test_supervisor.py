@@ -175,3 +175,16 @@ def test_a_run_begins_to_count_at_nought(home: Home) -> None:
     assert up._fresh_metrics(home) == folder
     assert list(folder.iterdir()) == []
     assert folder.stat().st_mode & 0o777 == 0o700
+
+
+def test_up_says_where_the_platform_runs_and_moves_nothing(
+    home: Home, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr(Home, "default", lambda: home)
+    home.write_state({"phase": "ready", "base_url": "http://127.0.0.1:8110"})
+    with home.try_lock() or pytest.fail("the lock is free"):
+        for port in (None, 8110):
+            assert up.up(port=port, detach=True) == 0
+        assert capsys.readouterr().out.count("already running") == 2
+        with pytest.raises(Stop, match=r"at http://127\.0\.0\.1:8110 and not at"):
+            up.up(port=8120, detach=True)
