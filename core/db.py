@@ -23,6 +23,7 @@ from typing import Any, Literal, NamedTuple
 import psycopg
 from django.db import DatabaseError, connection, transaction
 from psycopg.adapt import PyFormat
+from psycopg.pq import TransactionStatus
 
 from core.pipeline import Rows, Statement, roundtrip
 
@@ -142,7 +143,8 @@ def tenant_atomic(scope: Scope) -> Iterator[None]:
     there are no savepoints (a released savepoint would keep the inner scope's role).
 
     Raises:
-        ScopeError: nested under another scope, or inside a transaction opened without one.
+        ScopeError: nested under another scope, or inside a transaction opened without one; or the
+            block swallowed an error of the database, which has then kept nothing of it.
     """
     outer = _scope.get()
     if outer is not None:
@@ -161,11 +163,23 @@ def tenant_atomic(scope: Scope) -> Iterator[None]:
             with connection.execute_wrapper(opening):
                 yield
             if not connection.needs_rollback:
+                _refuse_to_lose()
                 _commit_with(_last.get())
         finally:
             _scope.reset(token)
             _last.reset(last_token)
             _opening.reset(opening_token)
+
+
+def _refuse_to_lose() -> None:
+    """Refuse to commit what the database has given up.
+
+    PostgreSQL answers the COMMIT of a failed transaction with ROLLBACK, which is no error: the
+    caller would be told that all was written, and the commit hooks would run.
+    """
+    open_now = connection.connection
+    if open_now is not None and open_now.pgconn.transaction_status == TransactionStatus.INERROR:
+        raise ScopeError("a statement failed, the block went on, and nothing of it was kept")
 
 
 def assert_outside_transaction(what: str) -> None:
