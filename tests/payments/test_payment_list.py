@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 
 from tests.api import Api, new_api
+from tests.factories import make_tenants
 
 
 @pytest.fixture
@@ -57,3 +58,15 @@ def test_each_filter_finds_its_payment_and_no_other(
 def test_a_filter_that_fits_nothing_finds_nothing(api: Api, query: str) -> None:
     api.pay(amount=500)
     assert api.get(f"/v1/payments?{query}").json()["data"]["items"] == []
+
+
+def test_a_filter_by_a_merchant_that_the_caller_does_not_see_is_answered_as_a_foreign_id(
+    api: Api,
+) -> None:
+    api.pay(amount=500)
+    other = make_tenants()
+    for foreign in (other.merchant.public_id, "mer_01kah8q3v5e0trz5b2m8x1c9dn"):
+        answer = api.get(f"/v1/payments?merchant={foreign}")
+        assert answer.status_code == 404
+        error = answer.json()["error"]
+        assert (error["code"], error["param"]) == ("resource_missing", "merchant")

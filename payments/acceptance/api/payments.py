@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import uuid
 from typing import Any, ClassVar
 
 from drf_spectacular.utils import OpenApiExample, OpenApiParameter, extend_schema
@@ -12,8 +13,9 @@ from rest_framework.response import Response
 from core import ids
 from core.api.query import PAGE, amount_of, email_of, id_of, span_of
 from core.api.views import ApiView
+from core.context import Actor
 from core.db import tenant_atomic
-from core.errors import InvalidRequest
+from core.errors import InvalidRequest, NotFound
 from core.idempotency import Claim
 from core.money import iso_currency
 from core.pagination import PageRequest, paginate
@@ -40,6 +42,7 @@ from payments.acceptance.services import (
 )
 from payments.acceptance.states import PaymentStatus
 from payments.intents.selectors import failure_json
+from tenants.authentication import merchant_facts
 
 #: What a list of payments can be narrowed by, and its pages.
 FILTERS = (
@@ -118,6 +121,8 @@ class PaymentsView(_PaymentOperation):
         query = self.query
         wanted = payment_filter(query, livemode=self.actor.livemode)
         page = PageRequest.from_query(query)
+        if wanted.merchant_id is not None:
+            _require_visible(self.actor, wanted.merchant_id)
         with tenant_atomic(self.actor.scope):
             if wanted.customer_id is not None:
                 # The payments of a deleted customer stay, and so does the way to them.
@@ -322,6 +327,21 @@ def payment_filter(query: dict[str, str], *, livemode: bool) -> PaymentFilter:
         email=email_of(query, "email"),
         search=query.get("search", ""),
     )
+
+
+def _require_visible(actor: Actor, merchant_id: uuid.UUID) -> None:
+    """Refuse a filter by a merchant that the caller does not see, as every other foreign id."""
+    facts = merchant_facts(merchant_id)
+    if facts is not None:
+        if actor.merchant_id is not None:
+            visible = facts.merchant_id == actor.merchant_id
+        elif actor.reseller_id is not None:
+            visible = facts.reseller_id == actor.reseller_id
+        else:
+            visible = actor.platform
+        if visible:
+            return
+    raise NotFound("There is no such merchant.", param="merchant")
 
 
 def _attempt(intent: Any) -> dict[str, Any]:
