@@ -31,6 +31,7 @@ MAX_FIELDS: Final = 20
 ERRORS: Final = {
     "client_invalid": "invalid_client",
     "grant_type_unsupported": "unsupported_grant_type",
+    "scope_unknown": "invalid_scope",
     "rate_limited": "temporarily_unavailable",
     "database_unavailable": "temporarily_unavailable",
 }
@@ -88,7 +89,10 @@ class TokenView(ClientSessionView):
             )
         client_id, client_secret = _credentials(request, given)
         pair = sessions.machine_session(
-            client_id=client_id, client_secret=client_secret, ip=client_ip(request._request)
+            client_id=client_id,
+            client_secret=client_secret,
+            ip=client_ip(request._request),
+            scopes=given.get("scope", "").split(),
         )
         return _flat(
             {

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Final
@@ -192,8 +193,19 @@ def jwt_logout(*, refresh_token: str) -> None:
         )
 
 
-def machine_session(*, client_id: str, client_secret: str, ip: str | None) -> TokenPair:
-    """An access token for a machine client (RFC 6749, 4.4). Raises AuthenticationFailed."""
+def machine_session(
+    *, client_id: str, client_secret: str, ip: str | None, scopes: Collection[str] = ()
+) -> TokenPair:
+    """An access token for a machine client (RFC 6749, 4.4).
+
+    Args:
+        scopes: what the token shall be good for at most (RFC 6749, 3.3); empty is all that the
+            client may.
+
+    Raises:
+        AuthenticationFailed: the credentials are wrong.
+        InvalidRequest: a scope that the client does not have (``scope_unknown``).
+    """
     row = fetch_one(
         "SELECT machine_id, name, digest, pepper_version, livemode, scopes, expires_at,"
         " revoked_at, merchant_id, reseller_id, merchant_status"
@@ -214,6 +226,14 @@ def machine_session(*, client_id: str, client_secret: str, ip: str | None) -> To
         raise errors.AuthenticationFailed(
             "The client id or secret is wrong, or the client was revoked.", code="client_invalid"
         )
+    beyond = sorted(set(scopes) - set(row[5]))
+    if beyond:
+        raise errors.InvalidRequest(
+            f"The scope {beyond[0]!r} is unknown or not this client's. It has {' '.join(row[5])}.",
+            code="scope_unknown",
+            param="scope",
+        )
+    granted = tuple(scope for scope in row[5] if not scopes or scope in scopes)
     access, lifetime_s = tokens.issue_access(
         tokens.TokenSubject(
             kind="machine",
@@ -224,10 +244,10 @@ def machine_session(*, client_id: str, client_secret: str, ip: str | None) -> To
             reseller_id=row[9],
             merchant_id=row[8],
             livemode=row[4],
-            scopes=tuple(row[5]),
+            scopes=granted,
         )
     )
-    return TokenPair(access, lifetime_s, "", None, tuple(row[5]))
+    return TokenPair(access, lifetime_s, "", None, granted)
 
 
 def password_reset_request(*, email: str, ip: str | None) -> None:

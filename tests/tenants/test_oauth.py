@@ -52,6 +52,25 @@ def test_a_form_gets_a_flat_answer_that_works(how: str) -> None:
     assert call("GET", "/v1/api_keys", headers=headers)[0] == 200
 
 
+def test_a_token_may_be_asked_for_less_and_is_good_for_no_more() -> None:
+    client_id, secret = machine()
+    asked = f"{GRANT}&client_id={client_id}&client_secret={secret}&scope="
+
+    less = post(asked + "team.read").json()
+
+    assert less["scope"] == "team.read"
+    headers = {"Authorization": f"Bearer {less['access_token']}"}
+    assert call("GET", "/v1/team", headers=headers)[0] == 200
+    assert call("GET", "/v1/api_keys", headers=headers)[0] == 403
+    assert post(asked).json()["scope"] == "keys.read team.read"
+    for more in ("team.read+keys.write", "nothing", "%00"):
+        refused = post(asked + more)
+        assert (refused.status_code, refused.json()["error"]) == (
+            400,
+            "invalid_request" if more == "%00" else "invalid_scope",
+        )
+
+
 @pytest.mark.parametrize(
     ("body", "status", "error"),
     [
