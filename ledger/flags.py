@@ -44,3 +44,5 @@ class TransferFlags(enum.IntFlag):
 
 #: What a caller may set.
 CALLER_FLAGS = TransferFlags(0xFF)
+#: What an account may have.
+ACCOUNT_FLAGS = AccountFlags(0x12E)

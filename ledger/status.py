@@ -73,6 +73,10 @@ class TransferStatus(enum.IntEnum):
         224,
         "The accounts belong to two merchants; go through an account of the platform.",
     )
+    ACCOUNTS_MUST_HAVE_THE_SAME_RESELLER = (
+        225,
+        "The accounts belong to two resellers; go through an account of the platform.",
+    )
     PENDING_TRANSFER_NOT_FOUND = 25, "There is no such pending transfer."
     PENDING_TRANSFER_NOT_PENDING = 26, "The transfer named as pending is not a pending one."
     PENDING_TRANSFER_HAS_DIFFERENT_DEBIT_ACCOUNT_ID = (
@@ -141,6 +145,7 @@ class AccountStatus(enum.IntEnum):
         return member
 
     CREATED = 0, "Opened."
+    RESERVED_FLAG = 5, "A flag is set that accounts do not have."
     ID_MUST_NOT_BE_ZERO = 6, "The id is zero."
     ID_MUST_NOT_BE_INT_MAX = 7, "The id is the highest number there is, which is reserved."
     EXISTS_WITH_DIFFERENT_FLAGS = 15, "The account exists with other flags."

@@ -38,7 +38,7 @@ from ledger.backends.base import (
 from ledger.backends.opened import OPENED
 from ledger.backends.wire import check_batch, references
 from ledger.chart import BY_CODE, AccountRef
-from ledger.flags import CALLER_FLAGS, AccountFlags, TransferFlags
+from ledger.flags import ACCOUNT_FLAGS, CALLER_FLAGS, AccountFlags, TransferFlags
 from ledger.models import ClusterNote
 from ledger.status import AccountStatus, TransferStatus
 
@@ -101,8 +101,8 @@ class TigerBeetleLedger:
         self._threads.shutdown(wait=False)
 
     def open(self, accounts: Sequence[AccountRef | AccountSpec]) -> list[AccountStatus]:
-        # The chart is ours: the cluster would take any code.
-        sent = [a for a in accounts if a.code == 0 or a.code in BY_CODE]
+        refused = [self._account_refused_here(a) for a in accounts]
+        sent = [a for a, status in zip(accounts, refused, strict=True) if status is None]
         found: list[AccountStatus] = []
         for some in _batched(sent, REQUEST_MAX):
             _note(
@@ -119,10 +119,7 @@ class TigerBeetleLedger:
             _confirm([a.id for a, status in zip(some, statuses, strict=True) if status.ok])
             found += statuses
         opened = iter(found)
-        return [
-            next(opened) if a.code == 0 or a.code in BY_CODE else AccountStatus.CODE_UNKNOWN
-            for a in accounts
-        ]
+        return [next(opened) if status is None else status for status in refused]
 
     def post(self, transfers: Sequence[TransferSpec]) -> list[Result]:
         check_batch(transfers)
@@ -295,6 +292,13 @@ class TigerBeetleLedger:
             code=spec.code,
             flags=self._tb.TransferFlags(flags),
         )
+
+    def _account_refused_here(self, account: AccountRef | AccountSpec) -> AccountStatus | None:
+        """What the cluster would take: bits that mean something else to it, and codes not ours."""
+        if self._flags_of(account) & ~ACCOUNT_FLAGS:
+            return AccountStatus.RESERVED_FLAG
+        known = account.code == 0 or account.code in BY_CODE
+        return None if known else AccountStatus.CODE_UNKNOWN
 
     def _flags_of(self, account: AccountRef | AccountSpec) -> AccountFlags:
         if account.flags is not None:

@@ -47,6 +47,7 @@ BEGIN
                  ORDER BY u.id) u
           JOIN ledger_accountcode ch ON ch.code = u.code
          WHERE u.ledger > 0 AND (coalesce(u.flags, 0) & 6) <> 6
+           AND (coalesce(u.flags, 0) & ~302) = 0
            AND u.id NOT IN ('00000000-0000-0000-0000-000000000000',
                             'ffffffff-ffff-ffff-ffff-ffffffffffff')
          ORDER BY u.id
@@ -58,6 +59,7 @@ BEGIN
                      JOIN ledger_account a ON a.name = u.name AND a.id <> u.id
                      JOIN ledger_accountcode ch ON ch.code = u.code
                     WHERE u.ledger > 0 AND (coalesce(u.flags, 0) & 6) <> 6
+                      AND (coalesce(u.flags, 0) & ~302) = 0
                       AND u.id NOT IN ('00000000-0000-0000-0000-000000000000',
                                        'ffffffff-ffff-ffff-ffff-ffffffffffff')
                       AND NOT EXISTS (SELECT FROM ledger_account b WHERE b.id = u.id)) THEN
@@ -65,6 +67,8 @@ BEGIN
         END IF;
     END IF;
     SELECT array_agg(CASE
+            -- 302: those of ledger.flags.AccountFlags.
+            WHEN (u.flags & ~302) <> 0 THEN 5
             WHEN u.id IS NULL OR u.id = '00000000-0000-0000-0000-000000000000' THEN 6
             WHEN u.id = 'ffffffff-ffff-ffff-ffff-ffffffffffff' THEN 7
             WHEN a.id IS NULL THEN CASE

@@ -417,6 +417,7 @@ BEGIN
                 ELSIF a_ledger[d] <> a_ledger[c] THEN v_status := 23; EXIT judge;
                 ELSIF a_ledger[d] <> p_ledger[i] THEN v_status := 24; EXIT judge;
                 ELSIF a_merchant[d] <> a_merchant[c] THEN v_status := 224; EXIT judge;
+                ELSIF a_reseller[d] <> a_reseller[c] THEN v_status := 225; EXIT judge;
                 ELSIF ((a_flags[d] | a_flags[c]) & 32) <> 0 THEN
                     v_status := CASE WHEN (a_flags[d] & 32) <> 0 THEN 65 ELSE 66 END;
                     EXIT judge;
@@ -670,6 +671,8 @@ BEGIN
                 v_sound := v_sound
                     AND (d.merchant_id IS NULL OR c.merchant_id IS NULL
                          OR d.merchant_id = c.merchant_id)
+                    AND (d.reseller_id IS NULL OR c.reseller_id IS NULL
+                         OR d.reseller_id = c.reseller_id)
                     AND d.debits_pending + d.debits_posted < huge
                     AND c.credits_pending + c.credits_posted < huge
                     AND (d.flags & 2 = 0

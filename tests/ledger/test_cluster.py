@@ -20,6 +20,7 @@ from core.ids import new_id
 from ledger.backends.base import AccountSpec, TransferSpec, linked, post_pending
 from ledger.backends.tigerbeetle import TigerBeetleLedger
 from ledger.chart import account_ref
+from ledger.flags import AccountFlags
 from ledger.flags import TransferFlags as F
 from ledger.models import ClusterNote
 from ledger.status import AccountStatus
@@ -128,12 +129,15 @@ def test_accounts_that_cannot_be_opened_say_why_and_leave_no_confirmed_note(
         AccountSpec(new_id(), str(new_id()), 1020, 0),
         AccountSpec(new_id(), str(new_id()), 0, USD),
         AccountSpec(new_id(), str(new_id()), 1020, USD),
+        # To the cluster it says that the next account is linked to this one.
+        AccountSpec(new_id(), str(new_id()), 1020, USD, AccountFlags(1)),
     ]
     assert ledger.open(specs) == [
         AccountStatus.CODE_UNKNOWN,
         AccountStatus.LEDGER_MUST_NOT_BE_ZERO,
         AccountStatus.CODE_MUST_NOT_BE_ZERO,
         AccountStatus.CREATED,
+        AccountStatus.RESERVED_FLAG,
     ]
     assert confirmed(*(s.id for s in specs)) == {specs[3].id}
 

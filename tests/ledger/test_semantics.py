@@ -334,6 +334,8 @@ def test_accounts_that_are_opened_again_answer_what_differs(books: Books) -> Non
             replace(wallet, id=ZERO),
             replace(wallet, id=ONES),
             replace(wallet, id=new_id(), name=str(new_id()), flags=A(6)),
+            replace(wallet, id=new_id(), name=str(new_id()), flags=A(1)),
+            replace(wallet, id=ZERO, name=str(new_id()), flags=A(1 << 10)),
             replace(wallet, user_data=new_id()),
             replace(wallet, id=new_id(), name=str(new_id()), ledger=0),
             replace(wallet, id=new_id(), name=str(new_id()), code=0),
@@ -347,6 +349,8 @@ def test_accounts_that_are_opened_again_answer_what_differs(books: Books) -> Non
         AccountStatus.ID_MUST_NOT_BE_ZERO,
         AccountStatus.ID_MUST_NOT_BE_INT_MAX,
         AccountStatus.FLAGS_ARE_MUTUALLY_EXCLUSIVE,
+        AccountStatus.RESERVED_FLAG,
+        AccountStatus.RESERVED_FLAG,
         AccountStatus.EXISTS_WITH_DIFFERENT_OWNER,
         AccountStatus.LEDGER_MUST_NOT_BE_ZERO,
         AccountStatus.CODE_MUST_NOT_BE_ZERO,
@@ -422,6 +426,34 @@ def test_the_accounts_of_two_merchants_meet_only_through_the_platform() -> None:
     spec = TransferSpec(id=new_id(), debit=refs[0], credit=refs[1], amount_minor=1, code=10)
     assert [r.status for r in ledger.post([spec])] == [S.ACCOUNTS_MUST_HAVE_THE_SAME_MERCHANT]
     assert ledger.accounts([refs[0].id])[0].debits_posted == 0
+
+
+def test_the_accounts_of_two_resellers_meet_only_through_the_platform() -> None:
+    """PostgreSQL alone. A transfer is one reseller's: the other's statement would lack it."""
+    ledger = PostgresLedger()
+    refs = [
+        AccountRef(name=f"{new_id()}/x", code=2040, ledger=USD, reseller_id=new_id())
+        for _ in range(2)
+    ]
+    books = Books(ledger)
+    for batch in ([], [books.move()]):
+        spec = TransferSpec(id=new_id(), debit=refs[0], credit=refs[1], amount_minor=1, code=10)
+        assert books.post(spec, *batch) == [
+            S.ACCOUNTS_MUST_HAVE_THE_SAME_RESELLER,
+            *(S.CREATED for _ in batch),
+        ]
+    assert ledger.accounts([refs[0].id])[0].debits_posted == 0
+    # With the platform's, and with those of its own merchants, a reseller's may move.
+    own = AccountRef(
+        name=f"{new_id()}/x",
+        code=2040,
+        ledger=USD,
+        reseller_id=refs[0].reseller_id,
+        merchant_id=new_id(),
+    )
+    assert books.post(
+        books.move(debit=refs[0]), books.move(debit=refs[0], credit=own), books.move(debit=own)
+    ) == [S.CREATED] * 3
 
 
 def test_every_status_says_what_it_means() -> None:
