@@ -8,7 +8,8 @@ Three things cannot be posted as they stand. An expiry (flag 512) is a void ther
 goes, since members of a set do not stand next to each other between those of others. And a
 reservation with a timeout, which would run out on the other side's clock while its capture waits
 to be replayed, is posted without one, right before what settles it; those still open are left out
-until the writers have stopped, and are then posted with the time that they have left.
+until the writers have stopped, and are then posted with the time that they have left. What closes
+an account waits like them and is posted after them, for they must find it open.
 """
 
 from __future__ import annotations
@@ -33,7 +34,7 @@ Progress = Callable[[str], None]
 
 #: Each row may bring the reservation that it settles.
 CHUNK: Final = BATCH_MAX // 2
-_SETTLES: Final = TransferFlags.POST_PENDING | TransferFlags.VOID_PENDING | TransferFlags.EXPIRED
+_CLOSES: Final = TransferFlags.CLOSING_DEBIT | TransferFlags.CLOSING_CREDIT
 
 
 class ReplayRefused(Conflict):
@@ -71,17 +72,19 @@ def finish(target: Ledger, *, after: int = 0, progress: Progress = lambda _: Non
     """
     expire_pending()
     up_to = replay(target, after=after, progress=progress)
+    _post_open(target, _open_reservations)
+    _post_open(target, _open_closings)
+    _compare(target, progress)
+    return up_to
+
+
+def _post_open(target: Ledger, open_after: Callable[[int], list[Transfer]]) -> None:
     last = 0
-    while True:
-        open_ones = _open_reservations(last)
-        if not open_ones:
-            break
+    while open_ones := open_after(last):
         _open(target, open_ones)
         now = timezone.now()
         _post(target, [_spec(t, timeout_s=_left(t, now)) for t in open_ones])
         last = open_ones[-1].timestamp
-    _compare(target, progress)
-    return up_to
 
 
 def _rows(after: int, to: int) -> list[Transfer]:
@@ -109,14 +112,41 @@ def _open_reservations(after: int) -> list[Transfer]:
         return list(Transfer.objects.filter(id__in=ids).order_by("timestamp"))
 
 
+def _open_closings(after: int) -> list[Transfer]:
+    """Those without a timeout that keep an account closed, in the order of booking."""
+    with tenant_atomic(Scope.worker()):
+        ids = [
+            row[0]
+            for row in fetch_all(
+                """
+                SELECT DISTINCT t.id FROM ledger_account a, LATERAL (
+                    (SELECT id, "timestamp", timeout_s FROM ledger_transfer
+                      WHERE debit_account_id = a.id AND flags & 64 <> 0
+                      ORDER BY booked_at DESC LIMIT 1)
+                    UNION ALL
+                    (SELECT id, "timestamp", timeout_s FROM ledger_transfer
+                      WHERE credit_account_id = a.id AND flags & 128 <> 0
+                      ORDER BY booked_at DESC LIMIT 1)) t
+                 WHERE a.flags & 32 <> 0 AND t."timestamp" > %s AND t.timeout_s IS NULL
+                   AND NOT EXISTS (SELECT FROM ledger_transfer r WHERE r.pending_id = t.id)
+                """,
+                [after],
+            )
+        ]
+        return list(Transfer.objects.filter(id__in=ids).order_by("timestamp")[:CHUNK])
+
+
 def _specs(row: Transfer) -> list[TransferSpec]:
-    flags = TransferFlags(row.flags)
-    if flags & TransferFlags.PENDING and row.timeout_s:
+    if _waits(row):
         # With what settles it, or at the end.
         return []
-    if flags & _SETTLES and row.pending is not None and row.pending.timeout_s:
+    if row.pending is not None and _waits(row.pending):
         return [_spec(row.pending), _spec(row)]
     return [_spec(row)]
+
+
+def _waits(row: Transfer) -> bool:
+    return bool(row.is_pending and (row.timeout_s or row.flags & _CLOSES))
 
 
 def _spec(t: Transfer, *, timeout_s: int | None = None) -> TransferSpec:
@@ -139,10 +169,12 @@ def _spec(t: Transfer, *, timeout_s: int | None = None) -> TransferSpec:
     )
 
 
-def _left(t: Transfer, now: datetime) -> int:
-    """Whole seconds until it expires, at least one."""
+def _left(t: Transfer, now: datetime) -> int | None:
+    """Whole seconds until it expires, at least one; none where it does not."""
+    if not t.timeout_s:
+        return None
     gone = (now - t.booked_at).total_seconds()
-    return max(1, math.ceil((t.timeout_s or 0) - gone))
+    return max(1, math.ceil(t.timeout_s - gone))
 
 
 def _open(target: Ledger, rows: Sequence[Transfer]) -> None:

@@ -140,6 +140,11 @@ class FakeCluster:
                 raise _Refused("PENDING_TRANSFER_NOT_FOUND")
             debit = self.held[pending.debit_account_id]
             credit = self.held[pending.credit_account_id]
+            closed = int(debit.flags) & 32 or int(credit.flags) & 32
+            _check(flags & 8 or not closed, "DEBIT_ACCOUNT_ALREADY_CLOSED")
+            if flags & 8:
+                debit.flags = int(debit.flags) & ~(32 if pending.flags & 64 else 0)
+                credit.flags = int(credit.flags) & ~(32 if pending.flags & 128 else 0)
             t.debit_account_id, t.credit_account_id = debit.id, credit.id
             whole = t.amount == ALL or (t.amount == 0 and flags & 8)
             t.amount = pending.amount if whole else t.amount
@@ -156,6 +161,10 @@ class FakeCluster:
             _check(t.debit_account_id in self.held, "DEBIT_ACCOUNT_NOT_FOUND")
             _check(t.credit_account_id in self.held, "CREDIT_ACCOUNT_NOT_FOUND")
             debit, credit = self.held[t.debit_account_id], self.held[t.credit_account_id]
+            _check(not int(debit.flags) & 32, "DEBIT_ACCOUNT_ALREADY_CLOSED")
+            _check(not int(credit.flags) & 32, "CREDIT_ACCOUNT_ALREADY_CLOSED")
+            debit.flags = int(debit.flags) | (32 if flags & 64 else 0)
+            credit.flags = int(credit.flags) | (32 if flags & 128 else 0)
         if flags & 2:
             debit.debits_pending += t.amount
             credit.credits_pending += t.amount

@@ -12,6 +12,7 @@ from core.db import Scope, fetch_one, tenant_atomic
 from core.ids import new_id
 from ledger import replay
 from ledger.chart import MerchantBook, TransferCode
+from ledger.flags import AccountFlags
 from ledger.replay import ReplayRefused
 from ledger.services import (
     TransferFlags,
@@ -101,6 +102,46 @@ def test_a_journal_is_replayed_in_parts_and_ends_as_it_stands(
     assert standing(cluster, b.pending.id) == (0, 5, 50, 80)
     assert 0 < cluster.booked[waiting.id.int].timeout <= 900
     assert cluster.booked[kept.id.int].timeout == 0
+
+
+def close(b: MerchantBook) -> TransferSpec:
+    [spec] = book(
+        b,
+        TransferSpec(
+            id=new_id(),
+            debit=b.provider_clearing(b.merchant_id),
+            credit=b.pending,
+            amount_minor=0,
+            code=TransferCode.CLOSING,
+            flags=TransferFlags.PENDING | TransferFlags.CLOSING_CREDIT,
+        ),
+    )
+    return spec
+
+
+def test_an_account_closes_there_when_nothing_waits_for_it_any_more(
+    cluster: FakeCluster, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    # Reservations that are replayed with what settles them must still find the account open.
+    begin, b = now(), a_book()
+    target = OnAStandIn(cluster)
+    voided, waiting = reserve(b, 50, 900), reserve(b, 30, 900)
+    first = close(b)
+    book(b, void_pending(new_id(), voided.id))
+    reopened = book(b, void_pending(new_id(), first.id))
+    taken = reserve(b, 20)
+    last = close(b)
+
+    up_to = replay.replay(target, after=begin)
+
+    assert {first.id.int, reopened[0].id.int, taken.id.int} <= cluster.booked.keys()
+    assert last.id.int not in cluster.booked
+    monkeypatch.setattr(replay, "_compare", lambda *_: None)
+    replay.finish(target, after=up_to)
+    assert {waiting.id.int, last.id.int} <= cluster.booked.keys()
+    assert standing(cluster, b.pending.id) == (0, 0, 50, 0)
+    assert cluster.held[b.pending.id.int].flags & AccountFlags.CLOSED
+    assert not cluster.held[b.provider_clearing(b.merchant_id).id.int].flags & AccountFlags.CLOSED
 
 
 def test_the_end_compares_every_account(cluster: FakeCluster) -> None:

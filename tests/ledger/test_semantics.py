@@ -451,9 +451,12 @@ def test_the_accounts_of_two_resellers_meet_only_through_the_platform() -> None:
         reseller_id=refs[0].reseller_id,
         merchant_id=new_id(),
     )
-    assert books.post(
-        books.move(debit=refs[0]), books.move(debit=refs[0], credit=own), books.move(debit=own)
-    ) == [S.CREATED] * 3
+    assert (
+        books.post(
+            books.move(debit=refs[0]), books.move(debit=refs[0], credit=own), books.move(debit=own)
+        )
+        == [S.CREATED] * 3
+    )
 
 
 def test_every_status_says_what_it_means() -> None:
