@@ -26,13 +26,18 @@ def test_an_error_that_a_block_swallows_is_not_taken_for_a_commit(
 ) -> None:
     tenants = make_tenants()
     hooks: list[int] = []
-    with pytest.raises(ScopeError, match="nothing of it was kept"), tenant_atomic(Scope.worker()):
-        writes = Writes()
-        writes.audit(actor=tenants.actor("owner"), action="test.swallowed", target="mer_x")
-        writes.flush()
-        after_commit(lambda: hooks.append(1))
-        with contextlib.suppress(DataError):
-            fail()
+
+    def go_on_after_an_error() -> None:
+        with tenant_atomic(Scope.worker()):
+            writes = Writes()
+            writes.audit(actor=tenants.actor("owner"), action="test.swallowed", target="mer_x")
+            writes.flush()
+            after_commit(lambda: hooks.append(1))
+            with contextlib.suppress(DataError):
+                fail()
+
+    with pytest.raises(ScopeError, match="nothing of it was kept"):
+        go_on_after_an_error()
 
     assert hooks == []
     with tenant_atomic(Scope.worker()):
