@@ -22,7 +22,7 @@ DEBUG = env.bool("DEBUG", default=False)
 SECRET_KEY = env.str("SECRET_KEY")
 BASE_URL = env.str("BASE_URL", default="http://127.0.0.1:8000").rstrip("/")
 _base = urlsplit(BASE_URL)
-#: Where the pages open their websockets: behind an ingress the same host, in ./dev up port + 1.
+#: Where the pages open their websockets: on the same host, unless a deployment says otherwise.
 WS_URL = env.str(
     "WS_URL", default=("wss" if _base.scheme == "https" else "ws") + f"://{_base.netloc}"
 )
@@ -78,7 +78,6 @@ MIDDLEWARE = [
 ]
 
 ROOT_URLCONF = "config.urls"
-WSGI_APPLICATION = "config.wsgi.application"
 ASGI_APPLICATION = "config.asgi.application"
 
 TEMPLATES: list[dict[str, Any]] = [
@@ -291,6 +290,9 @@ METRICS_TOKEN = env.str("METRICS_TOKEN", default="")
 API_RATE_PER_S = env.int("API_RATE_PER_S", default=100)
 BENCH_FLOOR = env.bool("BENCH_FLOOR", default=False)
 MAX_BODY_BYTES = 262_144
+#: Requests that one web process runs at once (core/serving).
+WEB_SLOTS = env.int("WEB_SLOTS", default=8)
+REQUEST_DEADLINE_S = env.float("REQUEST_DEADLINE_S", default=12.0)
 
 #: Logging is structlog's alone: core.apps configures it when the process starts.
 LOGGING_CONFIG = None

@@ -148,7 +148,7 @@ def test_nothing_starts_that_would_seem_to_book_on_a_cluster(
     words: dict[str, str], starts: bool, said: str
 ) -> None:
     done = subprocess.run(
-        [sys.executable, "-c", "import config.wsgi"],
+        [sys.executable, "-c", "import config.web"],
         env={**os.environ, **words},
         capture_output=True,
         text=True,
