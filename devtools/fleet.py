@@ -87,6 +87,7 @@ def entry_env(home: Home, env: Mapping[str, str], ports: Ports) -> dict[str, str
     return {
         **passed,
         "ENTRY_ADDRESS": env["BASE_URL"],
+        "ENTRY_BIND": HOST,
         "ENTRY_TLS": "tls internal" if env["BASE_URL"].startswith("https") else "",
         "WEB": f"{HOST}:{ports.web}",
         "STREAMS": f"{HOST}:{ports.streams}",
