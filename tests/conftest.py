@@ -20,10 +20,11 @@ from urllib.parse import urlsplit
 import django
 import psycopg
 import pytest
+from django.db import connections
 from psycopg import sql
 from psycopg.conninfo import conninfo_to_dict, make_conninfo
 
-from tests.databases import OwnDatabase
+from tests import whole_database
 
 ROOT = Path(__file__).resolve().parent.parent
 _RUN = os.environ.get("TEST_RUN_ID") or secrets.token_hex(3)
@@ -139,8 +140,6 @@ def database(django_db_blocker: Any) -> Iterator[str]:
     # Never blocked again: threads of ours may still write when the last test is over.
     django_db_blocker.unblock()
     yield _DATABASE
-    from django.db import connections
-
     from core.api import request_log
 
     # What the requests of the tests left in the buffer has no database to go to afterwards.
@@ -157,39 +156,34 @@ def pytest_sessionfinish(session: pytest.Session) -> None:
         _drop(name)
 
 
+def pytest_terminal_summary(
+    terminalreporter: pytest.TerminalReporter, config: pytest.Config
+) -> None:
+    """Name the order, which the header tells only a run without -q."""
+    seed = str(config.getoption("random_order_seed", "")).removeprefix("default:")
+    if config.getoption("random_order_enabled", default=False):
+        terminalreporter.write_line(f"again in this order: --random-order-seed={seed}")
+
+
 @pytest.fixture
-def own_database(
-    request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch, database: str
-) -> Iterator[OwnDatabase]:
+def own_database(database: str) -> Iterator[str]:
     """A database as the migrations leave it, for this test alone; costs half a second.
 
-    For code that works on all rows (a replay, a verification, a sweep that takes the oldest few):
-    in the worker's database such a test would depend on what ran before it. This thread, those
-    that the test starts and its child processes use it; fixtures of a wider scope have not seen it.
+    For code that works on all rows (tests/whole_database.py): in the worker's database such a test
+    would depend on what ran before it. The test's fixtures, threads and child processes use it too;
+    fixtures of a wider scope have not seen it.
     """
-    from django.db import connections
-
     from core.api import request_log
 
-    foreign = {"admin_dsn", "owner_dsn"} & set(request.fixturenames)
-    if foreign:
-        raise pytest.UsageError(
-            f"{request.node.nodeid} takes {foreign} of the worker's database beside a database of"
-            " its own: use own_database.admin_dsn and own_database.owner_dsn."
-        )
-    name = f"{_DATABASE}_{secrets.token_hex(3)}"
+    name = f"{database}_{secrets.token_hex(3)}"
     _create(name)
     _leave_database()
-    with monkeypatch.context() as here:
+    with pytest.MonkeyPatch.context() as here:
         here.setitem(connections.settings["default"], "NAME", name)
         here.setenv("DATABASE_URL", _dsn("merchantry_app", _LOGIN_PASSWORD, name))
         # The request log's thread keeps its connection to the worker's database.
         here.setattr(request_log, "flush", _not_in_thread("request-log", request_log.flush))
-        yield OwnDatabase(
-            name=name,
-            admin_dsn=make_conninfo(os.environ["DATABASE_ADMIN_URL"], dbname=name),
-            owner_dsn=_dsn("merchantry_owner", _OWNER_PASSWORD, name),
-        )
+        yield name
         _leave_database()
     _drop(name)
 
@@ -203,8 +197,6 @@ def _own_database_first(request: pytest.FixtureRequest) -> None:
 
 def _leave_database() -> None:
     """Write what is buffered for this thread's database, and forget what was read from it."""
-    from django.db import connections
-
     from core.api import request_log
     from core.crypto import forget_keys
     from ledger.backends import get_ledger
@@ -223,13 +215,27 @@ def _not_in_thread(name: str, function: Callable[[], int]) -> Callable[[], int]:
     return lambda: 0 if threading.current_thread().name == name else function()
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture
 def owner_dsn(database: str) -> str:
-    """The owner's address of this worker's database, for what only the owner may do."""
-    return _dsn("merchantry_owner", _OWNER_PASSWORD, database)
+    """The owner's address of the test's database, for what only the owner may do."""
+    return _dsn("merchantry_owner", _OWNER_PASSWORD, _current_database())
+
+
+@pytest.fixture
+def admin_dsn(database: str) -> str:
+    """The administrator's address of the test's database (a superuser: sees every row)."""
+    return make_conninfo(os.environ["DATABASE_ADMIN_URL"], dbname=_current_database())
 
 
 @pytest.fixture(scope="session")
-def admin_dsn(database: str) -> str:
-    """The administrator's address of this worker's database (a superuser: sees every row)."""
+def worker_admin_dsn(database: str) -> str:
+    """As `admin_dsn`, of the worker's database: for fixtures that several tests share."""
     return make_conninfo(os.environ["DATABASE_ADMIN_URL"], dbname=database)
+
+
+def _current_database() -> str:
+    return str(connections.settings["default"]["NAME"])
+
+
+# Before any test module is imported, as above.
+whole_database.guard(lambda: _current_database() != _DATABASE)
