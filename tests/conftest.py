@@ -24,13 +24,14 @@ from django.db import connections
 from psycopg import sql
 from psycopg.conninfo import conninfo_to_dict, make_conninfo
 
-from tests import whole_database
+from tests import process_state, whole_database
 
 ROOT = Path(__file__).resolve().parent.parent
 _RUN = os.environ.get("TEST_RUN_ID") or secrets.token_hex(3)
 _WORKER = os.environ.get("PYTEST_XDIST_WORKER", "main")
 _TEMPLATE = f"test_{_RUN}_template"
 _DATABASE = f"test_{_RUN}_{_WORKER}"
+_AS_FOUND: pytest.StashKey[dict[str, Any]] = pytest.StashKey()
 #: The roles belong to the whole server: where a platform may share it, `./dev test` hands over the
 #: passwords that it uses.
 _LOGIN_PASSWORD = os.environ.get("DATABASE_LOGIN_PASSWORD", "app-test")
@@ -188,6 +189,21 @@ def own_database(database: str) -> Iterator[str]:
     _drop(name)
 
 
+@pytest.hookimpl(tryfirst=True)
+def pytest_runtest_setup(item: pytest.Item) -> None:
+    """No test depends on what an earlier one has left in the process."""
+    process_state.forget()
+    item.stash[_AS_FOUND] = process_state.snapshot()
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_teardown(item: pytest.Item) -> Iterator[None]:
+    """Once its fixtures have changed back what they changed."""
+    yield
+    changed = process_state.changes(item.stash[_AS_FOUND], process_state.snapshot())
+    assert changed == [], "the test did not change back what it changed"
+
+
 @pytest.fixture(autouse=True)
 def _own_database_first(request: pytest.FixtureRequest) -> None:
     """Whatever the order of a test's arguments, no fixture writes before the database is chosen."""
@@ -198,13 +214,10 @@ def _own_database_first(request: pytest.FixtureRequest) -> None:
 def _leave_database() -> None:
     """Write what is buffered for this thread's database, and forget what was read from it."""
     from core.api import request_log
-    from core.crypto import forget_keys
     from ledger.backends import get_ledger
-    from payments.providers.selectors import forget_accounts
 
     request_log.flush()
-    forget_keys()
-    forget_accounts()
+    process_state.forget()
     close = getattr(get_ledger(), "close", None)
     if close:
         close()
