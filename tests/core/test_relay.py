@@ -32,14 +32,15 @@ from tests.core.support import (
 )
 from tests.factories import Tenants, make_tenants
 
+#: A relay takes the oldest events, whoever's they are.
+pytestmark = pytest.mark.usefixtures("own_database")
+
 STAFF = Actor(kind="user", id="usr_staff", label="Staff", platform=True)
 
 
 @pytest.fixture
 def tenants() -> Tenants:
-    made = make_tenants(users=False)
-    drain()
-    return made
+    return make_tenants(users=False)
 
 
 @pytest.fixture
