@@ -7,12 +7,12 @@ import uuid
 from typing import Any, Final
 
 import structlog
-from celery import current_app
 from django.db import connection
 from django.utils import timezone
 
 from core.context import Actor
 from core.db import Scope, after_commit, tenant_atomic
+from core.enqueue import enqueue
 from payments.intents.channels import ChannelAnswer, Outcome, channel_named
 from payments.intents.exceptions import exception_save
 from payments.intents.lock_objects import lock_intent
@@ -83,7 +83,7 @@ def check_failed(*, intent_id: uuid.UUID) -> None:
 
 def request_check(intent_id: uuid.UUID) -> None:
     """Have a worker look at an intent as soon as the open transaction has committed."""
-    after_commit(lambda: current_app.send_task("intents.check", args=[str(intent_id)]))
+    after_commit(lambda: enqueue("intents.check", str(intent_id)))
 
 
 def _has_not_arrived(intent: Intent, answer: ChannelAnswer) -> bool:

@@ -1,0 +1,1 @@
+"""How requests share the threads of the web process."""
