@@ -13,7 +13,7 @@ from django.utils import timezone
 
 from core import crypto
 from core.context import Actor
-from core.db import Scope, after_commit, assert_outside_transaction, fetch_all, tenant_atomic
+from core.db import Scope, after_commit, fetch_all, tenant_atomic
 from core.enqueue import enqueue
 from core.errors import Conflict, InvalidRequest, NotFound
 from core.ids import first_id, new_id
@@ -56,9 +56,8 @@ def endpoint_spec(
     description: object = None,
     status: object = None,
 ) -> EndpointSpec:
-    """Check what a caller sent; raise InvalidRequest. Resolves the URL's name, hence outside a
-    transaction."""
-    assert_outside_transaction("resolving a webhook's host name")
+    """Check what a caller sent; raise InvalidRequest. Where the URL's name leads is not looked at
+    here (`core.net.check_public_url`), but on every delivery."""
     if url is not None and not isinstance(url, str):
         raise InvalidRequest("url must be a string.", code="parameter_invalid", param="url")
     if url is not None:

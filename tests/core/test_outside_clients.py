@@ -60,11 +60,15 @@ ONE_PLACE: Final[dict[str, str]] = {
     "Connection.connect": "core/postgres/base.py",
     "BoundedConnection.connect": "core/postgres/base.py",
     "at_least": "core/deadline.py",
+    "adapter_for": "payments/providers/calls.py",
 }
 #: Who may do so beside that place, and why.
 EXEMPT: Final[dict[tuple[str, str], str]] = {
     ("ledger/backends/postgres.py", "psycopg.connect"): "takes connect_timeout from settings",
     ("core/downloads.py", "at_least"): "a file has a deadline of its own",
+    ("payments/intents/services.py", "at_least"): "an answer about money is committed",
+    ("payments/providers/calls.py", "at_least"): "a late answer is worth having",
+    ("payments/providers/services.py", "adapter_for"): "webhooks are read here, and not sent for",
 }
 
 
