@@ -14,14 +14,13 @@ from functools import partial
 from typing import Final
 from uuid import UUID
 
-import kombu.exceptions
-import redis
 import structlog
 from django.db import InterfaceError, OperationalError, connection
 
 from core import metrics
 from core.context import Actor, bind_request_id, request_id
 from core.db import Scope, after_commit, fetch_all, fetch_one, tenant_atomic
+from core.enqueue import enqueue
 from core.errors import Conflict
 from core.ids import new_id
 from core.models import InboxMessage, OutboxEvent
@@ -283,13 +282,8 @@ def _set_state(message: InboxMessage, state: InboxMessage.State, *, error: str) 
 
 
 def _enqueue(message_id: UUID) -> None:
-    from core.tasks import process_inbox_message
-
-    try:
-        process_inbox_message.delay(str(message_id))
-    except (kombu.exceptions.OperationalError, redis.RedisError, OSError) as error:
-        # The row is what counts; the sweep finds it within half a minute.
-        log.warning("inbox.not_enqueued", message_id=str(message_id), error=type(error).__name__)
+    # The row is what counts; should the broker be away, the sweep finds it within half a minute.
+    enqueue("core.process_inbox_message", str(message_id))
 
 
 def _gauge(state: str) -> Callable[[], float]:

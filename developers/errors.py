@@ -211,6 +211,10 @@ _ACCOUNT: Final[dict[str, str | tuple[int, str]]] = {
 _SERVER: Final[dict[str, str | tuple[int, str]]] = {
     "internal_error": "Our fault. Repeat with the same key, and tell us the request id.",
     "service_unavailable": (503, "Away for a moment. Repeat with the same key."),
+    "deadline_exceeded": (
+        503,
+        "The request took too long and was given up. Repeat with the same key.",
+    ),
     "database_unavailable": (503, "Nothing was lost. Repeat with the same key."),
 }
 _BOOKS: Final[dict[str, str | tuple[int, str]]] = {
@@ -237,6 +241,10 @@ _PROVIDER: Final[dict[str, str | tuple[int, str]]] = {
     "was charged; make a new attempt later.",
     "provider_credentials": "The provider does not take our key. Shown as `provider_unavailable`.",
     "provider_unreachable": (503, "The provider gave no answer. Shown as `provider_unavailable`."),
+    "provider_busy": (
+        503,
+        "The provider takes no calls for the moment, nothing was sent. Wait for `Retry-After`.",
+    ),
     "provider_rate_limited": (503, "The provider takes no more requests for the moment. Wait."),
 }
 _DECLINED: Final[dict[str, str | tuple[int, str]]] = {

@@ -35,14 +35,20 @@ _NOT_A_TESTS: Final = frozenset({"PYTEST_CURRENT_TEST", "DJANGO_ALLOW_ASYNC_UNSA
 
 def forget() -> None:
     """Empty the caches that hold what a database, a server or a setting said earlier."""
-    from core import crypto, proxies, ratelimit
+    from core import crypto, enqueue, mail, proxies, ratelimit, valkey
+    from core.serving import web
+    from payments.providers.calls import forget_calls
     from payments.providers.selectors import forget_accounts
 
     crypto.forget_keys()
     forget_accounts()
     proxies._warn_once.cache_clear()
     ratelimit._script.cache_clear()
-    ratelimit._breaker.closed_at = 0.0
+    valkey._breakers.clear()
+    for breaker in (enqueue._breaker, mail._breaker):
+        breaker.succeeded()
+    forget_calls()
+    web._tenants.forget()
     ratelimit._local = ratelimit._LocalLimiter()
 
 

@@ -62,6 +62,7 @@ INSTALLED_APPS = [
 MIDDLEWARE = [
     "core.proxies.ClientAddressMiddleware",
     "core.middleware.RequestIdMiddleware",
+    "core.middleware.DeadlineMiddleware",
     "django.middleware.security.SecurityMiddleware",
     "whitenoise.middleware.WhiteNoiseMiddleware",
     "django.contrib.sessions.middleware.SessionMiddleware",
@@ -98,13 +99,19 @@ TEMPLATES: list[dict[str, Any]] = [
 ]
 
 _database = env.db_url("DATABASE_URL")
-_database["ENGINE"] = "django.db.backends.postgresql"
+_database["ENGINE"] = "core.postgres"
 _database["CONN_HEALTH_CHECKS"] = True
 # Persistent connections, one a thread: granian's worker threads are few and live long.
 _database["CONN_MAX_AGE"] = env.int("DATABASE_CONN_MAX_AGE", default=None)
 _database["OPTIONS"] = {
     "application_name": "merchantry",
     "connect_timeout": 5,
+    # A host that is gone says nothing: without these its connections would wait for a quarter of an
+    # hour (unacknowledged data), or two hours (an idle line).
+    "tcp_user_timeout": 10_000,
+    "keepalives_idle": 10,
+    "keepalives_interval": 5,
+    "keepalives_count": 3,
     **_database.get("OPTIONS", {}),
 }
 _database["DISABLE_SERVER_SIDE_CURSORS"] = True
@@ -124,7 +131,7 @@ _redis_number = int(urlsplit(REDIS_URL).path.strip("/") or 0)
 CACHE_URL = env.str("CACHE_URL", default=_other_redis_database(REDIS_URL, _redis_number + 1))
 CACHES = {
     "default": {
-        "BACKEND": "django.core.cache.backends.redis.RedisCache",
+        "BACKEND": "core.cache.Cache",
         "LOCATION": CACHE_URL,
         "KEY_PREFIX": "m",
     }
@@ -132,7 +139,12 @@ CACHES = {
 CHANNEL_LAYERS = {
     "default": {
         "BACKEND": "channels_redis.pubsub.RedisPubSubChannelLayer",
-        "CONFIG": {"hosts": [REDIS_URL], "prefix": f"ws{_redis_number}"},
+        "CONFIG": {
+            # What is pushed is lost rather than waited for (notifications/realtime.py). Reading has
+            # its own limit in the layer, which asks in turns of 0.1 s.
+            "hosts": [{"address": REDIS_URL, "socket_connect_timeout": 1, "socket_timeout": 5}],
+            "prefix": f"ws{_redis_number}",
+        },
     }
 }
 
@@ -146,8 +158,28 @@ CELERY_TASK_REJECT_ON_WORKER_LOST = True
 CELERY_WORKER_PREFETCH_MULTIPLIER = 1
 CELERY_TASK_TIME_LIMIT = 300
 CELERY_TASK_SOFT_TIME_LIMIT = 240
-CELERY_BROKER_TRANSPORT_OPTIONS = {"visibility_timeout": 900, "unacked_restore_interval": 10}
+# The times are those of workers and beat; what a request enqueues waits less (core/enqueue.py).
+CELERY_BROKER_TRANSPORT_OPTIONS = {
+    "visibility_timeout": 900,
+    "unacked_restore_interval": 10,
+    "socket_timeout": 5,
+    "socket_connect_timeout": 2,
+    "socket_keepalive": True,
+    "max_retries": 1,
+    "interval_start": 0.1,
+    "interval_step": 0.1,
+    "interval_max": 0.5,
+}
+CELERY_BROKER_CONNECTION_TIMEOUT = 2
 CELERY_BROKER_CONNECTION_RETRY_ON_STARTUP = True
+#: A worker waits for its broker for as long as it takes.
+CELERY_BROKER_CONNECTION_MAX_RETRIES = None
+CELERY_TASK_PUBLISH_RETRY_POLICY = {
+    "max_retries": 1,
+    "interval_start": 0.1,
+    "interval_step": 0.1,
+    "interval_max": 0.5,
+}
 CELERY_WORKER_HIJACK_ROOT_LOGGER = False
 CELERY_TIMEZONE = "UTC"
 # Calls to merchants' own servers may be slow by the minute: in a queue of their own they hold up no
@@ -163,6 +195,7 @@ CELERY_BEAT_SCHEDULE = {
         "providers.deliver_sandbox_events": 2,
         "notifications.send_due_webhooks": 5,
         "notifications.tell_of_disabled": 60,
+        "tenants.send_due_mail": 30,
         "intents.check_due": 10,
         "core.sweep_inbox": 15,
         "acceptance.release_due": 60,
@@ -283,7 +316,12 @@ JWT_KEYS = env.list("JWT_KEYS", default=[f"1:{SECRET_KEY}"])
 ALLOW_LOOPBACK_WEBHOOKS = env.bool("ALLOW_LOOPBACK_WEBHOOKS", default=False)
 STRIPE_API_BASE = env.str("STRIPE_API_BASE", default="https://api.stripe.com")
 SANDBOX_SETTLE_AFTER_S = env.int("SANDBOX_SETTLE_AFTER_S", default=5)
-PROVIDER_TIMEOUT_S = env.int("PROVIDER_TIMEOUT_S", default=20)
+#: What a request may take from its beginning to its answer (core/deadline.py).
+REQUEST_DEADLINE_S = env.float("REQUEST_DEADLINE_S", default=12.0)
+#: What one call to a provider may take at most, whatever its account's own time-out says.
+PROVIDER_BUDGET_S = env.float("PROVIDER_BUDGET_S", default=8.0)
+#: Calls to one provider account at once, in each process.
+PROVIDER_CALLS_MAX = env.int("PROVIDER_CALLS_MAX", default=32)
 #: Who may read /metrics from outside: a bearer token. Without one only private addresses may.
 METRICS_TOKEN = env.str("METRICS_TOKEN", default="")
 #: Requests a second that one key may send to one endpoint; ten seconds' worth may come at once.
@@ -292,7 +330,6 @@ BENCH_FLOOR = env.bool("BENCH_FLOOR", default=False)
 MAX_BODY_BYTES = 262_144
 #: Requests that one web process runs at once (core/serving).
 WEB_SLOTS = env.int("WEB_SLOTS", default=8)
-REQUEST_DEADLINE_S = env.float("REQUEST_DEADLINE_S", default=12.0)
 
 #: Logging is structlog's alone: core.apps configures it when the process starts.
 LOGGING_CONFIG = None

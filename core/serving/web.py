@@ -296,6 +296,10 @@ class _Tenants:
             if len(self._known) > self.MOST:
                 self._known.popitem(last=False)
 
+    def forget(self) -> None:
+        with self._lock:
+            self._known.clear()
+
 
 _tenants = _Tenants()
 

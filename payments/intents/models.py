@@ -47,6 +47,9 @@ class Intent(TenantOwned):
     step = models.CharField(max_length=10, choices=Step.choices, default=Step.NONE, blank=True)
     steps = models.PositiveSmallIntegerField(default=0)
     version = models.PositiveIntegerField(default=1)
+    unsent = models.BooleanField(
+        default=False, help_text="The step was not sent: the provider took no calls. A worker will."
+    )
     manual_capture = models.BooleanField(default=False)
 
     amount_minor = models.BigIntegerField()

@@ -7,19 +7,28 @@ import uuid
 from typing import Any, Final
 
 import structlog
-from celery import current_app
 from django.db import connection
 from django.utils import timezone
 
 from core.context import Actor
+from core.crashpoints import crash_point
 from core.db import Scope, after_commit, tenant_atomic
+from core.enqueue import enqueue
+from core.unit import StaleState, Writes
 from payments.intents.channels import ChannelAnswer, Outcome, channel_named
 from payments.intents.exceptions import exception_save
 from payments.intents.lock_objects import lock_intent
 from payments.intents.models import Intent, Operation
 from payments.intents.progress import CHECK_AFTER, action_ends_at, exception, hold_ends_at
-from payments.intents.services import StepRefused, intent_advance, intent_apply, intent_void
+from payments.intents.services import (
+    CRASH_AFTER,
+    StepRefused,
+    intent_advance,
+    intent_apply,
+    intent_void,
+)
 from payments.intents.states import FINAL, IntentState, Step
+from payments.providers.calls import ProviderBusy
 
 log = structlog.get_logger(__name__)
 
@@ -28,6 +37,8 @@ POLLER: Final = Actor.system("status-poller")
 _LEASE: Final = dt.timedelta(seconds=60)
 #: A request that the provider has not seen by the second look never reached it.
 _GIVE_UP_AFTER_CHECKS: Final = 2
+#: An attempt that could not be sent for so long ends: its payer has left long ago.
+SEND_WITHIN: Final = dt.timedelta(hours=1)
 
 
 def due_intents(*, limit: int = 100) -> list[uuid.UUID]:
@@ -45,11 +56,18 @@ def due_intents(*, limit: int = 100) -> list[uuid.UUID]:
 def intent_check(*, intent_id: uuid.UUID) -> Intent:
     """Bring one intent nearer to its end: ask what became of it, repeat what never arrived.
 
-    One that is over stays so; what contradicts its end goes to the exceptions inbox.
+    One that is over stays so; what contradicts its end goes to the exceptions inbox. A step that
+    was left to a worker is sent now. While the provider takes no calls, nothing changes.
     """
     with tenant_atomic(Scope.worker()):
         intent = Intent.objects.get(pk=intent_id)
-    answer = channel_named(intent.channel).query(intent)
+    if intent.unsent and intent.step and intent.state not in FINAL:
+        return _send(intent)
+    try:
+        answer = channel_named(intent.channel).query(intent)
+    except ProviderBusy as busy:
+        log.info("intent.not_asked", intent=intent.public_id, retry_after_s=busy.retry_after_s)
+        return intent
     try:
         if _has_not_arrived(intent, answer):
             return _repeat_or_give_up(intent)
@@ -83,7 +101,41 @@ def check_failed(*, intent_id: uuid.UUID) -> None:
 
 def request_check(intent_id: uuid.UUID) -> None:
     """Have a worker look at an intent as soon as the open transaction has committed."""
-    after_commit(lambda: current_app.send_task("intents.check", args=[str(intent_id)]))
+    after_commit(lambda: enqueue("intents.check", str(intent_id)))
+
+
+def _send(intent: Intent) -> Intent:
+    """Send the step that was left to a worker; of two workers, one does.
+
+    That it is about to be sent is committed before: should this process die in between, the poller
+    asks for it like for any other step.
+    """
+    read_version = intent.version
+    intent.unsent, intent.version = False, read_version + 1
+    intent.next_check_at = timezone.now() + CRASH_AFTER
+    try:
+        with tenant_atomic(Scope.worker()):
+            writes = Writes()
+            writes.update(
+                intent,
+                "unsent",
+                "version",
+                "next_check_at",
+                expect={"version": read_version},
+                what="The payment attempt",
+            )
+            writes.flush()
+    except StaleState:
+        return intent
+    crash_point("intent.taken_over")
+    waited = timezone.now() - intent.created_at
+    if intent.step == Step.AUTHORIZE and waited > SEND_WITHIN:
+        return intent_apply(intent=intent, answer=_never_received(intent), actor=POLLER)
+    try:
+        return intent_advance(intent=intent, actor=POLLER, again=True)
+    except StepRefused as refused:
+        log.info("intent.step_refused", intent=intent.public_id, reason=refused.code)
+        return intent
 
 
 def _has_not_arrived(intent: Intent, answer: ChannelAnswer) -> bool:
@@ -110,13 +162,17 @@ def _time_is_up(intent: Intent, answer: ChannelAnswer) -> bool:
 
 def _repeat_or_give_up(intent: Intent) -> Intent:
     if intent.step == Step.AUTHORIZE and intent.checks >= _GIVE_UP_AFTER_CHECKS:
-        log.info("intent.never_received", intent=intent.public_id)
-        never = ChannelAnswer(
-            outcome=Outcome.FAILED,
-            failure_code="provider_never_received",
-            failure_message=f"The {intent.operation} never reached the provider; no money moved.",
-        )
-        return intent_apply(intent=intent, answer=never, actor=POLLER)
+        return intent_apply(intent=intent, answer=_never_received(intent), actor=POLLER)
     # The same idempotency key as before: if the first request is on its way after all, the
     # provider makes one effect of the two.
     return intent_advance(intent=intent, actor=POLLER)
+
+
+def _never_received(intent: Intent) -> ChannelAnswer:
+    """What stands for the answer of a provider that nothing was sent to, or that saw nothing."""
+    log.info("intent.never_received", intent=intent.public_id)
+    return ChannelAnswer(
+        outcome=Outcome.FAILED,
+        failure_code="provider_never_received",
+        failure_message=f"The {intent.operation} never reached the provider; no money moved.",
+    )

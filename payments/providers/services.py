@@ -29,6 +29,7 @@ from payments.providers.base import (
     SignatureInvalid,
     WebhookRejected,
 )
+from payments.providers.calls import ProviderBusy, ProviderSilent, provider_call
 from payments.providers.models import Operation, ProviderAccount, RoutingRule
 from payments.providers.registry import provider_names
 from payments.providers.selectors import (
@@ -243,7 +244,12 @@ def rule_create(
 
 def health_check(*, account_id: uuid.UUID) -> Health:
     """Ask an account's provider for a sign of life and note the answer. Raises NotFound."""
-    health = adapter_for(account_id).health()
+    try:
+        health = provider_call(
+            account_id=account_id, merchant_id=None, send=lambda adapter: adapter.health()
+        )
+    except (ProviderBusy, ProviderSilent) as error:
+        health = Health(ok=False, latency_ms=0, message=error.message)
     with tenant_atomic(Scope.worker()), connection.cursor() as cursor:
         cursor.execute(
             "insert into providers_providerhealth as h (id, created_at, account_id, checked_at, ok,"

@@ -8,6 +8,7 @@ from tenants.models.credentials import (
     RefreshToken,
     ServiceCaller,
 )
+from tenants.models.mail import DueMail
 from tenants.models.people import (
     Invitation,
     Level,
@@ -22,6 +23,7 @@ from tenants.models.tree import Merchant, Platform, Reseller, TenantStatus
 
 __all__ = [
     "ApiKey",
+    "DueMail",
     "Invitation",
     "Level",
     "MachineClient",

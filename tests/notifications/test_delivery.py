@@ -268,11 +268,11 @@ def test_a_mail_that_could_not_be_sent_is_sent_later(
     happen(tenants)
     send()
 
-    def away(*_: object) -> None:
+    def away(**_: object) -> None:
         raise ConnectionRefusedError
 
     with monkeypatch.context() as patched:
-        patched.setattr(notification_mail, "send_mail", away)
+        patched.setattr(notification_mail, "mail_send", away)
         tasks.tell_of_disabled()
     assert mails_about(receiver) == []
     tasks.tell_of_disabled()  # not due yet
