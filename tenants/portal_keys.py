@@ -155,7 +155,7 @@ def client_create(request: PortalRequest) -> HttpResponse:
 
 @portal_view("keys.write", methods=("POST",), levels=(Level.MERCHANT,))
 def client_revoke(request: PortalRequest, client_id: str) -> HttpResponse:
-    """End a machine client; the tokens that it holds run out within five minutes."""
+    """End a machine client and the tokens that it holds."""
     row = services.machine_client_revoke(
         actor=request.actor, client_id=ids.decode(MachineClient.PREFIX, client_id)
     )
