@@ -160,6 +160,10 @@ class MerchantryAdminSite(UnfoldAdminSite):
         actor = getattr(request, "actor", None)
         return actor is not None and "platform.staff" in actor.scopes
 
+    def get_urls(self) -> list[Any]:
+        """All but `r/`, which leads from any row of any table to its page on another site."""
+        return [url for url in super().get_urls() if getattr(url, "name", "") != "view_on_site"]
+
     def login(
         self, request: HttpRequest, extra_context: dict[str, Any] | None = None
     ) -> HttpResponse:

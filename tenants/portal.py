@@ -13,7 +13,6 @@ from django.http import HttpRequest, HttpResponse
 from django.shortcuts import redirect, render
 from django.urls import reverse
 from django.utils.safestring import SafeString, mark_safe
-from django.views.decorators.cache import never_cache
 from django.views.decorators.debug import sensitive_post_parameters
 from django.views.decorators.http import require_http_methods
 from django_otp import login as otp_login
@@ -107,7 +106,6 @@ class JoinForm(NewPasswordForm):
     field_order = ("name", "password")
 
 
-@never_cache
 @sensitive_post_parameters("password")
 @require_http_methods(["GET", "HEAD", "POST"])
 def login_page(request: HttpRequest) -> HttpResponse:
@@ -138,7 +136,6 @@ def login_page(request: HttpRequest) -> HttpResponse:
     return redirect(target or _home_of(user))
 
 
-@never_cache
 @require_http_methods(["GET", "HEAD", "POST"])
 def verify_page(request: HttpRequest) -> HttpResponse:
     """Ask for the code of the authenticator app, or for a recovery code."""
@@ -161,7 +158,6 @@ def verify_page(request: HttpRequest) -> HttpResponse:
     return redirect(target)
 
 
-@never_cache
 @require_http_methods(["GET", "HEAD", "POST"])
 def setup_page(request: HttpRequest) -> HttpResponse:
     """Enrol an authenticator app, and show the recovery codes once."""
@@ -203,7 +199,6 @@ def setup_page(request: HttpRequest) -> HttpResponse:
     )
 
 
-@never_cache
 @require_http_methods(["GET", "HEAD", "POST"])
 def logout_page(request: HttpRequest) -> HttpResponse:
     """End the session by POST; a GET asks first, for links get followed by themselves."""
@@ -217,7 +212,6 @@ def logout_page(request: HttpRequest) -> HttpResponse:
     return render(request, "tenants/logout.html")
 
 
-@never_cache
 @require_http_methods(["GET", "HEAD", "POST"])
 def reset_page(request: HttpRequest) -> HttpResponse:
     """Send a reset link. The answer is the same for an unknown address."""
@@ -233,7 +227,6 @@ def reset_page(request: HttpRequest) -> HttpResponse:
     return render(request, "tenants/reset_sent.html", {"email": form.cleaned_data["email"]})
 
 
-@never_cache
 @sensitive_post_parameters("password")
 @require_http_methods(["GET", "HEAD", "POST"])
 def reset_confirm_page(request: HttpRequest, user_id: str, token: str) -> HttpResponse:
@@ -256,7 +249,6 @@ def reset_confirm_page(request: HttpRequest, user_id: str, token: str) -> HttpRe
     return render(request, "tenants/reset_done.html")
 
 
-@never_cache
 @sensitive_post_parameters("password")
 @require_http_methods(["GET", "HEAD", "POST"])
 def invitation_page(request: HttpRequest, token: str) -> HttpResponse:

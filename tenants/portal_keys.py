@@ -59,11 +59,9 @@ def keys_page(request: PortalRequest) -> HttpResponse:
 
 
 def _page(request: PortalRequest, *, status: int = 200, **more: Any) -> HttpResponse:
-    """The page as the answer to a POST; with a key in it, it is never cached."""
+    """The page as the answer to a POST, with a new key in it where one was made."""
     with tenant_atomic(request.scope):
-        response = render(request, "tenants/keys.html", _context(request, **more), status=status)
-    response["Cache-Control"] = "no-store"
-    return response
+        return render(request, "tenants/keys.html", _context(request, **more), status=status)
 
 
 def _expiry(text: str) -> datetime | None:

@@ -191,7 +191,6 @@ class ApiView(APIView):
         response = super().finalize_response(request, response, *args, **kwargs)
         for name, value in (self._rate_headers or {}).items():
             response[name] = value
-        response["Cache-Control"] = "no-store"
         auth = getattr(request, "_auth", None)
         if isinstance(auth, Actor):
             request_log.record(
