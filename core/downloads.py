@@ -142,10 +142,7 @@ def _attached(pieces: _Sending, filename: str, content_type: str) -> StreamingHt
     return StreamingHttpResponse(
         pieces,
         content_type=content_type,
-        headers={
-            "Content-Disposition": f'attachment; filename="{filename}"',
-            "Cache-Control": "no-store",
-        },
+        headers={"Content-Disposition": f'attachment; filename="{filename}"'},
     )
 
 

@@ -223,10 +223,10 @@ def check_key(key: str | None, *, required: bool) -> str | None:
     """Validate the header's form.
 
     Raises:
-        InvalidRequest: missing where money moves, longer than 255, not printable ASCII, or a card
-            number, which no row of ours may hold.
+        InvalidRequest: missing where money moves, empty, longer than 255, not printable ASCII, or
+            a card number, which no row of ours may hold.
     """
-    if not key:
+    if key is None:
         if required:
             raise InvalidRequest(
                 "This request moves money and needs an Idempotency-Key header: a fresh random "
@@ -235,9 +235,11 @@ def check_key(key: str | None, *, required: bool) -> str | None:
                 param="Idempotency-Key",
             )
         return None
-    if len(key) > _MAX_KEY or not (key.isascii() and key.isprintable()):
+    # Granian hands a value that is not ASCII over as an empty one.
+    if not key or len(key) > _MAX_KEY or not (key.isascii() and key.isprintable()):
         raise InvalidRequest(
-            "An Idempotency-Key is at most 255 printable ASCII characters.",
+            "An Idempotency-Key is 1 to 255 printable ASCII characters; this one is empty, longer, "
+            "or holds others.",
             code="idempotency_key_invalid",
             param="Idempotency-Key",
         )

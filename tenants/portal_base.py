@@ -41,7 +41,6 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable
 from functools import wraps
 from typing import Any, Concatenate, ParamSpec, cast
-from urllib.parse import urlencode
 
 from django.http import HttpRequest, HttpResponse, HttpResponseNotAllowed
 from django.http.response import HttpResponseBase
@@ -50,6 +49,7 @@ from django.template.response import SimpleTemplateResponse
 from django.urls import reverse
 
 from core import errors
+from core.back_address import with_next
 from core.context import Actor
 from core.db import Scope, tenant_atomic
 from core.proxies import client_ip
@@ -182,10 +182,9 @@ def has_second_factor(user: User) -> bool:
 def _send_to(request: HttpRequest, url: str) -> HttpResponse:
     """Redirect and come back later; who wants JSON is told by the status."""
     target = request.get_full_path() if request.method in SAFE_METHODS else "/"
-    location = f"{url}?{urlencode({'next': target})}"
     if "application/json" in request.headers.get("Accept", ""):
         return HttpResponse(status=401)
-    return redirect(location)
+    return redirect(with_next(url, target))
 
 
 def render_in_scope(

@@ -173,6 +173,7 @@ def enrolment_confirm(*, user: User, secret: bytes, code: str, actor: Actor) -> 
 def second_factor_reset(*, user: User, actor: Actor) -> None:
     """Take device and recovery codes away (support, after checking the person's identity).
 
+    The logins of apps that they confirmed end too: whoever took the device may hold their tokens.
     Joins the open transaction of the admin. The next sign-in of an owner or of staff enrols anew.
     """
     policies.require(actor, "platform.users.write")
@@ -181,6 +182,11 @@ def second_factor_reset(*, user: User, actor: Actor) -> None:
     writes = Writes()
     for table in ("tenants_recoverycode", "tenants_totpdevice"):
         writes.sql(f'DELETE FROM "{table}" WHERE user_id = %s RETURNING 1', [user.id])  # noqa: S608
+    writes.sql(
+        "UPDATE tenants_refreshtoken SET revoked_at = now()"
+        " WHERE user_id = %s AND revoked_at IS NULL RETURNING 1",
+        [user.id],
+    )
     writes.audit(actor=actor, action="user.second_factor_reset", target=user.public_id)
     with tenant_atomic(actor.scope):
         writes.flush()

@@ -53,6 +53,7 @@ class ApiView(APIView):
         claim_type: what an Idempotency-Key becomes.
         filters: the parameters that the query string of a GET may hold.
         public: True for the few addresses without a caller (login, provider webhooks).
+        takes_body: False where POST, PUT and PATCH need no body; other methods never take one.
     """
 
     permissions: ClassVar[dict[str, str]] = {}
@@ -65,6 +66,7 @@ class ApiView(APIView):
     claim_type: ClassVar[type[Claim]] = Claim
     filters: ClassVar[tuple[str, ...]] = ()
     public: ClassVar[bool] = False
+    takes_body: ClassVar[bool] = True
 
     _rate_headers: dict[str, str] | None = None
 
@@ -131,7 +133,19 @@ class ApiView(APIView):
                 details={"permission": needed},
             )
         self._limit_key(actor)
-        _ = self.query  # what it would ignore is refused, whether or not the view reads it
+        # What it would ignore is refused, whether or not the view reads it.
+        _ = self.query
+        self._refuse_needless_body()
+
+    def _refuse_needless_body(self) -> None:
+        """Refuse fields where the operation takes none; an empty object says nothing, and passes.
+
+        Raises:
+            InvalidRequest: a body that would have been ignored.
+        """
+        wanted = self.takes_body and self.request.method in ("POST", "PUT", "PATCH")
+        if not wanted and self.request._request.body:
+            known(self.body)
 
     def _limit_key(self, actor: Actor) -> None:
         """Count this request against the key's allowance; by address where the key is shared.
@@ -177,7 +191,6 @@ class ApiView(APIView):
         response = super().finalize_response(request, response, *args, **kwargs)
         for name, value in (self._rate_headers or {}).items():
             response[name] = value
-        response["Cache-Control"] = "no-store"
         auth = getattr(request, "_auth", None)
         if isinstance(auth, Actor):
             request_log.record(

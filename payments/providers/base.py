@@ -108,8 +108,12 @@ class SignatureInvalid(WebhookRejected):
     code = "webhook_signature_invalid"
 
 
-class SignatureExpired(WebhookRejected):
-    """Rightly signed, but longer ago than `WEBHOOK_TOLERANCE_S` seconds."""
+class SignatureExpired(SignatureInvalid):
+    """Made with our secret, but longer ago than `WEBHOOK_TOLERANCE_S` seconds.
+
+    A kind of invalid signature: what is that old may be a repetition by somebody who overheard it,
+    and proves no caller.
+    """
 
     code = "webhook_timestamp_expired"
 

@@ -70,9 +70,9 @@ def webhook_receive(
 
     Raises:
         NotFound: no account of this provider has this id.
-        AuthenticationFailed: no signature by the account's secret (``webhook_signature_invalid``).
-        InvalidRequest: signed too long ago (``webhook_timestamp_expired``), or not an event of this
-            provider (``webhook_payload_invalid``).
+        AuthenticationFailed: no signature by the account's secret (``webhook_signature_invalid``),
+            or one that is too old (``webhook_timestamp_expired``).
+        InvalidRequest: not an event of this provider (``webhook_payload_invalid``).
     """
     account = account_get(account_id)
     if account.provider != provider:

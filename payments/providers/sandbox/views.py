@@ -13,7 +13,6 @@ from django.http import Http404, HttpRequest, HttpResponse, HttpResponseRedirect
 from django.shortcuts import render
 from django.utils.decorators import method_decorator
 from django.views import View
-from django.views.decorators.cache import never_cache
 from django.views.decorators.clickjacking import xframe_options_sameorigin
 
 from core.enqueue import enqueue
@@ -25,7 +24,7 @@ from payments.providers.sandbox.wire import Json, ServerTimeoutError
 _ANSWERS: Final = {"complete": True, "fail": False}
 
 
-@method_decorator([never_cache, xframe_options_sameorigin], name="dispatch")
+@method_decorator(xframe_options_sameorigin, name="dispatch")
 class ChallengeView(View):
     """Shows the challenge; the form's two buttons answer it, once."""
 
