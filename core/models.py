@@ -8,6 +8,7 @@ from django.db import models
 from django.utils import timezone
 
 from core import ids
+from core.card_columns import MASK, Exempt
 
 
 class Entity(models.Model):
@@ -46,6 +47,18 @@ class AuditRecord(models.Model):
     Actors and tenants are plain values, never foreign keys: a record outlives what it names.
     `sequence`, `previous_hash` and `hash` are filled once by the sealer (ADR 0010).
     """
+
+    CARD_NUMBERS: ClassVar = {
+        "actor_id": MASK,
+        "actor_label": MASK,
+        "request_id": MASK,
+        "action": MASK,
+        "target": MASK,
+        "before": MASK,
+        "after": MASK,
+        "previous_hash": Exempt("a digest"),
+        "hash": Exempt("a digest"),
+    }
 
     id = models.UUIDField(primary_key=True, default=ids.new_id, editable=False)
     created_at = models.DateTimeField(default=timezone.now, editable=False)
@@ -89,6 +102,12 @@ class OutboxEvent(models.Model):
     those of its payment. `payload` is the object's public JSON at that moment. Of a customer it
     holds name and e-mail address, until the customer is deleted (`core.unit.Writes.forget`).
     """
+
+    CARD_NUMBERS: ClassVar = {
+        "payload": MASK,
+        "last_error": MASK,
+        "request_id": MASK,
+    }
 
     PREFIX: ClassVar[str] = "evt"
 
@@ -135,6 +154,16 @@ class OutboxEvent(models.Model):
 
 class InboxMessage(models.Model):
     """A provider's webhook, stored as it came before anybody trusts it."""
+
+    CARD_NUMBERS: ClassVar = {
+        "event_id": Exempt("the provider's; core.inbox.receive digests one that holds a number"),
+        "event_type": MASK,
+        "reference": MASK,
+        "raw": MASK,
+        "headers": MASK,
+        "last_error": MASK,
+        "request_id": MASK,
+    }
 
     class State(models.TextChoices):
         RECEIVED = "received"
@@ -187,6 +216,12 @@ class IdempotencyRecord(models.Model):
     emptied with the personal data that it held.
     """
 
+    CARD_NUMBERS: ClassVar = {
+        "key": Exempt("core.idempotency.check_key refuses it, but for random keys in hexadecimal"),
+        "fingerprint": Exempt("a digest"),
+        "body": MASK,
+    }
+
     id = models.UUIDField(primary_key=True, default=ids.new_id, editable=False)
     created_at = models.DateTimeField(default=timezone.now, editable=False)
     owner = models.CharField(max_length=80)
@@ -212,6 +247,10 @@ class IdempotencyRecord(models.Model):
 class UsedNonce(models.Model):
     """A nonce of an HMAC-signed request; the primary key refuses its second use."""
 
+    CARD_NUMBERS: ClassVar = {
+        "nonce": Exempt("core.hmac_auth.use_nonce digests one that reads like a number"),
+    }
+
     id = models.BigAutoField(primary_key=True)
     key_id = models.CharField(max_length=64)
     nonce = models.CharField(max_length=64)
@@ -226,6 +265,14 @@ class UsedNonce(models.Model):
 
 class RequestLog(models.Model):
     """What an integrator sees of its own API calls: no bodies of cards, no secrets."""
+
+    CARD_NUMBERS: ClassVar = {
+        "request_id": MASK,
+        "path": MASK,
+        "actor_id": MASK,
+        "error_code": MASK,
+        "idempotency_key": MASK,
+    }
 
     id = models.UUIDField(primary_key=True, default=ids.new_id, editable=False)
     created_at = models.DateTimeField(default=timezone.now, editable=False)
@@ -253,6 +300,10 @@ class RequestLog(models.Model):
 class AuditChain(models.Model):
     """The head of one tenant's audit chain: how long it is and where it ends."""
 
+    CARD_NUMBERS: ClassVar = {
+        "hash": Exempt("a digest"),
+    }
+
     tenant_id = models.UUIDField(primary_key=True)
     sequence = models.BigIntegerField()
     hash = models.BinaryField()
@@ -261,6 +312,10 @@ class AuditChain(models.Model):
 
 class DataKey(models.Model):
     """A tenant's data key, wrapped by the key provider; useless without the provider's own key."""
+
+    CARD_NUMBERS: ClassVar = {
+        "wrapped": Exempt("encrypted"),
+    }
 
     class Purpose(models.TextChoices):
         DATA = "data"
@@ -283,6 +338,10 @@ class DataKey(models.Model):
 
 class AttemptCounter(models.Model):
     """Attempts of one subject in one window, where a limit must hold without a cache."""
+
+    CARD_NUMBERS: ClassVar = {
+        "subject": Exempt("a digest"),
+    }
 
     id = models.BigAutoField(primary_key=True)
     kind = models.CharField(max_length=32)
