@@ -45,7 +45,7 @@ class AuditRecord(models.Model):
     """One thing that somebody did. Append-only; chained by hash per tenant once committed.
 
     Actors and tenants are plain values, never foreign keys: a record outlives what it names.
-    `sequence`, `previous_hash` and `hash` are filled once by the sealer (ADR 0010).
+    `sequence`, `previous_hash`, `hash` and `key_version` are filled once by the sealer (ADR 0010).
     """
 
     CARD_NUMBERS: ClassVar = {
@@ -77,6 +77,13 @@ class AuditRecord(models.Model):
     sequence = models.BigIntegerField(null=True)
     previous_hash = models.BinaryField(null=True)
     hash = models.BinaryField(null=True)
+    key_version = models.CharField(
+        max_length=16,
+        blank=True,
+        default="",
+        db_default="",
+        help_text="Of the key provider's key; empty for records sealed before there was one.",
+    )
     sealed_at = models.DateTimeField(null=True)
 
     class Meta:
@@ -298,15 +305,22 @@ class RequestLog(models.Model):
 
 
 class AuditChain(models.Model):
-    """The head of one tenant's audit chain: how long it is and where it ends."""
+    """The head of one tenant's audit chain: how long it is and where it ends, signed.
+
+    Records before `keyed_from` were sealed before the chain had a key.
+    """
 
     CARD_NUMBERS: ClassVar = {
         "hash": Exempt("a digest"),
+        "signature": Exempt("a digest"),
     }
 
     tenant_id = models.UUIDField(primary_key=True)
     sequence = models.BigIntegerField()
     hash = models.BinaryField()
+    keyed_from = models.BigIntegerField(default=1, db_default=1)
+    key_version = models.CharField(max_length=16, blank=True, default="", db_default="")
+    signature = models.BinaryField(null=True)
     sealed_at = models.DateTimeField()
 
 

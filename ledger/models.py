@@ -237,8 +237,14 @@ class IntegrityRun(models.Model):
     started_at = models.DateTimeField()
     finished_at = models.DateTimeField()
     full = models.BooleanField()
+    since = models.BigIntegerField(
+        default=0, db_default=0, help_text="Where the run began; transfers up to it were sampled."
+    )
     up_to = models.BigIntegerField()
     transfers = models.BigIntegerField(help_text="Summed up in this run.")
+    sampled = models.IntegerField(
+        default=0, db_default=0, help_text="Older transfers that were looked at."
+    )
     accounts = models.BigIntegerField()
     fault = models.CharField(max_length=500, blank=True, help_text="Empty when the books agree.")
 
@@ -248,6 +254,18 @@ class IntegrityRun(models.Model):
     @property
     def sound(self) -> bool:
         return not self.fault
+
+    @property
+    def coverage(self) -> str:
+        """What the run looked at, in words that end a sentence."""
+        if self.full:
+            return "all transfers"
+        if self.since == 0:
+            return f"the transfers up to {self.up_to:,}, from the first on"
+        return (
+            f"the {self.transfers:,} transfers since checkpoint {self.since:,} and a random sample"
+            f" of {self.sampled:,} older ones; only --full looks at all"
+        )
 
 
 class CorrectionProposal(Entity):

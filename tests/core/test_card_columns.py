@@ -44,6 +44,7 @@ _RAW_SQL = {
     "notifications/services.py": "states",
     "payments/acceptance/services/customers.py": "times",
     "payments/intents/recovery.py": "times",
+    "payments/providers/services.py": "states, and a provider's words, masked",
     "tenants/second_factor.py": "steps and times",
     "tenants/services/sessions.py": "times",
 }
