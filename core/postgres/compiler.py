@@ -32,9 +32,10 @@ class SQLInsertCompiler(compiler.SQLInsertCompiler):
 
 
 class SQLUpdateCompiler(compiler.SQLUpdateCompiler):
-    def as_sql(self) -> tuple[str, tuple[Any, ...]]:
-        self.query.values = [
-            (field, model, checked(field, value)) for field, model, value in self.query.values
+    # The stubs know neither the query's values nor that this takes nothing for an UPDATE.
+    def pre_sql_setup(self, with_col_aliases: bool = False) -> Any:
+        query: Any = self.query
+        query.values = [
+            (field, model, checked(field, value)) for field, model, value in query.values
         ]
-        made: tuple[str, tuple[Any, ...]] = super().as_sql()
-        return made
+        return super().pre_sql_setup()

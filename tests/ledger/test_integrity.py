@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import secrets
 import time
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
@@ -135,7 +136,7 @@ def test_an_old_transfer_that_was_tampered_with_is_found_where_the_sample_falls_
     with tenant_atomic(Scope.worker()):
         before = Transfer.objects.get(id=old).timestamp - 1
     # `randbelow` answers below the checkpoint, and one is added.
-    monkeypatch.setattr(integrity.secrets, "randbelow", lambda below: min(before, below - 1))
+    monkeypatch.setattr(secrets, "randbelow", lambda below: min(before, below - 1))
     with tampered(admin_dsn, column, old):
         run = verify()
         assert run.sampled >= 1
