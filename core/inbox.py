@@ -8,6 +8,7 @@ we know the object (parked, and tried again when it appears or by the sweep).
 from __future__ import annotations
 
 import enum
+import hashlib
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
@@ -24,6 +25,7 @@ from core.enqueue import enqueue
 from core.errors import Conflict
 from core.ids import new_id
 from core.models import InboxMessage, OutboxEvent
+from core.pan import contains_card_number, mask_card_numbers
 from core.unit import Writes
 
 log = structlog.get_logger(__name__)
@@ -105,6 +107,9 @@ def receive(
     Answer 200 either way. A new one is processed by a task right after this commits; should the
     broker be away, the sweep finds it.
     """
+    if contains_card_number(event_id):
+        # Masked, two events would be one.
+        event_id = f"sha256:{hashlib.sha256(event_id.encode()).hexdigest()}"
     message = InboxMessage(
         id=new_id(),
         provider=provider,
@@ -238,7 +243,7 @@ def _claim(message_id: UUID) -> InboxMessage | None:
 def _record_failure(message: InboxMessage, error: Exception) -> str:
     given_up = message.attempts >= MAX_ATTEMPTS
     state = InboxMessage.State.QUARANTINED if given_up else InboxMessage.State.FAILED
-    text = f"{type(error).__name__}: {error}".replace("\x00", "")[:500]
+    text = mask_card_numbers(f"{type(error).__name__}: {error}".replace("\x00", ""))[:500]
     _set_state(message, state, error=text)
     log.warning(
         "inbox.failed",

@@ -8,6 +8,7 @@ from django.db import models
 from django.utils import timezone
 
 from core import ids
+from core.card_columns import MASK, Exempt
 
 
 class Entity(models.Model):
@@ -44,8 +45,20 @@ class AuditRecord(models.Model):
     """One thing that somebody did. Append-only; chained by hash per tenant once committed.
 
     Actors and tenants are plain values, never foreign keys: a record outlives what it names.
-    `sequence`, `previous_hash` and `hash` are filled once by the sealer (ADR 0010).
+    `sequence`, `previous_hash`, `hash` and `key_version` are filled once by the sealer (ADR 0010).
     """
+
+    CARD_NUMBERS: ClassVar = {
+        "actor_id": MASK,
+        "actor_label": MASK,
+        "request_id": MASK,
+        "action": MASK,
+        "target": MASK,
+        "before": MASK,
+        "after": MASK,
+        "previous_hash": Exempt("a digest"),
+        "hash": Exempt("a digest"),
+    }
 
     id = models.UUIDField(primary_key=True, default=ids.new_id, editable=False)
     created_at = models.DateTimeField(default=timezone.now, editable=False)
@@ -64,6 +77,13 @@ class AuditRecord(models.Model):
     sequence = models.BigIntegerField(null=True)
     previous_hash = models.BinaryField(null=True)
     hash = models.BinaryField(null=True)
+    key_version = models.CharField(
+        max_length=16,
+        blank=True,
+        default="",
+        db_default="",
+        help_text="Of the key provider's key; empty for records sealed before there was one.",
+    )
     sealed_at = models.DateTimeField(null=True)
 
     class Meta:
@@ -89,6 +109,12 @@ class OutboxEvent(models.Model):
     those of its payment. `payload` is the object's public JSON at that moment. Of a customer it
     holds name and e-mail address, until the customer is deleted (`core.unit.Writes.forget`).
     """
+
+    CARD_NUMBERS: ClassVar = {
+        "payload": MASK,
+        "last_error": MASK,
+        "request_id": MASK,
+    }
 
     PREFIX: ClassVar[str] = "evt"
 
@@ -135,6 +161,16 @@ class OutboxEvent(models.Model):
 
 class InboxMessage(models.Model):
     """A provider's webhook, stored as it came before anybody trusts it."""
+
+    CARD_NUMBERS: ClassVar = {
+        "event_id": Exempt("the provider's; core.inbox.receive digests one that holds a number"),
+        "event_type": MASK,
+        "reference": MASK,
+        "raw": MASK,
+        "headers": MASK,
+        "last_error": MASK,
+        "request_id": MASK,
+    }
 
     class State(models.TextChoices):
         RECEIVED = "received"
@@ -187,6 +223,12 @@ class IdempotencyRecord(models.Model):
     emptied with the personal data that it held.
     """
 
+    CARD_NUMBERS: ClassVar = {
+        "key": Exempt("core.idempotency.check_key refuses it, but for random keys in hexadecimal"),
+        "fingerprint": Exempt("a digest"),
+        "body": MASK,
+    }
+
     id = models.UUIDField(primary_key=True, default=ids.new_id, editable=False)
     created_at = models.DateTimeField(default=timezone.now, editable=False)
     owner = models.CharField(max_length=80)
@@ -212,6 +254,10 @@ class IdempotencyRecord(models.Model):
 class UsedNonce(models.Model):
     """A nonce of an HMAC-signed request; the primary key refuses its second use."""
 
+    CARD_NUMBERS: ClassVar = {
+        "nonce": Exempt("core.hmac_auth.use_nonce digests one that reads like a number"),
+    }
+
     id = models.BigAutoField(primary_key=True)
     key_id = models.CharField(max_length=64)
     nonce = models.CharField(max_length=64)
@@ -226,6 +272,14 @@ class UsedNonce(models.Model):
 
 class RequestLog(models.Model):
     """What an integrator sees of its own API calls: no bodies of cards, no secrets."""
+
+    CARD_NUMBERS: ClassVar = {
+        "request_id": MASK,
+        "path": MASK,
+        "actor_id": MASK,
+        "error_code": MASK,
+        "idempotency_key": MASK,
+    }
 
     id = models.UUIDField(primary_key=True, default=ids.new_id, editable=False)
     created_at = models.DateTimeField(default=timezone.now, editable=False)
@@ -251,16 +305,31 @@ class RequestLog(models.Model):
 
 
 class AuditChain(models.Model):
-    """The head of one tenant's audit chain: how long it is and where it ends."""
+    """The head of one tenant's audit chain: how long it is and where it ends, signed.
+
+    Records before `keyed_from` were sealed before the chain had a key.
+    """
+
+    CARD_NUMBERS: ClassVar = {
+        "hash": Exempt("a digest"),
+        "signature": Exempt("a digest"),
+    }
 
     tenant_id = models.UUIDField(primary_key=True)
     sequence = models.BigIntegerField()
     hash = models.BinaryField()
+    keyed_from = models.BigIntegerField(default=1, db_default=1)
+    key_version = models.CharField(max_length=16, blank=True, default="", db_default="")
+    signature = models.BinaryField(null=True)
     sealed_at = models.DateTimeField()
 
 
 class DataKey(models.Model):
     """A tenant's data key, wrapped by the key provider; useless without the provider's own key."""
+
+    CARD_NUMBERS: ClassVar = {
+        "wrapped": Exempt("encrypted"),
+    }
 
     class Purpose(models.TextChoices):
         DATA = "data"
@@ -283,6 +352,10 @@ class DataKey(models.Model):
 
 class AttemptCounter(models.Model):
     """Attempts of one subject in one window, where a limit must hold without a cache."""
+
+    CARD_NUMBERS: ClassVar = {
+        "subject": Exempt("a digest"),
+    }
 
     id = models.BigAutoField(primary_key=True)
     kind = models.CharField(max_length=32)

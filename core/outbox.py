@@ -18,6 +18,7 @@ from django.db import InterfaceError, OperationalError, connection
 
 from core.context import bind_request_id
 from core.models import OutboxEvent
+from core.pan import mask_card_numbers
 
 log = structlog.get_logger(__name__)
 
@@ -147,7 +148,8 @@ class _Batch:
             self._fail(event, subscription, error)
 
     def _fail(self, event: OutboxEvent, subscription: _Subscription, error: Exception) -> None:
-        self.failed[event.id] = f"{subscription.name}: {type(error).__name__}: {error}"[:500]
+        text = mask_card_numbers(f"{subscription.name}: {type(error).__name__}: {error}")
+        self.failed[event.id] = text[:500]
         self._hold_back_after(event)
         log.warning(
             "outbox.handler_failed",

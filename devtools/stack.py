@@ -151,7 +151,9 @@ def platform_env(home: Home, secrets: dict[str, str], *, base_url: str) -> dict[
         "TRUSTED_PROXIES": HOST,
         "ALLOWED_HOSTS": f"{HOST},localhost",
         "ALLOW_LOOPBACK_WEBHOOKS": "1",
-        "EMAIL_BACKEND": "django.core.mail.backends.console.EmailBackend",
+        "EMAIL_BACKEND": "core.mail_file.MailFileBackend",
+        "MAIL_FILE": str(home.path / "log" / "mail.log"),
+        "AUDIT_ANCHOR": f"file:{home.path / 'audit-anchor.jsonl'}",
         "STATIC_ROOT": str(home.path / "static"),
         "DEMO_FILE": str(home.demo_file),
         **{

@@ -29,6 +29,7 @@ from core.net import (
     OutboundResponse,
     guarded_request,
 )
+from core.pan import mask_card_numbers
 from core.unit import Writes
 from notifications import retries, services, signing
 from notifications.models import WebhookAttempt, WebhookDelivery, WebhookEndpoint
@@ -395,4 +396,5 @@ def _answer(response: OutboundResponse) -> Answer:
 
 
 def _clean(text: str) -> str:
-    return text.replace("\x00", "")
+    # Before it is cut: of a number cut in two, nothing shows what it is.
+    return mask_card_numbers(text.replace("\x00", ""))

@@ -13,11 +13,17 @@ from typing import ClassVar
 from django.contrib.postgres.fields import ArrayField
 from django.db import models
 
+from core.card_columns import MASK, Exempt
 from core.models import Entity, TenantOwned
 
 
 class WebhookEndpoint(TenantOwned):
     """A merchant's address for events, in one mode."""
+
+    CARD_NUMBERS: ClassVar = {
+        "secret_sealed": Exempt("encrypted"),
+        "previous_secret_sealed": Exempt("encrypted"),
+    }
 
     PREFIX: ClassVar[str] = "we"
 
@@ -79,6 +85,10 @@ class WebhookEndpoint(TenantOwned):
 
 class WebhookDelivery(TenantOwned):
     """One event on its way to one endpoint. That the row exists says nothing: `state` does."""
+
+    CARD_NUMBERS: ClassVar = {
+        "last_error": MASK,
+    }
 
     PREFIX: ClassVar[str] = "whd"
 
@@ -146,6 +156,11 @@ class WebhookDelivery(TenantOwned):
 
 class WebhookAttempt(Entity):
     """One HTTP exchange of a delivery: what came back, and how long it took."""
+
+    CARD_NUMBERS: ClassVar = {
+        "error": MASK,
+        "response_excerpt": MASK,
+    }
 
     PREFIX: ClassVar[str] = "wha"
 

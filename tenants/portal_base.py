@@ -134,6 +134,8 @@ def _run(
         return not_found_page(request)
     except errors.PermissionDenied as error:
         return no_permission_page(request, str((error.details or {}).get("permission", "")))
+    except errors.AppError as error:
+        return refused_page(request, error)
 
 
 def _enter(request: HttpRequest) -> HttpResponseBase | None:
@@ -202,6 +204,12 @@ def render_in_scope(
 def no_permission_page(request: HttpRequest, permission: str = "") -> HttpResponse:
     """403: the page exists, the visitor's role may not open it."""
     return render(request, "tenants/no_permission.html", {"permission": permission}, status=403)
+
+
+def refused_page(request: HttpRequest, error: errors.AppError) -> HttpResponse:
+    """What a form's page does not say itself: why nothing was done."""
+    context = {"problem": error.message, "status": error.status}
+    return render(request, "tenants/refused.html", context, status=error.status)
 
 
 def not_found_page(request: HttpRequest) -> HttpResponse:

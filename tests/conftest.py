@@ -11,6 +11,7 @@ import os
 import secrets
 import subprocess
 import sys
+import tempfile
 import threading
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -52,6 +53,8 @@ def _set_environment() -> None:
     """Everything that settings read, set before Django is imported."""
     os.environ["TEST_RUN_ID"] = _RUN
     os.environ["DJANGO_SETTINGS_MODULE"] = "config.settings.test"
+    # Never the development platform's: it has another key. The tests that anchor name their own.
+    os.environ["AUDIT_ANCHOR"] = f"file:{Path(tempfile.gettempdir()) / f'anchor-{_DATABASE}'}"
     os.environ.setdefault("SECRET_KEY", "tests-only-0123456789-0123456789-0123456789")
     os.environ["REDIS_URL"] = _own_redis()
     admin = os.environ.get("DATABASE_OWNER_URL", "")

@@ -100,6 +100,7 @@ TEMPLATES: list[dict[str, Any]] = [
 ]
 
 _database = env.db_url("DATABASE_URL")
+# Django's, with waits that end and the guard that keeps card numbers out (core/postgres).
 _database["ENGINE"] = "core.postgres"
 _database["CONN_HEALTH_CHECKS"] = True
 # Persistent connections, one a thread: granian's worker threads are few and live long.
@@ -204,6 +205,7 @@ CELERY_BEAT_SCHEDULE = {
         "providers.check_health": 60,
         "ledger.expire_pending": 30,
         "core.purge_expired": 3600,
+        "core.anchor_audit_heads": 3600,
         "ledger.verify": 3600,
         # A cluster's alone: ledger/backends reads the same variable.
         **(
@@ -294,6 +296,8 @@ EMAIL_USE_TLS = _email.get("EMAIL_USE_TLS", False)
 EMAIL_USE_SSL = _email.get("EMAIL_USE_SSL", False)
 #: Without one a mail server that does not answer would hold a worker for ever.
 EMAIL_TIMEOUT = env.int("EMAIL_TIMEOUT", default=10)
+#: Where core.mail_file writes the development platform's mails.
+MAIL_FILE = env.str("MAIL_FILE", default="")
 DEFAULT_FROM_EMAIL = env.str("DEFAULT_FROM_EMAIL", default="Merchantry <no-reply@localhost>")
 
 REST_FRAMEWORK = {
@@ -310,6 +314,8 @@ SPECTACULAR_SETTINGS = json.loads((BASE_DIR / "config" / "openapi.json").read_te
 
 #: Keys for the fields that are encrypted: "version:base64 of 32 bytes", newest first.
 FIELD_KEYS = env.list("FIELD_KEYS", default=[])
+#: Where the heads of the audit chains are kept outside the database: file: and a path.
+AUDIT_ANCHOR = env.str("AUDIT_ANCHOR", default=f"file:{BASE_DIR / '.dev' / 'audit-anchor.jsonl'}")
 #: Peppers for the hashes of API keys: "version:secret", newest first.
 API_KEY_PEPPERS = env.list("API_KEY_PEPPERS", default=[f"1:{SECRET_KEY}"])
 JWT_KEYS = env.list("JWT_KEYS", default=[f"1:{SECRET_KEY}"])

@@ -12,6 +12,7 @@ from typing import Any, Final
 
 import psycopg
 from django.db.backends.postgresql import base
+from django.db.backends.postgresql.operations import DatabaseOperations as PostgresOperations
 from psycopg import IsolationLevel
 from psycopg.errors import OperationalError, _WaitTimeout
 
@@ -45,8 +46,16 @@ class BoundedConnection(psycopg.Connection[Any]):
             ) from None
 
 
+class DatabaseOperations(PostgresOperations):
+    """Django's, with the compilers that refuse card numbers."""
+
+    compiler_module = "core.postgres.compiler"
+
+
 class DatabaseWrapper(base.DatabaseWrapper):
     """Django's wrapper around a `BoundedConnection`."""
+
+    ops_class = DatabaseOperations
 
     def get_new_connection(self, conn_params: dict[str, Any]) -> BoundedConnection:
         """Connect within `connect_timeout` or what is left, whichever is less."""

@@ -8,6 +8,7 @@ from django.db import models
 from django.db.models import F, Q
 from django.utils import timezone
 
+from core.card_columns import MASK, Exempt
 from core.models import TenantOwned
 from payments.intents.states import IntentState, Step
 
@@ -29,6 +30,15 @@ class Intent(TenantOwned):
     new request is a new one. `version` counts the writes; each is conditional on the one read.
     Amounts are in minor units of `currency`.
     """
+
+    CARD_NUMBERS: ClassVar = {
+        "external_id": Exempt("the channel's own id, by which it is asked"),
+        "next_action_url": Exempt("the provider's own address"),
+        "failure_code": MASK,
+        "failure_message": MASK,
+        "card": MASK,
+        "exceptions": MASK,
+    }
 
     PREFIX: ClassVar[str] = "int"
 

@@ -20,6 +20,7 @@ from core.errors import AuthenticationFailed, InvalidRequest, NotFound
 from core.ids import new_id
 from core.models import InboxMessage
 from core.money import currency as known_currency
+from core.pan import mask_card_numbers
 from core.unit import Writes
 from payments.providers.base import (
     EventKind,
@@ -265,7 +266,7 @@ def health_check(*, account_id: uuid.UUID) -> Health:
                 timezone.now(),
                 health.ok,
                 health.latency_ms,
-                health.message[:300],
+                mask_card_numbers(health.message)[:300],
                 0 if health.ok else 1,
             ],
         )

@@ -380,7 +380,7 @@ def test_accounts_are_named_by_what_they_are_and_whose(t: Tenants) -> None:
 def test_an_integrity_run_says_how_far_it_went(alone: Tenants) -> None:
     verify(full=True)
     listed = shown(staff(alone, "finance"), address("integrityrun"))
-    assert re.search(r">\s*full\s*<", listed)
+    assert re.search(r">\s*all transfers\s*<", listed)
     assert 'material-symbols-outlined">check_small' not in listed
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import secrets
 import time
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
@@ -10,6 +11,7 @@ from uuid import UUID
 
 import psycopg
 import pytest
+from django.core.management import call_command
 from django.db import DatabaseError
 from psycopg import sql
 
@@ -90,8 +92,10 @@ def tampered(admin_dsn: str, column: str, transfer: UUID) -> Iterator[None]:
     ],
 )
 def test_an_old_transfer_that_was_tampered_with_is_found_by_the_weekly_run(
-    admin_dsn: str, column: str, said: str
+    admin_dsn: str, monkeypatch: pytest.MonkeyPatch, column: str, said: str
 ) -> None:
+    # The sample may well find it earlier; here it never looks.
+    monkeypatch.setattr(integrity, "SAMPLE_SPANS", 0)
     book = a_book()
     old = authorize(book, 900, new_id())
     authorize(book, 50, new_id())
@@ -117,6 +121,62 @@ def test_an_old_transfer_that_was_tampered_with_is_found_by_the_weekly_run(
         assert integrity.off_gauge() == 1.0
     assert verify().fault == ""
     assert integrity.off_gauge() == 0.0
+
+
+@pytest.mark.usefixtures("own_database")
+@pytest.mark.parametrize(
+    ("column", "said"),
+    [
+        ("amount", "pending 900, the transfers up to it say 901."),
+        ("credit_credits_pending", "pending 901, the transfers up to it say 900."),
+    ],
+)
+def test_an_old_transfer_that_was_tampered_with_is_found_where_the_sample_falls_on_it(
+    admin_dsn: str, monkeypatch: pytest.MonkeyPatch, column: str, said: str
+) -> None:
+    old = authorize(a_book(), 900, new_id())
+    authorize(a_book(), 50, new_id())
+    first = verify(full=True)
+    assert (first.fault, first.sampled) == ("", 0)
+    with tenant_atomic(Scope.worker()):
+        before = Transfer.objects.get(id=old).timestamp - 1
+    # `randbelow` answers below the checkpoint, and one is added.
+    monkeypatch.setattr(secrets, "randbelow", lambda below: min(before, below - 1))
+    with tampered(admin_dsn, column, old):
+        run = verify()
+        assert run.sampled >= 1
+        assert str(old) in run.fault
+        assert run.fault.endswith(said)
+        # Wherever later samples fall, the fault is not forgotten.
+        monkeypatch.setattr(integrity, "SAMPLE_SPANS", 0)
+        assert verify().fault == run.fault
+    assert verify().fault == ""
+
+
+@pytest.mark.usefixtures("own_database")
+def test_a_sound_journal_passes_every_sample() -> None:
+    verify()
+    for _ in range(10):
+        assert verify().fault == ""
+
+
+@pytest.mark.usefixtures("own_database")
+def test_a_run_says_what_it_looked_at(capsys: pytest.CaptureFixture[str]) -> None:
+    authorize(a_book(), 900, new_id())
+    call_command("ledger_verify", full=True)
+    assert "against all transfers;" in capsys.readouterr().out
+    authorize(a_book(), 900, new_id())
+
+    call_command("ledger_verify")
+
+    with tenant_atomic(Scope.worker()):
+        run = integrity.last_run()
+    assert run is not None
+    assert run.sampled >= 1
+    assert (
+        f"the 1 transfers since checkpoint {run.since:,} and a random sample of {run.sampled:,} "
+        "older ones; only --full looks at all"
+    ) in capsys.readouterr().out
 
 
 @pytest.mark.usefixtures("own_database")
