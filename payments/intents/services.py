@@ -12,14 +12,17 @@ that is killed between any two lines leaves a row that the poller brings to the 
 from __future__ import annotations
 
 import datetime as dt
+import time
 import uuid
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any, Final
 
 import structlog
+from django.db import InterfaceError, OperationalError
 from django.utils import timezone
 
+from core import connections, liveness
 from core.context import Actor
 from core.crashpoints import crash_point
 from core.db import Scope, tenant_atomic
@@ -38,7 +41,9 @@ from payments.providers.selectors import route
 
 log = structlog.get_logger(__name__)
 
-#: A process that has not brought its answer home by now has died: the poller takes over.
+#: The poller takes over as soon as the process that asked the channel has died (`Intent.holder`).
+#: This is for one that lives and hangs: a provider's answer takes no longer than its time-out, and
+#: one that comes later is judged like any other.
 CRASH_AFTER: Final = dt.timedelta(seconds=60)
 
 _CHANNELS: Final = {Operation.PAYMENT: "gateway", Operation.REFUND: "gateway_refund"}
@@ -204,13 +209,18 @@ def intent_apply(
 
     An answer that changes nothing, or that comes late, is harmless: a final intent never moves
     again. When somebody else has moved the intent meanwhile (a webhook overtook the call), the
-    row is read anew and the answer is judged against what stands there now.
+    row is read anew and the answer is judged against what stands there now. So it is when the
+    database went away before it confirmed the commit, which may or may not have been made.
     """
     asked = intent.step
+    ends_at = time.monotonic() + connections.AWAY_MAX_S
     for _ in range(3):
         try:
             return _commit_answer(intent, answer, actor, document, claim, asked=asked)
         except StaleState:
+            intent, document = _reload(intent), None
+        except (OperationalError, InterfaceError) as error:
+            connections.regain(error, ends_at=ends_at)
             intent, document = _reload(intent), None
     log.warning("intent.contended", intent=intent.public_id)
     return _reload(intent)
@@ -250,6 +260,7 @@ def _validated(draft: Draft) -> Intent:
         tags=list(draft.tags),
         about=draft.about,
         next_check_at=timezone.now() + CRASH_AFTER,
+        holder=liveness.holder(),
     )
 
 
@@ -280,6 +291,7 @@ def _take_step(
     intent.steps += 1
     intent.settle_amount_minor = settle_amount_minor
     intent.next_check_at = timezone.now() + CRASH_AFTER
+    intent.holder = liveness.holder()
     with tenant_atomic(Scope.merchant(intent.merchant_id)):
         writes = Writes()
         writes.update(
@@ -289,6 +301,7 @@ def _take_step(
             "version",
             "settle_amount_minor",
             "next_check_at",
+            "holder",
             expect={"version": read_version},
             what="The payment attempt",
         )
@@ -418,7 +431,7 @@ def _apply_move(intent: Intent, move: Move) -> tuple[list[TransferSpec], Callabl
     intent.version = read_version + 1
     for name, value in move.values.items():
         setattr(intent, name, value)
-    intent.updated_at = timezone.now()
+    intent.updated_at, intent.holder = timezone.now(), None
     transfers = bookings.legs(intent, before=IntentState(before))
 
     def save(writes: Writes) -> None:
@@ -427,6 +440,7 @@ def _apply_move(intent: Intent, move: Move) -> tuple[list[TransferSpec], Callabl
             "state",
             "version",
             "updated_at",
+            "holder",
             "fee_minor",
             "reseller_fee_minor",
             *move.values,
