@@ -53,12 +53,16 @@ def client_ip(request: HttpRequest) -> str | None:
 
 
 def client_network(request: HttpRequest) -> str:
-    """Whom a limit by address counts: of IPv6 the /64, which one line holds whole (RFC 6177)."""
-    found = client_ip(request) or ""
-    address = _parse(found)
+    """Whom a limit by address counts, see `network_of`."""
+    return network_of(client_ip(request) or "")
+
+
+def network_of(address_text: str) -> str:
+    """An address as limits count it: of IPv6 the /64, which one line holds whole (RFC 6177)."""
+    address = _parse(address_text)
     if isinstance(address, ipaddress.IPv6Address):
         return str(ipaddress.ip_network((address, 64), strict=False))
-    return found
+    return address_text
 
 
 class ClientAddressMiddleware:

@@ -147,7 +147,7 @@ def services(
         Service("web", web, env, ROOT, stop_timeout_s=20),
         Service(
             "ws",
-            [str(binaries / "daphne"), "-b", HOST, "-p", str(port + 1), "config.asgi:application"],
+            [sys.executable, "-m", "config.streams", "-b", HOST, "-p", str(port + 1)],
             env,
             ROOT,
         ),
