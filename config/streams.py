@@ -33,7 +33,7 @@ _REFUSED: Final = (
 )
 
 
-class BodilessRequest(WebRequest):  # type: ignore[misc] # daphne is not typed
+class BodilessRequest(WebRequest):
     """A request without a body; one that brings a body ends with its headers."""
 
     def gotLength(self, length: int | None) -> None:  # noqa: N802 - Twisted's name
@@ -44,7 +44,7 @@ class BodilessRequest(WebRequest):  # type: ignore[misc] # daphne is not typed
             self.channel.loseConnection()
 
 
-class LimitedFactory(HTTPFactory):  # type: ignore[misc] # daphne is not typed
+class LimitedFactory(HTTPFactory):
     """Gives each connection a time to say what it wants, and takes no bodies."""
 
     def __init__(self, server: Any) -> None:

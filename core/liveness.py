@@ -81,6 +81,15 @@ def died(holder_id: int | None) -> bool:
     return bool(row and row[0])
 
 
+def stop() -> None:
+    """End the lease connection, and with it all that this process holds; for a process's end."""
+    global _current
+    with _guard:
+        if _current is not None:
+            _current.stop()
+            _current = None
+
+
 class Turn:
     """One of the places that `take_turn` gave away, until `give_back` or the process's end."""
 
@@ -126,6 +135,7 @@ class _Process:
         self._lock = threading.RLock()
         self._conn: psycopg.Connection[Any] | None = None
         self._turns: set[int] = set()
+        self._stopped = threading.Event()
         self._connect()
         threading.Thread(target=self._watch, name="liveness", daemon=True).start()
 
@@ -139,6 +149,13 @@ class _Process:
                 self._hold(self._conn)
             except psycopg.Error as error:
                 self._lost(error)
+
+    def stop(self) -> None:
+        self._stopped.set()
+        with self._lock:
+            if self._conn is not None:
+                self._conn.close()
+                self._conn = None
 
     def try_lock(self, key: int) -> bool:
         with self._lock:
@@ -178,6 +195,8 @@ class _Process:
 
     def _connect(self) -> bool:
         with self._lock:
+            if self._stopped.is_set():
+                return False
             try:
                 conn = psycopg.connect(**_address())
                 self._hold(conn)
@@ -201,8 +220,7 @@ class _Process:
 
     def _watch(self) -> None:
         pause_s = _RETRY_MIN_S
-        wait = threading.Event()
-        while True:
+        while not self._stopped.is_set():
             conn = self._conn
             if conn is not None:
                 self._wait_for_end(conn)
@@ -210,7 +228,7 @@ class _Process:
             if self._connect():
                 pause_s = _RETRY_MIN_S
                 continue
-            wait.wait(pause_s)
+            self._stopped.wait(pause_s)
             pause_s = min(pause_s * 2, _RETRY_MAX_S)
 
     def _wait_for_end(self, conn: psycopg.Connection[Any]) -> None:

@@ -123,11 +123,13 @@ def database(django_db_blocker: Any) -> Iterator[str]:
     yield _DATABASE
     from django.db import connections
 
+    from core import liveness
     from core.api import request_log
 
     # What the requests of the tests left in the buffer has no database to go to afterwards.
     request_log.flush()
     connections.close_all()
+    liveness.stop()
     with _admin() as conn:
         conn.execute(
             sql.SQL("DROP DATABASE IF EXISTS {} WITH (FORCE)").format(sql.Identifier(_DATABASE))

@@ -13,12 +13,15 @@ from contextlib import suppress
 
 import pytest
 from django.conf import settings
+from django.contrib.sessions.backends.db import SessionStore
 
 from config.streams import MAX_MESSAGE_BYTES
 from devtools.ports import free_port
 from tests.core.support import ROOT, eventually
+from tests.factories import make_tenants
+from tests.notifications.test_websockets import log_in
 
-NOT_LOGGED_IN = 4401
+TEXT, PING = 0x81, 0x89
 
 
 @pytest.fixture(scope="module")
@@ -47,14 +50,22 @@ def _answers(port: int) -> bool:
 
 def asked(port: int, request: bytes) -> bytes:
     """All that is answered until the server closes; nothing is sent after `request`."""
-    with socket.create_connection(("127.0.0.1", port), timeout=30) as connection:
+    with socket.create_connection(("127.0.0.1", port), timeout=60) as connection:
         connection.sendall(request)
-        answer = b""
-        # A connection that is dropped with bytes unread ends in a reset.
-        with suppress(ConnectionResetError):
-            while piece := connection.recv(65_536):
-                answer += piece
-    return answer
+        return read(connection)
+
+
+def read(connection: socket.socket, *, until: bytes | None = None) -> bytes:
+    """What comes up to `until`, or up to the connection's end."""
+    found = b""
+    # A connection that is dropped with bytes unread ends in a reset.
+    with suppress(ConnectionResetError):
+        while piece := connection.recv(65_536):
+            found += piece
+            if until is not None and until in found:
+                return found
+    assert until is None, found
+    return found
 
 
 @pytest.mark.parametrize(
@@ -71,27 +82,36 @@ def test_a_page_is_not_served_here(port: int) -> None:
 
 
 def test_a_message_larger_than_a_page_sends_ends_the_connection(port: int) -> None:
-    assert closed_with(port, b"x" * MAX_MESSAGE_BYTES) == NOT_LOGGED_IN
-    assert closed_with(port, b"x" * (MAX_MESSAGE_BYTES + 1)) is None
+    session = log_in(make_tenants().users["merchant.viewer"])
+    with opened(port, session) as connection:
+        connection.sendall(frame(TEXT, b"x" * MAX_MESSAGE_BYTES))
+        connection.sendall(frame(PING, b"still there?"))
+        assert read(connection, until=b"still there?")
+        connection.sendall(frame(TEXT, b"x" * (MAX_MESSAGE_BYTES + 1)))
+        read(connection)  # to its end, or the test hangs
 
 
-def closed_with(port: int, payload: bytes) -> int | None:
-    """Open a socket without a session and send one message with the handshake.
+def opened(port: int, session: SessionStore) -> socket.socket:
+    """A websocket of a person who is logged in, past its handshake."""
+    key = base64.b64encode(secrets.token_bytes(16)).decode()
+    lines = [
+        "GET /ws/activity HTTP/1.1",
+        "Host: localhost",
+        "Upgrade: websocket",
+        "Connection: Upgrade",
+        "Sec-WebSocket-Version: 13",
+        f"Sec-WebSocket-Key: {key}",
+        f"Origin: {settings.BASE_URL}",
+        f"Cookie: {settings.SESSION_COOKIE_NAME}={session.session_key}",
+    ]
+    connection = socket.create_connection(("127.0.0.1", port), timeout=60)
+    connection.sendall("\r\n".join([*lines, "", ""]).encode())
+    assert read(connection, until=b"\r\n\r\n").startswith(b"HTTP/1.1 101 ")
+    return connection
 
-    Returns the code that the application closes with; None when the server drops the connection.
-    """
-    key = base64.b64encode(secrets.token_bytes(16))
-    handshake = (
-        b"GET /ws/activity HTTP/1.1\r\nHost: localhost\r\nUpgrade: websocket\r\n"
-        b"Connection: Upgrade\r\nSec-WebSocket-Version: 13\r\nSec-WebSocket-Key: " + key + b"\r\n"
-        b"Origin: " + settings.BASE_URL.encode() + b"\r\n\r\n"
-    )
-    # Final text frame, 16-bit length, masked with zeros (RFC 6455, 5.2).
-    frame = b"\x81\xfe" + len(payload).to_bytes(2, "big") + bytes(4) + payload
-    answer = asked(port, handshake + frame)
-    head, _, frames = answer.partition(b"\r\n\r\n")
-    if not frames:
-        return None
-    assert head.startswith(b"HTTP/1.1 101 "), head
-    assert frames[0] == 0x88, frames
-    return int.from_bytes(frames[2:4], "big")
+
+def frame(kind: int, payload: bytes) -> bytes:
+    """One final frame, masked with zeros (RFC 6455, 5.2)."""
+    length = len(payload)
+    size = bytes([0x80 | length]) if length < 126 else b"\xfe" + length.to_bytes(2, "big")
+    return bytes([kind]) + size + bytes(4) + payload

@@ -339,7 +339,13 @@ async def test_plain_http_is_answered_without_its_body() -> None:
         sent.append(message)
 
     for path in ("/", "/v1/payments", "/ws/activity", "/admin/"):
-        scope = {"type": "http", "method": "POST", "path": path, "headers": [], "client": None}
+        scope: dict[str, Any] = {
+            "type": "http",
+            "method": "POST",
+            "path": path,
+            "headers": [],
+            "client": None,
+        }
         sent.clear()
         await application(scope, receive, send)
         assert [message.get("status") for message in sent] == [421, None]
