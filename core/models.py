@@ -138,14 +138,16 @@ class OutboxEvent(models.Model):
     payload = models.JSONField()
     attempts = models.PositiveSmallIntegerField(default=0)
     leased_until = models.DateTimeField(null=True)
+    holder = models.BigIntegerField(null=True)
     delivered_at = models.DateTimeField(null=True)
     quarantined_at = models.DateTimeField(null=True)
     last_error = models.CharField(max_length=500, blank=True)
 
     class Meta:
         indexes: ClassVar = [
+            # By tenant: the relay finds some of each, however many one has (relay._CLAIM).
             models.Index(
-                fields=["id"],
+                fields=["merchant_id", "id"],
                 name="outbox_open",
                 condition=models.Q(delivered_at__isnull=True, quarantined_at__isnull=True),
             ),
@@ -218,9 +220,10 @@ class IdempotencyRecord(models.Model):
     """The one answer to an Idempotency-Key, kept for 30 days.
 
     `owner` is whoever may use the key: a merchant and mode, or a service caller. A row without
-    `status` is in flight until `locked_until`; `resource_id` then says what it was making, so that
-    a retry after a crash finds the object instead of making another. An answer without `body` was
-    emptied with the personal data that it held.
+    `status` is in flight for as long as its holder lives (`core.liveness`), until `locked_until` at
+    most; `resource_id` then says what it was making, so that a retry after a crash finds the object
+    instead of making another. An answer without `body` was emptied with the personal data that it
+    held.
     """
 
     CARD_NUMBERS: ClassVar = {
@@ -237,6 +240,7 @@ class IdempotencyRecord(models.Model):
     merchant_id = models.UUIDField(null=True)
     reseller_id = models.UUIDField(null=True)
     resource_id = models.UUIDField(null=True)
+    holder = models.BigIntegerField(null=True)
     locked_until = models.DateTimeField(null=True)
     status = models.PositiveSmallIntegerField(null=True)
     body = models.BinaryField(null=True)

@@ -168,11 +168,14 @@ def guarded_request(
     content: bytes = b"",
     timeout_s: float = DEFAULT_TIMEOUT_S,
     max_response_bytes: int = DEFAULT_MAX_RESPONSE_BYTES,
+    body_timeout_s: float | None = None,
 ) -> OutboundResponse:
     """Send one request to a customer's address. Errors: OutboundRefusedError, OutboundFailedError.
 
     `timeout_s`, or what is left of the deadline, bounds the exchange as a whole, name and all, so a
-    server that sends a byte a second is cut off.
+    server that sends a byte a second is cut off. With `body_timeout_s` the status line is the
+    answer: the body may take so long after it, and what has not come by then, or breaks off, is
+    left out.
     """
     allow_loopback = loopback_allowed()
     timeout_s = deadline.cap_s(timeout_s)
@@ -209,7 +212,11 @@ def guarded_request(
                 extensions={"timeout": dict.fromkeys(("connect", "read", "write"), timeout_s)},
             ) as response,
         ):
-            body, truncated = _read_capped(response, max_response_bytes)
+            if body_timeout_s is not None:
+                exchange.deadline = min(exchange.deadline, time.monotonic() + body_timeout_s)
+            body, truncated = _read_capped(
+                response, max_response_bytes, whole=body_timeout_s is None
+            )
     except httpcore.TimeoutException:
         raise OutboundFailedError(
             f"No complete answer within {timeout_s:g} s.", reason="timeout"
@@ -346,12 +353,18 @@ def _judged_addresses(
     return found
 
 
-def _read_capped(response: httpcore.Response, cap_bytes: int) -> tuple[bytes, bool]:
+def _read_capped(response: httpcore.Response, cap_bytes: int, *, whole: bool) -> tuple[bytes, bool]:
+    """The body up to the cap, and whether some is missing; `whole` raises for what breaks off."""
     body = bytearray()
-    for chunk in response.iter_stream():
-        body += chunk
-        if len(body) > cap_bytes:
-            return bytes(body[:cap_bytes]), True
+    try:
+        for chunk in response.iter_stream():
+            body += chunk
+            if len(body) > cap_bytes:
+                return bytes(body[:cap_bytes]), True
+    except (httpcore.TimeoutException, httpcore.NetworkError, httpcore.ProtocolError):
+        if whole:
+            raise
+        return bytes(body), True
     return bytes(body), False
 
 

@@ -38,8 +38,7 @@ def services(home: Home, env: Mapping[str, str], ports: Ports) -> Sequence[Servi
         "entry": ([str(binaries / "caddy"), "run", "--config", str(CADDYFILE)], 20),
         "web": (web_command(binaries, ports.web), 20),
         "streams": (
-            [str(binaries / "daphne"), "-b", HOST, "-p", str(ports.streams),
-             "config.asgi:application"],
+            [sys.executable, "-m", "config.streams", "-b", HOST, "-p", str(ports.streams)],
             15,
         ),
         "worker": (

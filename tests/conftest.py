@@ -144,11 +144,13 @@ def database(django_db_blocker: Any) -> Iterator[str]:
     # Never blocked again: threads of ours may still write when the last test is over.
     django_db_blocker.unblock()
     yield _DATABASE
+    from core import liveness
     from core.api import request_log
 
     # What the requests of the tests left in the buffer has no database to go to afterwards.
     request_log.flush()
     connections.close_all()
+    liveness.stop()
     _drop(_DATABASE)
 
 
@@ -216,11 +218,13 @@ def _own_database_first(request: pytest.FixtureRequest) -> None:
 
 def _leave_database() -> None:
     """Write what is buffered for this thread's database, and forget what was read from it."""
+    from core import liveness
     from core.api import request_log
     from ledger.backends import get_ledger
 
     request_log.flush()
     process_state.forget()
+    liveness.stop()
     close = getattr(get_ledger(), "close", None)
     if close:
         close()

@@ -150,6 +150,11 @@ CHANNEL_LAYERS = {
     }
 }
 
+#: Open websockets that one streams process takes: in all, from one address, of one person.
+WS_PER_PROCESS = env.int("WS_PER_PROCESS", default=4_000)
+WS_PER_ADDRESS = env.int("WS_PER_ADDRESS", default=200)
+WS_PER_PERSON = env.int("WS_PER_PERSON", default=20)
+
 # Celery: ids only, acknowledged after the work, one at a time; limits below the visibility time.
 CELERY_BROKER_URL = REDIS_URL
 CELERY_TASK_IGNORE_RESULT = True
@@ -198,8 +203,8 @@ CELERY_BEAT_SCHEDULE = {
         "notifications.send_due_webhooks": 5,
         "notifications.tell_of_disabled": 60,
         "tenants.send_due_mail": 30,
-        "intents.check_due": 10,
-        "core.sweep_inbox": 15,
+        "intents.check_due": 5,
+        "core.sweep_inbox": 5,
         "acceptance.release_due": 60,
         "checkout.expire_due": 60,
         "providers.check_health": 60,

@@ -20,6 +20,7 @@ from core.unit import Writes
 from payments.intents import serializers as shapes
 from payments.intents.documents import service_document
 from payments.intents.models import Intent, Operation
+from payments.intents.recovery import bring_forward
 from payments.intents.selectors import intent_get, intent_json
 from payments.intents.services import Accepted, Draft, IntentClaim, Price, intent_submit
 from tenants.authentication import MerchantFacts, merchant_facts
@@ -81,6 +82,7 @@ class IntentsView(ApiView):
             operation,
             resume=lambda key: self._read(key, Scope.merchant(facts.merchant_id)),
             render=_rendered,
+            advance=bring_forward,
             actor=actor,
         )
 

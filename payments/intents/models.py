@@ -91,6 +91,9 @@ class Intent(TenantOwned):
 
     # The status poller: when to look next, how often it looked, and since when a person should.
     next_check_at = models.DateTimeField(null=True)
+    holder = models.BigIntegerField(
+        null=True, help_text="The process that waits for the channel's answer."
+    )
     checks = models.PositiveSmallIntegerField(default=0)
     told_at = models.DateTimeField(null=True, help_text="The provider's time of its newest event.")
     exception_at = models.DateTimeField(null=True)
@@ -115,8 +118,9 @@ class Intent(TenantOwned):
         ]
         indexes: ClassVar = [
             models.Index(fields=["document_id"], name="intent_document"),
+            # By merchant: the poller takes some of each, however many one has (recovery._DUE).
             models.Index(
-                fields=["next_check_at"],
+                fields=["merchant_id", "next_check_at"],
                 name="intent_to_check",
                 condition=Q(next_check_at__isnull=False),
             ),

@@ -13,15 +13,17 @@ from __future__ import annotations
 
 import datetime as dt
 import random
+import time
 import uuid
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any, Final
 
 import structlog
+from django.db import InterfaceError, OperationalError
 from django.utils import timezone
 
-from core import deadline
+from core import connections, deadline, liveness
 from core.context import Actor
 from core.crashpoints import crash_point
 from core.db import Scope, after_commit, tenant_atomic
@@ -42,7 +44,9 @@ from payments.providers.selectors import route
 
 log = structlog.get_logger(__name__)
 
-#: A process that has not brought its answer home by now has died: the poller takes over.
+#: The poller takes over as soon as the process that asked the channel has died (`Intent.holder`).
+#: This is for one that lives and hangs: a provider's answer takes no longer than its time-out, and
+#: one that comes later is judged like any other.
 CRASH_AFTER: Final = dt.timedelta(seconds=60)
 
 _CHANNELS: Final = {Operation.PAYMENT: "gateway", Operation.REFUND: "gateway_refund"}
@@ -232,15 +236,20 @@ def intent_apply(
 
     An answer that changes nothing, or that comes late, is harmless: a final intent never moves
     again. When somebody else has moved the intent meanwhile (a webhook overtook the call), the
-    row is read anew and the answer is judged against what stands there now.
+    row is read anew and the answer is judged against what stands there now. So it is when the
+    database went away before it confirmed the commit, which may or may not have been made.
     """
     asked = intent.step
     # What is known about money is written down, also when the request's time is over meanwhile.
     with deadline.at_least(COMMIT_S):
+        ends_at = time.monotonic() + min(connections.AWAY_MAX_S, COMMIT_S)
         for _ in range(3):
             try:
                 return _commit_answer(intent, answer, actor, document, claim, asked=asked)
             except StaleState:
+                intent, document = _reload(intent), None
+            except (OperationalError, InterfaceError) as error:
+                connections.regain(error, ends_at=ends_at)
                 intent, document = _reload(intent), None
     log.warning("intent.contended", intent=intent.public_id)
     return _reload(intent)
@@ -307,6 +316,7 @@ def _validated(draft: Draft) -> Intent:
         tags=list(draft.tags),
         about=draft.about,
         next_check_at=timezone.now() + CRASH_AFTER,
+        holder=liveness.holder(),
     )
 
 
@@ -337,6 +347,7 @@ def _take_step(
     intent.steps += 1
     intent.settle_amount_minor = settle_amount_minor
     intent.next_check_at = timezone.now() + CRASH_AFTER
+    intent.holder = liveness.holder()
     with tenant_atomic(Scope.merchant(intent.merchant_id)):
         writes = Writes()
         writes.update(
@@ -346,6 +357,7 @@ def _take_step(
             "version",
             "settle_amount_minor",
             "next_check_at",
+            "holder",
             expect={"version": read_version},
             what="The payment attempt",
         )
@@ -475,7 +487,7 @@ def _apply_move(intent: Intent, move: Move) -> tuple[list[TransferSpec], Callabl
     intent.version = read_version + 1
     for name, value in move.values.items():
         setattr(intent, name, value)
-    intent.updated_at = timezone.now()
+    intent.updated_at, intent.holder = timezone.now(), None
     transfers = bookings.legs(intent, before=IntentState(before))
 
     def save(writes: Writes) -> None:
@@ -484,6 +496,7 @@ def _apply_move(intent: Intent, move: Move) -> tuple[list[TransferSpec], Callabl
             "state",
             "version",
             "updated_at",
+            "holder",
             "fee_minor",
             "reseller_fee_minor",
             *move.values,

@@ -7,7 +7,7 @@ import uuid
 from celery import shared_task
 
 from core.enqueue import enqueue
-from payments.intents.recovery import check_failed, due_intents, intent_check
+from payments.intents.recovery import check_failed, due_intents, intent_check_in_turn
 
 
 @shared_task(name="intents.check_due")
@@ -20,7 +20,7 @@ def check_due() -> None:
 @shared_task(name="intents.check")
 def check(intent_id: str) -> None:
     try:
-        intent_check(intent_id=uuid.UUID(intent_id))
+        intent_check_in_turn(intent_id=uuid.UUID(intent_id))
     except Exception:
         check_failed(intent_id=uuid.UUID(intent_id))
         raise

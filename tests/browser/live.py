@@ -65,8 +65,7 @@ def running_platform(logs: Path) -> Iterator[Live]:
             "config.wsgi:application",
         ],
         "ws": [
-            str(_BINARIES / "daphne"), "-b", "127.0.0.1", "-p", str(ws_port),
-            "config.asgi:application",
+            sys.executable, "-m", "config.streams", "-b", "127.0.0.1", "-p", str(ws_port),
         ],
         "background": [sys.executable, "-m", "tests.browser.background"],
     }  # fmt: skip

@@ -17,6 +17,7 @@ from payments.acceptance.representations import payment_json, refund_json
 from payments.acceptance.services.sources import refused_source
 from payments.acceptance.states import PaymentStatus, RefundStatus
 from payments.intents.failures import PROVIDER_UNAVAILABLE
+from payments.intents.recovery import bring_forward
 from payments.intents.services import Accepted
 from payments.providers.base import SOURCE_REFUSED
 from tenants.authentication import MerchantFacts, merchant_facts
@@ -48,7 +49,10 @@ class MoneyView(ApiView):
     ) -> Response:
         """Run a money operation once per Idempotency-Key; a decline is a 402."""
         return self.once_outside(
-            operation, resume=resume, render=lambda made: outcome(made, status)
+            operation,
+            resume=resume,
+            render=lambda made: outcome(made, status),
+            advance=bring_forward,
         )
 
 
