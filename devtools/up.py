@@ -26,7 +26,6 @@ from devtools.postgres import forget_elsewhere
 from devtools.say import Stop
 from devtools.supervisor import (
     Interrupted,
-    Service,
     Supervisor,
     ignore_stop_signals,
     interruptible,
@@ -142,9 +141,7 @@ def _fresh_metrics(home: Home) -> Path:
     return folder
 
 
-def wait_until_ready(
-    supervisor: Supervisor, base_url: str, *, streams: int | None = None
-) -> None:
+def wait_until_ready(supervisor: Supervisor, base_url: str, *, streams: int | None = None) -> None:
     """Wait until the platform answers there and, if its port is named, the websockets' server too.
 
     Raises:

@@ -332,9 +332,7 @@ def _credential_of(headers: Mapping[bytes, bytes]) -> bytes:
     return hashlib.blake2b(shown, digest_size=16).digest() if shown else b""
 
 
-def _key_of(
-    scope: Mapping[str, Any], headers: Mapping[bytes, bytes], request: _Request
-) -> str:
+def _key_of(scope: Mapping[str, Any], headers: Mapping[bytes, bytes], request: _Request) -> str:
     """Whose queue the request waits in."""
     known = _tenants.get(request.credential) if request.credential else None
     if known is not None:

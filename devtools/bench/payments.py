@@ -51,9 +51,7 @@ class Series:
 def run(arguments: list[str]) -> int:
     """Measure and print; the last line is one JSON object. 0 if every promise was kept."""
     options = _options(arguments)
-    wanted = (
-        EVERY_PROCESS if options.all_processes else ("entry", "web")
-    )
+    wanted = EVERY_PROCESS if options.all_processes else ("entry", "web")
     with (
         platform(
             wanted=wanted, extra_env={"BENCH_FLOOR": "1", "API_RATE_PER_S": "100000"}

@@ -6,7 +6,7 @@ from django.db import migrations, models
 
 
 class Migration(migrations.Migration):
-    dependencies = [("core", "0012_holders")]
+    dependencies = [("core", "0015_holders")]
 
     operations = [
         migrations.RemoveIndex(model_name="outboxevent", name="outbox_open"),

@@ -6,7 +6,7 @@ from django.db import migrations, models
 
 
 class Migration(migrations.Migration):
-    dependencies = [("intents", "0005_staff_find"), ("core", "0012_holders")]
+    dependencies = [("intents", "0006_unsent"), ("core", "0015_holders")]
 
     operations = [
         migrations.AddField(

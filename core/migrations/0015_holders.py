@@ -15,7 +15,7 @@ $$;
 
 
 class Migration(migrations.Migration):
-    dependencies = [("core", "0011_staff_find")]
+    dependencies = [("core", "0014_audit_heads_signed")]
 
     operations = [
         migrations.RunSQL(_UP, "DROP FUNCTION core_holder_died(bigint)"),

@@ -24,8 +24,8 @@ DROP POLICY app_definer ON tenants_refreshtoken;
 class Migration(migrations.Migration):
     """A person's token and a machine client's, each with one statement."""
 
-    dependencies: ClassVar[list[tuple[str, str]]] = [("tenants", "0005_rotation_grants")]
+    dependencies: ClassVar[list[tuple[str, str]]] = [("tenants", "0007_protect_due_mail")]
 
     operations: ClassVar[list[Operation]] = [
-        RunSqlFile(__file__, "0006_token_standing.sql", reverse=_REVERSE)
+        RunSqlFile(__file__, "0008_token_standing.sql", reverse=_REVERSE)
     ]
