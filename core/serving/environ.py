@@ -57,8 +57,8 @@ def read_headers(lines: Headers) -> dict[bytes, bytes]:
         RepeatedHeader: a header with one value came twice.
     """
     found: dict[bytes, bytes] = {}
-    for name, value in lines:
-        name = name.lower()
+    for spelt, value in lines:
+        name = spelt.lower()
         if b"_" in name:
             continue
         if name not in found:

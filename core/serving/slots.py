@@ -202,7 +202,7 @@ class FairPool:
             _current.pool = self
             try:
                 job.run()
-            except Exception:  # noqa: BLE001 - a thread of the pool outlives its job
+            except Exception:
                 log.exception("pool.job_failed")
             finally:
                 _current.job = None

@@ -153,7 +153,7 @@ class WebGate:
         try:
             with deadline.within(left_s):
                 request.answer(self._app)
-        except Exception:  # noqa: BLE001 - Django answers its own errors: this is the handler's
+        except Exception:
             log.exception("web.handler_failed")
             request.finish(refusals.FAILED.answer(path=request.path))
         finally:

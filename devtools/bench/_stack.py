@@ -16,8 +16,8 @@ from typing import Any
 import psutil
 
 from devtools import say, stack, up
-from devtools.home import ROOT, Home, read_json
 from devtools.fleet import Ports, services
+from devtools.home import ROOT, Home, read_json
 from devtools.ports import HOST, next_free
 from devtools.postgres import forget_elsewhere
 from devtools.say import Stop

@@ -8,7 +8,7 @@ from django.db import migrations, models
 class Migration(migrations.Migration):
     dependencies = [
         ("notifications", "0006_deliveries_by_state"),
-        ("core", "0012_holders"),
+        ("core", "0015_holders"),
     ]
 
     operations = [
