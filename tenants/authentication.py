@@ -32,6 +32,7 @@ from core import errors, hmac_auth, ids
 from core.context import Actor
 from core.db import fetch_one
 from core.proxies import client_ip
+from core.serving.web import note_tenant
 from tenants import callers, keys, policies, tokens
 from tenants.models import TenantStatus, User
 from tenants.portal_base import second_factor_due
@@ -89,6 +90,7 @@ class RequestAuthentication(BaseAuthentication):
                 return None
             actor, user = found
         http.actor = actor  # type: ignore[attr-defined]
+        note_tenant(actor.merchant_id or actor.reseller_id or actor.id)
         return user, actor
 
     def authenticate_header(self, request: Request) -> str:
