@@ -13,7 +13,7 @@ import json
 import logging
 import re
 import secrets
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from html.parser import HTMLParser
 from pathlib import Path
 from typing import Any
@@ -130,15 +130,15 @@ def found_in_valkey(number: str) -> list[str]:
 
 def _read(client: redis.Redis, key: Any) -> Any:
     """What a key holds; streams are not used, and would be an error here."""
-    reads: dict[Any, tuple[Any, ...]] = {
-        b"string": ("GET", key),
-        b"list": ("LRANGE", key, 0, -1),
-        b"set": ("SMEMBERS", key),
-        b"hash": ("HGETALL", key),
-        b"zset": ("ZRANGE", key, 0, -1),
-        b"none": ("EXISTS", key),
+    reads: dict[Any, Callable[[], Any]] = {
+        b"string": lambda: client.get(key),
+        b"list": lambda: client.lrange(key, 0, -1),
+        b"set": lambda: client.smembers(key),
+        b"hash": lambda: client.hgetall(key),
+        b"zset": lambda: client.zrange(key, 0, -1),
+        b"none": lambda: None,
     }
-    return client.execute_command(*reads[client.type(key)])
+    return reads[client.type(key)]()
 
 
 # ---- the API --------------------------------------------------------------------------------
