@@ -47,8 +47,9 @@ def register() -> None:
 def merchant_of(reference: str) -> UUID | None:
     """The merchant of the attempt that a reference of ours names; None for another's reference."""
     intent_id = ids.decode_or_none(Intent.PREFIX, reference)
-    known = Intent.objects.filter(pk=intent_id).values_list("merchant_id", flat=True)
-    return known.first() if intent_id is not None else None
+    if intent_id is None:
+        return None
+    return Intent.objects.filter(pk=intent_id).values_list("merchant_id", flat=True).first()
 
 
 def match_parked_of_payments(events: Sequence[OutboxEvent]) -> None:
