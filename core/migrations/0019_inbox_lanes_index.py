@@ -6,7 +6,7 @@ from django.db import migrations, models
 
 
 class Migration(migrations.Migration):
-    dependencies = [("core", "0015_inbox_lanes_fill")]
+    dependencies = [("core", "0018_inbox_lanes_fill")]
 
     operations = [
         migrations.AlterField(

@@ -6,7 +6,7 @@ from django.db import migrations
 
 
 class Migration(migrations.Migration):
-    dependencies = [("core", "0014_inbox_lanes")]
+    dependencies = [("core", "0017_inbox_lanes")]
 
     operations = [
         migrations.RunSQL(
