@@ -31,6 +31,8 @@ class Live:
 
     url: str
     ws_url: str
+    #: Of the web process behind the entry, which production keeps to itself.
+    web_port: int
 
 
 def find_chromium() -> str:
@@ -51,7 +53,7 @@ def find_chromium() -> str:
 def running_platform(logs: Path) -> Iterator[Live]:
     """Start the platform on the test database of this process, and stop it at the end."""
     ports = Ports(entry=free_port(), web=free_port(), streams=free_port())
-    live = Live(f"http://{HOST}:{ports.entry}", f"ws://{HOST}:{ports.entry}")
+    live = Live(f"http://{HOST}:{ports.entry}", f"ws://{HOST}:{ports.entry}", ports.web)
     env = {
         **os.environ,
         "DJANGO_SETTINGS_MODULE": "tests.browser.live_settings",

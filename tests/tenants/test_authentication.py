@@ -32,9 +32,9 @@ HOST = "127.0.0.1:8000"
 
 def authenticate(ip: str = "203.0.113.7", target: str = "", **headers: str) -> Actor:
     """As Django is asked for a request; `target` is the one on the wire, where a server says it."""
-    query = target.partition("?")[2]
-    wire = {"RAW_URI": target, "QUERY_STRING": query} if target else {}
-    http = RequestFactory().get("/v1/payments", headers=headers, REMOTE_ADDR=ip, **wire)
+    http = RequestFactory().get("/v1/payments", headers=headers, REMOTE_ADDR=ip)
+    if target:
+        http.META |= {"RAW_URI": target, "QUERY_STRING": target.partition("?")[2]}
     found = RequestAuthentication().authenticate(Request(http))
     assert found is not None
     actor = found[1]
