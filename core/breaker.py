@@ -93,7 +93,7 @@ class Breaker:
             self._failures = self._openings = 0
             self._open_until = self._probe_since = None
         if was_open:
-            log.info("breaker.closed", name=self.name)
+            log.info("breaker.closed", address=self.name)
 
     def failed(self) -> None:
         """The server did not answer."""
@@ -110,7 +110,7 @@ class Breaker:
             # The doubling ends where the limit is reached, or the number would grow for ever.
             self._openings += open_s < self._open_max_s
         metrics.breaker_openings.labels(self.name.partition(" ")[0]).inc()
-        log.warning("breaker.opened", name=self.name, open_s=round(open_s, 1))
+        log.warning("breaker.opened", address=self.name, retry_after_s=round(open_s, 1))
 
     def abandoned(self) -> None:
         """The call ended without saying anything about the server."""

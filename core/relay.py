@@ -22,7 +22,7 @@ import structlog
 from django.db import DatabaseError, InterfaceError, OperationalError, connection
 from django.db.backends.utils import CursorWrapper
 
-from core import connections, liveness, metrics, outbox
+from core import connections, deadline, liveness, metrics, outbox
 from core.audit import seal_audit_records
 from core.context import Actor
 from core.db import Scope, fetch_one, tenant_atomic
@@ -36,6 +36,8 @@ BATCH: Final = 200
 #: For a relay that lives and hangs; longer than the time that a batch may take (`outbox.dispatch`).
 LEASE_S: Final = 60
 POLL_S: Final = 0.1
+#: What a round waits for ends by then; handlers have less (`outbox.dispatch`).
+ROUND_S: Final = 60.0
 SEAL_EVERY_S: Final = 1.0
 MAX_ATTEMPTS: Final = 12
 #: After so many attempts an event is a suspect: it may be what kills the relay.
@@ -250,14 +252,15 @@ def run(stop: threading.Event) -> None:
     log.info("relay.started")
     while not stop.is_set():
         try:
-            claimed = relay_once()
-            if time.monotonic() >= next_seal:
-                _seal()
-                next_seal = time.monotonic() + SEAL_EVERY_S
+            with deadline.within(ROUND_S):
+                claimed = relay_once()
+                if time.monotonic() >= next_seal:
+                    _seal()
+                    next_seal = time.monotonic() + SEAL_EVERY_S
             pause_s = POLL_S
             if claimed < BATCH // 2:
                 stop.wait(POLL_S)
-        except (DatabaseError, InterfaceError) as error:
+        except (DatabaseError, InterfaceError, deadline.DeadlineExceeded) as error:
             log.warning("relay.database_lost", error_type=type(error).__name__, exc_info=error)
             # Whatever the batch in hand had leased is free again, for this relay as for others.
             connections.drop()

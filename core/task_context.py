@@ -31,8 +31,8 @@ def _enter(task_id: str = "", task: Any = None, **_: Any) -> None:
     carried = getattr(task.request, _HEADER, None) or f"task_{task_id}"
     surroundings = ExitStack()
     surroundings.enter_context(bind_request_id(str(carried)))
-    own_s = getattr(task, "soft_time_limit", None)
-    limit_s = own_s or current_app.conf.task_soft_time_limit
+    app = getattr(task, "app", current_app)
+    limit_s = getattr(task, "soft_time_limit", None) or app.conf.task_soft_time_limit
     if limit_s:
         surroundings.enter_context(deadline.within(float(limit_s)))
     _open[task_id] = surroundings

@@ -19,6 +19,7 @@ import redis
 import structlog
 from channels.layers import get_channel_layer
 
+from core.breaker import Breaker, BreakerOpen
 from core.context import Actor
 from core.models import OutboxEvent
 from core.times import iso
@@ -29,6 +30,9 @@ DocumentChecker = Callable[[Actor, str], bool]
 MAX_PUSH: Final = 500
 ACTIVITY_PER_BATCH: Final = 10
 PUSH_TIMEOUT_S: Final = 3.0
+_LOST: Final = (redis.RedisError, OSError, TimeoutError)
+#: While Valkey hangs, the events of the relay wait for one push in a few seconds, not for each.
+_breaker = Breaker("channel layer", open_s=2.0, open_max_s=10.0)
 _checkers: dict[str, DocumentChecker] = {}
 
 
@@ -83,8 +87,11 @@ def push(events: Sequence[OutboxEvent]) -> None:
                 await layer.group_send(group, message)
 
     try:
-        _loop.run(send_all(), timeout_s=PUSH_TIMEOUT_S)
-    except (redis.RedisError, OSError, TimeoutError) as error:
+        with _breaker.guard(*_LOST):
+            _loop.run(send_all(), timeout_s=PUSH_TIMEOUT_S)
+    except BreakerOpen:
+        return
+    except _LOST as error:
         log.warning("realtime.not_pushed", error_type=type(error).__name__, count=len(wanted))
 
 

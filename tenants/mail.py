@@ -87,10 +87,10 @@ def _send_one(row: DueMail) -> bool:
             else:
                 sent = password_reset_mail(user_id=row.subject_id)
         except OSError as error:
-            log.warning("mail.not_sent", kind=row.kind, error_type=type(error).__name__)
+            log.warning("mail.not_sent", record_id=str(row.id), error_type=type(error).__name__)
             return False
     else:
-        log.error("mail.given_up", kind=row.kind, attempts=row.attempts)
+        log.error("mail.given_up", record_id=str(row.id), attempts=row.attempts)
     with tenant_atomic(Scope.worker()):
         DueMail.objects.filter(id=row.id).delete()
     return sent

@@ -332,8 +332,10 @@ SANDBOX_SETTLE_AFTER_S = env.int("SANDBOX_SETTLE_AFTER_S", default=5)
 REQUEST_DEADLINE_S = env.float("REQUEST_DEADLINE_S", default=12.0)
 #: What one call to a provider may take at most, whatever its account's own time-out says.
 PROVIDER_BUDGET_S = env.float("PROVIDER_BUDGET_S", default=8.0)
-#: Calls to one provider account at once, in each process.
-PROVIDER_CALLS_MAX = env.int("PROVIDER_CALLS_MAX", default=32)
+#: Calls that may be out at one provider account, in each process.
+PROVIDER_CALLS_MAX = env.int("PROVIDER_CALLS_MAX", default=16)
+#: Callers of one process that wait for providers at once; core/serving parks as many threads.
+PROVIDER_WAITS_MAX = env.int("PROVIDER_WAITS_MAX", default=24)
 #: Who may read /metrics from outside: a bearer token. Without one only private addresses may.
 METRICS_TOKEN = env.str("METRICS_TOKEN", default="")
 #: Requests a second that one key may send to one endpoint; ten seconds' worth may come at once.

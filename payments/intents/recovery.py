@@ -23,7 +23,6 @@ from payments.intents.lock_objects import lock_intent
 from payments.intents.models import Intent, Operation
 from payments.intents.progress import CHECK_AFTER, action_ends_at, exception, hold_ends_at
 from payments.intents.services import (
-    CRASH_AFTER,
     StepRefused,
     intent_advance,
     intent_apply,
@@ -142,7 +141,7 @@ def intent_check(*, intent_id: uuid.UUID) -> Intent:
     try:
         answer = channel_named(intent.channel).query(intent)
     except ProviderBusy as busy:
-        log.info("intent.not_asked", intent=intent.public_id, retry_after_s=busy.retry_after_s)
+        log.info("intent.not_asked", intent_id=intent.public_id, retry_after_s=busy.retry_after_s)
         return intent
     try:
         if _has_not_arrived(intent, answer):
@@ -187,8 +186,8 @@ def _send(intent: Intent) -> Intent:
     asks for it like for any other step.
     """
     read_version = intent.version
-    intent.unsent, intent.version = False, read_version + 1
-    intent.next_check_at = timezone.now() + CRASH_AFTER
+    intent.unsent, intent.version, intent.holder = False, read_version + 1, holder()
+    intent.next_check_at = timezone.now() + _LEASE
     try:
         with tenant_atomic(Scope.worker()):
             writes = Writes()
@@ -196,6 +195,7 @@ def _send(intent: Intent) -> Intent:
                 intent,
                 "unsent",
                 "version",
+                "holder",
                 "next_check_at",
                 expect={"version": read_version},
                 what="The payment attempt",
@@ -246,7 +246,7 @@ def _repeat_or_give_up(intent: Intent) -> Intent:
 
 def _never_received(intent: Intent) -> ChannelAnswer:
     """What stands for the answer of a provider that nothing was sent to, or that saw nothing."""
-    log.info("intent.never_received", intent=intent.public_id)
+    log.info("intent.never_received", intent_id=intent.public_id)
     return ChannelAnswer(
         outcome=Outcome.FAILED,
         failure_code="provider_never_received",

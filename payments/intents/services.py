@@ -261,7 +261,7 @@ def _hand_over(intent: Intent, pause_s: float, *, document: Any, claim: Claim | 
     Without a pause a worker is called; should the message be lost, the sweep finds the intent.
     """
     read_version = intent.version
-    intent.unsent, intent.version = True, read_version + 1
+    intent.unsent, intent.version, intent.holder = True, read_version + 1, None
     intent.next_check_at = timezone.now() + dt.timedelta(seconds=pause_s)
     with deadline.at_least(COMMIT_S), tenant_atomic(Scope.merchant(intent.merchant_id)):
         writes = Writes()
@@ -269,6 +269,7 @@ def _hand_over(intent: Intent, pause_s: float, *, document: Any, claim: Claim | 
             intent,
             "unsent",
             "version",
+            "holder",
             "next_check_at",
             expect={"version": read_version},
             what="The payment attempt",
@@ -278,7 +279,7 @@ def _hand_over(intent: Intent, pause_s: float, *, document: Any, claim: Claim | 
         writes.flush_with_commit()
         if not pause_s:
             after_commit(lambda: enqueue("intents.check", str(intent.id)))
-    log.info("intent.handed_over", intent=intent.public_id, step=intent.step)
+    log.info("intent.handed_over", intent_id=intent.public_id, state=intent.step)
     return intent
 
 

@@ -4,9 +4,10 @@ A call may take what its account allows; while a person or a program waits for o
 take PROVIDER_BUDGET_S at most, and it always leaves enough of the deadline to commit what came of
 it. It runs in a thread of its own, because no client can promise to be back in time (names resolve
 without a limit, and a byte a second keeps a read alive), and its request gives its slot to others
-meanwhile. PROVIDER_CALLS_MAX calls may be out at one account; a merchant has a share of them, in
-which a place for a newcomer is always left. An account that has not answered several times in a row
-is left alone for a while (`core.breaker`).
+meanwhile. PROVIDER_CALLS_MAX calls may be out at one account, and PROVIDER_WAITS_MAX callers wait
+for all accounts together; of both a merchant has a share, beside which there is always room for one
+more merchant. An account that has not answered several times in a row is left alone for a while
+(`core.breaker`).
 
 A call that is not let through raises `ProviderBusy`, and nothing was sent: the saga leaves the step
 to a worker and answers 202; other callers answer 503. A call that does not come back in time
@@ -77,19 +78,17 @@ class ProviderSilent(ProviderError):
         super().__init__("The provider did not answer in time.", permanent=False, code=UNREACHABLE)
 
 
-class _Account:
-    """The calls that are out at one account, and whether it answers."""
+class _Places:
+    """A number of places that merchants share."""
 
-    def __init__(self, account_id: uuid.UUID) -> None:
-        self.breaker = Breaker(
-            f"provider {account_id}", failures=FAILURES, open_s=OPEN_S, open_max_s=OPEN_MAX_S
-        )
+    def __init__(self, limit: Callable[[], int]) -> None:
+        self._limit = limit
         self._lock = threading.Lock()
         self._out: Counter[uuid.UUID | None] = Counter()
 
     def enter(self, merchant_id: uuid.UUID | None) -> bool:
         """Take a place, unless all are taken or the merchant has its share."""
-        limit = settings.PROVIDER_CALLS_MAX
+        limit = self._limit()
         with self._lock:
             others = len(self._out) - (merchant_id in self._out)
             # One share more than there are merchants: the next one finds a place.
@@ -110,8 +109,20 @@ class _Account:
             del self._out[merchant_id]
 
 
+class _Account:
+    """The calls that are out at one account, and whether it answers."""
+
+    def __init__(self, account_id: uuid.UUID) -> None:
+        self.places = _Places(lambda: settings.PROVIDER_CALLS_MAX)
+        self.breaker = Breaker(
+            f"provider {account_id}", failures=FAILURES, open_s=OPEN_S, open_max_s=OPEN_MAX_S
+        )
+
+
 _accounts: dict[uuid.UUID, _Account] = {}
 _lock = threading.Lock()
+#: Who waits here for any provider: each keeps a thread, and no process parks them without a limit.
+_waits = _Places(lambda: settings.PROVIDER_WAITS_MAX)
 
 
 def provider_call(
@@ -139,19 +150,19 @@ def provider_call(
         return send(adapter)
     limit_s = _limit_s(adapter)
     account = _account(account_id)
+    if not _waits.enter(merchant_id):
+        raise _saturated()
     try:
-        account.breaker.check()
-    except BreakerOpen as error:
-        raise ProviderBusy(
-            "The provider does not answer at present.", retry_after_s=error.retry_after_s
-        ) from None
-    if not account.enter(merchant_id):
-        account.breaker.abandoned()
-        raise ProviderBusy(
-            "Too many requests to the provider are under way.", retry_after_s=_SATURATED_RETRY_S
-        )
-    future = _started(account, merchant_id, adapter, send, on_late)
-    return _judged(account.breaker, future, limit_s)
+        future = _started(account, merchant_id, adapter, send, on_late)
+        return _judged(account.breaker, future, limit_s)
+    finally:
+        _waits.leave(merchant_id)
+
+
+def _saturated() -> ProviderBusy:
+    return ProviderBusy(
+        "Too many requests to the provider are under way.", retry_after_s=_SATURATED_RETRY_S
+    )
 
 
 def forget_calls() -> None:
@@ -189,7 +200,19 @@ def _started(
     send: Callable[[Adapter], _T],
     on_late: Callable[[], object] | None,
 ) -> Future[_T]:
-    """Make the call in a thread of its own, which holds the place for as long as it is out."""
+    """Make the call in a thread of its own, which holds its place for as long as it is out.
+
+    Raises ProviderBusy.
+    """
+    if not account.places.enter(merchant_id):
+        raise _saturated()
+    try:
+        account.breaker.check()
+    except BreakerOpen as error:
+        account.places.leave(merchant_id)
+        raise ProviderBusy(
+            "The provider does not answer at present.", retry_after_s=error.retry_after_s
+        ) from None
     future: Future[_T] = Future()
     context = contextvars.copy_context()
     timeout_s = float(adapter.config.timeout_s)
@@ -204,7 +227,7 @@ def _started(
             try:
                 answer = context.run(call)
             finally:
-                account.leave(merchant_id)
+                account.places.leave(merchant_id)
         except BaseException as error:  # noqa: BLE001 - raised again by who waits for it
             _hand(partial(future.set_exception, error), on_late)
         else:

@@ -71,7 +71,7 @@ def arrives(receiver: Receiver) -> None:
         with suppress(AssertionError):
             eventually(lambda: receiver.requests, timeout_s=15)
             return
-        with Celery(broker=BROKER) as beat:
+        with Celery(broker=BROKER, set_as_current=False) as beat:
             beat.send_task("notifications.send_due_webhooks", queue="webhooks")
     raise AssertionError("no request came, though the worker was asked again")
 

@@ -20,9 +20,9 @@ from core.context import Actor
 from core.db import Scope, fetch_all, tenant_atomic
 from core.serving import slots
 from payments.intents.models import Intent
-from payments.intents.recovery import SEND_WITHIN, due_intents, intent_check
+from payments.intents.recovery import SEND_WITHIN, intent_check
 from payments.providers import calls
-from payments.providers.base import Health
+from payments.providers.base import Health, ProviderError
 from payments.providers.calls import ProviderBusy, ProviderSilent, forget_calls, provider_call
 from payments.providers.selectors import forget_accounts
 from payments.providers.services import account_create, health_check, rule_create
@@ -168,6 +168,22 @@ def test_one_merchants_calls_leave_room_for_anothers(provider: SlowProvider, set
         assert theirs.result().json()["data"]["status"] == "completed"
 
 
+def test_a_merchant_with_several_slow_accounts_has_one_share_of_the_process(
+    provider: SlowProvider, settings
+) -> None:
+    """Each wait keeps a thread of the web process, whichever account it is for."""
+    settings.PROVIDER_WAITS_MAX, settings.PROVIDER_BUDGET_S = 4, 40
+    settings.REQUEST_DEADLINE_S = 50
+    greedy, other = shops(provider, 1)[0], shops(provider, 1)[0]
+    provider.hold()
+    with paying(greedy, 2, provider), ThreadPoolExecutor(1) as pool:
+        assert greedy.pay().status_code == 202
+        theirs = pool.submit(other.pay)
+        until(lambda: provider.waiting == 3)
+        provider.let_go()
+        assert theirs.result().json()["data"]["status"] == "completed"
+
+
 def test_two_workers_send_a_step_once(provider: SlowProvider, settings) -> None:
     settings.PROVIDER_CALLS_MAX = 0
     (shop,) = shops(provider, 1)
@@ -205,7 +221,8 @@ def test_a_worker_that_finds_no_place_comes_back(provider: SlowProvider, setting
     assert provider.asked == 0
 
     settings.PROVIDER_CALLS_MAX = 16
-    until(lambda: intent.id in due_intents())
+    due_at = intent.next_check_at
+    until(lambda: due_at <= timezone.now())
     intent_check(intent_id=intent.id)
     assert [each.state for each in shop.intents()] == ["SETTLED"]
 
@@ -276,10 +293,10 @@ def test_a_call_keeps_its_place_until_it_is_really_over(provider: SlowProvider, 
     provider.let_go()
 
     def has_room() -> bool:
-        account = calls._account(shop.account_id)
-        if not account.enter(shop.merchant_id):
+        places = calls._account(shop.account_id).places
+        if not places.enter(shop.merchant_id):
             return False
-        account.leave(shop.merchant_id)
+        places.leave(shop.merchant_id)
         return True
 
     until(has_room)
@@ -314,7 +331,7 @@ def test_a_decline_does_not_open_it(provider: SlowProvider) -> None:
     (shop,) = shops(provider, 1)
     shop.pay()
     for _ in range(calls.FAILURES * 2):
-        with pytest.raises(calls.ProviderError):
+        with pytest.raises(ProviderError):
             provider_call(
                 account_id=shop.account_id,
                 merchant_id=shop.merchant_id,

@@ -14,6 +14,7 @@ import psycopg
 import pytest
 from celery import current_app
 from django.core.cache import cache
+from psycopg.conninfo import make_conninfo
 
 from core import enqueue as door
 from core import ratelimit
@@ -61,23 +62,26 @@ def _took_s(what: Callable[[], object]) -> float:
 
 
 def test_a_provider_event_is_taken_and_found_by_the_sweep(
-    frozen: Frozen, sandbox_account: uuid.UUID, admin_dsn: str
+    own_database: str, frozen: Frozen, sandbox_account: uuid.UUID, admin_dsn: str
 ) -> None:
     events = [body() for _ in range(3)]
+    own_dsn = make_conninfo(admin_dsn, dbname=own_database)
     answers: list[Any] = []
     for event in events:
-        assert _took_s(lambda event=event: answers.append(send(sandbox_account, event))) < HANGS_S
+        began = time.monotonic()
+        answers.append(send(sandbox_account, event))
+        assert time.monotonic() - began < HANGS_S
     assert [answer.status_code for answer in answers] == [200] * 3
-    rows = [stored(admin_dsn, event["id"])[0] for event in events]
+    rows = [stored(own_dsn, event["id"])[0] for event in events]
     assert {state for _, state, *_ in rows} == {"received"}
 
-    _age(admin_dsn, [row[0] for row in rows])
+    _age(own_dsn, [row[0] for row in rows])
     assert {row[0] for row in rows} <= set(sweep(limit=10_000))
 
 
-def _age(admin_dsn: str, ids: list[uuid.UUID]) -> None:
+def _age(dsn: str, ids: list[uuid.UUID]) -> None:
     """As if ten seconds had passed."""
-    with psycopg.connect(admin_dsn, autocommit=True) as conn:
+    with psycopg.connect(dsn, autocommit=True) as conn:
         conn.execute(
             "update core_inboxmessage set received_at = received_at - interval '11 s'"
             " where id = any(%s)",
@@ -116,7 +120,11 @@ def test_a_payment_is_taken(frozen: Frozen, shop: Tenants) -> None:
 
 
 def test_webhooks_are_enqueued_without_waiting(frozen: Frozen) -> None:
-    assert _took_s(lambda: [wake_senders() for _ in range(100)]) < HANGS_S
+    def wake() -> None:
+        for _ in range(100):
+            wake_senders()
+
+    assert _took_s(wake) < HANGS_S
 
 
 def test_the_home_page_is_drawn(frozen: Frozen, shop: Tenants) -> None:
