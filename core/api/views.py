@@ -295,7 +295,7 @@ class ApiView(APIView):
         resume: Callable[[uuid.UUID], Any],
         render: Callable[[Any], tuple[int, bytes]],
     ) -> Response:
-        """The answer of an operation that raised; raises the error again where that is the answer."""
+        """The answer of an operation that raised; raises the error again where that is it."""
         if isinstance(error, AppError):
             if claim.answer is not None:
                 return self.replay(claim.answer)
