@@ -208,6 +208,7 @@ def test_two_workers_send_a_step_once(provider: SlowProvider, settings) -> None:
     assert len(provider.keys) == 1, "nobody else even asked"
 
 
+@pytest.mark.usefixtures("own_database")
 def test_a_worker_that_finds_no_place_comes_back(provider: SlowProvider, settings) -> None:
     settings.PROVIDER_CALLS_MAX = 0
     (shop,) = shops(provider, 1)
