@@ -432,15 +432,27 @@ def test_what_a_provider_sends(monkeypatch: pytest.MonkeyPatch) -> None:
     from tests.providers.test_webhook_door import body
     from tests.providers.test_webhook_door import send as provider_sends
 
-    monkeypatch.setattr(inbox, "_enqueue", lambda message_id: None)
-    event = body()
-    event["data"] = {**event["data"], "reference": SPACED, "note": PLAIN, "card": {"number": PLAIN}}
-    for changes in ({}, {"id": f"sbevt_{PLAIN}"}, {"type": f"payment.{PLAIN}"}, {PLAIN: DASHED}):
-        _without_an_echo(provider_sends(SANDBOX, {**event, **changes}))
+    stored: list[UUID] = []
+    monkeypatch.setattr(inbox, "_enqueue", stored.append)
+    taken = (
+        {"note": f"paid with {SPACED}"},
+        {"id": f"sbevt_{PLAIN}"},
+        {"id": f"sbevt_{DASHED}"},
+        {"data": {**body()["data"], "reference": SPACED, "note": [PLAIN, int(PLAIN)]}},
+        {PLAIN: DASHED},
+    )
+    for changes in taken:
+        answer = provider_sends(SANDBOX, body(**changes))
+        assert answer.status_code == 200, answer.content
+        _without_an_echo(answer)
+    assert len(set(stored)) == len(taken)
+    for message_id in stored:
+        inbox.process(message_id)
+    card = {**body()["data"], "card": {"number": PLAIN}}
+    for refused in (body(data=card), body(type=f"payment.{PLAIN}")):
+        _without_an_echo(provider_sends(SANDBOX, refused))
     for raw in (f'{{"id": "{PLAIN}"'.encode(), PLAIN.encode()):
         _without_an_echo(provider_sends(SANDBOX, None, raw=raw))
-    for message_id in inbox.sweep(limit=1_000):
-        inbox.process(message_id)
 
 
 def test_what_a_receiver_answers(settings: Settings) -> None:
@@ -457,14 +469,16 @@ def test_what_a_receiver_answers(settings: Settings) -> None:
     assert attempt.response_excerpt == "cannot read card [card number], [card number]"
 
 
+@pytest.mark.usefixtures("own_database")
 def test_the_first_command(capsys: pytest.CaptureFixture[str]) -> None:
-    # The name counts where there is no platform yet.
-    call_command(
-        "create_platform", "--name", f"Acme {PLAIN}", "--email", f"{secrets.token_hex(6)}@x.example"
-    )
-    for address in (f"{PLAIN}@shop.example", f"{DASHED}@shop.example"):
+    address = f"{secrets.token_hex(6)}@shop.example"
+    for name, email in (
+        (f"Acme {PLAIN}", address),
+        ("Acme", f"{PLAIN}@shop.example"),
+        ("Acme", f"{DASHED}@shop.example"),
+    ):
         with pytest.raises(CommandError, match="Card numbers are never accepted"):
-            call_command("create_platform", "--name", "Acme", "--email", address)
+            call_command("create_platform", "--name", name, "--email", email)
     said = capsys.readouterr()
     assert not holds(said.out + said.err)
 

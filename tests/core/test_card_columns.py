@@ -40,11 +40,13 @@ _RAW_SQL = {
     "ledger/backends/tigerbeetle.py": "names and sums of accounts and transfers",
     "ledger/integrity.py": "sums",
     "notifications/delivery.py": "states, and errors worded by us",
+    "notifications/lanes.py": "times, and which sender holds a delivery",
     "notifications/mail.py": "times",
     "notifications/services.py": "states",
     "payments/acceptance/services/customers.py": "times",
     "payments/intents/recovery.py": "times",
     "payments/providers/services.py": "states, and a provider's words, masked",
+    "tenants/mail.py": "times and attempts",
     "tenants/second_factor.py": "steps and times",
     "tenants/services/sessions.py": "times",
 }
