@@ -29,7 +29,7 @@ from tenants.models import (
     User,
 )
 from tenants.selectors import api_key_status
-from tenants.services import api_keys, merchants, sessions, sign_up
+from tenants.services import api_keys, merchants, passwords, sign_up
 
 STATUS_COLOURS: dict[str, str] = {
     TenantStatus.ACTIVE.value: "success",
@@ -288,7 +288,7 @@ class UserAdmin(ReadOnlyAdmin):
     def send_reset(self, request: HttpRequest, object_id: str) -> HttpResponse:
         """Mail the person a link for a new password."""
         row = self.found(request, object_id)
-        sessions.password_reset_send(actor=actor_of(request), user=row)
+        passwords.password_reset_send(actor=actor_of(request), user=row)
         return self.done(request, object_id, f"A link is on its way to {row.email}.")
 
     @staff_action(

@@ -1,4 +1,4 @@
-"""Mails of the tenants room: invitations and password resets, in plain text."""
+"""Mails of the tenants room: invitations, password resets and sign-in links, in plain text."""
 
 from __future__ import annotations
 
@@ -12,7 +12,8 @@ from django.template.loader import render_to_string
 from django.utils import timezone
 
 from core.db import Scope, tenant_atomic
-from tenants.models import Invitation, User
+from tenants.models import Invitation, SignInLink, User
+from tenants.services.sign_in_links import sign_in_link_token
 from tenants.services.team import invitation_token
 
 
@@ -61,6 +62,31 @@ def password_reset_mail(*, user_id: UUID) -> bool:
         subject="Set a new password",
         template="tenants/mail/password_reset.txt",
         context={"name": user.get_full_name(), "link": link},
+    )
+    return True
+
+
+def sign_in_link_mail(*, link_id: UUID) -> bool:
+    """Send a sign-in link; False when it is used or too old, or the person is deactivated."""
+    with tenant_atomic(Scope.auth()):
+        row = (
+            SignInLink.objects.select_related("user")
+            .filter(
+                id=link_id,
+                used_at__isnull=True,
+                expires_at__gt=timezone.now(),
+                user__is_active=True,
+            )
+            .first()
+        )
+    if row is None:
+        return False
+    link = f"{settings.BASE_URL}/login/link/{quote(sign_in_link_token(row.id))}"
+    _send(
+        to=row.user.email,
+        subject="Sign in from your browser",
+        template="tenants/mail/sign_in_link.txt",
+        context={"name": row.user.get_full_name(), "link": link},
     )
     return True
 

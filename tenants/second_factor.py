@@ -15,12 +15,13 @@ from uuid import UUID
 from django_otp.oath import TOTP
 
 from core import crypto, errors
-from core.attempts import count_attempt, forget_attempts
 from core.context import Actor
 from core.db import Scope, fetch_all, fetch_one, tenant_atomic
 from core.unit import Writes
 from tenants import keys, policies
 from tenants.models import RecoveryCode, TotpDevice, User
+from tenants.places import Place
+from tenants.services import login_guard
 
 ISSUER: Final = "Merchantry"
 STEP_S: Final = 30
@@ -28,8 +29,6 @@ STEP_S: Final = 30
 TOLERANCE_STEPS: Final = 1
 SECRET_BYTES: Final = 20
 RECOVERY_CODES: Final = 10
-TRIES: Final = 5
-TRY_WINDOW_S: Final = 900
 RECOVERY_PURPOSE: Final = "recovery_code"
 # Without look-alikes: no 0/O, 1/I/L.
 _RECOVERY_ALPHABET: Final = "23456789abcdefghjkmnpqrstuvwxyz"
@@ -114,22 +113,25 @@ def totp_verify(*, device: TotpDevice, code: str) -> bool:
     return used is not None
 
 
-def second_factor_check(*, user: User, code: str, ip: str | None) -> TotpDevice:
+def second_factor_check(*, user: User, code: str, place: Place) -> TotpDevice:
     """Check an app's code or a recovery code. Returns the person's device.
 
     Raises:
         AuthenticationFailed: wrong, used or old code (``otp_invalid``), or no device.
-        RateLimited: too many tries for this account.
+        RateLimited: too many wrong tries (`tenants.services.login_guard`).
     """
-    count_attempt(kind="otp", subject=str(user.id), limit=TRIES, window_s=TRY_WINDOW_S)
+    attempt = login_guard.attempt_begin(
+        step="otp", account=user.email, user_id=user.id, place=place
+    )
     with tenant_atomic(Scope.auth()):
         device: TotpDevice | None = TotpDevice.objects.filter(
             user_id=user.id, confirmed=True
         ).first()
     if device is not None and (
-        totp_verify(device=device, code=code) or _recovery_code_use(user=user, code=code, ip=ip)
+        totp_verify(device=device, code=code)
+        or _recovery_code_use(user=user, code=code, ip=place.ip)
     ):
-        forget_attempts(kind="otp", subject=str(user.id))
+        login_guard.attempt_right(attempt)
         return device
     raise errors.AuthenticationFailed(
         "The code is wrong, too old or was used before. Wait for the next one in your app.",
@@ -195,7 +197,7 @@ def has_confirmed_totp(*, user_id: UUID) -> bool:
 
 
 def _new_recovery_code() -> str:
-    """Ten characters in two groups: 49 bits, tried at most five times in a quarter of an hour."""
+    """Ten characters in two groups: 49 bits, and guesses are slowed like those of codes."""
     text = "".join(secrets.choice(_RECOVERY_ALPHABET) for _ in range(10))
     return f"{text[:5]}-{text[5:]}"
 

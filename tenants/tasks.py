@@ -9,7 +9,7 @@ from celery import shared_task
 from core.ids import decode
 from core.models import OutboxEvent
 from tenants import mail
-from tenants.models import Invitation, User
+from tenants.models import Invitation, SignInLink, User
 
 
 @shared_task(name="tenants.send_invitation")
@@ -24,6 +24,12 @@ def send_password_reset(user_id: str) -> None:
     mail.password_reset_mail(user_id=UUID(user_id))
 
 
+@shared_task(name="tenants.send_sign_in_link")
+def send_sign_in_link(link_id: str) -> None:
+    """Mail a sign-in link."""
+    mail.sign_in_link_mail(link_id=UUID(link_id))
+
+
 def on_invitation_created(event: OutboxEvent) -> None:
     """The relay tells of a new invitation: mail it. Mailed twice is no harm."""
     send_invitation.delay(str(decode(Invitation.PREFIX, event.aggregate)))
@@ -32,3 +38,8 @@ def on_invitation_created(event: OutboxEvent) -> None:
 def on_password_reset_requested(event: OutboxEvent) -> None:
     """The relay tells that somebody forgot a password."""
     send_password_reset.delay(str(decode(User.PREFIX, event.aggregate)))
+
+
+def on_sign_in_link_requested(event: OutboxEvent) -> None:
+    """The relay reports that somebody asked for a sign-in link."""
+    send_sign_in_link.delay(str(decode(SignInLink.PREFIX, event.aggregate)))

@@ -69,6 +69,8 @@ TABLE: Final[dict[str, Row]] = {
     "v1/merchants/<str:merchant_id>": api(GET="merchants.read"),
     "login": PUBLIC,
     "login/verify": PUBLIC,
+    "login/link": PUBLIC,
+    "login/link/<str:token>": PUBLIC,
     "login/setup": PUBLIC,
     "logout": PUBLIC,
     "password/reset": PUBLIC,

@@ -211,6 +211,7 @@ CSRF_FAILURE_VIEW = "portal.errors.csrf_failure"
 if HTTPS:
     SESSION_COOKIE_NAME = "__Host-session"
     CSRF_COOKIE_NAME = "__Host-csrf"
+    DEVICE_COOKIE_NAME = "__Host-device"
     SESSION_COOKIE_SECURE = CSRF_COOKIE_SECURE = True
     SECURE_HSTS_SECONDS = 63_072_000
     SECURE_HSTS_INCLUDE_SUBDOMAINS = True
@@ -218,6 +219,7 @@ if HTTPS:
 else:
     SESSION_COOKIE_NAME = f"session_{_base.port or 80}"
     CSRF_COOKIE_NAME = f"csrf_{_base.port or 80}"
+    DEVICE_COOKIE_NAME = f"device_{_base.port or 80}"
 SECURE_REFERRER_POLICY = "strict-origin-when-cross-origin"
 SECURE_CROSS_ORIGIN_OPENER_POLICY = "same-origin"
 X_FRAME_OPTIONS = "DENY"

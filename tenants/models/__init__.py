@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from tenants.models.access import KnownPlace, PersonChange, SignInLink
 from tenants.models.credentials import (
     ApiKey,
     MachineClient,
@@ -23,17 +24,20 @@ from tenants.models.tree import Merchant, Platform, Reseller, TenantStatus
 __all__ = [
     "ApiKey",
     "Invitation",
+    "KnownPlace",
     "Level",
     "MachineClient",
     "Membership",
     "Merchant",
     "MerchantGrant",
+    "PersonChange",
     "Platform",
     "RecoveryCode",
     "RefreshToken",
     "Reseller",
     "Role",
     "ServiceCaller",
+    "SignInLink",
     "TenantStatus",
     "TotpDevice",
     "User",

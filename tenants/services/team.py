@@ -35,7 +35,8 @@ from tenants.models import (
     User,
 )
 from tenants.models.people import PLATFORM_ROLES, TENANT_ROLES, normalise_email
-from tenants.services.sessions import check_password_strength, person_exists, user_actor
+from tenants.services.passwords import check_password_strength
+from tenants.services.sessions import person_exists, user_actor
 
 INVITATION_PURPOSE: Final = "invitation"
 INVITATION_LIFETIME: Final = timedelta(days=7)
