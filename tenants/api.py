@@ -313,7 +313,10 @@ class InvitationsView(ApiView):
         responses={201: shapes.InvitationShape},
     )
     def post(self, request: Request) -> Response:
-        """Invite somebody by e-mail; the link is good for seven days."""
+        """Invite somebody by e-mail; the link is good for seven days.
+
+        One invitation per address and day (429 `invited_already`, with `Retry-After`).
+        """
         given = shapes.InvitationBody.parse(self.body)
         merchant = ids.decode(Merchant.PREFIX, given["merchant"]) if given["merchant"] else None
         return self.once(

@@ -154,7 +154,7 @@ def verify_page(request: HttpRequest) -> HttpResponse:
     if not form.is_valid():
         return _page(request, "verify", form, status=422, email=user.email)
     try:
-        device = second_factor.second_factor_check(
+        device = sessions.second_factor_check(
             user=user, code=form.cleaned_data["code"], place=browser_place(request)
         )
     except errors.AppError as error:

@@ -18,10 +18,8 @@ from core import crypto, errors
 from core.context import Actor
 from core.db import Scope, fetch_all, fetch_one, tenant_atomic
 from core.unit import Writes
-from tenants import keys, policies
+from tenants import keys
 from tenants.models import RecoveryCode, TotpDevice, User
-from tenants.places import Place
-from tenants.services import login_guard
 
 ISSUER: Final = "Merchantry"
 STEP_S: Final = 30
@@ -113,33 +111,6 @@ def totp_verify(*, device: TotpDevice, code: str) -> bool:
     return used is not None
 
 
-def second_factor_check(*, user: User, code: str, place: Place) -> TotpDevice:
-    """Check an app's code or a recovery code. Returns the person's device.
-
-    Raises:
-        AuthenticationFailed: wrong, used or old code (``otp_invalid``), or no device.
-        RateLimited: too many wrong tries (`tenants.services.login_guard`).
-    """
-    attempt = login_guard.attempt_begin(
-        step="otp", account=user.email, user_id=user.id, place=place
-    )
-    with tenant_atomic(Scope.auth()):
-        device: TotpDevice | None = TotpDevice.objects.filter(
-            user_id=user.id, confirmed=True
-        ).first()
-    if device is not None and (
-        totp_verify(device=device, code=code)
-        or _recovery_code_use(user=user, code=code, ip=place.ip)
-    ):
-        login_guard.attempt_right(attempt)
-        return device
-    raise errors.AuthenticationFailed(
-        "The code is wrong, too old or was used before. Wait for the next one in your app.",
-        code="otp_invalid",
-        param="otp",
-    )
-
-
 def enrolment_confirm(*, user: User, secret: bytes, code: str, actor: Actor) -> list[str]:
     """Store a new authenticator after a first right code; returns ten recovery codes, shown once.
 
@@ -172,20 +143,13 @@ def enrolment_confirm(*, user: User, secret: bytes, code: str, actor: Actor) -> 
     return codes
 
 
-def second_factor_reset(*, user: User, actor: Actor) -> None:
-    """Take device and recovery codes away (support, after checking the person's identity).
+def second_factor_remove(writes: Writes, *, user_id: UUID) -> None:
+    """Add to a unit of work that device and recovery codes go.
 
-    Joins the open transaction of the admin. The next sign-in of an owner or of staff enrols anew.
+    The next sign-in of an owner or of staff enrols another device.
     """
-    policies.require(actor, "platform.users.write")
-    if user.id == actor.user_id:
-        raise errors.Conflict("Have a colleague reset your own.", code="own_account")
-    writes = Writes()
     for table in ("tenants_recoverycode", "tenants_totpdevice"):
-        writes.sql(f'DELETE FROM "{table}" WHERE user_id = %s RETURNING 1', [user.id])  # noqa: S608
-    writes.audit(actor=actor, action="user.second_factor_reset", target=user.public_id)
-    with tenant_atomic(actor.scope):
-        writes.flush()
+        writes.sql(f'DELETE FROM "{table}" WHERE user_id = %s RETURNING 1', [user_id])  # noqa: S608
 
 
 def has_confirmed_totp(*, user_id: UUID) -> bool:
@@ -209,7 +173,7 @@ def _recovery_row(*, user_id: UUID, code: str) -> RecoveryCode:
     )
 
 
-def _recovery_code_use(*, user: User, code: str, ip: str | None) -> bool:
+def recovery_code_use(*, user: User, code: str, ip: str | None) -> bool:
     """Use up a recovery code; one statement decides a race."""
     wanted = keys.digests(f"{user.id}:{code.strip().lower()}", purpose=RECOVERY_PURPOSE)
     with tenant_atomic(Scope.auth()):

@@ -246,6 +246,7 @@ ROLES: Final[dict[str, str]] = {
     "platform.staff": "- | - | cfs",
     "platform.tenants.write": "- | - | c 2",
     "platform.users.write": "- | - | cs 2",
+    "platform.users.confirm": "- | - | cfs 2",
     "platform.money.write": "- | - | f 2",
     "platform.operations.write": "- | - | fs 2",
 }

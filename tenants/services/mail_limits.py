@@ -17,7 +17,7 @@ DAY_S: Final = 86_400
 
 #: Invitations of all tenants together; each tenant alone has one per address and day.
 INVITATIONS: Final = Throttle(
-    "mail_invitation", free=3, first_delay_s=DAY_S, max_delay_s=DAY_S, leak_s=DAY_S
+    "mail_invitation", free=5, first_delay_s=DAY_S, max_delay_s=DAY_S, leak_s=DAY_S
 )
 RESETS: Final = Throttle("mail_reset", free=1, first_delay_s=DAY_S, max_delay_s=DAY_S, leak_s=DAY_S)
 #: Asked for from a place that the account knows: strangers cannot use these up.

@@ -17,6 +17,7 @@ from tenants.lock_objects import lock_user
 from tenants.models import User
 from tenants.models.people import normalise_email
 from tenants.places import Place
+from tenants.selectors import roles_of
 from tenants.services import login_guard, mail_limits
 from tenants.services.sessions import stranger, user_actor
 
@@ -47,9 +48,16 @@ def password_reset_request(*, email: str, place: Place) -> None:
 
 
 def password_reset_send(*, actor: Actor, user: User) -> None:
-    """Send a reset link on behalf of support staff; joins the admin's transaction."""
+    """Send a reset link on behalf of support staff; joins the admin's transaction.
+
+    Raises PermissionDenied: the actor may not do that for a person of these roles.
+    """
     policies.require(actor, "platform.users.write")
     with tenant_atomic(actor.scope):
+        if not policies.may_act(actor, policies.PersonAction.SEND_RESET, *roles_of(user.id)):
+            raise errors.PermissionDenied(
+                "Your role may not do this to this person.", code="person_protected"
+            )
         writes = Writes()
         writes.audit(actor=actor, action="user.password_reset_sent", target=user.public_id)
         writes.emit("user.password_reset_requested", aggregate=user.public_id, payload={})

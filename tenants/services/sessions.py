@@ -18,7 +18,7 @@ from core.db import Scope, fetch_all, fetch_one, tenant_atomic
 from core.unit import Writes
 from tenants import keys, second_factor, tokens
 from tenants.lock_objects import lock_user
-from tenants.models import RefreshToken, User
+from tenants.models import RefreshToken, TotpDevice, User
 from tenants.models.people import normalise_email
 from tenants.places import Place
 from tenants.seats import Seat, find_seat, seats_of
@@ -88,6 +88,33 @@ def password_check(*, email: str, password: str, place: Place) -> User:
     raise _wrong_credentials()
 
 
+def second_factor_check(*, user: User, code: str, place: Place) -> TotpDevice:
+    """Check an app's code or a recovery code. Returns the person's device.
+
+    Raises:
+        AuthenticationFailed: wrong, used or old code (``otp_invalid``), or no device.
+        RateLimited: too many wrong tries (`tenants.services.login_guard`).
+    """
+    attempt = login_guard.attempt_begin(
+        step="otp", account=user.email, user_id=user.id, place=place
+    )
+    with tenant_atomic(Scope.auth()):
+        device: TotpDevice | None = TotpDevice.objects.filter(
+            user_id=user.id, confirmed=True
+        ).first()
+    if device is not None and (
+        second_factor.totp_verify(device=device, code=code)
+        or second_factor.recovery_code_use(user=user, code=code, ip=place.ip)
+    ):
+        login_guard.attempt_right(attempt)
+        return device
+    raise errors.AuthenticationFailed(
+        "The code is wrong, too old or was used before. Wait for the next one in your app.",
+        code="otp_invalid",
+        param="otp",
+    )
+
+
 def login_recorded(*, user: User, place: Place, door: str) -> None:
     """Note a finished login in the audit log, on the person, and where it came from."""
     with tenant_atomic(Scope.auth()):
@@ -146,7 +173,7 @@ def jwt_login(
                 code="otp_required",
                 param="otp",
             )
-        second_factor.second_factor_check(user=user, code=otp, place=place)
+        second_factor_check(user=user, code=otp, place=place)
         passed = True
     seat = _choose_seat(user=user, tenant=tenant)
     if livemode and not seat.may_use_live_mode:

@@ -212,7 +212,7 @@ def test_an_unknown_account_takes_the_same_steps_and_gets_the_same_answers(t: Te
 
 def try_code(user: User, place: Place, code: str = "000000") -> str:
     try:
-        second_factor.second_factor_check(user=user, code=code, place=place)
+        sessions.second_factor_check(user=user, code=code, place=place)
     except errors.AppError as error:
         return error.code
     return "passed"

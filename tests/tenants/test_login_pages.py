@@ -12,7 +12,7 @@ from django.core import mail as outbox
 from django.test import Client, override_settings
 
 from core.db import Scope, tenant_atomic
-from core.models import AuditRecord
+from core.models import AuditRecord, OutboxEvent
 from tenants import mail, second_factor
 from tenants.middleware import SESSION_SEEN, SESSION_STARTED
 from tenants.models import Membership, TotpDevice, User
@@ -222,6 +222,50 @@ def test_resetting_a_password_by_mail() -> None:
     response = post_login(new_browser(), user, password="quite another sentence")
     assert response.status_code == 302
     assert post_login(new_browser(), user).status_code == 422
+
+
+def reset_mails(user: User) -> int:
+    with tenant_atomic(Scope.staff()):
+        return OutboxEvent.objects.filter(
+            type="user.password_reset_requested", aggregate=user.public_id
+        ).count()
+
+
+def test_strangers_send_one_reset_mail_per_address_and_day() -> None:
+    t = make_tenants()
+    user, nobody = t.users["merchant.viewer"], f"nobody.{t.merchant.id.hex}@example.test"
+    answers = []
+    for email in (user.email, nobody):
+        pages = [new_browser().post("/password/reset", {"email": email}) for _ in range(4)]
+        assert [page.status_code for page in pages] == [200, 429, 429, 429]
+        assert 23 * 3600 < int(pages[1].headers["Retry-After"]) <= 24 * 3600
+        shown = re.sub(r'value="[^"]{64}"', "", pages[1].content.decode())
+        assert "A mail was asked for already" in shown
+        answers.append(shown.replace(email, ""))
+    assert answers[0] == answers[1]
+    assert reset_mails(user) == 1
+
+
+def test_strangers_do_not_keep_reset_mails_from_the_owner() -> None:
+    t = make_tenants()
+    user, browser = t.users["merchant.viewer"], new_browser()
+    post_login(browser, user)
+    for _ in range(2):
+        new_browser().post("/password/reset", {"email": user.email})
+    browser.post("/logout")
+    assert browser.post("/password/reset", {"email": user.email}).status_code == 200
+    assert reset_mails(user) == 2
+
+
+def test_one_network_asks_for_few_mails_whatever_the_addresses() -> None:
+    client = new_browser()
+    statuses = [
+        client.post(
+            "/password/reset", {"email": f"n{number}.{id(client)}@example.test"}
+        ).status_code
+        for number in range(21)
+    ]
+    assert statuses == [200] * 20 + [429]
 
 
 def test_accepting_an_invitation_as_a_new_person() -> None:

@@ -233,7 +233,7 @@ def test_recovery_codes_of_another_person_are_nothing() -> None:
         actor=sessions.user_actor(other, ip=None),
     )
     with pytest.raises(errors.AuthenticationFailed):
-        second_factor.second_factor_check(user=mine, code=codes[0], place=make_place())
+        sessions.second_factor_check(user=mine, code=codes[0], place=make_place())
 
 
 def test_the_secret_of_an_authenticator_is_sealed_for_its_user() -> None:
