@@ -132,7 +132,7 @@ def verify_audit_log(*, chain: UUID | None = None, now: datetime | None = None) 
 
 def unsealed_lag_s() -> float:
     """Age in seconds of the oldest record that is not chained yet."""
-    with tenant_atomic(Scope.worker()):
+    with tenant_atomic(Scope.intake()):
         row = fetch_one(
             "SELECT coalesce(extract(epoch FROM clock_timestamp() - min(created_at)), 0)::float8"
             " FROM core_auditrecord WHERE sealed_at IS NULL"

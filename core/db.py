@@ -27,7 +27,7 @@ from psycopg.pq import TransactionStatus
 
 from core.pipeline import Rows, Statement, roundtrip
 
-Role = Literal["app_merchant", "app_reseller", "app_staff", "app_worker", "app_auth"]
+Role = Literal["app_merchant", "app_reseller", "app_staff", "app_worker", "app_auth", "app_intake"]
 
 TENANT_ROLES: tuple[Role, ...] = (
     "app_merchant",
@@ -35,6 +35,7 @@ TENANT_ROLES: tuple[Role, ...] = (
     "app_staff",
     "app_worker",
     "app_auth",
+    "app_intake",
 )
 
 
@@ -47,7 +48,7 @@ class Scope:
     """Whose rows a transaction sees.
 
     `tenant` is the merchant's or the reseller's id; the roles without a tenant (staff, worker,
-    auth) see what their own policies allow.
+    auth, intake) see what their own policies allow.
     """
 
     role: Role
@@ -72,6 +73,11 @@ class Scope:
     @classmethod
     def auth(cls) -> Scope:
         return cls("app_auth")
+
+    @classmethod
+    def intake(cls) -> Scope:
+        """What a request leaves or looks up before it belongs to one merchant (docs/access.md)."""
+        return cls("app_intake")
 
 
 # psycopg knows these types by name until their first use, when it puts the class in the name's

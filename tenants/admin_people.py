@@ -19,7 +19,8 @@ from core.admin_forms import ReasonForm, staff_form
 from tenants.models import Level, Membership, Merchant, PersonChange, Reseller, Role, User
 from tenants.models.people import PLATFORM_ROLES
 from tenants.policies import PersonAction
-from tenants.services import passwords, people
+from tenants.services import passwords
+from tenants.services import people as services
 
 _SECOND_PERSON = (
     "For a colleague of the platform's staff this is a proposal that a second person confirms."
@@ -148,7 +149,7 @@ class UserAdmin(ReadOnlyAdmin):
         done: str,
     ) -> HttpResponse:
         row = self.found(request, object_id)
-        waits = people.person_change(
+        waits = services.person_change(
             actor=actor_of(request), action=action, user=row, reason=reason
         )
         said = f"{row.email} {done}." if waits is None else _waits(waits)
@@ -172,6 +173,11 @@ class MembershipAdmin(ReadOnlyAdmin):
     search_help_text = "An id (usr_…, mer_…, res_…), or a part of an e-mail address or name"
     ordering = ("-id",)
     actions_detail = ("change_role",)
+
+    def get_queryset(self, request: HttpRequest) -> QuerySet[Membership]:
+        """With the people, without the hashes of their passwords."""
+        found: QuerySet[Membership] = super().get_queryset(request)
+        return found.select_related("user").defer("user__password")
 
     def has_people_permission(self, request: HttpRequest, object_id: Any = None) -> bool:
         """Compliance proposes another role; the service knows who may."""
@@ -198,7 +204,7 @@ class MembershipAdmin(ReadOnlyAdmin):
     ) -> HttpResponse:
         """Propose another role for one of the staff."""
         row = self.found(request, object_id)
-        waits = people.staff_role_change(
+        waits = services.staff_role_change(
             actor=actor_of(request),
             membership_id=row.id,
             role=given["role"],
@@ -241,7 +247,8 @@ class PersonChangeAdmin(ReadOnlyAdmin):
     def get_queryset(self, request: HttpRequest) -> QuerySet[PersonChange]:
         """With the people."""
         found: QuerySet[PersonChange] = super().get_queryset(request)
-        return found.select_related("user", "proposed_by", "decided_by")
+        people = ("user", "proposed_by", "decided_by")
+        return found.select_related(*people).defer(*(f"{name}__password" for name in people))
 
     def get_actions_detail(self, request: HttpRequest, object_id: Any) -> list[UnfoldAction]:
         """What this person may decide. The service refuses the rest all the same."""
@@ -251,7 +258,7 @@ class PersonChangeAdmin(ReadOnlyAdmin):
         found: list[UnfoldAction] = super().get_actions_detail(request, object_id)
         actor = actor_of(request)
         offered = set()
-        if people.may_confirm(actor, row):
+        if services.may_confirm(actor, row):
             offered = {"confirm", "reject"} if row.expires_at > timezone.now() else {"reject"}
         elif actor.user_id == row.proposed_by_id:
             offered = {"reject"}
@@ -268,13 +275,13 @@ class PersonChangeAdmin(ReadOnlyAdmin):
     )
     def confirm(self, request: HttpRequest, object_id: str) -> HttpResponse:
         """Let it happen."""
-        row = people.person_change_confirm(actor=actor_of(request), change_id=UUID(object_id))
+        row = services.person_change_confirm(actor=actor_of(request), change_id=UUID(object_id))
         return self.done(request, object_id, f"Done: {_sentence(row)}.")
 
     @staff_action("Reject", permission="confirm", question="The proposal is closed, nothing else.")
     def reject(self, request: HttpRequest, object_id: str) -> HttpResponse:
         """Close it, or take it back."""
-        row = people.person_change_reject(actor=actor_of(request), change_id=UUID(object_id))
+        row = services.person_change_reject(actor=actor_of(request), change_id=UUID(object_id))
         return self.done(request, object_id, f"{row.public_id} is closed.")
 
     @display(description="State", label=_STATES)

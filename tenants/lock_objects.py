@@ -92,6 +92,7 @@ def lock_person_change(change_id: UUID) -> PersonChange:
     """The proposed change to a person, with that person. Raises NotFound."""
     row = (
         PersonChange.objects.select_related("user", "proposed_by")
+        .defer("user__password", "proposed_by__password")
         .select_for_update(of=("self",))
         .filter(id=change_id)
         .first()

@@ -6,13 +6,13 @@ from urllib.parse import quote
 from uuid import UUID
 
 from django.conf import settings
-from django.contrib.auth.tokens import default_token_generator
 from django.core.mail import send_mail
 from django.template.loader import render_to_string
 from django.utils import timezone
 
 from core.db import Scope, tenant_atomic
 from tenants.models import Invitation, SignInLink, User
+from tenants.services.passwords import reset_tokens
 from tenants.services.sign_in_links import sign_in_link_token
 from tenants.services.team import invitation_token
 
@@ -55,7 +55,7 @@ def password_reset_mail(*, user_id: UUID) -> bool:
         user = User.objects.filter(id=user_id, is_active=True).first()
     if user is None:
         return False
-    token = default_token_generator.make_token(user)
+    token = reset_tokens.make_token(user)
     link = f"{settings.BASE_URL}/password/reset/{user.public_id}/{token}"
     _send(
         to=user.email,
@@ -71,6 +71,7 @@ def sign_in_link_mail(*, link_id: UUID) -> bool:
     with tenant_atomic(Scope.auth()):
         row = (
             SignInLink.objects.select_related("user")
+            .defer("user__password")
             .filter(
                 id=link_id,
                 used_at__isnull=True,

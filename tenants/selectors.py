@@ -107,7 +107,7 @@ def own_memberships(actor: Actor) -> QuerySet[Membership]:
     return (
         Membership.objects.filter(**own_tenant(actor))
         .select_related("user")
-        .defer("user__password", "user__is_superuser")
+        .defer("user__password", "user__is_superuser", "user__login_stamp")
     )
 
 

@@ -156,6 +156,21 @@ def owner_dsn(database: str) -> str:
 
 
 @pytest.fixture(scope="session")
+def process_dsns(database: str) -> dict[str, str]:
+    """The address of this worker's database for the login role of each kind of process."""
+    from psycopg.conninfo import conninfo_to_dict
+
+    from core.roles import PROCESS_LOGINS, process_password
+
+    parts = conninfo_to_dict(os.environ["DATABASE_ADMIN_URL"])
+    host = f"{parts.get('host', '127.0.0.1')}:{parts.get('port', '5432')}"
+    return {
+        role: f"postgresql://{role}:{process_password(_LOGIN_PASSWORD, role)}@{host}/{database}"
+        for role in PROCESS_LOGINS
+    }
+
+
+@pytest.fixture(scope="session")
 def admin_dsn(database: str) -> str:
     """The administrator's address of this worker's database (a superuser: sees every row)."""
     from psycopg.conninfo import make_conninfo

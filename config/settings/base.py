@@ -73,6 +73,7 @@ MIDDLEWARE = [
     "django.contrib.messages.middleware.MessageMiddleware",
     "django.middleware.clickjacking.XFrameOptionsMiddleware",
     "csp.middleware.CSPMiddleware",
+    "core.process.ProcessMiddleware",
     "core.middleware.NulGuardMiddleware",
     "tenants.middleware.AdminScopeMiddleware",
 ]
@@ -201,7 +202,7 @@ LOGIN_URL = "/login"
 LOGIN_REDIRECT_URL = "/"
 OTP_TOTP_ISSUER = "Merchantry"
 
-SESSION_ENGINE = "django.contrib.sessions.backends.db"
+SESSION_ENGINE = "tenants.sessions_backend"
 SESSION_COOKIE_HTTPONLY = True
 SESSION_COOKIE_SAMESITE = "Lax"
 SESSION_COOKIE_AGE = 12 * 3600
@@ -291,6 +292,8 @@ PROVIDER_TIMEOUT_S = env.int("PROVIDER_TIMEOUT_S", default=20)
 METRICS_TOKEN = env.str("METRICS_TOKEN", default="")
 #: Requests a second that one key may send to one endpoint; ten seconds' worth may come at once.
 API_RATE_PER_S = env.int("API_RATE_PER_S", default=100)
+#: What this process answers: all, web (portal, API, checkout) or console (the admin).
+PROCESS = env.str("PROCESS", default="all")
 BENCH_FLOOR = env.bool("BENCH_FLOOR", default=False)
 MAX_BODY_BYTES = 262_144
 

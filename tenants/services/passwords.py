@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+from typing import Final
 from uuid import UUID
 
 from django.contrib.auth.password_validation import validate_password
-from django.contrib.auth.tokens import default_token_generator
+from django.contrib.auth.tokens import PasswordResetTokenGenerator
 from django.core.exceptions import ValidationError
 
 from core import errors
@@ -20,6 +21,19 @@ from tenants.places import Place
 from tenants.selectors import roles_of
 from tenants.services import login_guard, mail_limits
 from tenants.services.sessions import stranger, user_actor
+
+
+class ResetTokens(PasswordResetTokenGenerator):
+    """Tokens of reset links: good until the next login or the next password."""
+
+    key_salt = "tenants.services.passwords.ResetTokens"
+
+    def _make_hash_value(self, user: User, timestamp: int) -> str:
+        """What a token is bound to: Django's own takes the hash of the password."""
+        return f"{user.pk}{user.login_stamp}{user.last_login or ''}{timestamp}{user.email}"
+
+
+reset_tokens: Final = ResetTokens()
 
 
 def password_reset_request(*, email: str, place: Place) -> None:
@@ -68,7 +82,7 @@ def reset_token_user(*, user_id: UUID, token: str) -> User:
     """The person whose reset link this is. Raises NotFound for an old or used one."""
     with tenant_atomic(Scope.auth()):
         user = User.objects.filter(id=user_id).first()
-    if user is None or not user.is_active or not default_token_generator.check_token(user, token):
+    if user is None or not user.is_active or not reset_tokens.check_token(user, token):
         raise errors.NotFound(
             "This link is too old or was used already. Ask for a new one.",
             code="reset_link_invalid",
@@ -90,7 +104,7 @@ def password_set(*, user: User, password: str, place: Place) -> None:
         # A statement of its own: the next one then sees what others stored before they let go.
         lock_user(user.id)
         writes = Writes()
-        writes.update(user, "password")
+        writes.update(user, "password", "login_stamp")
         writes.sql(
             "UPDATE tenants_refreshtoken SET revoked_at = now()"
             " WHERE user_id = %s AND revoked_at IS NULL RETURNING 1",

@@ -69,12 +69,13 @@ def password_check(*, email: str, password: str, place: Place) -> User:
     address = normalise_email(email)
     with tenant_atomic(Scope.auth()):
         user = User.objects.filter(email=address).first()
+        stored = password_hash(user.id if user else None)
     attempt = login_guard.attempt_begin(
         step="login", account=address, user_id=user.id if user else None, place=place
     )
     if user is None:
         make_password(password)
-    elif _is_password_of(user, password) and user.is_active:
+    elif _is_password_of(user, password, stored=stored) and user.is_active:
         login_guard.attempt_right(attempt)
         return user
     with tenant_atomic(Scope.auth()):
@@ -188,7 +189,7 @@ def jwt_login(
     login_recorded(user=user, place=place, door="token")
     with tenant_atomic(Scope.auth()):
         now = lock_user(user.id)
-        if now is None or now.password != user.password or not now.is_active:
+        if now is None or now.login_stamp != user.login_stamp or not now.is_active:
             # A new password, set since this one was looked at, ends every login.
             raise _wrong_credentials()
         return _issue(
@@ -289,24 +290,35 @@ def machine_session(
     return TokenPair(access, lifetime_s, "", None, granted)
 
 
-def _is_password_of(user: User, password: str) -> bool:
-    """Whether this is the person's password; a hash of an older strength is replaced by the way.
+def password_hash(user_id: UUID | None) -> str:
+    """The hash of one person's password, in the scope of logging in; empty for nobody's."""
+    row = fetch_one("SELECT tenants_password_hash(%s)", [user_id or UUID(int=0)])
+    return "" if row is None or row[0] is None else str(row[0])
+
+
+def _is_password_of(user: User, password: str, *, stored: str) -> bool:
+    """Whether this is the person's password; a hash of an older strength is replaced.
 
     Django's own `User.check_password` would save the new hash outside any scope, where the login
     role may not write it.
     """
     due: list[str] = []
-    if not check_password(password, user.password, due.append):
+    if not check_password(password, stored, due.append):
         return False
     if not due:
         return True
-    stale, user.password = user.password, make_password(password)
+    renewed = make_password(password)
     with tenant_atomic(Scope.auth()):
+        lock_user(user.id)
+        now = password_hash(user.id)
         # Only what was looked at is replaced, never a password that was set meanwhile.
-        if User.objects.filter(id=user.id, password=stale).update(password=user.password):
+        if now == stored:
+            user.password = renewed
+            writes = Writes()
+            writes.update(user, "password")
+            writes.flush()
             return True
-        user.refresh_from_db(fields=["password"])
-    return check_password(password, user.password)
+    return check_password(password, now)
 
 
 def _choose_seat(*, user: User, tenant: str) -> Seat:
