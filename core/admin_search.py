@@ -35,6 +35,12 @@ class FoundById(ModelAdmin):
     #: Where an id without a prefix is looked up; empty where such a text may be a reference.
     uuid_columns: ClassVar[tuple[str, ...]] = ("pk",)
 
+    def get_object(
+        self, request: HttpRequest, object_id: str, from_field: str | None = None
+    ) -> Any:
+        """The row of a page; Django takes an empty ``_to_field`` in the address for a field."""
+        return super().get_object(request, object_id, from_field or None)
+
     def get_search_fields(self, request: HttpRequest) -> Any:
         """unfold draws the box where there is a field; what may be typed, the help text says."""
         return super().get_search_fields(request) or (("pk",) if self.search_help_text else ())

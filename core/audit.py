@@ -1,83 +1,46 @@
-"""The audit log's hash chain: sealed after commit, one chain per tenant (ADR 0010).
+"""The audit log's chain: sealed after commit, one chain per tenant (ADR 0010, ADR 0028).
 
 `Writes.audit` inserts records unchained, in the transaction they belong to. The sealer, which the
-relay runs every second, gives each committed record its place: `hash = SHA-256(previous_hash,
-sequence, canonical record)`. A record that commits late is simply sealed later, for the sealer asks
-for what is unsealed and keeps no high-water mark. A trigger lets nobody change a record otherwise.
+relay runs every second, gives each committed record its place and its MAC (`core.audit_seal`). A
+record that commits late is simply sealed later, for the sealer asks for what is unsealed and keeps
+no high-water mark. A trigger lets nobody change a record otherwise.
+
+The sealer goes on only behind a head that it signed itself: a head put in its place is reported,
+and its tenant's records stay unsealed until a person has looked (`manage.py audit_verify`).
 """
 
 from __future__ import annotations
 
-import hashlib
-import json
-from collections.abc import Iterator
-from dataclasses import dataclass
-from datetime import UTC, datetime
 from typing import Any, Final
 from uuid import UUID
 
+import structlog
 from django.db import connection
 
 from core import metrics
+from core.audit_seal import (
+    GENESIS,
+    Head,
+    head_signature,
+    newest_key_version,
+    record_mac,
+    same,
+)
+from core.crypto import CannotOpen
 from core.db import Scope, fetch_all, fetch_one, tenant_atomic
 from core.models import AuditRecord
 
+log = structlog.get_logger(__name__)
+
 PLATFORM_CHAIN: Final = UUID(int=0)
-GENESIS: Final = bytes(32)
 SEAL_BATCH: Final = 2_000
-UNSEALED_LIMIT_S: Final = 300
 
 _SEAL_LOCK: Final = 727_412
-_VERIFY_PAGE: Final = 2_000
-
-
-@dataclass(frozen=True, slots=True)
-class Fault:
-    """The first bad place of a chain; `record_id` is None where a record is missing."""
-
-    chain: UUID
-    sequence: int
-    record_id: UUID | None
-    problem: str
-
-    def __str__(self) -> str:
-        where = f"record {self.record_id}" if self.record_id else "the record"
-        return f"chain {self.chain}: {where} at sequence {self.sequence}: {self.problem}"
-
-
-@dataclass(frozen=True, slots=True)
-class Verdict:
-    """What a verification found: chains and records read, and the first fault of each chain."""
-
-    chains: int
-    records: int
-    faults: tuple[Fault, ...]
-
-
-def canonical(record: AuditRecord) -> bytes:
-    """The bytes of a record that its hash covers: sorted JSON, times in UTC to the microsecond."""
-    content = {
-        "id": str(record.id),
-        "created_at": record.created_at.astimezone(UTC).isoformat(timespec="microseconds"),
-        "merchant_id": _text(record.merchant_id),
-        "reseller_id": _text(record.reseller_id),
-        "livemode": record.livemode,
-        "actor_kind": record.actor_kind,
-        "actor_id": record.actor_id,
-        "actor_label": record.actor_label,
-        "ip": _text(record.ip),
-        "request_id": record.request_id,
-        "action": record.action,
-        "target": record.target,
-        "before": record.before,
-        "after": record.after,
-    }
-    return json.dumps(content, sort_keys=True, separators=(",", ":"), ensure_ascii=True).encode()
-
-
-def link_hash(previous_hash: bytes, sequence: int, record: AuditRecord) -> bytes:
-    """The hash of a record at its place in the chain."""
-    return hashlib.sha256(previous_hash + sequence.to_bytes(8, "big") + canonical(record)).digest()
+_UNSEALED: Final = """
+SELECT * FROM core_auditrecord
+ WHERE sealed_at IS NULL AND core_audit_chain(merchant_id, reseller_id) <> ALL(%s)
+ ORDER BY id LIMIT %s
+"""
 
 
 def chain_of(record: AuditRecord) -> UUID:
@@ -91,43 +54,65 @@ def seal_audit_records(*, limit: int = SEAL_BATCH) -> int:
     with tenant_atomic(Scope.worker()):
         if not fetch_all("SELECT 1 WHERE pg_try_advisory_xact_lock(%s)", [_SEAL_LOCK]):
             return 0
-        records = list(AuditRecord.objects.filter(sealed_at__isnull=True).order_by("id")[:limit])
+        records = list(AuditRecord.objects.raw(_UNSEALED, [[], limit]))
         if not records:
             return 0
-        heads = _heads({chain_of(record) for record in records})
-        links: list[tuple[UUID, int, bytes, bytes]] = []
-        for record in records:
-            chain = chain_of(record)
-            sequence, previous = heads.get(chain, (0, GENESIS))
-            sequence += 1
-            digest = link_hash(previous, sequence, record)
-            links.append((record.id, sequence, previous, digest))
-            heads[chain] = (sequence, digest)
-        _write_links(links)
-        _write_heads(heads)
+        heads, forged = signed_heads({chain_of(record) for record in records})
+        if forged:
+            for chain in forged:
+                log.error("audit.head_not_ours", record_id=str(chain))
+            # A chain that waits for a person keeps no other from its seals.
+            records = list(AuditRecord.objects.raw(_UNSEALED, [list(forged), limit]))
+            heads, _ = signed_heads({chain_of(record) for record in records})
+        if records:
+            _seal(records, heads)
         return len(records)
 
 
-def verify_audit_log(*, chain: UUID | None = None, now: datetime | None = None) -> Verdict:
-    """Recompute every chain (or one) and compare; stops at the first fault of each chain.
+def _seal(records: list[AuditRecord], heads: dict[UUID, Head]) -> None:
+    version = newest_key_version()
+    links: list[tuple[UUID, int, bytes, bytes]] = []
+    for record in records:
+        chain = chain_of(record)
+        head = heads.get(chain) or Head(chain, 0, GENESIS)
+        sequence = head.sequence + 1
+        mac = record_mac(head.hash, sequence, record, key_version=version)
+        links.append((record.id, sequence, head.hash, mac))
+        heads[chain] = Head(chain, sequence, mac, head.keyed_from)
+    _write_links(links, version)
+    _write_heads(heads, version)
 
-    Finds a changed, removed, inserted or reordered record, a chain cut off at its end (the head
-    knows its length), and records that were left unsealed for more than five minutes.
-    """
-    faults: list[Fault] = []
-    records = 0
-    with tenant_atomic(Scope.worker()):
-        heads = _heads({chain} if chain else None)
-        seen = set(heads)
-        for known in _chains_with_records() if chain is None else ():
-            seen.add(known)
-        for tenant in sorted(seen):
-            fault, count = _verify_chain(tenant, heads.get(tenant, (0, GENESIS)))
-            records += count
-            if fault:
-                faults.append(fault)
-        faults += _left_unsealed(chain, now or datetime.now(UTC))
-    return Verdict(chains=len(seen), records=records, faults=tuple(faults))
+
+def signed_heads(chains: set[UUID] | None) -> tuple[dict[UUID, Head], set[UUID]]:
+    """The heads of these chains (of all by None), and the chains whose head is not ours."""
+    heads: dict[UUID, Head] = {}
+    forged: set[UUID] = set()
+    # Sealed records without a head had one that was taken away.
+    begun = set(chains or ())
+    for chain, sequence, mac, keyed_from, version, signature in _head_rows(chains):
+        head = Head(chain, sequence, bytes(mac), keyed_from)
+        try:
+            signed = bool(signature) and same(
+                bytes(signature), head_signature(head, key_version=version)
+            )
+        except CannotOpen:
+            signed = False
+        heads[chain] = head
+        begun.discard(chain)
+        if not signed:
+            forged.add(chain)
+    return heads, forged | _with_sealed_records(begun)
+
+
+def _with_sealed_records(chains: set[UUID]) -> set[UUID]:
+    if not chains:
+        return set()
+    rows = fetch_all(
+        "SELECT c FROM unnest(%s::uuid[]) c WHERE EXISTS (SELECT 1 FROM core_auditrecord"
+        " WHERE core_audit_chain(merchant_id, reseller_id) = c AND sequence IS NOT NULL)",
+        [list(chains)],
+    )
+    return {row[0] for row in rows}
 
 
 def unsealed_lag_s() -> float:
@@ -140,105 +125,47 @@ def unsealed_lag_s() -> float:
     return float(row[0]) if row else 0.0
 
 
-def _verify_chain(tenant: UUID, head: tuple[int, bytes]) -> tuple[Fault | None, int]:
-    head_sequence, head_hash = head
-    expected, previous = 1, GENESIS
-    for record in _records_of(tenant):
-        if record.sequence != expected:
-            return Fault(tenant, expected, None, "is missing"), expected - 1
-        if bytes(record.previous_hash or b"") != previous:
-            problem = "does not follow the record before it"
-            return Fault(tenant, expected, record.id, problem), expected
-        digest = link_hash(previous, expected, record)
-        if bytes(record.hash or b"") != digest:
-            return Fault(tenant, expected, record.id, "was changed after it was sealed"), expected
-        if expected == head_sequence and digest != head_hash:
-            return Fault(tenant, expected, record.id, "differs from the chain's head"), expected
-        expected, previous = expected + 1, digest
-    last = expected - 1
-    if last < head_sequence:
-        return Fault(tenant, expected, None, "is missing: the chain was cut off"), last
-    # The sealer may have gone on while we read; then the head has moved along with the records.
-    if last > head_sequence and _heads({tenant}).get(tenant, (0, GENESIS))[0] < last:
-        return Fault(tenant, head_sequence + 1, None, "was added behind the chain's head"), last
-    return None, last
-
-
-def _records_of(tenant: UUID) -> Iterator[AuditRecord]:
-    after = 0
-    while True:
-        page = list(
-            AuditRecord.objects.raw(
-                "SELECT * FROM core_auditrecord WHERE core_audit_chain(merchant_id, reseller_id)"
-                " = %s AND sequence > %s ORDER BY sequence LIMIT %s",
-                [tenant, after, _VERIFY_PAGE],
-            )
-        )
-        yield from page
-        if len(page) < _VERIFY_PAGE:
-            return
-        after = page[-1].sequence or 0
-
-
-def _chains_with_records() -> list[UUID]:
-    rows = fetch_all(
-        "SELECT DISTINCT core_audit_chain(merchant_id, reseller_id) FROM core_auditrecord"
-        " WHERE sealed_at IS NOT NULL"
+def _head_rows(chains: set[UUID] | None) -> list[tuple[Any, ...]]:
+    sql = (
+        "SELECT tenant_id, sequence, hash, keyed_from, key_version, signature FROM core_auditchain"
     )
-    return [row[0] for row in rows]
+    if chains is None:
+        return fetch_all(sql)
+    return fetch_all(f"{sql} WHERE tenant_id = ANY(%s)", [list(chains)])
 
 
-def _left_unsealed(chain: UUID | None, now: datetime) -> list[Fault]:
-    row = fetch_one(
-        "SELECT core_audit_chain(merchant_id, reseller_id), id FROM core_auditrecord"
-        " WHERE sealed_at IS NULL AND created_at < %s - make_interval(secs => %s)"
-        " AND (%s::uuid IS NULL OR core_audit_chain(merchant_id, reseller_id) = %s::uuid)"
-        " ORDER BY id LIMIT 1",
-        [now, UNSEALED_LIMIT_S, chain, chain],
-    )
-    if row is None:
-        return []
-    return [Fault(row[0], 0, row[1], "was never sealed; is the relay running?")]
-
-
-def _heads(chains: set[UUID] | None) -> dict[UUID, tuple[int, bytes]]:
-    sql = "SELECT tenant_id, sequence, hash FROM core_auditchain"
-    rows = (
-        fetch_all(sql)
-        if chains is None
-        else fetch_all(f"{sql} WHERE tenant_id = ANY(%s)", [list(chains)])
-    )
-    return {tenant: (sequence, bytes(digest)) for tenant, sequence, digest in rows}
-
-
-def _write_links(links: list[tuple[UUID, int, bytes, bytes]]) -> None:
+def _write_links(links: list[tuple[UUID, int, bytes, bytes]], version: str) -> None:
     columns: list[list[Any]] = [list(column) for column in zip(*links, strict=True)]
     with connection.cursor() as cursor:
         cursor.execute(
             "UPDATE core_auditrecord AS r SET sequence = l.sequence,"
-            " previous_hash = l.previous_hash, hash = l.hash, sealed_at = clock_timestamp()"
+            " previous_hash = l.previous_hash, hash = l.hash, key_version = %s,"
+            " sealed_at = clock_timestamp()"
             " FROM unnest(%s::uuid[], %s::bigint[], %s::bytea[], %s::bytea[])"
             " AS l(id, sequence, previous_hash, hash) WHERE r.id = l.id",
-            columns,
+            [version, *columns],
         )
 
 
-def _write_heads(heads: dict[UUID, tuple[int, bytes]]) -> None:
-    rows = [(chain, sequence, digest) for chain, (sequence, digest) in heads.items()]
+def _write_heads(heads: dict[UUID, Head], version: str) -> None:
+    rows = [
+        (head.chain, head.sequence, head.hash, head.keyed_from,
+         head_signature(head, key_version=version))
+        for head in heads.values()
+    ]  # fmt: skip
     columns: list[list[Any]] = [list(column) for column in zip(*rows, strict=True)]
     with connection.cursor() as cursor:
         cursor.execute(
-            "INSERT INTO core_auditchain (tenant_id, sequence, hash, sealed_at)"
-            " SELECT h.*, clock_timestamp() FROM unnest(%s::uuid[], %s::bigint[], %s::bytea[])"
-            " AS h(tenant_id, sequence, hash)"
+            "INSERT INTO core_auditchain"
+            " (tenant_id, sequence, hash, keyed_from, signature, key_version, sealed_at)"
+            " SELECT h.*, %s, clock_timestamp() FROM"
+            " unnest(%s::uuid[], %s::bigint[], %s::bytea[], %s::bigint[], %s::bytea[])"
+            " AS h(tenant_id, sequence, hash, keyed_from, signature)"
             " ON CONFLICT (tenant_id) DO UPDATE SET sequence = excluded.sequence,"
-            " hash = excluded.hash, sealed_at = excluded.sealed_at",
-            columns,
+            " hash = excluded.hash, signature = excluded.signature,"
+            " key_version = excluded.key_version, sealed_at = excluded.sealed_at",
+            [version, *columns],
         )
-
-
-def _text(value: object) -> str | None:
-    return None if value is None else str(value)
 
 
 metrics.register_gauge(

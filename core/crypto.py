@@ -23,7 +23,9 @@ from typing import Final, Protocol
 from uuid import UUID
 
 from cryptography.exceptions import InvalidTag
+from cryptography.hazmat.primitives import hashes
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
+from cryptography.hazmat.primitives.kdf.hkdf import HKDF
 from django.conf import settings
 from django.core.exceptions import ImproperlyConfigured
 from django.db import connection, transaction
@@ -55,12 +57,24 @@ class KeyProvider(Protocol):
     def is_current(self, wrapped: str) -> bool:
         """Say whether a wrapped key is under the newest master key."""
 
+    def derive(self, purpose: bytes, *, version: str = "") -> tuple[str, bytes]:
+        """A key of 32 bytes for one purpose, and the version of the master key it comes from.
+
+        Args:
+            version: of the master key; by default the newest.
+
+        Raises:
+            CannotOpen: no such master key is configured.
+        """
+
 
 class LocalKeyProvider:
     """Master keys from the setting FIELD_KEYS: `version:base64 of 32 bytes`, newest first."""
 
     def __init__(self, keys: list[str]) -> None:
         self._keys: dict[str, AESGCM] = {}
+        self._raw: dict[str, bytes] = {}
+        self._derived: dict[tuple[bytes, str], bytes] = {}
         for entry in keys:
             version, _, text = entry.partition(":")
             try:
@@ -71,7 +85,7 @@ class LocalKeyProvider:
                 raise ImproperlyConfigured(
                     "FIELD_KEYS must hold entries like 1:<base64 of 32 random bytes>."
                 )
-            self._keys[version] = AESGCM(raw)
+            self._keys[version], self._raw[version] = AESGCM(raw), raw
         if not self._keys:
             raise ImproperlyConfigured(
                 "FIELD_KEYS is empty: fields cannot be encrypted. Make a key with "
@@ -98,6 +112,18 @@ class LocalKeyProvider:
 
     def is_current(self, wrapped: str) -> bool:
         return wrapped.startswith(f"local.{self._newest}.")
+
+    def derive(self, purpose: bytes, *, version: str = "") -> tuple[str, bytes]:
+        version = version or self._newest
+        key = self._derived.get((purpose, version))
+        if key is None:
+            raw = self._raw.get(version)
+            if raw is None:
+                raise CannotOpen(f"No master key local.{version} is configured in FIELD_KEYS.")
+            # HKDF (RFC 5869); the master key is random, so it needs no salt.
+            key = HKDF(hashes.SHA256(), _KEY_BYTES, salt=None, info=purpose).derive(raw)
+            self._derived[purpose, version] = key
+        return version, key
 
 
 @lru_cache(maxsize=1)

@@ -13,6 +13,7 @@ import contextlib
 import datetime as dt
 import functools
 import ipaddress
+import math
 import uuid
 from collections.abc import Callable, Iterator, Sequence
 from contextvars import ContextVar
@@ -25,6 +26,7 @@ from django.db import DatabaseError, connection, transaction
 from psycopg.adapt import PyFormat
 from psycopg.pq import TransactionStatus
 
+from core import deadline
 from core.pipeline import Rows, Statement, roundtrip
 
 Role = Literal["app_merchant", "app_reseller", "app_staff", "app_worker", "app_auth", "app_intake"]
@@ -121,7 +123,13 @@ class _Opening:
     """
 
     def __init__(self, scope: Scope) -> None:
-        self.statement = Statement(_OPEN_SCOPE, (scope.role, str(scope.tenant or "")))
+        named = (scope.role, str(scope.tenant or ""))
+        left_s = deadline.remaining_s()
+        self.statement = (
+            Statement(_OPEN_SCOPE, named)
+            if left_s is None
+            else Statement(_OPEN_SCOPE_WITHIN, (*named, f"{max(1, math.ceil(left_s * 1000))}ms"))
+        )
         self.is_due = True
 
     def __call__(self, execute: Any, sql: Any, params: Any, many: bool, context: Any) -> Any:
@@ -134,6 +142,8 @@ class _Opening:
 _opening: ContextVar[_Opening | None] = ContextVar("merchantry_opening", default=None)
 
 _OPEN_SCOPE = "select set_config('role', $1, true), set_config('app.tenant', $2, true)"
+#: Waiting for a lock is part of a statement, so one time-out ends both.
+_OPEN_SCOPE_WITHIN = f"{_OPEN_SCOPE}, set_config('statement_timeout', $3, true)"
 
 
 def current_scope() -> Scope | None:
@@ -148,9 +158,13 @@ def tenant_atomic(scope: Scope) -> Iterator[None]:
     Nested under the same scope it joins the open transaction: an error then undoes the whole, for
     there are no savepoints (a released savepoint would keep the inner scope's role).
 
+    No statement of it runs longer than what was left of the deadline (`core.deadline`) when the
+    transaction began.
+
     Raises:
         ScopeError: nested under another scope, or inside a transaction opened without one; or the
             block swallowed an error of the database, which has then kept nothing of it.
+        DeadlineExceeded: nothing is left, and no transaction was begun.
     """
     outer = _scope.get()
     if outer is not None:
@@ -160,6 +174,7 @@ def tenant_atomic(scope: Scope) -> Iterator[None]:
         return
     if connection.in_atomic_block:
         raise ScopeError("tenant_atomic() cannot begin inside transaction.atomic()")
+    deadline.check()
     with transaction.atomic():
         # The token is reset before the commit hooks run: a hook opens its own scope.
         opening = _Opening(scope)

@@ -22,6 +22,7 @@ from django.http import HttpRequest, HttpResponse, StreamingHttpResponse
 from django.http.response import HttpResponseBase
 from django.shortcuts import render
 
+from core import deadline
 from core.db import current_scope
 
 log = structlog.get_logger(__name__)
@@ -74,7 +75,9 @@ class _Sending(Iterator[bytes]):
         self._open = True
 
     def __next__(self) -> bytes:
-        piece = next(self._pieces, b"") if self._open else b""
+        # The request, and its deadline, are over when the first piece is asked for.
+        with deadline.within(DEADLINE_S):
+            piece = next(self._pieces, b"") if self._open else b""
         if not piece:
             self.close()
             raise StopIteration
@@ -139,10 +142,7 @@ def _attached(pieces: _Sending, filename: str, content_type: str) -> StreamingHt
     return StreamingHttpResponse(
         pieces,
         content_type=content_type,
-        headers={
-            "Content-Disposition": f'attachment; filename="{filename}"',
-            "Cache-Control": "no-store",
-        },
+        headers={"Content-Disposition": f'attachment; filename="{filename}"'},
     )
 
 
@@ -155,10 +155,12 @@ def _write(file: IO[bytes], pieces: Iterable[str | bytes]) -> int:
             cursor.execute("SELECT set_config('statement_timeout', %s, true)", [f"{DEADLINE_S}s"])
     size = 0
     try:
-        for piece in pieces:
-            size += file.write(piece.encode() if isinstance(piece, str) else piece)
-            if time.monotonic() > ends_at:
-                raise _TooSlow
+        # The person asked for a long file: its own deadline counts, not the page's.
+        with deadline.at_least(DEADLINE_S):
+            for piece in pieces:
+                size += file.write(piece.encode() if isinstance(piece, str) else piece)
+                if time.monotonic() > ends_at:
+                    raise _TooSlow
     except OperationalError as error:
         if getattr(error.__cause__, "sqlstate", "") != "57014":  # query_canceled
             raise

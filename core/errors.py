@@ -97,6 +97,10 @@ class RateLimited(AppError):
 
 
 class Unavailable(AppError):
+    """Something that we stand on is away for a moment; nothing was done."""
+
     type = "api_error"
     status = 503
     default_code = "service_unavailable"
+    #: When it is worth asking again.
+    retry_after_s = 2

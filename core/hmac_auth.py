@@ -2,9 +2,10 @@
 
 The signature covers version, key id, timestamp, nonce, method, host, path, raw query, content
 type, idempotency key and the SHA-256 of the raw body, joined by newlines; a newline inside a field
-is refused, so that no two requests share one string. Web servers hand the path over decoded, so it
-is signed in its one canonical spelling (`canonical_path`). A signature is good for ±300 s and each
-nonce for one request: they are unique in PostgreSQL, for a flushed cache must not let money move
+is refused, so that no two requests share one string. The path is signed in its one canonical
+spelling (`canonical_path`), and a request that spells it otherwise on the wire is refused wherever
+the server says how it was spelt (RAW_URI). A signature is good for ±300 s and each nonce for one
+request: they are unique in PostgreSQL, for a flushed cache must not let money move
 twice.
 """
 
@@ -20,7 +21,8 @@ from typing import Final
 from urllib.parse import quote, unquote
 
 from core.db import Scope, fetch_one, tenant_atomic
-from core.errors import AuthenticationFailed
+from core.errors import AuthenticationFailed, InvalidRequest
+from core.pan import contains_card_number
 
 VERSION: Final = "v1"
 TOLERANCE_S: Final = 300
@@ -76,6 +78,28 @@ def canonical_path(decoded: str) -> str:
     upper-case digits (RFC 3986, 2.1 and 3.3); `/a b/ü` is `/a%20b/%C3%BC`.
     """
     return quote(decoded, safe="/:@!$&'()*+,;=~")
+
+
+def refuse_other_spelling(raw_target: str, *, decoded_path: str) -> None:
+    """Refuse a request target whose path is not spelt as it is signed.
+
+    A proxy or a log that compares paths as they are written would otherwise see another request
+    than the one that was signed.
+
+    Args:
+        raw_target: path and query as they stood on the request line.
+        decoded_path: the path as the server hands it over.
+
+    Raises:
+        InvalidRequest: another spelling (``path_not_canonical``), an absolute URL included.
+    """
+    wanted = canonical_path(decoded_path)
+    if raw_target.partition("?")[0] != wanted:
+        raise InvalidRequest(
+            f"Send a signed request to the path as it is signed, {wanted[:200]}: percent-encoded "
+            "only where RFC 3986 asks for it, with upper-case digits.",
+            code="path_not_canonical",
+        )
 
 
 def signature(secret: bytes, request: SignedRequest) -> str:
@@ -192,6 +216,9 @@ def use_nonce(*, key_id: str, nonce: str) -> None:
     Commits by itself (scope: auth), after `verify` and before anything moves. A request that fails
     afterwards is sent again with a new nonce and the same Idempotency-Key.
     """
+    if contains_card_number(nonce):
+        # A number drawn at random may read like a card's, so it is not refused.
+        nonce = hashlib.sha256(nonce.encode()).hexdigest()
     with tenant_atomic(Scope.auth()):
         row = fetch_one(
             "INSERT INTO core_usednonce (key_id, nonce, seen_at)"

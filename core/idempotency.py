@@ -2,7 +2,9 @@
 
 A claim stands in the same transaction as the effect it protects. A short operation inserts the
 finished record with its effect (`complete`); one that calls a provider inserts it in flight
-(`begin`), and finishes it together with the provider's answer. A validation error rolls the claim
+(`begin`), and finishes it together with the provider's answer. A claim in flight names the process
+that holds it: a retry that finds the process gone takes it over, and never runs the request again.
+A validation error rolls the claim
 back with everything else, so it stores nothing. Deleting personal data empties the answers that
 hold it (`core.unit.Writes.forget`): the key stays used, and its repetition is answered 404.
 """
@@ -21,6 +23,7 @@ from typing import Any, Final, TypedDict
 from django.db import IntegrityError
 from django.utils import timezone
 
+from core import liveness
 from core.context import Actor
 from core.crypto import PLATFORM_TENANT, open_sealed, seal
 from core.db import Scope, after_commit, tenant_atomic
@@ -29,8 +32,9 @@ from core.models import IdempotencyRecord
 from core.pan import refuse_card_numbers
 from core.unit import Writes
 
-#: Longer than the longest time-out that a provider account may have (80 s, and the time to
-#: connect): whoever still holds the claim after it has died.
+#: A claim ends with the process that holds it (`core.liveness`), or when its request lets it go.
+#: This is for a request that hangs in a process that lives: longer than the longest time-out that a
+#: provider account may have (80 s, and the time to connect), so no request at work is overtaken.
 LOCK = dt.timedelta(seconds=120)
 _MAX_KEY = 255
 # Random keys in hexadecimal hold long runs of digits by chance, and a card number no letters.
@@ -73,6 +77,7 @@ class Claim:
 
     Attributes:
         record: the row of this claim, once it has committed.
+        begun: the row of a claim in flight, once it was sent: that it committed is not known yet.
         answer: the stored answer, once it has committed; what was rolled back is no answer.
     """
 
@@ -90,6 +95,7 @@ class Claim:
         self.key = key
         self.fingerprint = _fingerprint(*request, caller=actor.id if sealed else "")
         self.record: IdempotencyRecord | None = None
+        self.begun: IdempotencyRecord | None = None
         self.answer: Answer | None = None
         self._render = render
         self._sealed = sealed
@@ -97,7 +103,8 @@ class Claim:
     def begin(self, writes: Writes, resource_id: uuid.UUID) -> None:
         """Claim the key as in flight, in the same statement as the object it makes."""
         record = self._new_record(resource_id)
-        record.locked_until = timezone.now() + LOCK
+        record.holder, record.locked_until = liveness.holder(), timezone.now() + LOCK
+        self.begun = record
         writes.insert(record)
         after_commit(lambda: self._committed(record, None))
 
@@ -107,11 +114,11 @@ class Claim:
         answer = Answer(status, body)
         record = self.record or self._new_record(getattr(resource, "id", None))
         record.status, record.body = status, self._kept(record, body)
-        record.locked_until = None
+        record.holder = record.locked_until = None
         if self.record is None:
             writes.insert(record)
         else:
-            writes.update(record, "status", "body", "locked_until")
+            writes.update(record, "status", "body", "holder", "locked_until")
         after_commit(lambda: self._committed(record, answer))
         return answer
 
@@ -143,6 +150,9 @@ class Claim:
     def previous(self) -> Answer | uuid.UUID | None:
         """What became of an earlier request under this key.
 
+        A request that died, or was given up, is taken over: this claim then holds its row, and
+        `finish` or `keep` ends it.
+
         Returns:
             the stored answer; the id of the object that a request which died was making; or None
             when the key is free.
@@ -156,7 +166,11 @@ class Claim:
         # key of another merchant's request would look free.
         scope = Scope.intake() if self.actor.kind == "service" else self.actor.scope
         with tenant_atomic(scope):
-            record = IdempotencyRecord.objects.filter(owner=self.owner, key=self.key).first()
+            record = (
+                IdempotencyRecord.objects.filter(owner=self.owner, key=self.key)
+                .annotate(abandoned=liveness.HolderDied("holder"))
+                .first()
+            )
         if record is None:
             return None
         if bytes(record.fingerprint) != self.fingerprint:
@@ -174,15 +188,51 @@ class Claim:
                     param="Idempotency-Key",
                 )
             return Answer(record.status, _opened(record), replayed=True)
-        if record.locked_until is not None and record.locked_until > timezone.now():
-            raise Conflict(
-                "A request with this Idempotency-Key is still at work. Ask again in a second.",
-                code="idempotency_key_in_flight",
-                param="Idempotency-Key",
-            )
+        assert record.locked_until is not None
+        at_work = record.holder is not None and not record.abandoned
+        if (at_work and record.locked_until > timezone.now()) or not _taken_over(record):
+            raise in_flight()
         self.record = record
         assert record.resource_id is not None
         return record.resource_id
+
+    def keep(self, status: int, body: bytes) -> Answer:
+        """Store the answer of a claim that was taken over, in a transaction of its own.
+
+        Should the first request have come to its end after all, its answer counts.
+        """
+        assert self.record is not None
+        with tenant_atomic(Scope.worker()):
+            IdempotencyRecord.objects.filter(id=self.record.id, status=None).update(
+                status=status, body=self._kept(self.record, body), holder=None, locked_until=None
+            )
+        return Answer(status, body, replayed=True)
+
+    def let_go(self) -> None:
+        """Let a retry take this claim over at once: its request ends without knowing its answer."""
+        if self.begun is not None and self.answer is None:
+            with tenant_atomic(Scope.worker()):
+                IdempotencyRecord.objects.filter(id=self.begun.id, status=None).update(holder=None)
+
+
+def _taken_over(record: IdempotencyRecord) -> bool:
+    """Make this process the holder; False when another retry was quicker."""
+    before = {"holder": record.holder, "locked_until": record.locked_until}
+    record.holder, record.locked_until = liveness.holder(), timezone.now() + LOCK
+    with tenant_atomic(Scope.worker()):
+        taken = IdempotencyRecord.objects.filter(id=record.id, status=None, **before).update(
+            holder=record.holder, locked_until=record.locked_until
+        )
+    return taken == 1
+
+
+def in_flight() -> Conflict:
+    """The answer for a key whose first request is still at work."""
+    return Conflict(
+        "A request with this Idempotency-Key is still at work. Ask again in a second.",
+        code="idempotency_key_in_flight",
+        param="Idempotency-Key",
+    )
 
 
 def _opened(record: IdempotencyRecord) -> bytes:
@@ -223,10 +273,10 @@ def check_key(key: str | None, *, required: bool) -> str | None:
     """Validate the header's form.
 
     Raises:
-        InvalidRequest: missing where money moves, longer than 255, not printable ASCII, or a card
-            number, which no row of ours may hold.
+        InvalidRequest: missing where money moves, empty, longer than 255, not printable ASCII, or
+            a card number, which no row of ours may hold.
     """
-    if not key:
+    if key is None:
         if required:
             raise InvalidRequest(
                 "This request moves money and needs an Idempotency-Key header: a fresh random "
@@ -235,9 +285,11 @@ def check_key(key: str | None, *, required: bool) -> str | None:
                 param="Idempotency-Key",
             )
         return None
-    if len(key) > _MAX_KEY or not (key.isascii() and key.isprintable()):
+    # Granian hands a value that is not ASCII over as an empty one.
+    if not key or len(key) > _MAX_KEY or not (key.isascii() and key.isprintable()):
         raise InvalidRequest(
-            "An Idempotency-Key is at most 255 printable ASCII characters.",
+            "An Idempotency-Key is 1 to 255 printable ASCII characters; this one is empty, longer, "
+            "or holds others.",
             code="idempotency_key_invalid",
             param="Idempotency-Key",
         )

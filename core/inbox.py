@@ -8,23 +8,24 @@ we know the object (parked, and tried again when it appears or by the sweep).
 from __future__ import annotations
 
 import enum
+import hashlib
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
 from typing import Final
 from uuid import UUID
 
-import kombu.exceptions
-import redis
 import structlog
 from django.db import InterfaceError, OperationalError, connection
 
 from core import metrics
 from core.context import Actor, bind_request_id, request_id
 from core.db import Scope, after_commit, fetch_all, fetch_one, tenant_atomic
+from core.enqueue import enqueue
 from core.errors import Conflict
 from core.ids import new_id
 from core.models import InboxMessage, OutboxEvent
+from core.pan import contains_card_number, mask_card_numbers
 from core.unit import Writes
 
 log = structlog.get_logger(__name__)
@@ -106,6 +107,9 @@ def receive(
     Answer 200 either way. A new one is processed by a task right after this commits; should the
     broker be away, the sweep finds it.
     """
+    if contains_card_number(event_id):
+        # Masked, two events would be one.
+        event_id = f"sha256:{hashlib.sha256(event_id.encode()).hexdigest()}"
     message = InboxMessage(
         id=new_id(),
         provider=provider,
@@ -240,7 +244,7 @@ def _claim(message_id: UUID) -> InboxMessage | None:
 def _record_failure(message: InboxMessage, error: Exception) -> str:
     given_up = message.attempts >= MAX_ATTEMPTS
     state = InboxMessage.State.QUARANTINED if given_up else InboxMessage.State.FAILED
-    text = f"{type(error).__name__}: {error}".replace("\x00", "")[:500]
+    text = mask_card_numbers(f"{type(error).__name__}: {error}".replace("\x00", ""))[:500]
     _set_state(message, state, error=text)
     log.warning(
         "inbox.failed",
@@ -284,13 +288,8 @@ def _set_state(message: InboxMessage, state: InboxMessage.State, *, error: str) 
 
 
 def _enqueue(message_id: UUID) -> None:
-    from core.tasks import process_inbox_message
-
-    try:
-        process_inbox_message.delay(str(message_id))
-    except (kombu.exceptions.OperationalError, redis.RedisError, OSError) as error:
-        # The row is what counts; the sweep finds it within half a minute.
-        log.warning("inbox.not_enqueued", message_id=str(message_id), error=type(error).__name__)
+    # The row is what counts; should the broker be away, the sweep finds it within half a minute.
+    enqueue("core.process_inbox_message", str(message_id))
 
 
 def _gauge(state: str) -> Callable[[], float]:

@@ -19,7 +19,7 @@ from django.http import HttpRequest
 from structlog.contextvars import merge_contextvars
 
 from core.context import request_id
-from core.pan import contains_card_number, without_card_number
+from core.pan import contains_card_number, mask_card_numbers, mask_in
 
 ALLOWED_FIELDS: Final = frozenset(
     {
@@ -53,14 +53,14 @@ MAX_TEXT_CHARS: Final = 2000
 
 
 def scrub(text: str) -> str:
-    """Remove keys, tokens and rows from free text; replace it whole if it holds a card number."""
+    """Remove keys, tokens and rows from free text, and mask the card numbers in it."""
     text = _clean(text)
     return text if len(text) <= MAX_TEXT_CHARS else text[:MAX_TEXT_CHARS] + "…"
 
 
 def _clean(text: str) -> str:
     text = _DETAIL.sub("DETAIL: [removed]", text)
-    return _SECRET.sub("[removed]", without_card_number(text))
+    return _SECRET.sub("[removed]", mask_card_numbers(text))
 
 
 def shown_path(request: HttpRequest) -> str:
@@ -88,7 +88,7 @@ def keep_allowed_fields(
         elif name not in ALLOWED_FIELDS:
             dropped += 1
         elif value is None or isinstance(value, bool | int):
-            kept[name] = value
+            kept[name] = mask_in(value, numbers=True)
         elif name == "exception":
             # The end of a traceback says what happened; its beginning is always the same.
             kept[name] = _clean(str(value))[-MAX_TEXT_CHARS:]

@@ -33,6 +33,9 @@ outbox_events = Counter(
 webhook_attempts = Counter(
     "merchantry_webhook_attempts_total", "Attempts to deliver customer webhooks.", ("outcome",)
 )
+breaker_openings = Counter(
+    "merchantry_breaker_openings_total", "Servers that were left alone for a while.", ("kind",)
+)
 
 # Name → (help, reader). Readers open their own scope; a higher room registers its own.
 _gauges: dict[str, tuple[str, Callable[[], float]]] = {}

@@ -10,10 +10,12 @@ from collections.abc import Callable, Iterator
 from typing import Any, Final
 
 import structlog
+from django.conf import settings
 from django.core.exceptions import BadRequest
-from django.http import HttpRequest, HttpResponseBase
+from django.http import HttpRequest, HttpResponse, HttpResponseBase
+from django.shortcuts import render
 
-from core import metrics
+from core import deadline, metrics
 from core.context import bind_request_id
 from core.ids import encode, new_id
 from core.logging import shown_path
@@ -69,6 +71,31 @@ class RequestIdMiddleware:
             status=response.status_code,
             duration_ms=round(duration_s * 1000),
         )
+
+
+class DeadlineMiddleware:
+    """Gives each request REQUEST_DEADLINE_S to be answered in, unless one runs already.
+
+    A page whose time is over is answered with 503; the API's views say so in their envelope.
+    """
+
+    def __init__(self, get_response: Callable[[HttpRequest], HttpResponseBase]) -> None:
+        self.get_response = get_response
+
+    def __call__(self, request: HttpRequest) -> HttpResponseBase:
+        if deadline.remaining_s() is not None:
+            return self.get_response(request)
+        with deadline.within(settings.REQUEST_DEADLINE_S):
+            return self.get_response(request)
+
+    def process_exception(self, request: HttpRequest, error: Exception) -> HttpResponse | None:
+        """Make the page for DeadlineExceeded."""
+        if not isinstance(error, deadline.DeadlineExceeded):
+            return None
+        context = {"status": 503, "heading": "This took too long", "text": error.message}
+        response = render(request, "base/refused.html", context, status=503)
+        response["Retry-After"] = "2"
+        return response
 
 
 class NulGuardMiddleware:

@@ -8,6 +8,7 @@ from django.db import models
 from django.utils import timezone
 
 from core import ids
+from core.card_columns import MASK, Exempt
 
 
 class Entity(models.Model):
@@ -44,8 +45,20 @@ class AuditRecord(models.Model):
     """One thing that somebody did. Append-only; chained by hash per tenant once committed.
 
     Actors and tenants are plain values, never foreign keys: a record outlives what it names.
-    `sequence`, `previous_hash` and `hash` are filled once by the sealer (ADR 0010).
+    `sequence`, `previous_hash`, `hash` and `key_version` are filled once by the sealer (ADR 0010).
     """
+
+    CARD_NUMBERS: ClassVar = {
+        "actor_id": MASK,
+        "actor_label": MASK,
+        "request_id": MASK,
+        "action": MASK,
+        "target": MASK,
+        "before": MASK,
+        "after": MASK,
+        "previous_hash": Exempt("a digest"),
+        "hash": Exempt("a digest"),
+    }
 
     id = models.UUIDField(primary_key=True, default=ids.new_id, editable=False)
     created_at = models.DateTimeField(default=timezone.now, editable=False)
@@ -64,6 +77,13 @@ class AuditRecord(models.Model):
     sequence = models.BigIntegerField(null=True)
     previous_hash = models.BinaryField(null=True)
     hash = models.BinaryField(null=True)
+    key_version = models.CharField(
+        max_length=16,
+        blank=True,
+        default="",
+        db_default="",
+        help_text="Of the key provider's key; empty for records sealed before there was one.",
+    )
     sealed_at = models.DateTimeField(null=True)
 
     class Meta:
@@ -90,6 +110,12 @@ class OutboxEvent(models.Model):
     holds name and e-mail address, until the customer is deleted (`core.unit.Writes.forget`).
     """
 
+    CARD_NUMBERS: ClassVar = {
+        "payload": MASK,
+        "last_error": MASK,
+        "request_id": MASK,
+    }
+
     PREFIX: ClassVar[str] = "evt"
 
     id = models.UUIDField(primary_key=True, default=ids.new_id, editable=False)
@@ -112,14 +138,16 @@ class OutboxEvent(models.Model):
     payload = models.JSONField()
     attempts = models.PositiveSmallIntegerField(default=0)
     leased_until = models.DateTimeField(null=True)
+    holder = models.BigIntegerField(null=True)
     delivered_at = models.DateTimeField(null=True)
     quarantined_at = models.DateTimeField(null=True)
     last_error = models.CharField(max_length=500, blank=True)
 
     class Meta:
         indexes: ClassVar = [
+            # By tenant: the relay finds some of each, however many one has (relay._CLAIM).
             models.Index(
-                fields=["id"],
+                fields=["merchant_id", "id"],
                 name="outbox_open",
                 condition=models.Q(delivered_at__isnull=True, quarantined_at__isnull=True),
             ),
@@ -135,6 +163,16 @@ class OutboxEvent(models.Model):
 
 class InboxMessage(models.Model):
     """A provider's webhook, stored as it came before anybody trusts it."""
+
+    CARD_NUMBERS: ClassVar = {
+        "event_id": Exempt("the provider's; core.inbox.receive digests one that holds a number"),
+        "event_type": MASK,
+        "reference": MASK,
+        "raw": MASK,
+        "headers": MASK,
+        "last_error": MASK,
+        "request_id": MASK,
+    }
 
     class State(models.TextChoices):
         RECEIVED = "received"
@@ -182,10 +220,17 @@ class IdempotencyRecord(models.Model):
     """The one answer to an Idempotency-Key, kept for 30 days.
 
     `owner` is whoever may use the key: a merchant and mode, or a service caller. A row without
-    `status` is in flight until `locked_until`; `resource_id` then says what it was making, so that
-    a retry after a crash finds the object instead of making another. An answer without `body` was
-    emptied with the personal data that it held.
+    `status` is in flight for as long as its holder lives (`core.liveness`), until `locked_until` at
+    most; `resource_id` then says what it was making, so that a retry after a crash finds the object
+    instead of making another. An answer without `body` was emptied with the personal data that it
+    held.
     """
+
+    CARD_NUMBERS: ClassVar = {
+        "key": Exempt("core.idempotency.check_key refuses it, but for random keys in hexadecimal"),
+        "fingerprint": Exempt("a digest"),
+        "body": MASK,
+    }
 
     id = models.UUIDField(primary_key=True, default=ids.new_id, editable=False)
     created_at = models.DateTimeField(default=timezone.now, editable=False)
@@ -195,6 +240,7 @@ class IdempotencyRecord(models.Model):
     merchant_id = models.UUIDField(null=True)
     reseller_id = models.UUIDField(null=True)
     resource_id = models.UUIDField(null=True)
+    holder = models.BigIntegerField(null=True)
     locked_until = models.DateTimeField(null=True)
     status = models.PositiveSmallIntegerField(null=True)
     body = models.BinaryField(null=True)
@@ -212,6 +258,10 @@ class IdempotencyRecord(models.Model):
 class UsedNonce(models.Model):
     """A nonce of an HMAC-signed request; the primary key refuses its second use."""
 
+    CARD_NUMBERS: ClassVar = {
+        "nonce": Exempt("core.hmac_auth.use_nonce digests one that reads like a number"),
+    }
+
     id = models.BigAutoField(primary_key=True)
     key_id = models.CharField(max_length=64)
     nonce = models.CharField(max_length=64)
@@ -226,6 +276,14 @@ class UsedNonce(models.Model):
 
 class RequestLog(models.Model):
     """What an integrator sees of its own API calls: no bodies of cards, no secrets."""
+
+    CARD_NUMBERS: ClassVar = {
+        "request_id": MASK,
+        "path": MASK,
+        "actor_id": MASK,
+        "error_code": MASK,
+        "idempotency_key": MASK,
+    }
 
     id = models.UUIDField(primary_key=True, default=ids.new_id, editable=False)
     created_at = models.DateTimeField(default=timezone.now, editable=False)
@@ -251,16 +309,31 @@ class RequestLog(models.Model):
 
 
 class AuditChain(models.Model):
-    """The head of one tenant's audit chain: how long it is and where it ends."""
+    """The head of one tenant's audit chain: how long it is and where it ends, signed.
+
+    Records before `keyed_from` were sealed before the chain had a key.
+    """
+
+    CARD_NUMBERS: ClassVar = {
+        "hash": Exempt("a digest"),
+        "signature": Exempt("a digest"),
+    }
 
     tenant_id = models.UUIDField(primary_key=True)
     sequence = models.BigIntegerField()
     hash = models.BinaryField()
+    keyed_from = models.BigIntegerField(default=1, db_default=1)
+    key_version = models.CharField(max_length=16, blank=True, default="", db_default="")
+    signature = models.BinaryField(null=True)
     sealed_at = models.DateTimeField()
 
 
 class DataKey(models.Model):
     """A tenant's data key, wrapped by the key provider; useless without the provider's own key."""
+
+    CARD_NUMBERS: ClassVar = {
+        "wrapped": Exempt("encrypted"),
+    }
 
     class Purpose(models.TextChoices):
         DATA = "data"
@@ -283,6 +356,10 @@ class DataKey(models.Model):
 
 class AttemptThrottle(models.Model):
     """A counter of attempts that closes for longer each time; see `core.attempts`."""
+
+    CARD_NUMBERS: ClassVar = {
+        "subject": Exempt("a digest"),
+    }
 
     id = models.BigAutoField(primary_key=True)
     kind = models.CharField(max_length=32)

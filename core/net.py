@@ -27,6 +27,7 @@ import httpcore
 import httpx
 from django.conf import settings
 
+from core import deadline
 from core.errors import InvalidRequest
 
 Address: TypeAlias = ipaddress.IPv4Address | ipaddress.IPv6Address
@@ -79,7 +80,6 @@ _INSIDE_SUFFIXES: Final = (
     ".cluster.local",
 )
 DEFAULT_TIMEOUT_S: Final = 15.0
-CHECK_TIMEOUT_S: Final = 3.0
 DEFAULT_MAX_RESPONSE_BYTES: Final = 64 * 1024
 MAX_URL_CHARS: Final = 2048
 
@@ -110,15 +110,15 @@ class OutboundResponse:
 
 @dataclass(slots=True)
 class _Exchange:
-    """One request: its deadline and the address that was pinned for it."""
+    """One request: when it must be over, and the address that was pinned for it."""
 
-    deadline: float
+    ends_at: float
     allow_loopback: bool
     plain_http: bool
     address: str = field(default="")
 
     def remaining_s(self) -> float:
-        left = self.deadline - time.monotonic()
+        left = self.ends_at - time.monotonic()
         if left <= 0:
             raise httpcore.ReadTimeout("deadline passed")
         return left
@@ -136,17 +136,25 @@ def address_denied(address: Address, *, allow_loopback: bool = False) -> bool:
 def check_public_url(url: str, *, param: str = "url") -> None:
     """Refuse a customer's URL that we would never call; raise InvalidRequest that names why.
 
-    A name that does not resolve right now is accepted, for DNS may be set up later; the address is
-    judged again on every call.
+    Asks no name server, which may be slow or belong to the customer: it waits for nothing. Form,
+    names that are internal, and addresses however they are written are judged here; where a name
+    leads is judged on every call, as it can change after any check.
     """
     allow_loopback = loopback_allowed()
     try:
         parsed = _parse(url, allow_loopback=allow_loopback)
+        host, plain_http = _host_of(parsed), parsed.scheme == "http"
         try:
-            _resolve(parsed, allow_loopback=allow_loopback, timeout_s=CHECK_TIMEOUT_S)
+            _judged_addresses(
+                host,
+                _port_of(parsed),
+                allow_loopback=allow_loopback,
+                plain_http=plain_http,
+                flags=socket.AI_NUMERICHOST,
+            )
         except OutboundFailedError:
-            if parsed.scheme == "http":
-                # Loopback alone may go without TLS, and this name is not known to lead there.
+            # A name. Loopback alone may go without TLS, and no other name is known to lead there.
+            if plain_http and not _is_localhost(host):
                 raise OutboundRefusedError("The URL must start with https://") from None
     except OutboundRefusedError as error:
         raise InvalidRequest(str(error), code="url_not_allowed", param=param) from None
@@ -160,16 +168,21 @@ def guarded_request(
     content: bytes = b"",
     timeout_s: float = DEFAULT_TIMEOUT_S,
     max_response_bytes: int = DEFAULT_MAX_RESPONSE_BYTES,
+    body_timeout_s: float | None = None,
 ) -> OutboundResponse:
     """Send one request to a customer's address. Errors: OutboundRefusedError, OutboundFailedError.
 
-    `timeout_s` bounds the exchange as a whole, so a server that sends a byte a second is cut off.
+    `timeout_s`, or what is left of the deadline, bounds the exchange as a whole, name and all, so a
+    server that sends a byte a second is cut off. With `body_timeout_s` the status line is the
+    answer: the body may take so long after it, and what has not come by then, or breaks off, is
+    left out.
     """
     allow_loopback = loopback_allowed()
+    timeout_s = deadline.cap_s(timeout_s)
     started = time.monotonic()
     parsed = _parse(url, allow_loopback=allow_loopback)
     exchange = _Exchange(
-        deadline=started + timeout_s,
+        ends_at=started + timeout_s,
         allow_loopback=allow_loopback,
         plain_http=parsed.scheme == "http",
     )
@@ -199,7 +212,11 @@ def guarded_request(
                 extensions={"timeout": dict.fromkeys(("connect", "read", "write"), timeout_s)},
             ) as response,
         ):
-            body, truncated = _read_capped(response, max_response_bytes)
+            if body_timeout_s is not None:
+                exchange.deadline = min(exchange.deadline, time.monotonic() + body_timeout_s)
+            body, truncated = _read_capped(
+                response, max_response_bytes, whole=body_timeout_s is None
+            )
     except httpcore.TimeoutException:
         raise OutboundFailedError(
             f"No complete answer within {timeout_s:g} s.", reason="timeout"
@@ -257,7 +274,7 @@ def _parse(url: str, *, allow_loopback: bool) -> httpx.URL:
         raise OutboundRefusedError("The URL has no host name.")
     if parsed.port is not None and not 1 <= parsed.port <= 65_535:
         raise OutboundRefusedError("The URL's port is not valid.")
-    if allow_loopback and (host == "localhost" or host.endswith(".localhost")):
+    if allow_loopback and _is_localhost(host):
         return parsed
     if host == "localhost" or host.endswith(_INSIDE_SUFFIXES):
         raise OutboundRefusedError(
@@ -268,15 +285,16 @@ def _parse(url: str, *, allow_loopback: bool) -> httpx.URL:
     return parsed
 
 
-def _resolve(parsed: httpx.URL, *, allow_loopback: bool, timeout_s: float) -> list[str]:
-    """Return the addresses of a URL's host, all of them judged; the first is the one to call."""
-    return _look_up(
-        parsed.raw_host.decode("ascii").strip("[]"),
-        parsed.port or (443 if parsed.scheme == "https" else 80),
-        allow_loopback=allow_loopback,
-        plain_http=parsed.scheme == "http",
-        timeout_s=timeout_s,
-    )
+def _is_localhost(host: str) -> bool:
+    return host == "localhost" or host.endswith(".localhost")
+
+
+def _host_of(parsed: httpx.URL) -> str:
+    return parsed.raw_host.decode("ascii").strip("[]").rstrip(".").lower()
+
+
+def _port_of(parsed: httpx.URL) -> int:
+    return parsed.port or (443 if parsed.scheme == "https" else 80)
 
 
 def _look_up(
@@ -309,9 +327,11 @@ def _said(error: Exception) -> str:
     return _MACHINE_WORDS.sub("", str(error))
 
 
-def _judged_addresses(host: str, port: int, *, allow_loopback: bool, plain_http: bool) -> list[str]:
+def _judged_addresses(
+    host: str, port: int, *, allow_loopback: bool, plain_http: bool, flags: int = 0
+) -> list[str]:
     try:
-        answers = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)
+        answers = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM, flags=flags)
     except (OSError, UnicodeError) as error:
         raise OutboundFailedError(
             f"The host name does not resolve: {_said(error)}", reason="dns"
@@ -333,12 +353,18 @@ def _judged_addresses(host: str, port: int, *, allow_loopback: bool, plain_http:
     return found
 
 
-def _read_capped(response: httpcore.Response, cap_bytes: int) -> tuple[bytes, bool]:
+def _read_capped(response: httpcore.Response, cap_bytes: int, *, whole: bool) -> tuple[bytes, bool]:
+    """The body up to the cap, and whether some is missing; `whole` raises for what breaks off."""
     body = bytearray()
-    for chunk in response.iter_stream():
-        body += chunk
-        if len(body) > cap_bytes:
-            return bytes(body[:cap_bytes]), True
+    try:
+        for chunk in response.iter_stream():
+            body += chunk
+            if len(body) > cap_bytes:
+                return bytes(body[:cap_bytes]), True
+    except (httpcore.TimeoutException, httpcore.NetworkError, httpcore.ProtocolError):
+        if whole:
+            raise
+        return bytes(body), True
     return bytes(body), False
 
 

@@ -14,10 +14,11 @@ from dataclasses import dataclass, field
 from uuid import UUID
 
 import structlog
-from django.db import InterfaceError, OperationalError, connection
 
+from core import connections
 from core.context import bind_request_id
 from core.models import OutboxEvent
+from core.pan import mask_card_numbers
 
 log = structlog.get_logger(__name__)
 
@@ -120,8 +121,9 @@ class _Batch:
             try:
                 with bind_request_id(wanted[0].request_id if len(wanted) == 1 else ""):
                     subscription.batch_handler(wanted)
-            except Exception as error:  # noqa: BLE001 - any handler's error is a failed delivery
-                _raise_if_database_lost(error)
+            except Exception as error:
+                if connections.is_lost(error):
+                    raise
                 if len(wanted) == 1:
                     self._fail(wanted[0], subscription, error)
                     return
@@ -142,12 +144,14 @@ class _Batch:
                     subscription.handler(event)
                 elif subscription.batch_handler is not None:
                     subscription.batch_handler([event])
-        except Exception as error:  # noqa: BLE001 - any handler's error is a failed delivery
-            _raise_if_database_lost(error)
+        except Exception as error:
+            if connections.is_lost(error):
+                raise
             self._fail(event, subscription, error)
 
     def _fail(self, event: OutboxEvent, subscription: _Subscription, error: Exception) -> None:
-        self.failed[event.id] = f"{subscription.name}: {type(error).__name__}: {error}"[:500]
+        text = mask_card_numbers(f"{subscription.name}: {type(error).__name__}: {error}")
+        self.failed[event.id] = text[:500]
         self._hold_back_after(event)
         log.warning(
             "outbox.handler_failed",
@@ -166,14 +170,6 @@ class _Batch:
                 and other.id not in self.failed
             ):
                 self.skipped.add(other.id)
-
-
-def _raise_if_database_lost(error: Exception) -> None:
-    # A deadlock or a time-out is an OperationalError too, but one of this handler alone.
-    if isinstance(error, OperationalError | InterfaceError) and not (
-        connection.connection is not None and connection.is_usable()
-    ):
-        raise error
 
 
 def _add(subscription: _Subscription) -> None:

@@ -53,12 +53,16 @@ def client_ip(request: HttpRequest) -> str | None:
 
 
 def client_network(request: HttpRequest) -> str:
+    """The network of the request's caller, by which limits count; see `network_of`."""
+    return network_of(client_ip(request) or "")
+
+
+def network_of(address: str) -> str:
     """Whom a limit by address counts: of IPv6 the /64, which one line holds whole (RFC 6177)."""
-    found = client_ip(request) or ""
-    address = _parse(found)
-    if isinstance(address, ipaddress.IPv6Address):
-        return str(ipaddress.ip_network((address, 64), strict=False))
-    return found
+    parsed = _parse(address)
+    if isinstance(parsed, ipaddress.IPv6Address):
+        return str(ipaddress.ip_network((parsed, 64), strict=False))
+    return address
 
 
 class ClientAddressMiddleware:

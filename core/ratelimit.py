@@ -19,12 +19,10 @@ from functools import lru_cache
 from typing import Any, Final, cast
 
 import redis
-import structlog
 from django.conf import settings
 
+from core import valkey
 from core.errors import RateLimited
-
-log = structlog.get_logger(__name__)
 
 # KEYS[1] key; ARGV: emission interval µs, burst tolerance µs, cost. Returns allowed, remaining,
 # retry-after µs, reset-after µs. Integers throughout: Lua numbers are exact up to 2^53 µs.
@@ -48,7 +46,6 @@ redis.call('SET', KEYS[1], string.format('%.0f', next_tat), 'PX', ttl_ms)
 return {1, math.floor((tolerance - (next_tat - now)) / interval), 0, next_tat - now}
 """
 _LOCAL_KEYS_MAX: Final = 20_000
-_RETRY_VALKEY_S: Final = 5.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -99,21 +96,18 @@ class Decision:
 def check_rate(*, key: str, endpoint: str, rate: Rate, cost: int = 1) -> Decision:
     """Take `cost` from the allowance of `key` at `endpoint`; never raises for a lost Valkey."""
     name = f"rl:{endpoint}:{key}"
-    if time.monotonic() >= _breaker.closed_at:
-        try:
-            answer = cast(
-                "list[int]",
-                _script()(
-                    keys=[name],
-                    args=[rate.interval_us, rate.interval_us * rate.limit, cost],
-                ),
-            )
-            return _decision(rate, answer)
-        except redis.RedisError as error:
-            # One failed look-up per few seconds, not one per request: each may cost a timeout.
-            _breaker.closed_at = time.monotonic() + _RETRY_VALKEY_S
-            log.warning("ratelimit.valkey_unavailable", error=type(error).__name__)
-    return _decision(rate, _local.take(name, rate, cost))
+    try:
+        answer = cast(
+            "list[int]",
+            _script()(
+                keys=[name],
+                args=[rate.interval_us, rate.interval_us * rate.limit, cost],
+            ),
+        )
+    except redis.RedisError:
+        # The client's breaker logs that Valkey is away, and refuses at once until it is back.
+        answer = _local.take(name, rate, cost)
+    return _decision(rate, answer)
 
 
 def _decision(rate: Rate, answer: list[int]) -> Decision:
@@ -130,16 +124,8 @@ def _decision(rate: Rate, answer: list[int]) -> Decision:
 
 @lru_cache(maxsize=1)
 def _script() -> Any:
-    client = redis.Redis.from_url(
-        settings.CACHE_URL, socket_timeout=0.25, socket_connect_timeout=0.25
-    )
     # register_script loads again by itself when the server forgot the script (flush, restart).
-    return client.register_script(_GCRA)
-
-
-@dataclass(slots=True)
-class _Breaker:
-    closed_at: float = 0.0
+    return valkey.client(settings.CACHE_URL).register_script(_GCRA)
 
 
 class _LocalLimiter:
@@ -164,5 +150,4 @@ class _LocalLimiter:
             return [1, (tolerance - (next_tat - now)) // interval, 0, next_tat - now]
 
 
-_breaker = _Breaker()
 _local = _LocalLimiter()

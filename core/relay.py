@@ -1,11 +1,12 @@
 """The relay: claims committed events, hands them to subscribers, marks them delivered.
 
-A claim takes events that are neither delivered nor leased (`FOR UPDATE SKIP LOCKED`), leases them
-for a minute, counts the attempt and commits; only then do handlers run, and then the events are
-marked. A relay that dies in between loses nothing: the lease runs out and another one delivers the
-events again. There is no high-water mark over ids, for a transaction that commits late would fall
-below it. Any number of relays may run; claims are made one at a time, so that two relays never hold
-events of one aggregate at once. The relay polls (ADR 0011) and also seals the audit log (ADR 0010).
+A claim takes events that are neither delivered nor leased (`FOR UPDATE SKIP LOCKED`), leases them,
+counts the attempt and commits; only then do handlers run, and then the events are marked. A relay
+that dies in between loses nothing: its leases end with it (`core.liveness`), and another one
+delivers the events again. The tenants take turns, so that no backlog of one delays the others.
+There is no high-water mark over ids, for a transaction that commits late would fall below it. Any
+number of relays may run; claims are made one at a time, so that two relays never hold events of one
+aggregate at once. The relay polls (ADR 0011) and also seals the audit log (ADR 0010).
 """
 
 from __future__ import annotations
@@ -18,10 +19,10 @@ from typing import Final
 from uuid import UUID
 
 import structlog
-from django.db import DatabaseError, InterfaceError, OperationalError, connection, connections
+from django.db import DatabaseError, InterfaceError, OperationalError, connection
 from django.db.backends.utils import CursorWrapper
 
-from core import metrics, outbox
+from core import connections, liveness, metrics, outbox
 from core.audit import seal_audit_records
 from core.context import Actor
 from core.db import Scope, fetch_one, tenant_atomic
@@ -32,6 +33,7 @@ from core.unit import Writes
 log = structlog.get_logger(__name__)
 
 BATCH: Final = 200
+#: For a relay that lives and hangs; longer than the time that a batch may take (`outbox.dispatch`).
 LEASE_S: Final = 60
 POLL_S: Final = 0.1
 SEAL_EVERY_S: Final = 1.0
@@ -42,28 +44,60 @@ BACKOFF_MAX_S: Final = 300
 RECONNECT_MAX_S: Final = 5.0
 
 _CLAIM_LOCK: Final = 727_411
-# An event whose aggregate has an earlier one under somebody's lease (or in its back-off) waits.
+# Each tenant with open events gives its oldest ones in turn, so that no backlog, however long,
+# delays what another tenant waits for; a long one gives half a batch at most. An event whose
+# aggregate has an earlier one under a lease that holds (or in its back-off) waits.
 _CLAIM: Final = """
+WITH RECURSIVE lane AS (
+  (SELECT merchant_id FROM core_outboxevent
+    WHERE delivered_at IS NULL AND quarantined_at IS NULL AND merchant_id IS NOT NULL
+    ORDER BY merchant_id, id LIMIT 1)
+  UNION ALL
+  SELECT following.merchant_id FROM lane CROSS JOIN LATERAL (
+    SELECT merchant_id FROM core_outboxevent
+     WHERE delivered_at IS NULL AND quarantined_at IS NULL AND merchant_id > lane.merchant_id
+     ORDER BY merchant_id, id LIMIT 1) AS following),
+share AS (
+  SELECT least(%(limit)s / 2 + 1, greatest(2, 4 * %(limit)s / (1 + count(*)))) AS most FROM lane),
+open AS (
+  SELECT due.id, row_number() OVER (PARTITION BY lane.merchant_id ORDER BY due.id) AS place
+    FROM lane CROSS JOIN share CROSS JOIN LATERAL (
+      SELECT o.id FROM core_outboxevent AS o
+       WHERE o.merchant_id = lane.merchant_id AND {claimable}
+       ORDER BY o.id LIMIT share.most) AS due
+  UNION ALL
+  SELECT due.id, row_number() OVER (ORDER BY due.id)
+    FROM share CROSS JOIN LATERAL (
+      SELECT o.id FROM core_outboxevent AS o
+       WHERE o.merchant_id IS NULL AND {claimable}
+       ORDER BY o.id LIMIT share.most) AS due),
+chosen AS (SELECT id FROM open ORDER BY place, id LIMIT %(limit)s)
 UPDATE core_outboxevent AS claimed
    SET attempts = claimed.attempts + 1,
-       leased_until = clock_timestamp() + make_interval(secs => %s)
+       leased_until = clock_timestamp() + make_interval(secs => %(lease_s)s),
+       holder = %(holder)s
  WHERE claimed.id IN (
-   SELECT o.id FROM core_outboxevent AS o
-    WHERE o.delivered_at IS NULL AND o.quarantined_at IS NULL
-      AND (o.leased_until IS NULL OR o.leased_until < clock_timestamp())
+   SELECT o.id FROM core_outboxevent AS o WHERE o.id IN (SELECT id FROM chosen)
+      FOR UPDATE OF o SKIP LOCKED)
+RETURNING claimed.*
+""".replace(
+    "{claimable}",
+    """o.delivered_at IS NULL AND o.quarantined_at IS NULL
+      AND (o.leased_until IS NULL OR o.leased_until < clock_timestamp()
+           OR core_holder_died(o.holder))
       AND NOT EXISTS (
         SELECT 1 FROM core_outboxevent AS earlier
          WHERE earlier.aggregate = o.aggregate AND earlier.id < o.id
            AND earlier.delivered_at IS NULL AND earlier.quarantined_at IS NULL
-           AND earlier.leased_until >= clock_timestamp())
-    ORDER BY o.id LIMIT %s FOR UPDATE OF o SKIP LOCKED)
-RETURNING claimed.*
-"""
+           AND (earlier.merchant_id IS DISTINCT FROM o.merchant_id
+                OR (earlier.leased_until >= clock_timestamp()
+                    AND NOT core_holder_died(earlier.holder))))""",
+)
 _LAG: Final = """
 SELECT coalesce(extract(epoch FROM clock_timestamp() - min(created_at)), 0)::float8
   FROM core_outboxevent
  WHERE delivered_at IS NULL AND quarantined_at IS NULL
-   AND (leased_until IS NULL OR leased_until < clock_timestamp())
+   AND (leased_until IS NULL OR leased_until < clock_timestamp() OR core_holder_died(holder))
 """
 
 
@@ -93,14 +127,15 @@ def claim(*, limit: int = BATCH) -> Batch:
     with tenant_atomic(Scope.worker()):
         with connection.cursor() as cursor:
             cursor.execute("SELECT pg_advisory_xact_lock(%s)", [_CLAIM_LOCK])
-        found = sorted(OutboxEvent.objects.raw(_CLAIM, [LEASE_S, limit]), key=lambda e: e.id)
+        asked = {"lease_s": LEASE_S, "holder": liveness.holder(), "limit": limit}
+        found = sorted(OutboxEvent.objects.raw(_CLAIM, asked), key=lambda e: e.id)
         killers = [event for event in found if event.attempts > MAX_ATTEMPTS]
         events, postponed = _one_suspect([e for e in found if e.attempts <= MAX_ATTEMPTS])
         with connection.cursor() as cursor:
             if killers:
                 cursor.execute(
                     "UPDATE core_outboxevent SET quarantined_at = clock_timestamp(),"
-                    " leased_until = NULL, attempts = attempts - 1, last_error = %s"
+                    " leased_until = NULL, holder = NULL, attempts = attempts - 1, last_error = %s"
                     " WHERE id = ANY(%s)",
                     ["The relay was killed while it delivered this.", _ids(killers)],
                 )
@@ -134,7 +169,8 @@ def _give_back(cursor: CursorWrapper, events: list[UUID]) -> None:
     """End the lease of events that were not begun; the attempt is not counted."""
     if events:
         cursor.execute(
-            "UPDATE core_outboxevent SET leased_until = NULL, attempts = attempts - 1"
+            "UPDATE core_outboxevent SET leased_until = NULL, holder = NULL,"
+            " attempts = attempts - 1"
             " WHERE id = ANY(%s)",
             [events],
         )
@@ -151,7 +187,7 @@ def settle(events: list[OutboxEvent], outcome: outbox.Outcome) -> None:
         if outcome.done:
             cursor.execute(
                 "UPDATE core_outboxevent SET delivered_at = clock_timestamp(),"
-                " leased_until = NULL, last_error = '' WHERE id = ANY(%s)",
+                " leased_until = NULL, holder = NULL, last_error = '' WHERE id = ANY(%s)",
                 [outcome.done],
             )
         _give_back(cursor, outcome.skipped)
@@ -159,7 +195,7 @@ def settle(events: list[OutboxEvent], outcome: outbox.Outcome) -> None:
             attempts = by_id[event_id].attempts
             given_up = attempts >= MAX_ATTEMPTS
             cursor.execute(
-                "UPDATE core_outboxevent SET last_error = %s,"
+                "UPDATE core_outboxevent SET last_error = %s, holder = NULL,"
                 " leased_until = clock_timestamp() + make_interval(secs => %s),"
                 " quarantined_at = CASE WHEN %s THEN clock_timestamp() END WHERE id = %s",
                 [error.replace("\x00", ""), _backoff_s(attempts), given_up, event_id],
@@ -219,11 +255,13 @@ def run(stop: threading.Event) -> None:
                 _seal()
                 next_seal = time.monotonic() + SEAL_EVERY_S
             pause_s = POLL_S
-            if claimed < BATCH:
+            if claimed < BATCH // 2:
                 stop.wait(POLL_S)
         except (DatabaseError, InterfaceError) as error:
             log.warning("relay.database_lost", error_type=type(error).__name__, exc_info=error)
-            _drop_connections()
+            # Whatever the batch in hand had leased is free again, for this relay as for others.
+            connections.drop()
+            liveness.renew()
             stop.wait(pause_s * random.uniform(0.8, 1.2))  # noqa: S311 - jitter
             pause_s = min(pause_s * 2, RECONNECT_MAX_S)
     log.info("relay.stopped")
@@ -241,14 +279,6 @@ def _seal() -> None:
 
 def _backoff_s(attempts: int) -> int:
     return min(1 << attempts, BACKOFF_MAX_S)
-
-
-def _drop_connections() -> None:
-    for alias in connections:
-        try:
-            connections[alias].close()
-        except (OperationalError, InterfaceError):
-            connections[alias].connection = None
 
 
 metrics.register_gauge(

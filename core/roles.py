@@ -94,7 +94,7 @@ def ensure_roles(
         LOGIN: ("DATABASE_LOGIN_PASSWORD", login_password),
         **{role: ("DATABASE_LOGIN_PASSWORD", text) for role, text in processes.items()},
     }
-    with psycopg.connect(owner_dsn, autocommit=True) as conn:
+    with psycopg.connect(owner_dsn, autocommit=True, connect_timeout=10) as conn:
         # Several processes may provision one server at once (test workers): one at a time.
         conn.execute("select pg_advisory_lock(727401)")
         _check_rights(conn)
@@ -115,7 +115,7 @@ def ensure_roles(
         # The owner hands functions over to app_definer (ALTER … OWNER TO needs membership).
         _grant_role(conn, DEFINER, to=OWNER, options="SET TRUE")
         _ensure_database(conn, database)
-    with psycopg.connect(owner_dsn, dbname=database, autocommit=True) as conn:
+    with psycopg.connect(owner_dsn, dbname=database, autocommit=True, connect_timeout=10) as conn:
         _prepare_schema(conn)
     return RoleUrls(
         owner_url=_address(owner_dsn, OWNER, owner_password, database),

@@ -1,16 +1,21 @@
-"""Carry the request id from the publisher of a Celery task into the worker that runs it."""
+"""What surrounds a Celery task: the request id of its publisher, and a deadline.
+
+The deadline is the task's soft time limit: what waits in it gives up before the worker is told to.
+"""
 
 from __future__ import annotations
 
-from contextlib import AbstractContextManager
+from contextlib import ExitStack
 from typing import Any
 
+from celery import current_app
 from celery.signals import before_task_publish, task_postrun, task_prerun
 
+from core import deadline
 from core.context import bind_request_id, request_id
 
 _HEADER = "merchantry_request_id"
-_open: dict[str, AbstractContextManager[None]] = {}
+_open: dict[str, ExitStack] = {}
 
 
 @before_task_publish.connect(weak=False)
@@ -24,13 +29,17 @@ def _stamp(headers: dict[str, Any] | None = None, **_: Any) -> None:
 def _enter(task_id: str = "", task: Any = None, **_: Any) -> None:
     # A task that nobody's request started (beat) is its own beginning.
     carried = getattr(task.request, _HEADER, None) or f"task_{task_id}"
-    binding = bind_request_id(str(carried))
-    binding.__enter__()
-    _open[task_id] = binding
+    surroundings = ExitStack()
+    surroundings.enter_context(bind_request_id(str(carried)))
+    own_s = getattr(task, "soft_time_limit", None)
+    limit_s = own_s or current_app.conf.task_soft_time_limit
+    if limit_s:
+        surroundings.enter_context(deadline.within(float(limit_s)))
+    _open[task_id] = surroundings
 
 
 @task_postrun.connect(weak=False)
 def _leave(task_id: str = "", **_: Any) -> None:
-    binding = _open.pop(task_id, None)
-    if binding is not None:
-        binding.__exit__(None, None, None)
+    surroundings = _open.pop(task_id, None)
+    if surroundings is not None:
+        surroundings.close()

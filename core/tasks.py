@@ -7,6 +7,7 @@ from uuid import UUID
 from celery import shared_task
 
 from core import inbox, retention
+from core.audit_anchor import anchor_audit_heads
 
 
 @shared_task(name="core.process_inbox_message")
@@ -23,3 +24,8 @@ def sweep_inbox() -> None:
 @shared_task(name="core.purge_expired")
 def purge_expired() -> None:
     retention.purge_expired()
+
+
+@shared_task(name="core.anchor_audit_heads")
+def anchor_heads() -> None:
+    anchor_audit_heads()

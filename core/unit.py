@@ -16,6 +16,7 @@ import psycopg
 from django.db import DEFAULT_DB_ALIAS, models
 from psycopg.types.json import Jsonb
 
+from core.card_columns import Check, check_of
 from core.context import Actor, request_id
 from core.db import ScopeError, current_scope, execute_prepared, execute_with_commit, numbered
 from core.errors import Conflict
@@ -34,11 +35,28 @@ class StaleState(Conflict):
 Convert = Callable[[Any], Any]
 
 
+class _Column(NamedTuple):
+    """A column: its attribute, its name, and what a value passes through before it is sent."""
+
+    attname: str
+    name: str
+    check: Check | None
+    convert: Convert | None
+
+    def sent(self, value: Any) -> Any:
+        if value is not None:
+            if self.check is not None:
+                value = self.check(value)
+            if self.convert is not None:
+                value = self.convert(value)
+        return value
+
+
 class _Table(NamedTuple):
-    """A model as the unit of work sees it: its table and how each column's value is sent."""
+    """A model as the unit of work sees it: its table and its columns."""
 
     name: str
-    columns: tuple[tuple[str, str, Convert | None], ...]
+    columns: tuple[_Column, ...]
 
 
 @functools.cache
@@ -50,7 +68,10 @@ def _table(model: type[models.Model]) -> _Table:
     ]
     return _Table(
         model._meta.db_table,
-        tuple((field.attname, field.column or "", _convert(field)) for field in fields),
+        tuple(
+            _Column(field.attname, field.column or "", check_of(field), _convert(field))
+            for field in fields
+        ),
     )
 
 
@@ -83,7 +104,7 @@ def _statement(
         number += count
     for index, (model, rows) in enumerate(inserts):
         table = _table(model)
-        columns = ", ".join(f'"{column}"' for _, column, _ in table.columns)
+        columns = ", ".join(f'"{column.name}"' for column in table.columns)
         width = len(table.columns)
         values = []
         for _ in range(rows):
@@ -132,13 +153,13 @@ class Writes:
                 StaleState when it does not.
         """
         table = _table(type(instance))
-        by_name = {attname: (column, convert) for attname, column, convert in table.columns}
+        by_name = {column.attname: column for column in table.columns}
         values: list[Any] = []
 
         def term(name: str, value: Any) -> str:
-            column, convert = by_name[name]
-            values.append(convert(value) if convert is not None and value is not None else value)
-            return f'"{column}" = %s'
+            column = by_name[name]
+            values.append(column.sent(value))
+            return f'"{column.name}" = %s'
 
         named = [name if name in by_name else f"{name}_id" for name in fields]
         sets = ", ".join(term(name, getattr(instance, name)) for name in named)
@@ -278,11 +299,7 @@ class Writes:
             columns = _table(model).columns
             for instance in instances:
                 row = instance.__dict__
-                for attname, _, convert in columns:
-                    value = row[attname]
-                    if convert is not None and value is not None:
-                        value = convert(value)
-                    params.append(value)
+                params += [column.sent(row[column.attname]) for column in columns]
         if failing:
             params += [what for _, what in self._guarded]
         text = _statement(

@@ -13,6 +13,7 @@ from rest_framework.request import Request
 from rest_framework.response import Response
 
 from core.api.views import ApiView
+from core.caching import same_for_all
 from developers import serializers as shapes
 from developers.document import document, document_bytes, document_etag, resources
 
@@ -44,12 +45,12 @@ class RootView(ApiView):
         )
 
 
+@same_for_all(f"public, max-age={_CACHE_S}")
 @require_safe
 def openapi_json(request: HttpRequest) -> HttpResponse:
     """The OpenAPI document, public and cacheable; `If-None-Match` is answered with 304."""
     etag = document_etag()
     answer = HttpResponse(document_bytes(), content_type="application/json")
-    answer["Cache-Control"] = f"public, max-age={_CACHE_S}"
     answer["ETag"] = etag
     # Tools in a browser read it from anywhere; it holds nothing secret.
     answer["Access-Control-Allow-Origin"] = "*"

@@ -82,7 +82,7 @@ _REQUEST: Final[dict[str, str | tuple[int, str]]] = {
 }
 _IDEMPOTENCY: Final[dict[str, str | tuple[int, str]]] = {
     "idempotency_key_missing": "Send an Idempotency-Key: a fresh UUID for each operation.",
-    "idempotency_key_invalid": "At most 255 printable ASCII characters.",
+    "idempotency_key_invalid": "Send 1 to 255 printable ASCII characters.",
     "idempotency_key_reused": (
         422,
         "The key was used for another request. Use a fresh key for each operation.",
@@ -101,9 +101,11 @@ _CREDENTIALS: Final[dict[str, str | tuple[int, str]]] = {
     "token_invalid": "The access token is not ours, or was changed.",
     "token_expired": "An access token: get a new one at `/v1/auth/refresh`. The token of a card "
     "(status 400): it is older than 15 minutes; make a new one.",
+    "token_revoked": "The login behind the access token has ended: by a logout, a new password, a "
+    "removed membership, a revoked client. Log in again.",
     "refresh_token_invalid": "Log in again.",
     "refresh_token_reused": "The token was used twice, so every refresh token of the login was "
-    "revoked; its access token ends within five minutes. Log in again.",
+    "revoked, and its access token with them. Log in again.",
     "client_invalid": "The client id or its secret is wrong.",
     "credentials_invalid": "The e-mail address or the password is wrong.",
     "otp_required": "Send the code of the authenticator app as `otp`.",
@@ -114,6 +116,10 @@ _CREDENTIALS: Final[dict[str, str | tuple[int, str]]] = {
     "signature_malformed": "A signature header does not have its form.",
     "signature_key_unknown": "No service has this key id.",
     "signature_expired": "The timestamp is more than 300 s off; check the clock.",
+    "path_not_canonical": (
+        400,
+        "Spell the path of a signed request as it is signed: percent-encoded only where needed.",
+    ),
     "signature_invalid": "Sign the path, the query and the body exactly as they are sent.",
     "signature_replayed": "Sign each request with a fresh nonce.",
 }
@@ -211,6 +217,10 @@ _ACCOUNT: Final[dict[str, str | tuple[int, str]]] = {
 _SERVER: Final[dict[str, str | tuple[int, str]]] = {
     "internal_error": "Our fault. Repeat with the same key, and tell us the request id.",
     "service_unavailable": (503, "Away for a moment. Repeat with the same key."),
+    "deadline_exceeded": (
+        503,
+        "The request took too long and was given up. Repeat with the same key.",
+    ),
     "database_unavailable": (503, "Nothing was lost. Repeat with the same key."),
 }
 _BOOKS: Final[dict[str, str | tuple[int, str]]] = {
@@ -237,6 +247,10 @@ _PROVIDER: Final[dict[str, str | tuple[int, str]]] = {
     "was charged; make a new attempt later.",
     "provider_credentials": "The provider does not take our key. Shown as `provider_unavailable`.",
     "provider_unreachable": (503, "The provider gave no answer. Shown as `provider_unavailable`."),
+    "provider_busy": (
+        503,
+        "The provider takes no calls for the moment, nothing was sent. Wait for `Retry-After`.",
+    ),
     "provider_rate_limited": (503, "The provider takes no more requests for the moment. Wait."),
 }
 _DECLINED: Final[dict[str, str | tuple[int, str]]] = {

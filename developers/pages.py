@@ -15,6 +15,7 @@ from django.template.loader import render_to_string
 from django.utils.safestring import SafeString
 from django.views.decorators.http import require_safe
 
+from core.caching import IN_THE_BROWSER, same_for_all
 from developers import guide
 from developers.document import document
 from developers.errors import GROUPS
@@ -23,12 +24,14 @@ from developers.prose import json_html, paragraphs
 from developers.reference import sections
 
 
+@same_for_all(IN_THE_BROWSER)
 @require_safe
 def guide_page(request: HttpRequest) -> HttpResponse:
     """From nothing to a verified webhook."""
     return render(request, "developers/guide.html", {"here": "guide", "body": _guide_body()})
 
 
+@same_for_all(IN_THE_BROWSER)
 @require_safe
 def reference_page(request: HttpRequest) -> HttpResponse:
     """Every operation, and every error that `doc_url` points at."""
@@ -41,6 +44,7 @@ def reference_page(request: HttpRequest) -> HttpResponse:
     return render(request, "developers/reference.html", context)
 
 
+@same_for_all(IN_THE_BROWSER)
 @require_safe
 def events_page(request: HttpRequest) -> HttpResponse:
     """The catalogue of events."""

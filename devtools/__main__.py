@@ -40,8 +40,9 @@ def _dispatch(command: str, rest: list[str]) -> int:
             parser = _parser("up")
             parser.add_argument("--port", type=int)
             parser.add_argument("--detach", action="store_true")
+            parser.add_argument("--tls", action="store_true", help="https, with a local authority")
             options = parser.parse_args(rest)
-            return up(port=options.port, detach=options.detach)
+            return up(port=options.port, detach=options.detach, tls=options.tls)
         case "down":
             from devtools.up import down
 

@@ -35,26 +35,25 @@ def free_port(preferred: int | None = None) -> int:
 
 
 def require_free(port: int) -> None:
-    """See that the web port and the next one, for websockets, can be had.
+    """See that the public port can be had.
 
     Raises:
-        Stop: the number is no port, or someone else listens there.
+        Stop: the number is no port, or another program listens there.
     """
-    if not 1 <= port <= 65_534:
-        raise Stop(f"{port} is not a port that can be used: choose one between 1024 and 65534.")
-    for candidate, purpose in ((port, "the pages and the API"), (port + 1, "websockets")):
-        if not is_free(candidate):
-            raise Stop(
-                f"Port {candidate}, wanted for {purpose}, cannot be had: another program listens "
-                f"there, or this user may not. Stop that program, or choose another port: "
-                f"./dev up --port {next_free_pair(port)}"
-            )
+    if not 1 <= port <= 65_535:
+        raise Stop(f"{port} is not a port that can be used: choose one between 1024 and 65535.")
+    if not is_free(port):
+        raise Stop(
+            f"Port {port} cannot be had: another program listens there, or this user may not use "
+            "it. Stop that program, or choose another port: "
+            f"./dev up --port {next_free(port)}"
+        )
 
 
-def next_free_pair(port: int) -> int:
-    """The next port above that is free together with its successor."""
+def next_free(port: int) -> int:
+    """The next free port above that is easy to remember."""
     for candidate in range(max(port, 1024) + 10, 65_000, 10):
-        if is_free(candidate) and is_free(candidate + 1):
+        if is_free(candidate):
             return candidate
     return port + 10
 

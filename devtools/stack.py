@@ -141,17 +141,19 @@ def provision(home: Home, secrets: dict[str, str], servers: Servers) -> dict[str
     }
 
 
-def platform_env(home: Home, secrets: dict[str, str], *, port: int) -> dict[str, str]:
+def platform_env(home: Home, secrets: dict[str, str], *, base_url: str) -> dict[str, str]:
     """The environment of every process, but for the addresses that `provision` returns."""
     return {
         **_plain_env(),
         "DJANGO_SETTINGS_MODULE": "config.settings.base",
-        "BASE_URL": f"http://{HOST}:{port}",
-        "WS_URL": f"ws://{HOST}:{port + 1}",
-        "WS_PORT": str(port + 1),
+        "BASE_URL": base_url,
+        # The entry alone speaks to the other processes.
+        "TRUSTED_PROXIES": HOST,
         "ALLOWED_HOSTS": f"{HOST},localhost",
         "ALLOW_LOOPBACK_WEBHOOKS": "1",
-        "EMAIL_BACKEND": "django.core.mail.backends.console.EmailBackend",
+        "EMAIL_BACKEND": "core.mail_file.MailFileBackend",
+        "MAIL_FILE": str(home.path / "log" / "mail.log"),
+        "AUDIT_ANCHOR": f"file:{home.path / 'audit-anchor.jsonl'}",
         "STATIC_ROOT": str(home.path / "static"),
         "DEMO_FILE": str(home.demo_file),
         **{

@@ -17,7 +17,17 @@ from devtools.home import Home
 from devtools.say import Stop
 
 #: Services are stopped in this order: first what takes work in, last what holds the data.
-STOP_ORDER = ("web", "ws", "beat", "relay", "worker", "sender", "valkey", "postgres")
+STOP_ORDER = (
+    "entry",
+    "web",
+    "streams",
+    "beat",
+    "relay",
+    "worker",
+    "sender",
+    "valkey",
+    "postgres",
+)
 
 BACKOFF_FIRST_S = 0.5
 BACKOFF_MOST_S = 30.0

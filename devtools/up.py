@@ -7,23 +7,24 @@ import json
 import os
 import shutil
 import signal
+import ssl
 import subprocess
 import sys
 import time
 import urllib.error
 import urllib.request
-from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, TextIO
+from urllib.parse import urlsplit
 
 from devtools import processes, say, stack
+from devtools.fleet import EVERY_PROCESS, Ports, services
 from devtools.home import ROOT, Home, read_json, write_private
 from devtools.ports import HOST, answers, require_free
 from devtools.postgres import forget_elsewhere
 from devtools.say import Stop
 from devtools.supervisor import (
     Interrupted,
-    Service,
     Supervisor,
     ignore_stop_signals,
     interruptible,
@@ -36,8 +37,10 @@ READY_WITHIN_S = 90
 DETACHED = "MERCHANTRY_DETACHED"
 
 
-def up(*, port: int | None, detach: bool) -> int:
+def up(*, port: int | None, detach: bool, tls: bool = False) -> int:
     """Start the platform; returns the exit code.
+
+    With `tls` the entry speaks TLS 1.3 and HTTP/2 with a certificate of an authority of its own.
 
     In the foreground it returns when the platform has been stopped; detached, when it is ready.
     Without a port it takes the usual one, or says where the platform already runs.
@@ -50,16 +53,21 @@ def up(*, port: int | None, detach: bool) -> int:
     detached_child = bool(os.environ.pop(DETACHED, ""))
     lock = home.try_lock()
     if lock is None:
-        return _already_running(home, port)
+        return _already_running(home, port, tls=tls)
     port = DEFAULT_PORT if port is None else port
     if detach and not detached_child:
         lock.close()
-        return _start_detached(home, port)
+        return _start_detached(home, port, tls=tls)
     with lock, interruptible():
-        return _run(home, port, detached=detached_child)
+        return _run(home, _base_url(port, tls=tls), detached=detached_child)
 
 
-def _run(home: Home, port: int, *, detached: bool) -> int:
+def _base_url(port: int, *, tls: bool) -> str:
+    # Browsers give passkeys and secure cookies to a name, and none to a certificate's address.
+    return f"https://localhost:{port}" if tls else f"http://{HOST}:{port}"
+
+
+def _run(home: Home, base_url: str, *, detached: bool) -> int:
     supervisor = Supervisor(home)
     code = 0
     began = time.monotonic()
@@ -68,10 +76,10 @@ def _run(home: Home, port: int, *, detached: bool) -> int:
         if left:
             say.warn(f"the last run was ended by force; stopped what it left: {', '.join(left)}")
         home.ensure_space(SPACE_TO_RUN_BYTES)
-        require_free(port)
-        supervisor.facts |= {"phase": "starting", "base_url": f"http://{HOST}:{port}"}
+        require_free(urlsplit(base_url).port or DEFAULT_PORT)
+        supervisor.facts |= {"phase": "starting", "base_url": base_url}
         supervisor.write_down()
-        _start_everything(supervisor, port)
+        _start_everything(supervisor, base_url)
         supervisor.facts["phase"] = "ready"
         supervisor.write_down()
         say.done(f"ready after {time.monotonic() - began:.0f} s")
@@ -100,23 +108,24 @@ def _run(home: Home, port: int, *, detached: bool) -> int:
     return code
 
 
-def _start_everything(supervisor: Supervisor, port: int) -> None:
+def _start_everything(supervisor: Supervisor, base_url: str) -> None:
     home = supervisor.home
     secrets = stack.read_secrets(home)
     servers = stack.start_servers(supervisor, secrets)
-    env = stack.platform_env(home, secrets, port=port)
+    ports = Ports.behind(urlsplit(base_url).port or DEFAULT_PORT)
+    env = stack.platform_env(home, secrets, base_url=base_url)
     env |= stack.provision(home, secrets, servers)
     migrate(env)
     env["PROMETHEUS_MULTIPROC_DIR"] = str(_fresh_metrics(home))
     # What ./dev manage and ./dev demo need to speak to the same servers.
     write_private(home.run / "env.json", json.dumps(_own_part(env)))
-    doing = "starting web, websockets, workers, beat and relay"
-    with say.timed(doing, "all processes answer"):
-        for service in services(home, env, port):
+    supervisor.facts["ports"] = {"web": ports.web, "streams": ports.streams}
+    with say.timed(f"starting {', '.join(EVERY_PROCESS)}", "all processes answer"):
+        for service in services(home, env, ports):
             supervisor.start(service)
         # They take their time to start, and the demo tenants can be made meanwhile.
         seed(home, env)
-        wait_until_ready(supervisor, port)
+        wait_until_ready(supervisor, base_url, streams=ports.streams)
         wait_for_workers(supervisor, env["REDIS_URL"], count=2)
 
 
@@ -131,64 +140,21 @@ def _fresh_metrics(home: Home) -> Path:
     return folder
 
 
-def services(
-    home: Home, env: dict[str, str], port: int, *, web_threads: int = 8
-) -> Sequence[Service]:
-    """The processes of the platform: the same commands as in production."""
-    binaries = Path(sys.executable).parent
-    web = [
-        str(binaries / "granian"), "--interface", "wsgi", "--host", HOST, "--port", str(port),
-        "--workers", "1", "--blocking-threads", str(web_threads), "--no-ws",
-        "--blocking-threads-idle-timeout", "600", "config.wsgi:application",
-    ]  # fmt: skip
-    celery = [str(binaries / "celery"), "-A", "config"]
-    worker = [*celery, "worker", "--loglevel", "INFO", "--without-gossip", "--without-mingle"]
-    return (
-        Service("web", web, env, ROOT, stop_timeout_s=20),
-        Service(
-            "ws",
-            [str(binaries / "daphne"), "-b", HOST, "-p", str(port + 1), "config.asgi:application"],
-            env,
-            ROOT,
-        ),
-        Service(
-            "worker",
-            [*worker, "--concurrency", "2", "--queues", "celery", "--hostname", "worker@%h"],
-            env,
-            ROOT,
-            stop_timeout_s=60,
-        ),
-        Service(
-            "sender",
-            [*worker, "--concurrency", "1", "--queues", "webhooks", "--hostname", "sender@%h"],
-            env,
-            ROOT,
-            stop_timeout_s=60,
-        ),
-        Service(
-            "beat",
-            [*celery, "beat", "--loglevel", "INFO", "--pidfile=", "--schedule",
-             str(home.run / "celerybeat-schedule")],
-            env,
-            ROOT,
-        ),
-        Service("relay", [sys.executable, "manage.py", "relay"], env, ROOT),
-    )  # fmt: skip
-
-
-def wait_until_ready(supervisor: Supervisor, port: int, *, websockets: bool = True) -> None:
-    """Wait until web says that it is ready and, if wanted, the websockets' server listens.
+def wait_until_ready(supervisor: Supervisor, base_url: str, *, streams: int | None = None) -> None:
+    """Wait until the platform answers there and, if its port is named, the websockets' server too.
 
     Raises:
         Stop: a process ended, or it took too long.
     """
     deadline = time.monotonic() + READY_WITHIN_S
-    url = f"http://{HOST}:{port}/health/ready"
+    url = f"{base_url}/health/ready"
+    # The entry's own authority is trusted by nobody yet; the question is whether it answers.
+    context = ssl._create_unverified_context() if url.startswith("https") else None
     said = "no answer"
     while True:
         supervisor.require_alive()
         try:
-            with urllib.request.urlopen(url, timeout=5) as response:
+            with urllib.request.urlopen(url, timeout=5, context=context) as response:
                 if response.status == 200:
                     break
         except urllib.error.HTTPError as error:
@@ -201,9 +167,9 @@ def wait_until_ready(supervisor: Supervisor, port: int, *, websockets: bool = Tr
                 f"The logs are in {supervisor.home.log}."
             )
         time.sleep(0.1)
-    if websockets and not answers(port + 1, within_s=30):
+    if streams is not None and not answers(streams, within_s=30):
         supervisor.require_alive()
-        raise Stop(f"The websockets do not answer; see {supervisor.log_of('ws')}.")
+        raise Stop(f"The websockets do not answer; see {supervisor.log_of('streams')}.")
     supervisor.require_alive()
 
 
@@ -277,6 +243,9 @@ def describe(home: Home) -> str:
             for row in rows
         ]
         lines += ["", f"  TOTP secrets and API keys: {_shown(home.demo_file)}"]
+    if str(base).startswith("https"):
+        root = home.run / "entry" / "pki" / "authorities" / "local" / "root.crt"
+        lines += [f"  Certificate authority of the entry: {_shown(root)}"]
     lines += [f"  Logs: {_shown(home.log)}/", ""]
     return "\n".join(line.rstrip() for line in lines)
 
@@ -289,7 +258,7 @@ def _own_part(env: dict[str, str]) -> dict[str, str]:
     return {name: value for name, value in env.items() if os.environ.get(name) != value}
 
 
-def _already_running(home: Home, port: int | None) -> int:
+def _already_running(home: Home, port: int | None, *, tls: bool) -> int:
     """Another ./dev up holds the lock: wait until it is ready, then say where it is.
 
     Raises:
@@ -300,11 +269,11 @@ def _already_running(home: Home, port: int | None) -> int:
     while time.monotonic() < deadline:
         state = home.read_state()
         if state.get("phase") == "ready":
-            base_url = f"http://{HOST}:{port}"
-            if port is not None and state.get("base_url") != base_url:
+            base_url = _base_url(DEFAULT_PORT if port is None else port, tls=tls)
+            if (port is not None or tls) and state.get("base_url") != base_url:
                 raise Stop(
                     f"The platform of this checkout runs already, at {state.get('base_url')} and "
-                    f"not at {base_url}. To move it: ./dev down, then ./dev up --port {port}"
+                    f"not at {base_url}. To move it: ./dev down, then ./dev up again."
                 )
             say.done("already running")
             say.line(describe(home))
@@ -320,10 +289,10 @@ def _already_running(home: Home, port: int | None) -> int:
     raise Stop(f"Another ./dev is busy in {home.path} and does not get ready. Try ./dev down.")
 
 
-def _start_detached(home: Home, port: int) -> int:
+def _start_detached(home: Home, port: int, *, tls: bool) -> int:
     """Start the supervisor in a session of its own and relay what it says until it is ready."""
     child = subprocess.Popen(
-        [sys.executable, "-m", "devtools", "up", "--port", str(port)],
+        [sys.executable, "-m", "devtools", "up", "--port", str(port), *(["--tls"] if tls else [])],
         cwd=ROOT,
         env={**os.environ, DETACHED: "1"},
         stdin=subprocess.DEVNULL,

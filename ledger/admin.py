@@ -483,8 +483,8 @@ class IntegrityRunAdmin(ReadOnlyAdmin):
 
     @display(description="Extent")
     def shown_extent(self, row: IntegrityRun) -> str:
-        """All transfers, or those since the run before."""
-        return "full" if row.full else "incremental"
+        """All transfers, or those since a checkpoint and a sample of those before it."""
+        return row.coverage
 
     @display(description="Books", label=_RUNS)
     def shown_outcome(self, row: IntegrityRun) -> str:

@@ -6,16 +6,20 @@ new alone. On the way the balances kept with each transfer are compared with the
 last step compares, in one statement and therefore in one snapshot, every account with its sums and
 with what was booked since.
 
-What was summed up is not looked at again, so a row tampered with later shows in a run over all
-transfers alone: the schedule begins one every week, which takes as many turns as it needs.
+What was summed up is not summed up again. Of these older transfers each run looks at a random
+sample: whether a transfer keeps what the one before it on the account kept, and its own effect. One
+that does not begins a run over all transfers, which stops at the fault. That every older transfer
+is sound, only a run over all of them says: the schedule begins one every week, which takes as many
+turns as it needs.
 """
 
 from __future__ import annotations
 
+import secrets
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
-from datetime import timedelta
+from datetime import datetime, timedelta
 from typing import Final
 from uuid import UUID
 
@@ -28,6 +32,9 @@ from ledger.models import Checkpoint, CheckpointBalance, IntegrityRun
 CHUNK: Final = 200_000
 #: How long to wait for postings under way before leaving them to the next run.
 SETTLE_S: Final = 30.0
+#: The sample of older transfers: as many spans of as many timestamps, each from a random one on.
+SAMPLE_SPANS: Final = 20
+SAMPLE_SPAN: Final = 25
 #: How old the last look at all transfers may become.
 FULL_EVERY: Final = timedelta(days=7)
 
@@ -37,7 +44,7 @@ Progress = Callable[[str], None]
 
 # What each transfer does to the balances of its two accounts, with the balances kept after it.
 _SIDES = """
-SELECT t.id, t."timestamp", s.*
+SELECT t.id, t."timestamp", t.booked_at, s.*
   FROM ledger_transfer t
   LEFT JOIN ledger_transfer p ON p.id = t.pending_id,
   LATERAL (SELECT CASE WHEN (t.flags & 2) <> 0 THEN t.amount ELSE 0 END
@@ -59,9 +66,10 @@ SELECT account_id, sum(dp) AS dp, sum(d) AS d, sum(cp) AS cp, sum(c) AS c
   FROM ({_SIDES}) sides GROUP BY account_id
 """  # noqa: S608 - constants
 _SPAN: Final = {"after": "%(after)s", "to": "%(to)s"}
+_NEWEST: Final = "9223372036854775807"
 _TAIL: Final = {
     "after": "(SELECT coalesce(max(up_to), 0) FROM ledger_checkpoint)",
-    "to": "9223372036854775807",
+    "to": _NEWEST,
 }
 
 # The first transfer that keeps other balances than the transfers up to it make. An account's
@@ -93,6 +101,44 @@ ON CONFLICT (account_id) DO UPDATE SET
        credits_pending = b.credits_pending + excluded.credits_pending,
        credits_posted = b.credits_posted + excluded.credits_posted
 """
+
+# The spans come from a BRIN index, the transfers before from the accounts' own: the cost is bounded
+# whatever the journal's length.
+_PICKED = """
+SELECT p.* FROM unnest(%(starts)s::bigint[]) AS s (start), LATERAL (
+       SELECT * FROM ledger_transfer t
+        WHERE t."timestamp" >= s.start AND t."timestamp" < s.start + %(span)s
+          AND t."timestamp" <= %(up_to)s) p
+"""
+_SAMPLED = f"SELECT count(DISTINCT id) FROM ({_PICKED}) picked"  # noqa: S608 - constants
+_BEFORE = """
+SELECT kept FROM (
+    (SELECT booked_at, ARRAY[debit_debits_pending, debit_debits_posted,
+                             debit_credits_pending, debit_credits_posted] AS kept
+       FROM ledger_transfer
+      WHERE debit_account_id = s.account_id AND booked_at < s.booked_at
+      ORDER BY booked_at DESC LIMIT 1)
+    UNION ALL
+    (SELECT booked_at, ARRAY[credit_debits_pending, credit_debits_posted,
+                             credit_credits_pending, credit_credits_posted]
+       FROM ledger_transfer
+      WHERE credit_account_id = s.account_id AND booked_at < s.booked_at
+      ORDER BY booked_at DESC LIMIT 1)) either
+ ORDER BY booked_at DESC LIMIT 1
+"""
+_SAMPLE = f"""
+WITH picked AS MATERIALIZED ({_PICKED}), judged AS (
+    SELECT s.id, s."timestamp", s.account_id, s.kept, ARRAY[
+               coalesce(b.kept[1], 0) + s.dp, coalesce(b.kept[2], 0) + s.d,
+               coalesce(b.kept[3], 0) + s.cp, coalesce(b.kept[4], 0) + s.c] AS should
+      FROM ({_SIDES.format(after=0, to=_NEWEST).replace("ledger_transfer t", "picked t", 1)}) s
+      LEFT JOIN LATERAL ({_BEFORE}) b ON true
+)
+SELECT a.name, a.id, j.id, j.kept, j.should
+  FROM judged j JOIN ledger_account a ON a.id = j.account_id
+ WHERE (a.flags & 8) <> 0 AND j.kept IS DISTINCT FROM j.should
+ ORDER BY j."timestamp", j.account_id LIMIT 1
+"""  # noqa: S608 - constants
 
 # Where the sums end is read in the same snapshot as the sums: another run may move both meanwhile.
 _COMPARE = f"""
@@ -132,16 +178,19 @@ def verify(*, full: bool = False, progress: Progress = lambda _: None) -> Integr
     """
     started = timezone.now()
     if full:
-        with tenant_atomic(Scope.worker()):
-            _lock_checkpoint()
-            CheckpointBalance.objects.all().delete()
-            Checkpoint.objects.update(up_to=0, full_since=started)
+        _begin_with_the_first(started)
+    with tenant_atomic(Scope.worker()):
+        since = _lock_checkpoint().up_to
+    sampled, wrong = _look_at_a_sample(since)
+    if wrong:
+        # What was summed up is not to be relied on: from now on every run stops at the fault.
+        _begin_with_the_first(started)
     bound = settled_bound()
     summed, fault = _sum_up(bound, progress)
     if not fault:
         progress("comparing every account with its sums")
     with tenant_atomic(Scope.worker()):
-        fault = fault or _first_fault()
+        fault = fault or wrong or _first_fault()
         accounts = fetch_one("SELECT count(*) FROM ledger_account")
         checkpoint = _lock_checkpoint()
         whole = bound is not None and checkpoint.full_since is not None
@@ -151,13 +200,35 @@ def verify(*, full: bool = False, progress: Progress = lambda _: None) -> Integr
             started_at=started,
             finished_at=timezone.now(),
             full=whole,
+            since=since,
             up_to=checkpoint.up_to,
             transfers=summed,
+            sampled=sampled,
             accounts=accounts[0] if accounts else 0,
             fault=fault[:500],
         )
         run.save(force_insert=True)
     return run
+
+
+def _begin_with_the_first(started: datetime) -> None:
+    """Forget all sums, so that this run and those after it go over all transfers."""
+    with tenant_atomic(Scope.worker()):
+        _lock_checkpoint()
+        CheckpointBalance.objects.all().delete()
+        Checkpoint.objects.update(up_to=0, full_since=started)
+
+
+def _look_at_a_sample(up_to: int) -> tuple[int, str]:
+    """Judge a random sample of the transfers up to a timestamp; how many, and the first fault."""
+    if up_to < 1:
+        return 0, ""
+    starts = [1 + secrets.randbelow(up_to) for _ in range(SAMPLE_SPANS)]
+    params = {"starts": starts, "span": SAMPLE_SPAN, "up_to": up_to}
+    with tenant_atomic(Scope.worker()):
+        count = fetch_one(_SAMPLED, params)
+        off = fetch_one(_SAMPLE, params)
+    return int(count[0]) if count else 0, _kept_fault(*off) if off is not None else ""
 
 
 def full_is_due() -> bool:

@@ -22,6 +22,7 @@ def expire() -> None:
 def verify_books() -> None:
     # Cut short it goes on where it stopped; the limits stay below the broker's visibility time.
     run = verify(full=full_is_due())
+    log.info("ledger.verified", reason=run.coverage, count=run.transfers)
     if run.fault:
         log.error("ledger.books_off", fault=run.fault, run_id=str(run.id))
 

@@ -3,7 +3,9 @@
 The same session as the pages with the same limits, the same seat, the same second factor. Foreign
 origins are turned away before a consumer is asked (config/asgi.py). While a socket is open,
 session, seat and document are checked again every 20 s, so that a logout, an idle quarter of an
-hour or a lost membership ends it.
+hour or a lost membership ends it. How many sockets a person may hold is limited, and what waits for
+a page that reads slowly does not grow: a push says only that something changed, so the newest one
+stands for those before it.
 """
 
 from __future__ import annotations
@@ -24,6 +26,7 @@ from django_otp.models import Device
 
 from core.context import Actor
 from notifications.realtime import activity_group, document_group, may_listen
+from notifications.socket_limits import CLOSE_TOO_MANY, people
 from tenants.middleware import session_expired
 from tenants.models import Level, User
 from tenants.portal_base import second_factor_due
@@ -32,6 +35,10 @@ from tenants.seats import resolve_seat
 RECHECK_S: Final = 20.0
 CLOSE_NOT_LOGGED_IN: Final = 4401
 CLOSE_NOT_FOUND: Final = 4404
+#: A burst of pushes is told in so many messages; a page fetches itself no more often anyway.
+PUSH_GAP_S: Final = 0.5
+#: A page sends nothing; who sends more than a few messages is no page.
+MAX_RECEIVED: Final = 100
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,12 +55,28 @@ class PortalConsumer(AsyncJsonWebsocketConsumer):
     permission: str = ""
     group: str | None = None
     _watch: asyncio.Task[None] | None = None
+    _person: str | None = None
+    _newest: dict[str, Any] | None = None
+    _pushing: asyncio.Task[None] | None = None
+    _received: int = 0
+
+    async def __call__(self, scope: Any, receive: Any, send: Any) -> None:
+        try:
+            await super().__call__(scope, receive, send)
+        finally:
+            # Whatever ended the socket, its place is free.
+            if self._person is not None:
+                people.give_back(self._person)
 
     async def connect(self) -> None:
         listener = await self._listener()
         if listener is None:
             await self._refuse(CLOSE_NOT_LOGGED_IN)
             return
+        if not people.take(listener.actor.id, most=settings.WS_PER_PERSON):
+            await self._refuse(CLOSE_TOO_MANY)
+            return
+        self._person = listener.actor.id
         group = await database_sync_to_async(self.group_for)(listener.actor)
         if group is None:
             await self._refuse(CLOSE_NOT_FOUND)
@@ -64,16 +87,29 @@ class PortalConsumer(AsyncJsonWebsocketConsumer):
         self._watch = asyncio.create_task(self._recheck())
 
     async def disconnect(self, code: int) -> None:
-        if self._watch is not None:
-            self._watch.cancel()
+        for task in (self._watch, self._pushing):
+            if task is not None:
+                task.cancel()
         if self.group is not None:
             await self.channel_layer.group_discard(self.group, self.channel_name)
 
     async def receive(self, text_data: Any = None, bytes_data: Any = None, **_: Any) -> None:
-        """Nothing that a page sends means anything; it is read and dropped."""
+        """Nothing that a page sends means anything; it is read and dropped, up to a number."""
+        self._received += 1
+        if self._received == MAX_RECEIVED:
+            await self.close(code=CLOSE_TOO_MANY)
 
     async def event_push(self, message: dict[str, Any]) -> None:
-        await self.send_json(message["event"])
+        self._newest = message["event"]
+        if self._pushing is None or self._pushing.done():
+            self._pushing = asyncio.create_task(self._push())
+
+    async def _push(self) -> None:
+        """Send the newest event at once, and then whatever is the newest after each gap."""
+        while self._newest is not None:
+            event, self._newest = self._newest, None
+            await self.send_json(event)
+            await asyncio.sleep(PUSH_GAP_S)
 
     def group_for(self, actor: Actor) -> str | None:
         """The group that the actor may join, or None. Runs in a thread; may read the database."""

@@ -1,19 +1,18 @@
 """The sender: claims due deliveries, posts them, writes down what came back.
 
 A due time in a row, never a task that waits: whatever is lost with the broker is found by the
-sweep. A claim moves the due time past the lease, so a sender that dies repeats the attempt a minute
-later (at least once; the `webhook-id` lets receivers deduplicate).
+sweep. A claim moves the due time and names its process; what a sender that died had under way is
+due again at once (at least once; the `webhook-id` lets receivers deduplicate). Who is sent to next
+is decided in `notifications.lanes`.
 """
 
 from __future__ import annotations
 
 import time
-from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
 from dataclasses import dataclass
 from typing import Any, Final
-from uuid import UUID, uuid4
 
 import structlog
 from django.utils import timezone
@@ -29,56 +28,30 @@ from core.net import (
     OutboundResponse,
     guarded_request,
 )
+from core.pan import mask_card_numbers
 from core.unit import Writes
-from notifications import retries, services, signing
+from notifications import lanes, retries, services, signing
 from notifications.models import WebhookAttempt, WebhookDelivery, WebhookEndpoint
 from notifications.payloads import webhook_body
 from notifications.representations import endpoint_json
 
 log = structlog.get_logger(__name__)
 
-THREADS: Final = 16
-PER_ENDPOINT: Final = 8
-LEASE_S: Final = 60
 BUDGET_S: Final = 50.0
+#: How long the quick lane goes on while the slow one comes to its end.
+GRACE_S: Final = 25.0
 TIMEOUT_S: Final = 15.0
+#: For the excerpt in the log: an endpoint that has answered 2xx has got the event.
+BODY_TIMEOUT_S: Final = 2.0
+#: Both lanes, and what turned slow while the slow lane was full; a thread waits and costs little.
+MAX_THREADS: Final = 256
+#: How often a sender looks for what another one left when it died.
+FREE_EVERY_S: Final = 2.0
 #: While threads are free and others wait for an answer: when to look for what has become due.
-LOOK_AGAIN_S: Final = 0.5
+LOOK_AGAIN_S: Final = 0.25
 EXCERPT_CHARS: Final = 1_000
 USER_AGENT: Final = "Merchantry-Webhooks/1.0"
 SYSTEM: Final = Actor.system("webhooks")
-_FIRST: Final = UUID(int=0)
-
-# The endpoints with something to send are visited in a ring by their ids, one index probe for each,
-# and each gives no more than its share: a backlog of one, however long, delays nobody else.
-_CLAIM: Final = """
-WITH RECURSIVE lane AS (
-  (SELECT endpoint_id, next_attempt_at AS first_at FROM notifications_webhookdelivery
-    WHERE state = 'pending' AND endpoint_id > %(after)s
-    ORDER BY endpoint_id, next_attempt_at LIMIT 1)
-  UNION ALL
-  SELECT following.endpoint_id, following.next_attempt_at FROM lane CROSS JOIN LATERAL (
-    SELECT endpoint_id, next_attempt_at FROM notifications_webhookdelivery
-     WHERE state = 'pending' AND endpoint_id > lane.endpoint_id
-     ORDER BY endpoint_id, next_attempt_at LIMIT 1) AS following),
-chosen AS (
-  SELECT due.id FROM lane
-    LEFT JOIN unnest(%(busy)s::uuid[], %(in_flight)s::int[]) AS busy (endpoint_id, deliveries)
-         USING (endpoint_id)
-   CROSS JOIN LATERAL (
-    SELECT id FROM notifications_webhookdelivery
-     WHERE state = 'pending' AND endpoint_id = lane.endpoint_id
-       AND next_attempt_at <= clock_timestamp()
-     ORDER BY next_attempt_at LIMIT greatest(0, %(share)s - coalesce(busy.deliveries, 0))
-       FOR UPDATE SKIP LOCKED) AS due
-   WHERE lane.first_at <= clock_timestamp()
-   LIMIT %(limit)s)
-UPDATE notifications_webhookdelivery AS d
-   SET attempts = d.attempts + 1,
-       next_attempt_at = clock_timestamp() + make_interval(secs => %(lease_s)s)
-  FROM chosen WHERE d.id = chosen.id
-RETURNING d.*
-"""
 
 
 @dataclass(frozen=True, slots=True)
@@ -105,71 +78,74 @@ class Answer:
     def delivered(self) -> bool:
         return self.status is not None and 200 <= self.status < 300
 
+    @property
+    def slowly(self) -> bool:
+        return self.duration_ms >= lanes.SLOW_AFTER_S * 1000
 
-def send_due(*, budget_s: float = BUDGET_S, threads: int = THREADS) -> int:
+
+def send_due(
+    *, budget_s: float = BUDGET_S, quick: lanes.Lane = lanes.QUICK, slow: lanes.Lane = lanes.SLOW
+) -> int:
     """Send what is due until nothing is or the time is up; return how many attempts were made.
 
-    A thread that is done takes the next delivery at once: a slow endpoint holds up its own share
-    of the threads and nothing else.
+    A thread that is done takes the next delivery at once. After `budget_s` the slow lane takes
+    nothing on, and the quick one goes on for as long as the slow one still has answers to come.
     """
     assert_outside_transaction("sending webhooks")
-    deadline = time.monotonic() + budget_s
-    ring = Ring(share=min(PER_ENDPOINT, max(1, threads // 2)))
-    flying: dict[Future[Answer], Outgoing] = {}
+    started = time.monotonic()
+    flight = Flight(quick, slow)
     sent = 0
-    with ThreadPoolExecutor(max_workers=threads, thread_name_prefix="webhook") as pool:
+    with ThreadPoolExecutor(max_workers=MAX_THREADS, thread_name_prefix="webhook") as pool:
         while True:
-            in_time = time.monotonic() < deadline
-            if in_time and len(flying) < threads:
-                busy = Counter(item.endpoint.id for item in flying.values())
-                for item in _ready(ring.claim(limit=threads - len(flying), busy=busy)):
-                    flying[pool.submit(post, item)] = item
-            if not flying:
+            elapsed_s = time.monotonic() - started
+            if elapsed_s < budget_s:
+                flight.take_on(pool, quick, slow)
+            elif flight.flying and elapsed_s < budget_s + GRACE_S:
+                flight.take_on(pool, quick)
+            if not flight.flying:
                 break
-            landed, _ = wait(flying, timeout=LOOK_AGAIN_S, return_when=FIRST_COMPLETED)
+            landed, _ = wait(flight.flying, timeout=LOOK_AGAIN_S, return_when=FIRST_COMPLETED)
             for future in landed:
-                record(flying.pop(future), future.result())
+                record(flight.flying.pop(future).item, future.result())
                 sent += 1
-    if not in_time:
+    if elapsed_s >= budget_s:
         services.wake_senders()
     return sent
 
 
-class Ring:
-    """Claims due deliveries endpoint by endpoint, each turn going on where the last one ended."""
+@dataclass(slots=True)
+class _Sending:
+    item: Outgoing
+    since: float
+    lane: lanes.Lane
 
-    def __init__(self, *, share: int = PER_ENDPOINT) -> None:
-        self._share = share
-        # Senders begin at different places, or they would all want the same endpoints' rows.
-        self._after = uuid4()
 
-    def claim(self, *, limit: int, busy: Mapping[UUID, int] | None = None) -> list[WebhookDelivery]:
-        """Lease up to `limit` due deliveries; an endpoint's share counts what is in flight."""
-        in_flight = Counter(busy or {})
-        claimed = self._turn(limit, in_flight)
-        if len(claimed) < limit and self._after != _FIRST:
-            self._after = _FIRST
-            in_flight.update(row.endpoint_id for row in claimed)
-            claimed += self._turn(limit - len(claimed), in_flight)
-        if claimed:
-            self._after = max(row.endpoint_id for row in claimed)
-        return claimed
+class Flight:
+    """What one sender has under way, lane by lane."""
 
-    def _turn(self, limit: int, busy: Mapping[UUID, int]) -> list[WebhookDelivery]:
-        with tenant_atomic(Scope.worker()):
-            return list(
-                WebhookDelivery.objects.raw(
-                    _CLAIM,
-                    {
-                        "after": self._after,
-                        "busy": list(busy),
-                        "in_flight": list(busy.values()),
-                        "share": self._share,
-                        "limit": limit,
-                        "lease_s": LEASE_S,
-                    },
-                )
-            )
+    def __init__(self, quick: lanes.Lane, slow: lanes.Lane) -> None:
+        self.flying: dict[Future[Answer], _Sending] = {}
+        self._quick, self._slow = quick, slow
+        self._free_at = 0.0
+
+    def take_on(self, pool: ThreadPoolExecutor, *wanted: lanes.Lane) -> None:
+        """Claim and begin as much as the lanes have room for."""
+        now = time.monotonic()
+        for sending in self.flying.values():
+            if now - sending.since >= lanes.SLOW_AFTER_S:
+                sending.lane = self._slow
+        if now >= self._free_at:
+            self._free_at = now + FREE_EVERY_S
+            lanes.free_abandoned()
+        slow_now = {one.item.endpoint.id for one in self.flying.values() if one.lane is self._slow}
+        for lane in wanted:
+            under_way = [one.item.delivery for one in self.flying.values() if one.lane is lane]
+            free = min(lane.threads - len(under_way), MAX_THREADS - len(self.flying))
+            if free <= 0:
+                continue
+            claimed = lanes.claim(lane, limit=free, under_way=under_way, slow_now=slow_now)
+            for item in _ready(claimed):
+                self.flying[pool.submit(post, item)] = _Sending(item, time.monotonic(), lane)
 
 
 def post(item: Outgoing) -> Answer:
@@ -190,7 +166,12 @@ def post(item: Outgoing) -> Answer:
     started = time.monotonic()
     try:
         response = guarded_request(
-            "POST", item.endpoint.url, headers=headers, content=body, timeout_s=TIMEOUT_S
+            "POST",
+            item.endpoint.url,
+            headers=headers,
+            content=body,
+            timeout_s=TIMEOUT_S,
+            body_timeout_s=BODY_TIMEOUT_S,
         )
     except (OutboundRefusedError, OutboundFailedError) as error:
         elapsed_ms = int((time.monotonic() - started) * 1000)
@@ -220,7 +201,7 @@ def record(item: Outgoing, answer: Answer) -> None:
         if answer.delivered:
             delivery.state = WebhookDelivery.State.DELIVERED
             delivery.delivered_at, delivery.next_attempt_at = now, None
-            _note_success(writes, endpoint)
+            _note_success(writes, endpoint, slowly=answer.slowly)
         else:
             delivery.next_attempt_at = retries.next_attempt_at(
                 attempts=delivery.attempts, now=now, retry_after=answer.retry_after
@@ -297,7 +278,7 @@ def _cancel(delivery: WebhookDelivery, why: str) -> None:
 def _write_delivery(writes: Writes, delivery: WebhookDelivery) -> None:
     # A sender whose lease ran out must not undo what another has found out since.
     writes.sql(
-        "UPDATE notifications_webhookdelivery SET state = %s, next_attempt_at = %s,"
+        "UPDATE notifications_webhookdelivery SET state = %s, next_attempt_at = %s, holder = NULL,"
         " delivered_at = %s, last_status = %s, last_error = %s"
         " WHERE id = %s AND (state = 'pending' OR %s = 'delivered') RETURNING 1",
         [
@@ -312,14 +293,15 @@ def _write_delivery(writes: Writes, delivery: WebhookDelivery) -> None:
     )
 
 
-def _note_success(writes: Writes, endpoint: WebhookEndpoint) -> None:
+def _note_success(writes: Writes, endpoint: WebhookEndpoint, *, slowly: bool) -> None:
     # Not on every success: all deliveries of an endpoint would queue for its row.
     writes.sql(
         "UPDATE notifications_webhookendpoint SET failures_in_row = 0, failing_since = NULL,"
-        " last_success_at = clock_timestamp() WHERE id = %s AND (failures_in_row > 0"
+        " last_success_at = clock_timestamp(), answers_slowly = %s"
+        " WHERE id = %s AND (failures_in_row > 0 OR answers_slowly <> %s"
         " OR last_success_at IS NULL"
         " OR last_success_at < clock_timestamp() - interval '60 s') RETURNING 1",
-        [endpoint.id],
+        [slowly, endpoint.id, slowly],
     )
 
 
@@ -334,6 +316,7 @@ def _note_failure(writes: Writes, delivery: WebhookDelivery, answer: Answer) -> 
         return
     now = timezone.now()
     endpoint.failures_in_row += 1
+    endpoint.answers_slowly = answer.slowly
     endpoint.failing_since = endpoint.failing_since or now
     lasted_s = (now - endpoint.failing_since).total_seconds()
     reason = ""
@@ -350,7 +333,7 @@ def _note_failure(writes: Writes, delivery: WebhookDelivery, answer: Answer) -> 
     writes.update(
         endpoint,
         *("failures_in_row", "failing_since", "status", "disabled_reason", "disabled_at"),
-        "tell_disabled_at",
+        *("tell_disabled_at", "answers_slowly"),
     )
 
 
@@ -395,4 +378,5 @@ def _answer(response: OutboundResponse) -> Answer:
 
 
 def _clean(text: str) -> str:
-    return text.replace("\x00", "")
+    # Before it is cut: of a number cut in two, nothing shows what it is.
+    return mask_card_numbers(text.replace("\x00", ""))

@@ -7,10 +7,10 @@ from datetime import timedelta
 from typing import Final
 
 import structlog
-from django.core.mail import send_mail
 from django.utils import timezone
 
 from core.db import Scope, assert_outside_transaction, tenant_atomic
+from core.mail import mail_send
 from notifications.models import WebhookEndpoint
 from tenants.models import Membership, Role
 
@@ -62,7 +62,11 @@ def _tell(endpoint: WebhookEndpoint) -> bool:
         )
     try:
         if recipients:
-            send_mail("A webhook endpoint was disabled", _text(endpoint), None, recipients)
+            mail_send(
+                to=recipients,
+                subject="A webhook endpoint was disabled",
+                text=_text(endpoint),
+            )
     except OSError as error:
         log.warning(
             "webhook.mail_failed", endpoint_id=endpoint.public_id, error_type=type(error).__name__

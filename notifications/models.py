@@ -13,11 +13,17 @@ from typing import ClassVar
 from django.contrib.postgres.fields import ArrayField
 from django.db import models
 
+from core.card_columns import MASK, Exempt
 from core.models import Entity, TenantOwned
 
 
 class WebhookEndpoint(TenantOwned):
     """A merchant's address for events, in one mode."""
+
+    CARD_NUMBERS: ClassVar = {
+        "secret_sealed": Exempt("encrypted"),
+        "previous_secret_sealed": Exempt("encrypted"),
+    }
 
     PREFIX: ClassVar[str] = "we"
 
@@ -49,6 +55,9 @@ class WebhookEndpoint(TenantOwned):
     failures_in_row = models.PositiveIntegerField(default=0)
     failing_since = models.DateTimeField(null=True)
     last_success_at = models.DateTimeField(null=True)
+    answers_slowly = models.BooleanField(
+        default=False, db_default=False, help_text="Its last answer took a second or more."
+    )
 
     class Meta:
         constraints: ClassVar = [
@@ -80,6 +89,10 @@ class WebhookEndpoint(TenantOwned):
 class WebhookDelivery(TenantOwned):
     """One event on its way to one endpoint. That the row exists says nothing: `state` does."""
 
+    CARD_NUMBERS: ClassVar = {
+        "last_error": MASK,
+    }
+
     PREFIX: ClassVar[str] = "whd"
 
     class State(models.TextChoices):
@@ -100,6 +113,7 @@ class WebhookDelivery(TenantOwned):
     state = models.CharField(max_length=10, choices=State.choices, default=State.PENDING)
     attempts = models.PositiveSmallIntegerField(default=0)
     next_attempt_at = models.DateTimeField(null=True)
+    holder = models.BigIntegerField(null=True, help_text="The process that sends it now.")
     delivered_at = models.DateTimeField(null=True)
     last_status = models.PositiveSmallIntegerField(null=True)
     last_error = models.CharField(max_length=200, blank=True, default="")
@@ -119,11 +133,14 @@ class WebhookDelivery(TenantOwned):
             ),
         ]
         indexes: ClassVar = [
-            # By endpoint: a sender finds a few of each however many one has (delivery._CLAIM).
+            # By endpoint: a sender finds a few of each however many one has (lanes._CLAIM).
             models.Index(
-                fields=["endpoint_id", "next_attempt_at"],
+                fields=["merchant_id", "endpoint_id", "next_attempt_at"],
                 name="delivery_due",
                 condition=models.Q(state="pending"),
+            ),
+            models.Index(
+                fields=["holder"], name="delivery_held", condition=models.Q(holder__isnull=False)
             ),
             models.Index(fields=["endpoint_id", "-id"], name="delivery_endpoint_newest"),
             models.Index(
@@ -146,6 +163,11 @@ class WebhookDelivery(TenantOwned):
 
 class WebhookAttempt(Entity):
     """One HTTP exchange of a delivery: what came back, and how long it took."""
+
+    CARD_NUMBERS: ClassVar = {
+        "error": MASK,
+        "response_excerpt": MASK,
+    }
 
     PREFIX: ClassVar[str] = "wha"
 

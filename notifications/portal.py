@@ -84,12 +84,10 @@ def endpoint_create(request: PortalRequest) -> HttpResponse:
 def _show_secret(
     request: PortalRequest, endpoint: WebhookEndpoint, secret: str, *, rolled: bool
 ) -> HttpResponse:
-    """The endpoint's page with its new secret on top; never cached, gone with the next reload."""
+    """The endpoint's page with its new secret on top; gone with the next reload."""
     with tenant_atomic(request.scope):
         context = _endpoint_context(request, endpoint, secret=secret, rolled=rolled)
-        response = render(request, "notifications/endpoint.html", context)
-    response["Cache-Control"] = "no-store"
-    return response
+        return render(request, "notifications/endpoint.html", context)
 
 
 def _endpoint_context(

@@ -9,15 +9,12 @@ from typing import Any, Final
 from urllib.parse import unquote
 from uuid import UUID
 
-import kombu.exceptions
-import redis
-import structlog
-from celery import current_app
 from django.utils import timezone
 
 from core import crypto
 from core.context import Actor
-from core.db import Scope, after_commit, assert_outside_transaction, fetch_all, tenant_atomic
+from core.db import Scope, after_commit, fetch_all, tenant_atomic
+from core.enqueue import enqueue
 from core.errors import Conflict, InvalidRequest, NotFound
 from core.ids import first_id, new_id
 from core.models import OutboxEvent
@@ -26,8 +23,6 @@ from core.pan import refuse_card_numbers
 from core.unit import Writes
 from notifications import catalogue, selectors, signing
 from notifications.models import WebhookDelivery, WebhookEndpoint
-
-log = structlog.get_logger(__name__)
 
 MAX_ENDPOINTS: Final = 16
 MAX_REPLAY: Final = 10_000
@@ -61,9 +56,8 @@ def endpoint_spec(
     description: object = None,
     status: object = None,
 ) -> EndpointSpec:
-    """Check what a caller sent; raise InvalidRequest. Resolves the URL's name, hence outside a
-    transaction."""
-    assert_outside_transaction("resolving a webhook's host name")
+    """Check what a caller sent; raise InvalidRequest. Where the URL's name leads is not looked at
+    here (`core.net.check_public_url`), but on every delivery."""
     if url is not None and not isinstance(url, str):
         raise InvalidRequest("url must be a string.", code="parameter_invalid", param="url")
     if url is not None:
@@ -439,11 +433,7 @@ def deliveries_replay(
 
 def wake_senders() -> None:
     """Tell a worker that deliveries are due. A lost call costs seconds: the sweep finds them."""
-    try:
-        # By name: services know nothing of the faces that call them.
-        current_app.send_task("notifications.send_due_webhooks", retry=False, expires=60)
-    except (kombu.exceptions.OperationalError, redis.RedisError, OSError) as error:
-        log.warning("webhooks.not_woken", error_type=type(error).__name__)
+    enqueue("notifications.send_due_webhooks", expires_s=60)
 
 
 def _wants(endpoint: WebhookEndpoint, event_type: str) -> bool:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from celery import shared_task
 
+from core.enqueue import enqueue
 from core.models import OutboxEvent
 from notifications import delivery, mail
 
@@ -21,4 +22,4 @@ def tell_of_disabled() -> None:
 
 def on_endpoint_disabled(event: OutboxEvent) -> None:
     """The relay tells that an endpoint was disabled: its owners shall know at once."""
-    tell_of_disabled.delay()
+    enqueue("notifications.tell_of_disabled")

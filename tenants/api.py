@@ -71,8 +71,8 @@ class RefreshView(ApiView):
     def post(self, request: Request) -> Response:
         """Exchange a refresh token for a new pair.
 
-        Using one twice revokes every refresh token of that login (`refresh_token_reused`); an
-        access token that is out ends by itself within five minutes.
+        Using one twice revokes every refresh token of that login (`refresh_token_reused`), and
+        its access token ends with them.
         """
         given = shapes.RefreshBody.parse(self.body)
         pair = sessions.jwt_refresh(
@@ -99,7 +99,7 @@ class LogoutView(ApiView):
     def post(self, request: Request) -> Response:
         """Revoke every refresh token of the login that this one belongs to.
 
-        An access token that is out ends by itself within five minutes.
+        Its access token ends with them.
         """
         given = shapes.RefreshBody.parse(self.body)
         sessions.jwt_logout(refresh_token=given["refresh_token"])
@@ -128,6 +128,7 @@ class ClientSessionView(ApiView):
             client_id=given["client_id"],
             client_secret=given["client_secret"],
             place=place_of(request._request),
+            scopes=given["scope"].split(),
         )
         return Response(shapes.token_data(pair))
 
@@ -226,6 +227,7 @@ class ApiKeyRevokeView(ApiView):
     """Revocation."""
 
     permissions: ClassVar[dict[str, str]] = {"POST": "keys.write"}
+    takes_body = False
 
     @extend_schema(
         operation_id="api_keys_revoke",

@@ -19,7 +19,7 @@ import base64
 import binascii
 import ipaddress
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Final
 from uuid import UUID
 
@@ -198,13 +198,65 @@ def _by_api_key(http: HttpRequest, text: str) -> Actor:
 
 
 def _by_token(http: HttpRequest, token: str) -> Actor:
-    actor = tokens.actor_of(tokens.read_access(token), ip=client_ip(http))
-    _attach_facts(http, actor)
-    return actor
+    """One statement: whether the login still stands, with which role, and the merchant's facts."""
+    subject, facts = _standing(tokens.read_access(token))
+    if facts is not None and TenantStatus.CLOSED in (facts.status, facts.reseller_status):
+        raise _account_closed()
+    http.merchant = facts  # type: ignore[attr-defined]
+    return tokens.actor_of(subject, ip=client_ip(http))
+
+
+def _standing(
+    subject: tokens.TokenSubject,
+) -> tuple[tokens.TokenSubject, MerchantFacts | None]:
+    """The subject with the role that it has now, and its merchant's facts.
+
+    A token lives longer than what it was given for may last: a member is removed, a password
+    changed, a client revoked. Each of them counts with the next request.
+
+    Raises:
+        AuthenticationFailed: the login behind the token has ended (``token_revoked``).
+    """
+    if subject.kind == "machine":
+        row = fetch_one("SELECT * FROM tenants_machine_token(%s)", [subject.subject_id])
+        if row is None:
+            raise _ended()
+        return subject, MerchantFacts(*row)
+    row = fetch_one(
+        "SELECT * FROM tenants_person_token(%s, %s, %s, %s, %s)",
+        [
+            subject.subject_id,
+            subject.family,
+            subject.membership_id,
+            subject.merchant_id,
+            subject.second_factor,
+        ],
+    )
+    if row is None:
+        raise _ended()
+    level, role, reseller_id, *facts = row
+    now = replace(subject, level=level, role=role, reseller_id=reseller_id)
+    return now, None if facts[0] is None else MerchantFacts(*facts)
+
+
+def _ended() -> errors.AuthenticationFailed:
+    return errors.AuthenticationFailed(
+        "The login behind this access token has ended. Log in again.", code="token_revoked"
+    )
+
+
+def _account_closed() -> errors.AuthenticationFailed:
+    return errors.AuthenticationFailed("This account is closed.", code="account_closed")
 
 
 def _by_signature(http: HttpRequest) -> Actor:
-    """A signed request: known caller, right signature, unused nonce, in this order."""
+    """A signed request: known caller, right signature, unused nonce, in this order.
+
+    RAW_URI is the request target as it stood on the wire, from servers that say it (gunicorn does).
+    """
+    raw_target = http.META.get("RAW_URI")
+    if raw_target is not None:
+        hmac_auth.refuse_other_spelling(raw_target, decoded_path=http.path)
     signed, given = hmac_auth.from_headers(
         http.headers,
         method=http.method or "",
@@ -253,5 +305,5 @@ def _by_session(request: Request) -> tuple[Actor, User] | None:
 def _attach_facts(http: HttpRequest, actor: Actor) -> None:
     facts = None if actor.merchant_id is None else merchant_facts(actor.merchant_id)
     if actor.merchant_id is not None and (facts is None or facts.status == TenantStatus.CLOSED):
-        raise errors.AuthenticationFailed("This account is closed.", code="account_closed")
+        raise _account_closed()
     http.merchant = facts  # type: ignore[attr-defined]

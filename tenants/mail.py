@@ -1,20 +1,104 @@
-"""Mails of the tenants room: invitations, password resets and sign-in links, in plain text."""
+"""Mails of the tenants room: invitations, password resets and sign-in links, in plain text.
+
+A mail is a row (`DueMail`) before it is a task: neither a lost broker nor a mail server that is
+away loses it, for the sweep sends what is due.
+"""
 
 from __future__ import annotations
 
+from datetime import timedelta
+from typing import Final
 from urllib.parse import quote
 from uuid import UUID
 
+import structlog
 from django.conf import settings
-from django.core.mail import send_mail
 from django.template.loader import render_to_string
 from django.utils import timezone
 
-from core.db import Scope, tenant_atomic
-from tenants.models import Invitation, SignInLink, User
+from core.db import Scope, after_commit, assert_outside_transaction, tenant_atomic
+from core.enqueue import enqueue
+from core.mail import mail_send
+from tenants.models import DueMail, Invitation, SignInLink, User
 from tenants.services.passwords import reset_tokens
-from tenants.services.sign_in_links import sign_in_link_token
+from tenants.services.sign_in_links import LINK_LIFETIME, sign_in_link_token
 from tenants.services.team import invitation_token
+
+log = structlog.get_logger(__name__)
+
+#: How long a mail is worth sending.
+_KEPT_FOR: Final = {
+    DueMail.Kind.INVITATION: timedelta(days=7),
+    DueMail.Kind.RESET: timedelta(days=1),
+    DueMail.Kind.SIGN_IN_LINK: LINK_LIFETIME,
+}
+BATCH: Final = 20
+
+# A claim moves the due time on, twice as far each time: two workers do not send the same, one that
+# is killed repeats it, and what could not be sent comes behind the others.
+_CLAIM: Final = """
+UPDATE tenants_duemail AS m
+   SET attempts = m.attempts + 1,
+       due_at = clock_timestamp() + make_interval(secs => least(60 * 2 ^ m.attempts, 3600))
+ WHERE m.id IN (
+   SELECT id FROM tenants_duemail WHERE due_at <= clock_timestamp()
+    ORDER BY due_at LIMIT 1 FOR UPDATE SKIP LOCKED)
+RETURNING m.*
+"""
+
+
+def mail_due(*, kind: DueMail.Kind, subject_id: UUID, event_id: UUID) -> None:
+    """Have a mail sent: write it down, then wake a worker. Asked twice by one event, it is one."""
+    now = timezone.now()
+    row = DueMail(
+        event_id=event_id,
+        kind=kind,
+        subject_id=subject_id,
+        due_at=now,
+        expires_at=now + _KEPT_FOR[kind],
+    )
+    with tenant_atomic(Scope.worker()):
+        DueMail.objects.bulk_create([row], ignore_conflicts=True)
+        after_commit(lambda: enqueue("tenants.send_due_mail"))
+
+
+def mail_send_due(*, limit: int = BATCH) -> int:
+    """Send what is due, the longest waiting first; return how many mails the server took.
+
+    What it does not take is tried again after one minute, two, four, … an hour, until it is of no
+    use any more.
+    """
+    assert_outside_transaction("sending mail")
+    sent = 0
+    for _ in range(limit):
+        # One at a time: a mail that raises keeps none but itself from going out.
+        with tenant_atomic(Scope.worker()):
+            claimed = list(DueMail.objects.raw(_CLAIM))
+        if not claimed:
+            break
+        sent += _send_one(claimed[0])
+    return sent
+
+
+def _send_one(row: DueMail) -> bool:
+    sent = False
+    if row.expires_at > timezone.now():
+        try:
+            match row.kind:
+                case DueMail.Kind.INVITATION:
+                    sent = invitation_mail(invitation_id=row.subject_id)
+                case DueMail.Kind.RESET:
+                    sent = password_reset_mail(user_id=row.subject_id)
+                case DueMail.Kind.SIGN_IN_LINK:
+                    sent = sign_in_link_mail(link_id=row.subject_id)
+        except OSError as error:
+            log.warning("mail.not_sent", kind=row.kind, error_type=type(error).__name__)
+            return False
+    else:
+        log.error("mail.given_up", kind=row.kind, attempts=row.attempts)
+    with tenant_atomic(Scope.worker()):
+        DueMail.objects.filter(id=row.id).delete()
+    return sent
 
 
 def invitation_link(invitation_id: UUID) -> str:
@@ -93,10 +177,4 @@ def sign_in_link_mail(*, link_id: UUID) -> bool:
 
 
 def _send(*, to: str, subject: str, template: str, context: dict[str, str]) -> None:
-    # A line break in a tenant's name must not become a mail header.
-    send_mail(
-        subject=" ".join(subject.split()),
-        message=render_to_string(template, context),
-        from_email=None,
-        recipient_list=[to],
-    )
+    mail_send(to=[to], subject=subject, text=render_to_string(template, context))

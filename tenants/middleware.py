@@ -5,7 +5,6 @@ from __future__ import annotations
 import time
 from collections.abc import Callable
 from typing import Any, Final
-from urllib.parse import urlencode
 
 from django.conf import settings
 from django.contrib import messages
@@ -19,6 +18,7 @@ from django.urls import reverse
 
 from core import errors
 from core.admin_forms import Refilled
+from core.back_address import referring_address, with_next
 from core.db import Scope, tenant_atomic
 from core.proxies import client_ip
 from tenants import policies
@@ -126,7 +126,7 @@ class AdminScopeMiddleware:
         user = request.user
         verified = user.is_authenticated and user.is_verified()
         if not user.is_authenticated:
-            return redirect(f"{reverse('login')}?{urlencode({'next': request.get_full_path()})}")
+            return redirect(with_next(reverse("login"), request.get_full_path()))
         refusal = self._seat(request, user, verified=verified)
         if refusal is not None:
             return refusal
@@ -140,7 +140,7 @@ class AdminScopeMiddleware:
             return again.response
         except errors.AppError as error:
             messages.error(request, error.message)
-            return redirect(request.headers.get("Referer") or "/admin/")
+            return redirect(referring_address(request, "/admin/"))
 
     def _seat(self, request: HttpRequest, user: User, *, verified: bool) -> HttpResponse | None:
         """Give staff their actor; the response for everybody else."""
@@ -148,7 +148,7 @@ class AdminScopeMiddleware:
 
         if not verified:
             step = reverse("login-verify" if has_second_factor(user) else "login-setup")
-            return redirect(f"{step}?{urlencode({'next': request.get_full_path()})}")
+            return redirect(with_next(step, request.get_full_path()))
         platform = [s for s in seats_of(user_id=user.id) if s.level == Level.PLATFORM]
         if not user.is_staff or not user.is_active or not platform:
             return render(

@@ -12,14 +12,13 @@ from django.contrib.auth import login, logout
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import redirect, render
 from django.urls import reverse
-from django.utils.http import url_has_allowed_host_and_scheme
 from django.utils.safestring import SafeString, mark_safe
-from django.views.decorators.cache import never_cache
 from django.views.decorators.debug import sensitive_post_parameters
 from django.views.decorators.http import require_http_methods
 from django_otp import login as otp_login
 
 from core import errors, ids
+from core.back_address import asked_address, with_next
 from core.crypto import CannotOpen
 from core.db import Scope, tenant_atomic
 from core.proxies import client_ip
@@ -108,12 +107,11 @@ class JoinForm(NewPasswordForm):
     field_order = ("name", "password")
 
 
-@never_cache
 @sensitive_post_parameters("password")
 @require_http_methods(["GET", "HEAD", "POST"])
 def login_page(request: HttpRequest) -> HttpResponse:
     """Ask for e-mail address and password; people with a second factor go on to /login/verify."""
-    target = _next(request)
+    target = asked_address(request)
     if request.method != "POST":
         if request.user.is_authenticated:
             return redirect(target or _home_of(request.user))
@@ -141,7 +139,6 @@ def login_page(request: HttpRequest) -> HttpResponse:
     return _arrived(request, target or _home_of(user))
 
 
-@never_cache
 @require_http_methods(["GET", "HEAD", "POST"])
 def verify_page(request: HttpRequest) -> HttpResponse:
     """Ask for the code of the authenticator app, or for a recovery code."""
@@ -159,12 +156,11 @@ def verify_page(request: HttpRequest) -> HttpResponse:
         )
     except errors.AppError as error:
         return _refused(request, "verify", form, error, email=user.email)
-    target = request.session.get(PENDING_NEXT) or _next(request) or _home_of(user)
+    target = request.session.get(PENDING_NEXT) or asked_address(request) or _home_of(user)
     _log_in(request, user, device=device)
     return _arrived(request, target)
 
 
-@never_cache
 @require_http_methods(["GET", "HEAD", "POST"])
 def link_page(request: HttpRequest) -> HttpResponse:
     """Mail a link that lets this browser try again at once. The answer tells of no account."""
@@ -183,7 +179,6 @@ def link_page(request: HttpRequest) -> HttpResponse:
     return response
 
 
-@never_cache
 @require_http_methods(["GET", "HEAD", "POST"])
 def link_use_page(request: HttpRequest, token: str) -> HttpResponse:
     """Use a mailed link: a GET asks first, for programs that scan mails open links too."""
@@ -205,12 +200,11 @@ def link_use_page(request: HttpRequest, token: str) -> HttpResponse:
     return redirect("login")
 
 
-@never_cache
 @require_http_methods(["GET", "HEAD", "POST"])
 def setup_page(request: HttpRequest) -> HttpResponse:
     """Enrol an authenticator app, and show the recovery codes once."""
     if not request.user.is_authenticated:
-        return redirect(f"{reverse('login')}?next={reverse('login-setup')}")
+        return redirect(with_next(reverse("login"), reverse("login-setup")))
     user = request.user
     enrolled = has_second_factor(user)
     if enrolled and not user.is_verified():
@@ -219,7 +213,7 @@ def setup_page(request: HttpRequest) -> HttpResponse:
     secret = _enrolment_secret(request, user)
     form = SetupForm(request.POST if request.method == "POST" else None)
     context: dict[str, Any] = {
-        "next": _next(request),
+        "next": asked_address(request),
         "enrolled": enrolled,
         "qr": qr_svg(second_factor.otpauth_uri(secret=secret, email=user.email)),
         "secret": " ".join(_groups(second_factor.secret_text(secret))),
@@ -247,7 +241,6 @@ def setup_page(request: HttpRequest) -> HttpResponse:
     )
 
 
-@never_cache
 @require_http_methods(["GET", "HEAD", "POST"])
 def logout_page(request: HttpRequest) -> HttpResponse:
     """End the session by POST; a GET asks first, for links get followed by themselves."""
@@ -261,7 +254,6 @@ def logout_page(request: HttpRequest) -> HttpResponse:
     return render(request, "tenants/logout.html")
 
 
-@never_cache
 @require_http_methods(["GET", "HEAD", "POST"])
 def reset_page(request: HttpRequest) -> HttpResponse:
     """Send a reset link. The answer is the same for an unknown address."""
@@ -279,7 +271,6 @@ def reset_page(request: HttpRequest) -> HttpResponse:
     return render(request, "tenants/reset_sent.html", {"email": form.cleaned_data["email"]})
 
 
-@never_cache
 @sensitive_post_parameters("password")
 @require_http_methods(["GET", "HEAD", "POST"])
 def reset_confirm_page(request: HttpRequest, user_id: str, token: str) -> HttpResponse:
@@ -303,7 +294,6 @@ def reset_confirm_page(request: HttpRequest, user_id: str, token: str) -> HttpRe
     return response
 
 
-@never_cache
 @sensitive_post_parameters("password")
 @require_http_methods(["GET", "HEAD", "POST"])
 def invitation_page(request: HttpRequest, token: str) -> HttpResponse:
@@ -317,7 +307,7 @@ def invitation_page(request: HttpRequest, token: str) -> HttpResponse:
         "invitation": invitation,
         "tenant": invitation.merchant or invitation.reseller or invitation.platform,
         "known": me is not None or sessions.person_exists(email=invitation.email),
-        "login_url": f"{reverse('login')}?next={request.path}",
+        "login_url": with_next(reverse("login"), request.path),
     }
     if request.method != "POST":
         return _page(request, "invitation", JoinForm(), **context)
@@ -403,16 +393,6 @@ def _home_of(user: User) -> str:
     if user.is_staff and seats and seats[0].level == Level.PLATFORM:
         return reverse("admin:index")
     return str(settings.LOGIN_REDIRECT_URL)
-
-
-def _next(request: HttpRequest) -> str:
-    """Where to go afterwards, if it is an address of ours."""
-    target = request.POST.get("next") or request.GET.get("next") or ""
-    if url_has_allowed_host_and_scheme(
-        target, allowed_hosts={request.get_host()}, require_https=request.is_secure()
-    ):
-        return target
-    return ""
 
 
 def _page(

@@ -41,7 +41,6 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable
 from functools import wraps
 from typing import Any, Concatenate, ParamSpec, cast
-from urllib.parse import urlencode
 
 from django.http import HttpRequest, HttpResponse, HttpResponseNotAllowed
 from django.http.response import HttpResponseBase
@@ -50,6 +49,7 @@ from django.template.response import SimpleTemplateResponse
 from django.urls import reverse
 
 from core import errors
+from core.back_address import with_next
 from core.context import Actor
 from core.db import Scope, tenant_atomic
 from core.proxies import client_ip
@@ -134,6 +134,8 @@ def _run(
         return not_found_page(request)
     except errors.PermissionDenied as error:
         return no_permission_page(request, str((error.details or {}).get("permission", "")))
+    except errors.AppError as error:
+        return refused_page(request, error)
 
 
 def _enter(request: HttpRequest) -> HttpResponseBase | None:
@@ -182,10 +184,9 @@ def has_second_factor(user: User) -> bool:
 def _send_to(request: HttpRequest, url: str) -> HttpResponse:
     """Redirect and come back later; who wants JSON is told by the status."""
     target = request.get_full_path() if request.method in SAFE_METHODS else "/"
-    location = f"{url}?{urlencode({'next': target})}"
     if "application/json" in request.headers.get("Accept", ""):
         return HttpResponse(status=401)
-    return redirect(location)
+    return redirect(with_next(url, target))
 
 
 def render_in_scope(
@@ -203,6 +204,12 @@ def render_in_scope(
 def no_permission_page(request: HttpRequest, permission: str = "") -> HttpResponse:
     """403: the page exists, the visitor's role may not open it."""
     return render(request, "tenants/no_permission.html", {"permission": permission}, status=403)
+
+
+def refused_page(request: HttpRequest, error: errors.AppError) -> HttpResponse:
+    """What a form's page does not say itself: why nothing was done."""
+    context = {"problem": error.message, "status": error.status}
+    return render(request, "tenants/refused.html", context, status=error.status)
 
 
 def not_found_page(request: HttpRequest) -> HttpResponse:

@@ -59,11 +59,9 @@ def keys_page(request: PortalRequest) -> HttpResponse:
 
 
 def _page(request: PortalRequest, *, status: int = 200, **more: Any) -> HttpResponse:
-    """The page as the answer to a POST; with a key in it, it is never cached."""
+    """The page as the answer to a POST, with a new key in it where one was made."""
     with tenant_atomic(request.scope):
-        response = render(request, "tenants/keys.html", _context(request, **more), status=status)
-    response["Cache-Control"] = "no-store"
-    return response
+        return render(request, "tenants/keys.html", _context(request, **more), status=status)
 
 
 def _expiry(text: str) -> datetime | None:
@@ -155,7 +153,7 @@ def client_create(request: PortalRequest) -> HttpResponse:
 
 @portal_view("keys.write", methods=("POST",), levels=(Level.MERCHANT,))
 def client_revoke(request: PortalRequest, client_id: str) -> HttpResponse:
-    """End a machine client; the tokens that it holds run out within five minutes."""
+    """End a machine client and the tokens that it holds."""
     row = services.machine_client_revoke(
         actor=request.actor, client_id=ids.decode(MachineClient.PREFIX, client_id)
     )

@@ -146,10 +146,16 @@ def enrolment_confirm(*, user: User, secret: bytes, code: str, actor: Actor) -> 
 def second_factor_remove(writes: Writes, *, user_id: UUID) -> None:
     """Add to a unit of work that device and recovery codes go.
 
+    The logins of apps that they confirmed end too: whoever took the device may hold their tokens.
     The next sign-in of an owner or of staff enrols another device.
     """
     for table in ("tenants_recoverycode", "tenants_totpdevice"):
         writes.sql(f'DELETE FROM "{table}" WHERE user_id = %s RETURNING 1', [user_id])  # noqa: S608
+    writes.sql(
+        "UPDATE tenants_refreshtoken SET revoked_at = now()"
+        " WHERE user_id = %s AND revoked_at IS NULL RETURNING 1",
+        [user_id],
+    )
 
 
 def has_confirmed_totp(*, user_id: UUID) -> bool:

@@ -50,6 +50,13 @@ class ClientSessionBody(StrictSerializer):
     )
     client_id = TextField(max_length=64, allow_blank=False)
     client_secret = serializers.CharField(max_length=128)
+    scope = TextField(
+        max_length=1_000,
+        required=False,
+        default="",
+        help_text="What the token shall be good for at most, separated by spaces (RFC 6749, 3.3); "
+        "without it all that the client may.",
+    )
 
 
 class TokenShape(serializers.Serializer[Any]):
@@ -61,6 +68,9 @@ class TokenShape(serializers.Serializer[Any]):
     refresh_token = serializers.CharField(required=False)
     tenant = serializers.CharField(required=False, help_text="Where the token acts.")
     role = serializers.CharField(required=False)
+    scope = serializers.CharField(
+        required=False, help_text="What a machine client's token is good for."
+    )
 
     class Meta:
         ref_name = "AccessToken"
@@ -224,6 +234,8 @@ def token_data(pair: TokenPair) -> dict[str, Any]:
         prefix = {"platform": "plt", "reseller": Reseller.PREFIX, "merchant": Merchant.PREFIX}
         data["tenant"] = ids.encode(prefix[pair.seat.level], pair.seat.tenant_id)
         data["role"] = pair.seat.role
+    if pair.scopes:
+        data["scope"] = " ".join(pair.scopes)
     return data
 
 

@@ -1,7 +1,9 @@
 """JSON web tokens: short access tokens for apps and machine clients (RFC 7519, RFC 9068).
 
 An access token lives five minutes and says who, in which tenant, in which mode and with which
-role or scopes; it is checked without a query. Which algorithms an issuer may use is fixed here for
+scopes. What is read here is its text alone: whether the login behind it still stands, and which
+role it has now, is asked of the database with each request (`tenants/authentication.py`). Which
+algorithms an issuer may use is fixed here for
 each issuer (RFC 8725, 3.1); headers that name a key by address (``jku``, ``x5u``) are not followed.
 """
 
@@ -33,7 +35,10 @@ _REQUIRED: Final = ["exp", "iat", "iss", "aud", "sub", "jti"]
 
 @dataclass(frozen=True, slots=True)
 class TokenSubject:
-    """What an access token says. ``kind`` is ``user`` or ``machine``; ``scopes`` bind a machine."""
+    """What an access token says. ``kind`` is ``user`` or ``machine``; ``scopes`` bind a machine.
+
+    A person's names the membership that is acted for and the login (a family of refresh tokens).
+    """
 
     kind: str
     subject_id: UUID
@@ -45,6 +50,8 @@ class TokenSubject:
     livemode: bool
     second_factor: bool = False
     scopes: tuple[str, ...] = ()
+    membership_id: UUID | None = None
+    family: UUID | None = None
 
 
 def issuer() -> str:
@@ -87,6 +94,8 @@ def issue_access(subject: TokenSubject) -> tuple[str, int]:
         "live": subject.livemode,
         "mfa": subject.second_factor,
         "scope": " ".join(subject.scopes),
+        "mem": _text(subject.membership_id),
+        "fam": _text(subject.family),
     }
     token = jwt.encode(
         claims,
@@ -126,6 +135,8 @@ def read_access(token: str) -> TokenSubject:
             livemode=claims["live"] is True,
             second_factor=claims["mfa"] is True,
             scopes=tuple(claims["scope"].split()),
+            membership_id=_uuid(claims["mem"]),
+            family=_uuid(claims["fam"]),
         )
     except jwt.ExpiredSignatureError as error:
         raise errors.AuthenticationFailed(

@@ -1,7 +1,8 @@
 """The test database: real PostgreSQL, spoken to as the login role that row-level security binds.
 
 Tests commit for real and clean nothing up; each makes tenants of its own (`tests/factories.py`),
-and tenancy keeps them apart. A run migrates one template and gives every worker a copy of it.
+and tenancy keeps them apart. A run migrates one template and gives every worker a copy of it. A
+test of code that works on all rows of a database takes the fixture `own_database` instead.
 """
 
 from __future__ import annotations
@@ -10,7 +11,9 @@ import os
 import secrets
 import subprocess
 import sys
-from collections.abc import Iterator
+import tempfile
+import threading
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
@@ -18,13 +21,18 @@ from urllib.parse import urlsplit
 import django
 import psycopg
 import pytest
+from django.db import connections
 from psycopg import sql
+from psycopg.conninfo import conninfo_to_dict, make_conninfo
+
+from tests import process_state, whole_database
 
 ROOT = Path(__file__).resolve().parent.parent
 _RUN = os.environ.get("TEST_RUN_ID") or secrets.token_hex(3)
 _WORKER = os.environ.get("PYTEST_XDIST_WORKER", "main")
 _TEMPLATE = f"test_{_RUN}_template"
 _DATABASE = f"test_{_RUN}_{_WORKER}"
+_AS_FOUND: pytest.StashKey[dict[str, Any]] = pytest.StashKey()
 #: The roles belong to the whole server: where a platform may share it, `./dev test` hands over the
 #: passwords that it uses.
 _LOGIN_PASSWORD = os.environ.get("DATABASE_LOGIN_PASSWORD", "app-test")
@@ -45,6 +53,8 @@ def _set_environment() -> None:
     """Everything that settings read, set before Django is imported."""
     os.environ["TEST_RUN_ID"] = _RUN
     os.environ["DJANGO_SETTINGS_MODULE"] = "config.settings.test"
+    # Never the development platform's: it has another key. The tests that anchor name their own.
+    os.environ["AUDIT_ANCHOR"] = f"file:{Path(tempfile.gettempdir()) / f'anchor-{_DATABASE}'}"
     os.environ.setdefault("SECRET_KEY", "tests-only-0123456789-0123456789-0123456789")
     os.environ["REDIS_URL"] = _own_redis()
     admin = os.environ.get("DATABASE_OWNER_URL", "")
@@ -53,11 +63,13 @@ def _set_environment() -> None:
             "The tests need a database: run ./dev test, or set DATABASE_OWNER_URL and REDIS_URL."
         )
     os.environ["DATABASE_ADMIN_URL"] = os.environ.setdefault("DATABASE_ADMIN_URL", admin)
-    from psycopg.conninfo import conninfo_to_dict
+    os.environ["DATABASE_URL"] = _dsn("merchantry_app", _LOGIN_PASSWORD, _DATABASE)
 
+
+def _dsn(role: str, password: str, database: str) -> str:
     parts = conninfo_to_dict(os.environ["DATABASE_ADMIN_URL"])
     host = f"{parts.get('host', '127.0.0.1')}:{parts.get('port', '5432')}"
-    os.environ["DATABASE_URL"] = f"postgresql://merchantry_app:{_LOGIN_PASSWORD}@{host}/{_DATABASE}"
+    return f"postgresql://{role}:{password}@{host}/{database}"
 
 
 _set_environment()
@@ -103,76 +115,158 @@ def _build_template() -> None:
         )
 
 
-@pytest.fixture(scope="session", autouse=True)
-def database(django_db_blocker: Any) -> Iterator[str]:
-    """A database of this worker's own; database access is open in every test."""
-    _build_template()
+def _create(name: str) -> None:
+    """Copy the template."""
     with _admin() as conn:
-        conn.execute("select pg_advisory_lock(hashtext(%s))", [_TEMPLATE])
         conn.execute(
             sql.SQL("CREATE DATABASE {} TEMPLATE {} OWNER merchantry_owner").format(
-                sql.Identifier(_DATABASE), sql.Identifier(_TEMPLATE)
+                sql.Identifier(name), sql.Identifier(_TEMPLATE)
             )
         )
         # A copy has the tables of its template and not the grants on the database itself.
         conn.execute(
-            sql.SQL("REVOKE TEMPORARY ON DATABASE {} FROM PUBLIC").format(sql.Identifier(_DATABASE))
+            sql.SQL("REVOKE TEMPORARY ON DATABASE {} FROM PUBLIC").format(sql.Identifier(name))
         )
+
+
+def _drop(name: str) -> None:
+    with _admin() as conn:
+        conn.execute(
+            sql.SQL("DROP DATABASE IF EXISTS {} WITH (FORCE)").format(sql.Identifier(name))
+        )
+
+
+@pytest.fixture(scope="session", autouse=True)
+def database(django_db_blocker: Any) -> Iterator[str]:
+    """A database of this worker's own; database access is open in every test."""
+    _build_template()
+    _create(_DATABASE)
     # Never blocked again: threads of ours may still write when the last test is over.
     django_db_blocker.unblock()
     yield _DATABASE
-    from django.db import connections
-
+    from core import liveness
     from core.api import request_log
 
     # What the requests of the tests left in the buffer has no database to go to afterwards.
     request_log.flush()
     connections.close_all()
-    with _admin() as conn:
-        conn.execute(
-            sql.SQL("DROP DATABASE IF EXISTS {} WITH (FORCE)").format(sql.Identifier(_DATABASE))
-        )
+    liveness.stop()
+    _drop(_DATABASE)
 
 
 def pytest_sessionfinish(session: pytest.Session) -> None:
     """The controller drops what the workers shared."""
     if hasattr(session.config, "workerinput"):
         return
-    with _admin() as conn:
-        for name in (_TEMPLATE, f"{_TEMPLATE}_building"):
-            conn.execute(
-                sql.SQL("DROP DATABASE IF EXISTS {} WITH (FORCE)").format(sql.Identifier(name))
-            )
+    for name in (_TEMPLATE, f"{_TEMPLATE}_building"):
+        _drop(name)
 
 
-@pytest.fixture(scope="session")
+def pytest_terminal_summary(
+    terminalreporter: pytest.TerminalReporter, config: pytest.Config
+) -> None:
+    """Name the order, which the header tells only a run without -q."""
+    seed = str(config.getoption("random_order_seed", "")).removeprefix("default:")
+    if config.getoption("random_order_enabled", default=False):
+        terminalreporter.write_line(f"again in this order: --random-order-seed={seed}")
+
+
+@pytest.fixture
+def own_database(database: str) -> Iterator[str]:
+    """A database as the migrations leave it, for this test alone; costs half a second.
+
+    For code that works on all rows (tests/whole_database.py): in the worker's database such a test
+    would depend on what ran before it. The test's fixtures, threads and child processes use it too;
+    fixtures of a wider scope have not seen it.
+    """
+    from core.api import request_log
+
+    name = f"{database}_{secrets.token_hex(3)}"
+    _create(name)
+    _leave_database()
+    with pytest.MonkeyPatch.context() as here:
+        here.setitem(connections.settings["default"], "NAME", name)
+        here.setenv("DATABASE_URL", _dsn("merchantry_app", _LOGIN_PASSWORD, name))
+        # The request log's thread keeps its connection to the worker's database.
+        here.setattr(request_log, "flush", _not_in_thread("request-log", request_log.flush))
+        yield name
+        _leave_database()
+    _drop(name)
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_runtest_setup(item: pytest.Item) -> None:
+    """No test depends on what an earlier one has left in the process."""
+    process_state.forget()
+    item.stash[_AS_FOUND] = process_state.snapshot()
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_teardown(item: pytest.Item) -> Iterator[None]:
+    """Once its fixtures have changed back what they changed."""
+    yield
+    changed = process_state.changes(item.stash[_AS_FOUND], process_state.snapshot())
+    assert changed == [], "the test did not change back what it changed"
+
+
+@pytest.fixture(autouse=True)
+def _own_database_first(request: pytest.FixtureRequest) -> None:
+    """Whatever the order of a test's arguments, no fixture writes before the database is chosen."""
+    if "own_database" in request.fixturenames:
+        request.getfixturevalue("own_database")
+
+
+def _leave_database() -> None:
+    """Write what is buffered for this thread's database, and forget what was read from it."""
+    from core import liveness
+    from core.api import request_log
+    from ledger.backends import get_ledger
+
+    request_log.flush()
+    process_state.forget()
+    liveness.stop()
+    close = getattr(get_ledger(), "close", None)
+    if close:
+        close()
+    connections.close_all()
+
+
+def _not_in_thread(name: str, function: Callable[[], int]) -> Callable[[], int]:
+    return lambda: 0 if threading.current_thread().name == name else function()
+
+
+@pytest.fixture
 def owner_dsn(database: str) -> str:
-    """The owner's address of this worker's database, for what only the owner may do."""
-    from psycopg.conninfo import conninfo_to_dict
-
-    parts = conninfo_to_dict(os.environ["DATABASE_ADMIN_URL"])
-    host = f"{parts.get('host', '127.0.0.1')}:{parts.get('port', '5432')}"
-    return f"postgresql://merchantry_owner:{_OWNER_PASSWORD}@{host}/{database}"
+    """The owner's address of the test's database, for what only the owner may do."""
+    return _dsn("merchantry_owner", _OWNER_PASSWORD, _current_database())
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture
+def admin_dsn(database: str) -> str:
+    """The administrator's address of the test's database (a superuser: sees every row)."""
+    return make_conninfo(os.environ["DATABASE_ADMIN_URL"], dbname=_current_database())
+
+
+@pytest.fixture
 def process_dsns(database: str) -> dict[str, str]:
-    """The address of this worker's database for the login role of each kind of process."""
-    from psycopg.conninfo import conninfo_to_dict
-
+    """The address of the test's database for the login role of each kind of process."""
     from core.roles import PROCESS_LOGINS, process_password
 
-    parts = conninfo_to_dict(os.environ["DATABASE_ADMIN_URL"])
-    host = f"{parts.get('host', '127.0.0.1')}:{parts.get('port', '5432')}"
     return {
-        role: f"postgresql://{role}:{process_password(_LOGIN_PASSWORD, role)}@{host}/{database}"
+        role: _dsn(role, process_password(_LOGIN_PASSWORD, role), _current_database())
         for role in PROCESS_LOGINS
     }
 
 
 @pytest.fixture(scope="session")
-def admin_dsn(database: str) -> str:
-    """The administrator's address of this worker's database (a superuser: sees every row)."""
-    from psycopg.conninfo import make_conninfo
-
+def worker_admin_dsn(database: str) -> str:
+    """As `admin_dsn`, of the worker's database: for fixtures that several tests share."""
     return make_conninfo(os.environ["DATABASE_ADMIN_URL"], dbname=database)
+
+
+def _current_database() -> str:
+    return str(connections.settings["default"]["NAME"])
+
+
+# Before any test module is imported, as above.
+whole_database.guard(lambda: _current_database() != _DATABASE)

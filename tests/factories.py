@@ -13,6 +13,7 @@ from __future__ import annotations
 
 import secrets
 from dataclasses import dataclass, field
+from datetime import timedelta
 from functools import lru_cache
 from typing import Any
 
@@ -23,12 +24,13 @@ from core import ids
 from core.context import Actor
 from core.db import Scope, tenant_atomic
 from core.unit import Writes
-from tenants import callers, keys, policies, second_factor
+from tenants import callers, keys, policies, second_factor, tokens
 from tenants.models import (
     ApiKey,
     Membership,
     Merchant,
     Platform,
+    RefreshToken,
     Reseller,
     ServiceCaller,
     TotpDevice,
@@ -130,6 +132,39 @@ class Tenants:
             ip="203.0.113.7",
             user_id=user.id,
         )
+
+    def access_token(self, name: str = "merchant.owner", *, livemode: bool = False) -> str:
+        """An access token of a person, as after a login; with the second factor where enrolled."""
+        user, membership = self.users[name], self.memberships[name]
+        family, passed = ids.new_id(), user.id in self.totp_secrets
+        with tenant_atomic(Scope.auth()):
+            RefreshToken.objects.create(
+                user=user,
+                membership_id=membership.id,
+                merchant_id=membership.merchant_id,
+                livemode=livemode,
+                second_factor=passed,
+                family=family,
+                token_digest=secrets.token_bytes(32),
+                pepper_version=1,
+                expires_at=timezone.now() + timedelta(days=30),
+            )
+        token, _ = tokens.issue_access(
+            tokens.TokenSubject(
+                kind="user",
+                subject_id=user.id,
+                label=user.email,
+                level=membership.level,
+                role=membership.role,
+                reseller_id=membership.reseller_id,
+                merchant_id=membership.merchant_id,
+                livemode=livemode,
+                second_factor=passed,
+                membership_id=membership.id,
+                family=family,
+            )
+        )
+        return token
 
     def service_actor(self) -> Actor:
         """The actor of the HMAC service caller, bound to no merchant."""

@@ -22,7 +22,7 @@ DEBUG = env.bool("DEBUG", default=False)
 SECRET_KEY = env.str("SECRET_KEY")
 BASE_URL = env.str("BASE_URL", default="http://127.0.0.1:8000").rstrip("/")
 _base = urlsplit(BASE_URL)
-#: Where the pages open their websockets: behind an ingress the same host, in ./dev up port + 1.
+#: Where the pages open their websockets: on the same host, unless a deployment says otherwise.
 WS_URL = env.str(
     "WS_URL", default=("wss" if _base.scheme == "https" else "ws") + f"://{_base.netloc}"
 )
@@ -62,8 +62,10 @@ INSTALLED_APPS = [
 MIDDLEWARE = [
     "core.proxies.ClientAddressMiddleware",
     "core.middleware.RequestIdMiddleware",
+    "core.middleware.DeadlineMiddleware",
     "django.middleware.security.SecurityMiddleware",
     "whitenoise.middleware.WhiteNoiseMiddleware",
+    "core.caching.PrivateAnswers",
     "django.contrib.sessions.middleware.SessionMiddleware",
     "django.middleware.common.CommonMiddleware",
     "django.middleware.csrf.CsrfViewMiddleware",
@@ -79,7 +81,6 @@ MIDDLEWARE = [
 ]
 
 ROOT_URLCONF = "config.urls"
-WSGI_APPLICATION = "config.wsgi.application"
 ASGI_APPLICATION = "config.asgi.application"
 
 TEMPLATES: list[dict[str, Any]] = [
@@ -100,13 +101,20 @@ TEMPLATES: list[dict[str, Any]] = [
 ]
 
 _database = env.db_url("DATABASE_URL")
-_database["ENGINE"] = "django.db.backends.postgresql"
+# Django's, with waits that end and the guard that keeps card numbers out (core/postgres).
+_database["ENGINE"] = "core.postgres"
 _database["CONN_HEALTH_CHECKS"] = True
 # Persistent connections, one a thread: granian's worker threads are few and live long.
 _database["CONN_MAX_AGE"] = env.int("DATABASE_CONN_MAX_AGE", default=None)
 _database["OPTIONS"] = {
     "application_name": "merchantry",
     "connect_timeout": 5,
+    # A host that is gone says nothing: without these its connections would wait for a quarter of an
+    # hour (unacknowledged data), or two hours (an idle line).
+    "tcp_user_timeout": 10_000,
+    "keepalives_idle": 10,
+    "keepalives_interval": 5,
+    "keepalives_count": 3,
     **_database.get("OPTIONS", {}),
 }
 _database["DISABLE_SERVER_SIDE_CURSORS"] = True
@@ -126,7 +134,7 @@ _redis_number = int(urlsplit(REDIS_URL).path.strip("/") or 0)
 CACHE_URL = env.str("CACHE_URL", default=_other_redis_database(REDIS_URL, _redis_number + 1))
 CACHES = {
     "default": {
-        "BACKEND": "django.core.cache.backends.redis.RedisCache",
+        "BACKEND": "core.cache.Cache",
         "LOCATION": CACHE_URL,
         "KEY_PREFIX": "m",
     }
@@ -134,9 +142,19 @@ CACHES = {
 CHANNEL_LAYERS = {
     "default": {
         "BACKEND": "channels_redis.pubsub.RedisPubSubChannelLayer",
-        "CONFIG": {"hosts": [REDIS_URL], "prefix": f"ws{_redis_number}"},
+        "CONFIG": {
+            # What is pushed is lost rather than waited for (notifications/realtime.py). Reading has
+            # its own limit in the layer, which asks in turns of 0.1 s.
+            "hosts": [{"address": REDIS_URL, "socket_connect_timeout": 1, "socket_timeout": 5}],
+            "prefix": f"ws{_redis_number}",
+        },
     }
 }
+
+#: Open websockets that one streams process takes: in all, from one address, of one person.
+WS_PER_PROCESS = env.int("WS_PER_PROCESS", default=4_000)
+WS_PER_ADDRESS = env.int("WS_PER_ADDRESS", default=200)
+WS_PER_PERSON = env.int("WS_PER_PERSON", default=20)
 
 # Celery: ids only, acknowledged after the work, one at a time; limits below the visibility time.
 CELERY_BROKER_URL = REDIS_URL
@@ -148,8 +166,28 @@ CELERY_TASK_REJECT_ON_WORKER_LOST = True
 CELERY_WORKER_PREFETCH_MULTIPLIER = 1
 CELERY_TASK_TIME_LIMIT = 300
 CELERY_TASK_SOFT_TIME_LIMIT = 240
-CELERY_BROKER_TRANSPORT_OPTIONS = {"visibility_timeout": 900, "unacked_restore_interval": 10}
+# The times are those of workers and beat; what a request enqueues waits less (core/enqueue.py).
+CELERY_BROKER_TRANSPORT_OPTIONS = {
+    "visibility_timeout": 900,
+    "unacked_restore_interval": 10,
+    "socket_timeout": 5,
+    "socket_connect_timeout": 2,
+    "socket_keepalive": True,
+    "max_retries": 1,
+    "interval_start": 0.1,
+    "interval_step": 0.1,
+    "interval_max": 0.5,
+}
+CELERY_BROKER_CONNECTION_TIMEOUT = 2
 CELERY_BROKER_CONNECTION_RETRY_ON_STARTUP = True
+#: A worker waits for its broker for as long as it takes.
+CELERY_BROKER_CONNECTION_MAX_RETRIES = None
+CELERY_TASK_PUBLISH_RETRY_POLICY = {
+    "max_retries": 1,
+    "interval_start": 0.1,
+    "interval_step": 0.1,
+    "interval_max": 0.5,
+}
 CELERY_WORKER_HIJACK_ROOT_LOGGER = False
 CELERY_TIMEZONE = "UTC"
 # Calls to merchants' own servers may be slow by the minute: in a queue of their own they hold up no
@@ -165,13 +203,15 @@ CELERY_BEAT_SCHEDULE = {
         "providers.deliver_sandbox_events": 2,
         "notifications.send_due_webhooks": 5,
         "notifications.tell_of_disabled": 60,
-        "intents.check_due": 10,
-        "core.sweep_inbox": 15,
+        "tenants.send_due_mail": 30,
+        "intents.check_due": 5,
+        "core.sweep_inbox": 5,
         "acceptance.release_due": 60,
         "checkout.expire_due": 60,
         "providers.check_health": 60,
         "ledger.expire_pending": 30,
         "core.purge_expired": 3600,
+        "core.anchor_audit_heads": 3600,
         "ledger.verify": 3600,
         # A cluster's alone: ledger/backends reads the same variable.
         **(
@@ -264,6 +304,8 @@ EMAIL_USE_TLS = _email.get("EMAIL_USE_TLS", False)
 EMAIL_USE_SSL = _email.get("EMAIL_USE_SSL", False)
 #: Without one a mail server that does not answer would hold a worker for ever.
 EMAIL_TIMEOUT = env.int("EMAIL_TIMEOUT", default=10)
+#: Where core.mail_file writes the development platform's mails.
+MAIL_FILE = env.str("MAIL_FILE", default="")
 DEFAULT_FROM_EMAIL = env.str("DEFAULT_FROM_EMAIL", default="Merchantry <no-reply@localhost>")
 
 REST_FRAMEWORK = {
@@ -280,6 +322,8 @@ SPECTACULAR_SETTINGS = json.loads((BASE_DIR / "config" / "openapi.json").read_te
 
 #: Keys for the fields that are encrypted: "version:base64 of 32 bytes", newest first.
 FIELD_KEYS = env.list("FIELD_KEYS", default=[])
+#: Where the heads of the audit chains are kept outside the database: file: and a path.
+AUDIT_ANCHOR = env.str("AUDIT_ANCHOR", default=f"file:{BASE_DIR / '.dev' / 'audit-anchor.jsonl'}")
 #: Peppers for the hashes of API keys: "version:secret", newest first.
 API_KEY_PEPPERS = env.list("API_KEY_PEPPERS", default=[f"1:{SECRET_KEY}"])
 JWT_KEYS = env.list("JWT_KEYS", default=[f"1:{SECRET_KEY}"])
@@ -287,7 +331,12 @@ JWT_KEYS = env.list("JWT_KEYS", default=[f"1:{SECRET_KEY}"])
 ALLOW_LOOPBACK_WEBHOOKS = env.bool("ALLOW_LOOPBACK_WEBHOOKS", default=False)
 STRIPE_API_BASE = env.str("STRIPE_API_BASE", default="https://api.stripe.com")
 SANDBOX_SETTLE_AFTER_S = env.int("SANDBOX_SETTLE_AFTER_S", default=5)
-PROVIDER_TIMEOUT_S = env.int("PROVIDER_TIMEOUT_S", default=20)
+#: What a request may take from its beginning to its answer (core/deadline.py).
+REQUEST_DEADLINE_S = env.float("REQUEST_DEADLINE_S", default=12.0)
+#: What one call to a provider may take at most, whatever its account's own time-out says.
+PROVIDER_BUDGET_S = env.float("PROVIDER_BUDGET_S", default=8.0)
+#: Calls to one provider account at once, in each process.
+PROVIDER_CALLS_MAX = env.int("PROVIDER_CALLS_MAX", default=32)
 #: Who may read /metrics from outside: a bearer token. Without one only private addresses may.
 METRICS_TOKEN = env.str("METRICS_TOKEN", default="")
 #: Requests a second that one key may send to one endpoint; ten seconds' worth may come at once.
@@ -296,6 +345,8 @@ API_RATE_PER_S = env.int("API_RATE_PER_S", default=100)
 PROCESS = env.str("PROCESS", default="all")
 BENCH_FLOOR = env.bool("BENCH_FLOOR", default=False)
 MAX_BODY_BYTES = 262_144
+#: Requests that one web process runs at once (core/serving).
+WEB_SLOTS = env.int("WEB_SLOTS", default=8)
 
 #: Logging is structlog's alone: core.apps configures it when the process starts.
 LOGGING_CONFIG = None

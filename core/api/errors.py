@@ -39,7 +39,7 @@ def exception_handler(exc: Exception, context: dict[str, Any]) -> Response | Non
     if isinstance(error, RateLimited):
         response["Retry-After"] = str(error.retry_after_s)
     elif isinstance(error, Unavailable):
-        response["Retry-After"] = "2"
+        response["Retry-After"] = str(error.retry_after_s)
         log.error("api.unavailable", error=type(exc).__name__)
     if error.status == 409 and error.code == "idempotency_key_in_flight":
         response["Retry-After"] = "1"

@@ -11,6 +11,7 @@ from django.conf import settings
 from rest_framework.renderers import BaseRenderer
 
 from core.context import request_id
+from core.pan import mask_card_numbers, mask_in
 from core.times import iso
 
 
@@ -35,9 +36,10 @@ def failure(
         "error": {
             "type": type,
             "code": code,
-            "message": message,
-            "param": param,
-            "details": details,
+            # An error repeats what it was given: an id, a field's name, a value out of a list.
+            "message": mask_card_numbers(message),
+            "param": param and mask_card_numbers(param),
+            "details": mask_in(details),
             "doc_url": f"{settings.BASE_URL}/docs/api#error-{code}",
         },
         "meta": meta(),

@@ -20,7 +20,7 @@ from core.context import Actor, request_id
 from core.db import Scope, tenant_atomic
 from core.logging import shown_path
 from core.models import RequestLog
-from core.pan import without_card_number
+from core.pan import mask_card_numbers
 
 log = structlog.get_logger(__name__)
 
@@ -48,7 +48,7 @@ def record(
             actor_id=actor.id[:64],
             ip=actor.ip,
             error_code=error_code[:64],
-            idempotency_key=without_card_number(request.headers.get("Idempotency-Key", ""))[:255],
+            idempotency_key=mask_card_numbers(request.headers.get("Idempotency-Key", ""))[:255],
         )
     )
     _ensure_writer()

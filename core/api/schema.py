@@ -54,7 +54,8 @@ ERRORS: Final[dict[str, tuple[str, str]]] = {
 
 _HEADERS: Final[dict[str, dict[str, Any]]] = {
     "X-Request-Id": {
-        "description": "The id of this request: yours when you sent one, else ours.",
+        "description": "The id of this request: yours when you sent one of 8 to 64 letters, "
+        "digits and `._:-`, else ours.",
         "required": True,
         "schema": {"type": "string", "minLength": 8, "maxLength": 64},
     },

@@ -2,29 +2,41 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import time
 import uuid
 from collections.abc import Callable
 from typing import Any, ClassVar, cast
 
+import structlog
 from django.conf import settings
-from django.db import IntegrityError
+from django.db import IntegrityError, InterfaceError, OperationalError
 from rest_framework.exceptions import MethodNotAllowed
 from rest_framework.request import Request
 from rest_framework.response import Response
 from rest_framework.views import APIView
 
+from core import connections
 from core.api import request_log
 from core.api.parsers import refuse_declared_length
 from core.api.query import known
 from core.api.renderers import dump, success
 from core.context import Actor
 from core.db import tenant_atomic
-from core.errors import AppError, AuthenticationFailed, Conflict, InvalidRequest, PermissionDenied
-from core.idempotency import Answer, Claim, canonical_body, check_key, is_duplicate_claim
+from core.errors import AppError, AuthenticationFailed, InvalidRequest, NotFound, PermissionDenied
+from core.idempotency import (
+    Answer,
+    Claim,
+    canonical_body,
+    check_key,
+    in_flight,
+    is_duplicate_claim,
+)
 from core.proxies import client_network
 from core.ratelimit import Rate, check_rate
+
+log = structlog.get_logger(__name__)
 
 
 def default_rate() -> Rate:
@@ -53,6 +65,7 @@ class ApiView(APIView):
         claim_type: what an Idempotency-Key becomes.
         filters: the parameters that the query string of a GET may hold.
         public: True for the few addresses without a caller (login, provider webhooks).
+        takes_body: False where POST, PUT and PATCH need no body; other methods never take one.
     """
 
     permissions: ClassVar[dict[str, str]] = {}
@@ -65,6 +78,7 @@ class ApiView(APIView):
     claim_type: ClassVar[type[Claim]] = Claim
     filters: ClassVar[tuple[str, ...]] = ()
     public: ClassVar[bool] = False
+    takes_body: ClassVar[bool] = True
 
     _rate_headers: dict[str, str] | None = None
 
@@ -131,7 +145,19 @@ class ApiView(APIView):
                 details={"permission": needed},
             )
         self._limit_key(actor)
-        _ = self.query  # what it would ignore is refused, whether or not the view reads it
+        # What it would ignore is refused, whether or not the view reads it.
+        _ = self.query
+        self._refuse_needless_body()
+
+    def _refuse_needless_body(self) -> None:
+        """Refuse fields where the operation takes none; an empty object says nothing, and passes.
+
+        Raises:
+            InvalidRequest: a body that would have been ignored.
+        """
+        wanted = self.takes_body and self.request.method in ("POST", "PUT", "PATCH")
+        if not wanted and self.request._request.body:
+            known(self.body)
 
     def _limit_key(self, actor: Actor) -> None:
         """Count this request against the key's allowance; by address where the key is shared.
@@ -177,7 +203,6 @@ class ApiView(APIView):
         response = super().finalize_response(request, response, *args, **kwargs)
         for name, value in (self._rate_headers or {}).items():
             response[name] = value
-        response["Cache-Control"] = "no-store"
         auth = getattr(request, "_auth", None)
         if isinstance(auth, Actor):
             request_log.record(
@@ -220,14 +245,16 @@ class ApiView(APIView):
         *,
         resume: Callable[[uuid.UUID], Any],
         render: Callable[[Any], tuple[int, bytes]],
+        advance: Callable[[uuid.UUID], None] | None = None,
         actor: Actor | None = None,
     ) -> Response:
         """Run an operation that calls a provider, once per Idempotency-Key.
 
         The claim is made by the operation itself, together with its first effect, and finished
         with its last. A key that was used before fails there, or the operation fails because it
-        has already been done: in both cases the first answer counts. `resume` reads the object of
-        a request that died half-way; the poller is bringing it to its end.
+        has already been done: in both cases the first answer counts. Of a request that died
+        half-way, `advance` brings what it had begun to its end, as far as that goes now, and
+        `resume` reads the object; the operation is never run a second time.
         """
         claim = self.claim(render, actor=actor)
         try:
@@ -236,24 +263,70 @@ class ApiView(APIView):
             if claim is None or not is_duplicate_claim(error):
                 raise
             previous = claim.previous()
-            if isinstance(previous, uuid.UUID):
-                status, body = render(resume(previous))
-                return self.replay(Answer(status, body, replayed=True))
-            return self.replay(previous) if previous is not None else self.lost_race(claim, error)
+            if previous is None:
+                return self.lost_race(claim, error)
+            return self._earlier(claim, previous, advance, resume, render)
         except AppError:
             if claim is not None and claim.answer is not None:
                 return self.replay(claim.answer)
-            earlier = claim.previous() if claim is not None and claim.record is None else None
-            if earlier is None:
+            previous = claim.previous() if claim is not None and claim.record is None else None
+            if claim is None or previous is None:
                 raise
-            if isinstance(earlier, uuid.UUID):
-                # The first request died, and what it began makes the repetition fail.
-                earlier = Answer(*render(resume(earlier)), replayed=True)
-            return self.replay(earlier)
+            # The first request has done it, or died: what it began makes the repetition fail.
+            return self._earlier(claim, previous, advance, resume, render)
+        except (OperationalError, InterfaceError) as error:
+            if claim is None or claim.begun is None or not connections.is_lost(error):
+                raise
+            return self._broken_off(claim, error, resume, render)
         if claim is not None and claim.answer is not None:
             return self.replay(claim.answer)
         status, body = render(made)
         return Response(body, status=status)
+
+    def _earlier(
+        self,
+        claim: Claim,
+        previous: Answer | uuid.UUID,
+        advance: Callable[[uuid.UUID], None] | None,
+        resume: Callable[[uuid.UUID], Any],
+        render: Callable[[Any], tuple[int, bytes]],
+    ) -> Response:
+        """The answer of an earlier request, or what became of what it had begun when it died."""
+        if isinstance(previous, Answer):
+            return self.replay(previous)
+        try:
+            if advance is not None:
+                advance(previous)
+            status, body = render(resume(previous))
+        except BaseException:
+            claim.begun = claim.record
+            with contextlib.suppress(OperationalError, InterfaceError):
+                claim.let_go()
+            raise
+        return self.replay(claim.keep(status, body))
+
+    def _broken_off(
+        self,
+        claim: Claim,
+        error: Exception,
+        resume: Callable[[uuid.UUID], Any],
+        render: Callable[[Any], tuple[int, bytes]],
+    ) -> Response:
+        """The answer when the database went away between the first commit and the last.
+
+        What the request began is on record and is brought to its end by a retry or the poller.
+        When it can be read it is the answer, as far as it has come; else 503: the same key may be
+        sent again.
+        """
+        try:
+            connections.regain(error, ends_at=time.monotonic())
+            claim.let_go()
+            if claim.record is not None and claim.record.resource_id is not None:
+                status, body = render(resume(claim.record.resource_id))
+                return Response(body, status=202 if status < 300 else status)
+        except (OperationalError, InterfaceError, NotFound) as also:
+            log.warning("api.broken_off", error_type=type(also).__name__)
+        raise error
 
     def claim(
         self, render: Callable[[Any], tuple[int, bytes]], *, actor: Actor | None = None
@@ -280,11 +353,7 @@ class ApiView(APIView):
         previous = claim.previous()
         if isinstance(previous, Answer):
             return self.replay(previous)
-        raise Conflict(
-            "A request with this Idempotency-Key is still at work. Ask again in a second.",
-            code="idempotency_key_in_flight",
-            param="Idempotency-Key",
-        )
+        raise in_flight()
 
     def replay(self, answer: Answer) -> Response:
         """Send a stored answer, marked when it is not the first time."""

@@ -16,8 +16,9 @@ from typing import Any
 import psutil
 
 from devtools import say, stack, up
+from devtools.fleet import Ports, services
 from devtools.home import ROOT, Home, read_json
-from devtools.ports import next_free_pair
+from devtools.ports import HOST, next_free
 from devtools.postgres import forget_elsewhere
 from devtools.say import Stop
 from devtools.supervisor import Supervisor, ignore_stop_signals, interruptible
@@ -27,10 +28,13 @@ from devtools.supervisor import Supervisor, ignore_stop_signals, interruptible
 class Platform:
     """A running platform: where it is, what it holds, and how to ask its database."""
 
+    #: Of the entry, and of the web process behind it.
     port: int
+    web_port: int
     demo: dict[str, Any]
     admin_url: str
     web_pid: int
+    pids: dict[str, int]
 
     def web_memory_mb(self) -> float:
         """Resident memory of the web server's processes together."""
@@ -60,23 +64,33 @@ def platform(*, wanted: tuple[str, ...], extra_env: dict[str, str]) -> Iterator[
 
 def _start(supervisor: Supervisor, wanted: tuple[str, ...], extra: dict[str, str]) -> Platform:
     home = supervisor.home
-    port = next_free_pair(18_000)
+    ports = Ports.behind(next_free(18_000))
+    base_url = f"http://{HOST}:{ports.entry}"
     secrets = stack.read_secrets(home)
     servers = stack.start_servers(
         supervisor, secrets, options=("shared_preload_libraries=pg_stat_statements",)
     )
-    env = stack.platform_env(home, secrets, port=port) | extra
+    env = stack.platform_env(home, secrets, base_url=base_url) | extra
     env |= stack.provision(home, secrets, servers)
     up.migrate(env)
     up.seed(home, env)
     with say.timed(f"starting {', '.join(wanted)}", "ready"):
         started = {
             service.name: supervisor.start(service).pid
-            for service in up.services(home, env, port)
+            for service in services(home, env, ports)
             if service.name in wanted
         }
-        up.wait_until_ready(supervisor, port, websockets="ws" in wanted)
-    return Platform(port, read_json(home.demo_file), servers.admin_url, started["web"])
+        up.wait_until_ready(
+            supervisor, base_url, streams=ports.streams if "streams" in wanted else None
+        )
+    return Platform(
+        port=ports.entry,
+        web_port=ports.web,
+        demo=read_json(home.demo_file),
+        admin_url=servers.admin_url,
+        web_pid=started["web"],
+        pids=started,
+    )
 
 
 class Load:

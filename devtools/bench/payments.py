@@ -22,6 +22,7 @@ import psycopg
 
 from devtools import say
 from devtools.bench._stack import Load, Platform, platform
+from devtools.fleet import EVERY_PROCESS
 
 CLIENTS = (1, 4, 16)
 KINDS = ("floor", "create", "full")
@@ -50,9 +51,7 @@ class Series:
 def run(arguments: list[str]) -> int:
     """Measure and print; the last line is one JSON object. 0 if every promise was kept."""
     options = _options(arguments)
-    wanted = (
-        ("web", "ws", "worker", "sender", "beat", "relay") if options.all_processes else ("web",)
-    )
+    wanted = EVERY_PROCESS if options.all_processes else ("entry", "web")
     with (
         platform(
             wanted=wanted, extra_env={"BENCH_FLOOR": "1", "API_RATE_PER_S": "100000"}

@@ -44,6 +44,8 @@ _FORMATS: Final = (*[pq.Format.BINARY] * 12, pq.Format.TEXT, pq.Format.BINARY)
 #: Two calls at once that want the same id, and servers that are told to stop: ask again.
 _AGAIN: Final = frozenset({"40001", "40P01", "23505"})
 _ATTEMPTS: Final = 5
+#: The largest batch takes a few seconds; what takes this long hangs.
+_STATEMENT_S: Final = 60
 
 
 class PostgresLedger:
@@ -192,6 +194,8 @@ class PostgresLedger:
             conn: psycopg.Connection[Any] = psycopg.connect(**settings, autocommit=True)
         except psycopg.OperationalError as error:
             raise Unavailable("The ledger's database does not answer. Try again.") from error
+        # libpq waits for its answer without a limit.
+        conn.execute("SELECT set_config('statement_timeout', %s, false)", [f"{_STATEMENT_S}s"])
         prepared = conn.pgconn.prepare(_STATEMENT, _SQL, _OIDS)
         if prepared.status != pq.ExecStatus.COMMAND_OK:
             raise _error(conn, prepared)

@@ -8,6 +8,7 @@ from django.db import models
 from django.db.models import F, Q
 from django.utils import timezone
 
+from core.card_columns import MASK, Exempt
 from core.models import TenantOwned
 from payments.acceptance.states import PaymentStatus, RefundStatus
 
@@ -46,6 +47,12 @@ class Customer(TenantOwned):
 
 class PaymentMethod(TenantOwned):
     """A card that a customer lets the merchant charge again: the provider's token, never a PAN."""
+
+    CARD_NUMBERS: ClassVar = {
+        "provider_method": Exempt("the provider's own id, by which it is charged"),
+        "provider_customer": Exempt("the provider's own id"),
+        "fingerprint": Exempt("a digest"),
+    }
 
     PREFIX: ClassVar[str] = "pm"
 
@@ -86,6 +93,13 @@ class Payment(TenantOwned):
     that concurrent refunds can never exceed the capture. `version` counts the writes; each is
     conditional on the one read.
     """
+
+    CARD_NUMBERS: ClassVar = {
+        "next_action_url": Exempt("the provider's own address"),
+        "failure_code": MASK,
+        "failure_message": MASK,
+        "card": MASK,
+    }
 
     PREFIX: ClassVar[str] = "pay"
 
@@ -195,6 +209,12 @@ class Payment(TenantOwned):
 class PaymentEvent(TenantOwned):
     """One line of a payment's history; append-only, written with the change that it tells."""
 
+    CARD_NUMBERS: ClassVar = {
+        "actor_label": MASK,
+        "message": MASK,
+        "data": MASK,
+    }
+
     PREFIX: ClassVar[str] = "pev"
 
     payment = models.ForeignKey(Payment, on_delete=models.PROTECT, related_name="events")
@@ -212,6 +232,11 @@ class PaymentEvent(TenantOwned):
 
 class Refund(TenantOwned):
     """Money that goes back to the payer, in part or whole."""
+
+    CARD_NUMBERS: ClassVar = {
+        "failure_code": MASK,
+        "failure_message": MASK,
+    }
 
     PREFIX: ClassVar[str] = "ref"
 

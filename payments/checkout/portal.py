@@ -14,7 +14,6 @@ from django.shortcuts import render
 from django.urls import reverse
 from django.utils.decorators import method_decorator
 from django.views import View
-from django.views.decorators.cache import never_cache
 from django.views.decorators.clickjacking import xframe_options_sameorigin
 from django.views.decorators.csrf import ensure_csrf_cookie
 from rest_framework import exceptions
@@ -65,9 +64,7 @@ def _facts(door: Door) -> MerchantFacts:
     return facts
 
 
-@method_decorator(
-    [never_cache, ensure_csrf_cookie, csp_replace({"connect-src": ["'self'"]})], name="dispatch"
-)
+@method_decorator([ensure_csrf_cookie, csp_replace({"connect-src": ["'self'"]})], name="dispatch")
 class CheckoutPageView(View):
     """The page: what is paid, to whom, and the form or the state that the session is in."""
 
@@ -116,7 +113,7 @@ def _context(view: PayerView, facts: MerchantFacts, secret: str) -> dict[str, An
 
 
 @method_decorator(
-    [never_cache, xframe_options_sameorigin, csp_replace({"frame-ancestors": ["'self'"]})],
+    [xframe_options_sameorigin, csp_replace({"frame-ancestors": ["'self'"]})],
     name="dispatch",
 )
 class CheckoutReturnedView(View):

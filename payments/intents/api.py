@@ -20,8 +20,9 @@ from core.unit import Writes
 from payments.intents import serializers as shapes
 from payments.intents.documents import service_document
 from payments.intents.models import Intent, Operation
+from payments.intents.recovery import bring_forward
 from payments.intents.selectors import intent_get, intent_json
-from payments.intents.services import Draft, IntentClaim, Price, intent_submit
+from payments.intents.services import Accepted, Draft, IntentClaim, Price, intent_submit
 from tenants.authentication import MerchantFacts, merchant_facts
 
 
@@ -36,7 +37,7 @@ class IntentsView(ApiView):
     @extend_schema(
         operation_id="intents_create",
         request=shapes.IntentCreate,
-        responses={201: shapes.IntentOut},
+        responses={201: shapes.IntentOut, 202: shapes.IntentOut},
         examples=[
             OpenApiExample(
                 "A card payment for a merchant",
@@ -56,8 +57,9 @@ class IntentsView(ApiView):
         """Submit an attempt to move money.
 
         States: `CREATED` → `VALIDATED` → `AUTHORIZED` → `SETTLED`, or `FAILED`, `CANCELLED`,
-        `EXPIRED`. A declined attempt is an intent that is `FAILED`, not an error. `document` names
-        the merchant's payment, over which the money is captured, refunded and disputed.
+        `EXPIRED`. A declined attempt is an intent that is `FAILED`, not an error. 202 is an attempt
+        that a worker goes on with, as the provider takes no more calls for the moment. `document`
+        names the merchant's payment, over which the money is captured, refunded and disputed.
         """
         values = shapes.IntentCreate.parse(self.body)
         facts, actor = self._on_behalf_of(values)
@@ -79,7 +81,8 @@ class IntentsView(ApiView):
         return self.once_outside(
             operation,
             resume=lambda key: self._read(key, Scope.merchant(facts.merchant_id)),
-            render=lambda made: (201, dump(success(intent_json(made)))),
+            render=_rendered,
+            advance=bring_forward,
             actor=actor,
         )
 
@@ -118,6 +121,13 @@ class IntentView(ApiView):
         with tenant_atomic(self.actor.scope):
             found = intent_get(intent_id=key, livemode=self.actor.livemode)
         return Response(intent_json(found))
+
+
+def _rendered(made: Any) -> tuple[int, bytes]:
+    """The answer about an intent: 202 where a worker goes on with it."""
+    if isinstance(made, Accepted):
+        return 202, dump(success(intent_json(made.shown)))
+    return 201, dump(success(intent_json(made)))
 
 
 def _draft(values: dict[str, Any], facts: MerchantFacts, actor: Actor, document_type: str) -> Draft:

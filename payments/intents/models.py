@@ -8,6 +8,7 @@ from django.db import models
 from django.db.models import F, Q
 from django.utils import timezone
 
+from core.card_columns import MASK, Exempt
 from core.models import TenantOwned
 from payments.intents.states import IntentState, Step
 
@@ -30,6 +31,15 @@ class Intent(TenantOwned):
     Amounts are in minor units of `currency`.
     """
 
+    CARD_NUMBERS: ClassVar = {
+        "external_id": Exempt("the channel's own id, by which it is asked"),
+        "next_action_url": Exempt("the provider's own address"),
+        "failure_code": MASK,
+        "failure_message": MASK,
+        "card": MASK,
+        "exceptions": MASK,
+    }
+
     PREFIX: ClassVar[str] = "int"
 
     # The document may belong to any room above, so it is named, not referenced.
@@ -47,6 +57,9 @@ class Intent(TenantOwned):
     step = models.CharField(max_length=10, choices=Step.choices, default=Step.NONE, blank=True)
     steps = models.PositiveSmallIntegerField(default=0)
     version = models.PositiveIntegerField(default=1)
+    unsent = models.BooleanField(
+        default=False, help_text="The step was not sent: the provider took no calls. A worker will."
+    )
     manual_capture = models.BooleanField(default=False)
 
     amount_minor = models.BigIntegerField()
@@ -78,6 +91,9 @@ class Intent(TenantOwned):
 
     # The status poller: when to look next, how often it looked, and since when a person should.
     next_check_at = models.DateTimeField(null=True)
+    holder = models.BigIntegerField(
+        null=True, help_text="The process that waits for the channel's answer."
+    )
     checks = models.PositiveSmallIntegerField(default=0)
     told_at = models.DateTimeField(null=True, help_text="The provider's time of its newest event.")
     exception_at = models.DateTimeField(null=True)
@@ -102,8 +118,9 @@ class Intent(TenantOwned):
         ]
         indexes: ClassVar = [
             models.Index(fields=["document_id"], name="intent_document"),
+            # By merchant: the poller takes some of each, however many one has (recovery._DUE).
             models.Index(
-                fields=["next_check_at"],
+                fields=["merchant_id", "next_check_at"],
                 name="intent_to_check",
                 condition=Q(next_check_at__isnull=False),
             ),

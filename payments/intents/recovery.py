@@ -7,49 +7,139 @@ import uuid
 from typing import Any, Final
 
 import structlog
-from celery import current_app
-from django.db import connection
+from django.db.models import Q
 from django.utils import timezone
 
 from core.context import Actor
-from core.db import Scope, after_commit, tenant_atomic
+from core.crashpoints import crash_point
+from core.db import Scope, after_commit, fetch_all, tenant_atomic
+from core.enqueue import enqueue
+from core.errors import AppError
+from core.liveness import holder, take_turn
+from core.unit import StaleState, Writes
 from payments.intents.channels import ChannelAnswer, Outcome, channel_named
 from payments.intents.exceptions import exception_save
 from payments.intents.lock_objects import lock_intent
 from payments.intents.models import Intent, Operation
 from payments.intents.progress import CHECK_AFTER, action_ends_at, exception, hold_ends_at
-from payments.intents.services import StepRefused, intent_advance, intent_apply, intent_void
+from payments.intents.services import (
+    CRASH_AFTER,
+    StepRefused,
+    intent_advance,
+    intent_apply,
+    intent_void,
+)
 from payments.intents.states import FINAL, IntentState, Step
+from payments.providers.base import ProviderError
+from payments.providers.calls import ProviderBusy
 
 log = structlog.get_logger(__name__)
 
 POLLER: Final = Actor.system("status-poller")
-#: While one poller works on an intent, others leave it alone for so long.
+#: How long an intent waits in the queue before it is handed out again. One that a worker has begun
+#: names it as its holder, and comes back as soon as that process has died.
 _LEASE: Final = dt.timedelta(seconds=60)
+#: How many workers may ask for one merchant at once: its provider may be slow, and others wait.
+_MERCHANT_SHARE: Final = 1
+#: When an intent that found its merchant's share taken is looked at again.
+_NOT_YET: Final = dt.timedelta(seconds=1)
 #: A request that the provider has not seen by the second look never reached it.
 _GIVE_UP_AFTER_CHECKS: Final = 2
+#: An attempt that could not be sent for so long ends: its payer has left long ago.
+SEND_WITHIN: Final = dt.timedelta(hours=1)
+
+
+# The merchants take turns: each gives the one that waits longest, then each its second, and so on.
+# What a process held that has died is due, whenever its time would have come.
+_DUE: Final = """
+WITH RECURSIVE lane AS (
+  (SELECT merchant_id, next_check_at AS first_at FROM intents_intent
+    WHERE next_check_at IS NOT NULL ORDER BY merchant_id, next_check_at LIMIT 1)
+  UNION ALL
+  SELECT following.merchant_id, following.first_at FROM lane CROSS JOIN LATERAL (
+    SELECT merchant_id, next_check_at AS first_at FROM intents_intent
+     WHERE next_check_at IS NOT NULL AND merchant_id > lane.merchant_id
+     ORDER BY merchant_id, next_check_at LIMIT 1) AS following),
+due AS (
+  SELECT each.id, each.next_check_at,
+         row_number() OVER (PARTITION BY lane.merchant_id ORDER BY each.next_check_at) AS place
+    FROM lane CROSS JOIN LATERAL (
+      SELECT id, next_check_at FROM intents_intent
+       WHERE merchant_id = lane.merchant_id AND next_check_at <= %(later)s
+         AND (next_check_at <= %(now)s OR core_holder_died(holder))
+       ORDER BY next_check_at LIMIT %(limit)s) AS each
+   WHERE lane.first_at <= %(later)s),
+chosen AS (SELECT id FROM due ORDER BY place, next_check_at LIMIT %(limit)s),
+locked AS (
+  SELECT id FROM intents_intent WHERE id IN (SELECT id FROM chosen)
+     AND (next_check_at <= %(now)s OR core_holder_died(holder)) FOR UPDATE SKIP LOCKED),
+leased AS (
+  UPDATE intents_intent SET next_check_at = %(later)s, holder = NULL
+   WHERE id IN (SELECT id FROM locked) RETURNING id)
+SELECT due.id FROM leased JOIN due USING (id) ORDER BY due.place, due.next_check_at
+"""
 
 
 def due_intents(*, limit: int = 100) -> list[uuid.UUID]:
-    """Lease the intents whose next look is due, the longest waiting first."""
-    with tenant_atomic(Scope.worker()), connection.cursor() as cursor:
-        cursor.execute(
-            "UPDATE intents_intent SET next_check_at = %s WHERE id IN ("
-            " SELECT id FROM intents_intent WHERE next_check_at <= %s ORDER BY next_check_at"
-            " LIMIT %s FOR UPDATE SKIP LOCKED) RETURNING id",
-            [timezone.now() + _LEASE, timezone.now(), limit],
+    """Lease the intents whose next look is due: merchants in turn, the longest waiting first."""
+    now = timezone.now()
+    with tenant_atomic(Scope.worker()):
+        rows = fetch_all(_DUE, {"now": now, "later": now + _LEASE, "limit": limit})
+    return [row[0] for row in rows]
+
+
+def intent_check_in_turn(*, intent_id: uuid.UUID) -> None:
+    """`intent_check`, or a second later when the merchant's share of the workers is busy."""
+    with tenant_atomic(Scope.worker()):
+        intent = Intent.objects.get(pk=intent_id)
+    turn = take_turn(f"intents.check/{intent.merchant_id}", share=_MERCHANT_SHARE)
+    open_intents = Intent.objects.filter(pk=intent_id, next_check_at__isnull=False)
+    if turn is None:
+        with tenant_atomic(Scope.worker()):
+            open_intents.update(next_check_at=timezone.now() + _NOT_YET)
+        return
+    with turn:
+        with tenant_atomic(Scope.worker()):
+            open_intents.update(holder=holder(), next_check_at=timezone.now() + _LEASE)
+        intent_check(intent_id=intent_id)
+
+
+def bring_forward(document_id: uuid.UUID) -> None:
+    """Go on with what a process that died had begun for a document (or for a lone intent).
+
+    Asks the channel what became of the step that was under way, and repeats it under the same key
+    at the provider if it never arrived. Should the process be alive after all, the provider makes
+    one effect of two requests, and the second answer finds another version of the row. What cannot
+    be asked now is left to the poller.
+    """
+    with tenant_atomic(Scope.worker()):
+        found = list(
+            Intent.objects.filter(Q(document_id=document_id) | Q(pk=document_id))
+            .exclude(step=Step.NONE)
+            .values_list("id", flat=True)
         )
-        return [row[0] for row in cursor.fetchall()]
+    for intent_id in found:
+        try:
+            intent_check(intent_id=intent_id)
+        except (ProviderError, AppError) as error:
+            log.warning("intent.not_brought_forward", error_type=type(error).__name__)
 
 
 def intent_check(*, intent_id: uuid.UUID) -> Intent:
     """Bring one intent nearer to its end: ask what became of it, repeat what never arrived.
 
-    One that is over stays so; what contradicts its end goes to the exceptions inbox.
+    One that is over stays so; what contradicts its end goes to the exceptions inbox. A step that
+    was left to a worker is sent now. While the provider takes no calls, nothing changes.
     """
     with tenant_atomic(Scope.worker()):
         intent = Intent.objects.get(pk=intent_id)
-    answer = channel_named(intent.channel).query(intent)
+    if intent.unsent and intent.step and intent.state not in FINAL:
+        return _send(intent)
+    try:
+        answer = channel_named(intent.channel).query(intent)
+    except ProviderBusy as busy:
+        log.info("intent.not_asked", intent=intent.public_id, retry_after_s=busy.retry_after_s)
+        return intent
     try:
         if _has_not_arrived(intent, answer):
             return _repeat_or_give_up(intent)
@@ -83,7 +173,41 @@ def check_failed(*, intent_id: uuid.UUID) -> None:
 
 def request_check(intent_id: uuid.UUID) -> None:
     """Have a worker look at an intent as soon as the open transaction has committed."""
-    after_commit(lambda: current_app.send_task("intents.check", args=[str(intent_id)]))
+    after_commit(lambda: enqueue("intents.check", str(intent_id)))
+
+
+def _send(intent: Intent) -> Intent:
+    """Send the step that was left to a worker; of two workers, one does.
+
+    That it is about to be sent is committed before: should this process die in between, the poller
+    asks for it like for any other step.
+    """
+    read_version = intent.version
+    intent.unsent, intent.version = False, read_version + 1
+    intent.next_check_at = timezone.now() + CRASH_AFTER
+    try:
+        with tenant_atomic(Scope.worker()):
+            writes = Writes()
+            writes.update(
+                intent,
+                "unsent",
+                "version",
+                "next_check_at",
+                expect={"version": read_version},
+                what="The payment attempt",
+            )
+            writes.flush()
+    except StaleState:
+        return intent
+    crash_point("intent.taken_over")
+    waited = timezone.now() - intent.created_at
+    if intent.step == Step.AUTHORIZE and waited > SEND_WITHIN:
+        return intent_apply(intent=intent, answer=_never_received(intent), actor=POLLER)
+    try:
+        return intent_advance(intent=intent, actor=POLLER, again=True)
+    except StepRefused as refused:
+        log.info("intent.step_refused", intent=intent.public_id, reason=refused.code)
+        return intent
 
 
 def _has_not_arrived(intent: Intent, answer: ChannelAnswer) -> bool:
@@ -110,13 +234,17 @@ def _time_is_up(intent: Intent, answer: ChannelAnswer) -> bool:
 
 def _repeat_or_give_up(intent: Intent) -> Intent:
     if intent.step == Step.AUTHORIZE and intent.checks >= _GIVE_UP_AFTER_CHECKS:
-        log.info("intent.never_received", intent=intent.public_id)
-        never = ChannelAnswer(
-            outcome=Outcome.FAILED,
-            failure_code="provider_never_received",
-            failure_message=f"The {intent.operation} never reached the provider; no money moved.",
-        )
-        return intent_apply(intent=intent, answer=never, actor=POLLER)
+        return intent_apply(intent=intent, answer=_never_received(intent), actor=POLLER)
     # The same idempotency key as before: if the first request is on its way after all, the
     # provider makes one effect of the two.
     return intent_advance(intent=intent, actor=POLLER)
+
+
+def _never_received(intent: Intent) -> ChannelAnswer:
+    """What stands for the answer of a provider that nothing was sent to, or that saw nothing."""
+    log.info("intent.never_received", intent=intent.public_id)
+    return ChannelAnswer(
+        outcome=Outcome.FAILED,
+        failure_code="provider_never_received",
+        failure_message=f"The {intent.operation} never reached the provider; no money moved.",
+    )

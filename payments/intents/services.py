@@ -12,17 +12,22 @@ that is killed between any two lines leaves a row that the poller brings to the 
 from __future__ import annotations
 
 import datetime as dt
+import random
+import time
 import uuid
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any, Final
 
 import structlog
+from django.db import InterfaceError, OperationalError
 from django.utils import timezone
 
+from core import connections, deadline, liveness
 from core.context import Actor
 from core.crashpoints import crash_point
-from core.db import Scope, tenant_atomic
+from core.db import Scope, after_commit, tenant_atomic
+from core.enqueue import enqueue
 from core.errors import Conflict
 from core.idempotency import Claim
 from core.unit import StaleState, Writes
@@ -34,18 +39,32 @@ from payments.intents.failures import PROVIDER_UNAVAILABLE, is_our_fault, shown_
 from payments.intents.models import Intent, Operation
 from payments.intents.progress import RESOLVED, Move, decide
 from payments.intents.states import FINAL, IllegalMove, IntentState, Step, check_move
+from payments.providers.calls import ProviderBusy
 from payments.providers.selectors import route
 
 log = structlog.get_logger(__name__)
 
-#: A process that has not brought its answer home by now has died: the poller takes over.
+#: The poller takes over as soon as the process that asked the channel has died (`Intent.holder`).
+#: This is for one that lives and hangs: a provider's answer takes no longer than its time-out, and
+#: one that comes later is judged like any other.
 CRASH_AFTER: Final = dt.timedelta(seconds=60)
 
 _CHANNELS: Final = {Operation.PAYMENT: "gateway", Operation.REFUND: "gateway_refund"}
 
 
+#: What committing an answer may take, even where the request's time is over.
+COMMIT_S: Final = 5.0
+
+
 class IntentClaim(Claim):
     """A claim whose answer shows the intent itself instead of its document."""
+
+
+@dataclass(frozen=True, slots=True)
+class Accepted:
+    """What the answer to a claim is about, where a worker goes on with it: 202."""
+
+    shown: Any
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -182,12 +201,25 @@ def intent_void(
 
 
 def intent_advance(
-    *, intent: Intent, actor: Actor, document: Any = None, claim: Claim | None = None
+    *,
+    intent: Intent,
+    actor: Actor,
+    document: Any = None,
+    claim: Claim | None = None,
+    again: bool = False,
 ) -> Intent:
-    """Ask the channel for the step that is written in the intent, and commit its answer."""
+    """Ask the channel for the step that is written in the intent, and commit its answer.
+
+    Where the provider takes no call now, nothing was sent, and the step is left to a worker: at
+    once, or with `again` (such a worker is calling) when the provider may take calls again.
+    """
     channel = channel_named(intent.channel)
     ask = {Step.AUTHORIZE: channel.authorize, Step.SETTLE: channel.settle, Step.VOID: channel.void}
-    answer = ask[Step(intent.step)](intent)
+    try:
+        answer = ask[Step(intent.step)](intent)
+    except ProviderBusy as busy:
+        pause_s = busy.retry_after_s * random.uniform(1, 1.5) if again else 0.0  # noqa: S311
+        return _hand_over(intent, pause_s, document=document, claim=claim)
     crash_point(f"intent.{intent.step}.answered")
     return intent_apply(intent=intent, answer=answer, actor=actor, document=document, claim=claim)
 
@@ -204,16 +236,50 @@ def intent_apply(
 
     An answer that changes nothing, or that comes late, is harmless: a final intent never moves
     again. When somebody else has moved the intent meanwhile (a webhook overtook the call), the
-    row is read anew and the answer is judged against what stands there now.
+    row is read anew and the answer is judged against what stands there now. So it is when the
+    database went away before it confirmed the commit, which may or may not have been made.
     """
     asked = intent.step
-    for _ in range(3):
-        try:
-            return _commit_answer(intent, answer, actor, document, claim, asked=asked)
-        except StaleState:
-            intent, document = _reload(intent), None
+    # What is known about money is written down, also when the request's time is over meanwhile.
+    with deadline.at_least(COMMIT_S):
+        ends_at = time.monotonic() + min(connections.AWAY_MAX_S, COMMIT_S)
+        for _ in range(3):
+            try:
+                return _commit_answer(intent, answer, actor, document, claim, asked=asked)
+            except StaleState:
+                intent, document = _reload(intent), None
+            except (OperationalError, InterfaceError) as error:
+                connections.regain(error, ends_at=ends_at)
+                intent, document = _reload(intent), None
     log.warning("intent.contended", intent=intent.public_id)
     return _reload(intent)
+
+
+def _hand_over(intent: Intent, pause_s: float, *, document: Any, claim: Claim | None) -> Intent:
+    """Leave the step that is written to a worker, and finish the claim: accepted (202).
+
+    Without a pause a worker is called; should the message be lost, the sweep finds the intent.
+    """
+    read_version = intent.version
+    intent.unsent, intent.version = True, read_version + 1
+    intent.next_check_at = timezone.now() + dt.timedelta(seconds=pause_s)
+    with deadline.at_least(COMMIT_S), tenant_atomic(Scope.merchant(intent.merchant_id)):
+        writes = Writes()
+        writes.update(
+            intent,
+            "unsent",
+            "version",
+            "next_check_at",
+            expect={"version": read_version},
+            what="The payment attempt",
+        )
+        if claim is not None:
+            claim.finish(writes, Accepted(_shown(claim, document, intent)))
+        writes.flush_with_commit()
+        if not pause_s:
+            after_commit(lambda: enqueue("intents.check", str(intent.id)))
+    log.info("intent.handed_over", intent=intent.public_id, step=intent.step)
+    return intent
 
 
 def _validated(draft: Draft) -> Intent:
@@ -250,6 +316,7 @@ def _validated(draft: Draft) -> Intent:
         tags=list(draft.tags),
         about=draft.about,
         next_check_at=timezone.now() + CRASH_AFTER,
+        holder=liveness.holder(),
     )
 
 
@@ -280,6 +347,7 @@ def _take_step(
     intent.steps += 1
     intent.settle_amount_minor = settle_amount_minor
     intent.next_check_at = timezone.now() + CRASH_AFTER
+    intent.holder = liveness.holder()
     with tenant_atomic(Scope.merchant(intent.merchant_id)):
         writes = Writes()
         writes.update(
@@ -289,6 +357,7 @@ def _take_step(
             "version",
             "settle_amount_minor",
             "next_check_at",
+            "holder",
             expect={"version": read_version},
             what="The payment attempt",
         )
@@ -418,7 +487,7 @@ def _apply_move(intent: Intent, move: Move) -> tuple[list[TransferSpec], Callabl
     intent.version = read_version + 1
     for name, value in move.values.items():
         setattr(intent, name, value)
-    intent.updated_at = timezone.now()
+    intent.updated_at, intent.holder = timezone.now(), None
     transfers = bookings.legs(intent, before=IntentState(before))
 
     def save(writes: Writes) -> None:
@@ -427,6 +496,7 @@ def _apply_move(intent: Intent, move: Move) -> tuple[list[TransferSpec], Callabl
             "state",
             "version",
             "updated_at",
+            "holder",
             "fee_minor",
             "reseller_fee_minor",
             *move.values,

@@ -4,25 +4,23 @@ from __future__ import annotations
 
 import uuid
 
-import structlog
 from celery import shared_task
 
-from payments.intents.recovery import check_failed, due_intents, intent_check
-
-log = structlog.get_logger(__name__)
+from core.enqueue import enqueue
+from payments.intents.recovery import check_failed, due_intents, intent_check_in_turn
 
 
 @shared_task(name="intents.check_due")
 def check_due() -> None:
     """Sweep: hand every intent that is due for a look to a task of its own."""
     for intent_id in due_intents():
-        check.delay(str(intent_id))
+        enqueue("intents.check", str(intent_id))
 
 
 @shared_task(name="intents.check")
 def check(intent_id: str) -> None:
     try:
-        intent_check(intent_id=uuid.UUID(intent_id))
+        intent_check_in_turn(intent_id=uuid.UUID(intent_id))
     except Exception:
         check_failed(intent_id=uuid.UUID(intent_id))
         raise

@@ -33,6 +33,9 @@ WEBHOOK_TOLERANCE_S: Final = 300
 # The code of a `ProviderError` for an idempotency key that came before with another request.
 KEY_REUSED: Final = "idempotency_key_reused"
 
+# The code of a `ProviderError` for a provider that gave no answer.
+UNREACHABLE: Final = "provider_unreachable"
+
 # Codes of a `ProviderError` that say that the source cannot be charged: no such token or card, or
 # one whose use or time is over. No card was asked, so these are no declines.
 SOURCE_REFUSED: Final = frozenset({"resource_missing", "token_already_used", "token_expired"})
@@ -105,8 +108,12 @@ class SignatureInvalid(WebhookRejected):
     code = "webhook_signature_invalid"
 
 
-class SignatureExpired(WebhookRejected):
-    """Rightly signed, but longer ago than `WEBHOOK_TOLERANCE_S` seconds."""
+class SignatureExpired(SignatureInvalid):
+    """Made with our secret, but longer ago than `WEBHOOK_TOLERANCE_S` seconds.
+
+    A kind of invalid signature: what is that old may be a repetition by somebody who overheard it,
+    and proves no caller.
+    """
 
     code = "webhook_timestamp_expired"
 
@@ -362,6 +369,8 @@ class Adapter(ABC):
     """
 
     name: ClassVar[str]
+    #: False for a provider inside this process: there is no line on which an answer could be lost.
+    is_remote: ClassVar[bool] = True
 
     def __init__(self, config: AccountConfig) -> None:
         self.config = config

@@ -8,6 +8,7 @@ from django.contrib.postgres.fields import ArrayField
 from django.db import models
 from django.db.models import F, Q
 
+from core.card_columns import MASK, Exempt
 from core.crypto import PLATFORM_TENANT
 from core.models import Entity
 from payments.providers.sandbox.models import (
@@ -46,6 +47,11 @@ class ProviderAccount(Entity):
     be rotated without losing an event) are JSON sealed by `core.crypto` under the key of
     ``key_tenant_id`` (the merchant, or the platform), or empty.
     """
+
+    CARD_NUMBERS: ClassVar = {
+        "credentials": Exempt("encrypted"),
+        "webhook_secrets": Exempt("encrypted"),
+    }
 
     PREFIX: ClassVar[str] = "pra"
 
@@ -129,6 +135,10 @@ class RoutingRule(Entity):
 
 class ProviderHealth(Entity):
     """The last look at an account. Three failures in a row and routing prefers another account."""
+
+    CARD_NUMBERS: ClassVar = {
+        "message": MASK,
+    }
 
     PREFIX: ClassVar[str] = "prh"
 

@@ -20,6 +20,7 @@ from core.errors import AuthenticationFailed, InvalidRequest, NotFound
 from core.ids import new_id
 from core.models import InboxMessage
 from core.money import currency as known_currency
+from core.pan import mask_card_numbers
 from core.unit import Writes
 from payments.providers.base import (
     EventKind,
@@ -29,6 +30,7 @@ from payments.providers.base import (
     SignatureInvalid,
     WebhookRejected,
 )
+from payments.providers.calls import ProviderBusy, ProviderSilent, provider_call
 from payments.providers.models import Operation, ProviderAccount, RoutingRule
 from payments.providers.registry import provider_names
 from payments.providers.selectors import (
@@ -69,9 +71,9 @@ def webhook_receive(
 
     Raises:
         NotFound: no account of this provider has this id.
-        AuthenticationFailed: no signature by the account's secret (``webhook_signature_invalid``).
-        InvalidRequest: signed too long ago (``webhook_timestamp_expired``), or not an event of this
-            provider (``webhook_payload_invalid``).
+        AuthenticationFailed: no signature by the account's secret (``webhook_signature_invalid``),
+            or one that is too old (``webhook_timestamp_expired``).
+        InvalidRequest: not an event of this provider (``webhook_payload_invalid``).
     """
     account = account_get(account_id)
     if account.provider != provider:
@@ -243,7 +245,12 @@ def rule_create(
 
 def health_check(*, account_id: uuid.UUID) -> Health:
     """Ask an account's provider for a sign of life and note the answer. Raises NotFound."""
-    health = adapter_for(account_id).health()
+    try:
+        health = provider_call(
+            account_id=account_id, merchant_id=None, send=lambda adapter: adapter.health()
+        )
+    except (ProviderBusy, ProviderSilent) as error:
+        health = Health(ok=False, latency_ms=0, message=error.message)
     with tenant_atomic(Scope.worker()), connection.cursor() as cursor:
         cursor.execute(
             "insert into providers_providerhealth as h (id, created_at, account_id, checked_at, ok,"
@@ -259,7 +266,7 @@ def health_check(*, account_id: uuid.UUID) -> Health:
                 timezone.now(),
                 health.ok,
                 health.latency_ms,
-                health.message[:300],
+                mask_card_numbers(health.message)[:300],
                 0 if health.ok else 1,
             ],
         )

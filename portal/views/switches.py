@@ -8,9 +8,9 @@ from django.contrib import messages
 from django.http import HttpRequest, HttpResponse, HttpResponseBadRequest
 from django.http.response import HttpResponseBase
 from django.shortcuts import redirect, render
-from django.utils.http import url_has_allowed_host_and_scheme
 from django.views.decorators.http import require_POST
 
+from core.back_address import asked_address
 from portal.navigation import View, seat_choice
 from portal.theme import THEME_COOKIE, THEME_MAX_AGE_S, THEMES
 from tenants.portal_base import PortalRequest, portal_view
@@ -19,23 +19,13 @@ from tenants.seats import SESSION_LIVEMODE, Seat, seats_of, take_seat
 SEATS_SHOWN: Final = 50
 
 
-def back(request: HttpRequest, fallback: str = "/") -> str:
-    """The page that a form names in `next`, if it is one of ours."""
-    target = request.POST.get("next", "")
-    if target and url_has_allowed_host_and_scheme(
-        target, allowed_hosts={request.get_host()}, require_https=request.is_secure()
-    ):
-        return target
-    return fallback
-
-
 @require_POST
 def theme_set(request: HttpRequest) -> HttpResponse:
     """Remember the theme in this browser; nobody needs to be signed in for it."""
     chosen = request.POST.get("theme", "")
     if chosen not in THEMES:
         return HttpResponseBadRequest("Choose system, light or dark.")
-    response = redirect(back(request))
+    response = redirect(asked_address(request, "/"))
     response.set_cookie(
         THEME_COOKIE,
         chosen,
@@ -55,7 +45,7 @@ def mode_set(request: PortalRequest) -> HttpResponse:
         messages.error(request, "Your role works in test mode only. An admin can change it.")
         return redirect("portal:home")
     request.session[SESSION_LIVEMODE] = wants_live
-    target = back(request)
+    target = asked_address(request, "/")
     parts = target.split("?")[0].strip("/").split("/")
     if len(parts) > 1 and parts[0] in {"payments", "merchants"}:
         target = f"/{parts[0]}"

@@ -14,6 +14,8 @@ const REST_AFTER_MS = 10 * 60 * 1000;
 const REFRESH_GAP_MS = 800; // a busy shop sends many messages a second
 const RETRY_MIN_MS = 1000;
 const RETRY_MAX_MS = 30000;
+const TOO_MANY = 4429; // this person, this address or the server holds as many sockets as may be
+const TOO_MANY_MS = 5 * 60 * 1000;
 const WORDS = {
   live: "Updating live",
   polling: "Updating every few seconds",
@@ -28,6 +30,9 @@ const ENDS = { 401: "ended", 403: "gone", 404: "gone", 410: "gone" };
 const wsOrigin =
   document.querySelector("meta[name='ws-origin']")?.content ||
   `${location.protocol === "https:" ? "wss" : "ws"}://${location.host}`;
+
+// A server that comes back is not asked by all pages at the same moment.
+const jittered = (ms) => ms * (0.5 + Math.random());
 
 class LivePart {
   constructor(node) {
@@ -80,11 +85,15 @@ class LivePart {
       if (this.stopped) return;
       this.showHow();
       this.schedulePoll();
+      if (event.code === TOO_MANY) {
+        setTimeout(() => this.connect(), jittered(TOO_MANY_MS));
+        return;
+      }
       const refused = event.code >= 4400 && event.code < 4500;
       if (refused) return;
       // One that opens and breaks again is no reason to hurry.
       if (Date.now() - openedAt > RETRY_MAX_MS) this.retryMs = RETRY_MIN_MS;
-      setTimeout(() => this.connect(), this.retryMs);
+      setTimeout(() => this.connect(), jittered(this.retryMs));
       this.retryMs = Math.min(this.retryMs * 2, RETRY_MAX_MS);
     });
   }

@@ -9,6 +9,7 @@ from tenants.models.credentials import (
     RefreshToken,
     ServiceCaller,
 )
+from tenants.models.mail import DueMail
 from tenants.models.people import (
     Invitation,
     Level,
@@ -23,6 +24,7 @@ from tenants.models.tree import Merchant, Platform, Reseller, TenantStatus
 
 __all__ = [
     "ApiKey",
+    "DueMail",
     "Invitation",
     "KnownPlace",
     "Level",

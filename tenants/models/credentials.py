@@ -7,6 +7,7 @@ from typing import ClassVar
 from django.contrib.postgres.fields import ArrayField
 from django.db import models
 
+from core.card_columns import Exempt
 from core.models import Entity, TenantOwned
 from tenants.models.people import User
 
@@ -25,6 +26,12 @@ class ApiKey(TenantOwned):
     ``publishable_text`` keeps the whole text of a publishable key, which is no secret and must be
     readable again in the portal; it is empty for every other kind.
     """
+
+    CARD_NUMBERS: ClassVar = {
+        "digest": Exempt("a digest"),
+        "publishable_text": Exempt("a key, made by us"),
+        "ip_allowlist": Exempt("addresses and networks, parsed as such"),
+    }
 
     PREFIX: ClassVar[str] = "key"
 
@@ -64,6 +71,10 @@ class ApiKey(TenantOwned):
 class MachineClient(TenantOwned):
     """A program that trades id and secret for short-lived tokens (RFC 6749, 4.4)."""
 
+    CARD_NUMBERS: ClassVar = {
+        "digest": Exempt("a digest"),
+    }
+
     PREFIX: ClassVar[str] = "mcl"
 
     name = models.CharField(max_length=120)
@@ -90,6 +101,10 @@ class ServiceCaller(Entity):
     digested: checking a signature needs its bytes.
     """
 
+    CARD_NUMBERS: ClassVar = {
+        "secret_sealed": Exempt("encrypted"),
+    }
+
     PREFIX: ClassVar[str] = "svc"
 
     name = models.CharField(max_length=120)
@@ -107,6 +122,10 @@ class ServiceCaller(Entity):
 
 class RefreshToken(Entity):
     """One link of a chain of refresh tokens; using a link twice revokes the whole family."""
+
+    CARD_NUMBERS: ClassVar = {
+        "token_digest": Exempt("a digest"),
+    }
 
     PREFIX: ClassVar[str] = "rft"
 

@@ -15,6 +15,7 @@ from django.utils.crypto import salted_hmac
 from django_otp.models import Device
 from guardian.models import UserObjectPermissionBase
 
+from core.card_columns import Exempt
 from core.models import Entity
 from tenants.models.tree import Merchant, Platform, Reseller
 
@@ -49,6 +50,10 @@ class UserManager(BaseUserManager["User"]):
 
 class User(Entity, AbstractBaseUser, PermissionsMixin):
     """A person who logs in with an e-mail address; what they may do follows from memberships."""
+
+    CARD_NUMBERS: ClassVar = {
+        "password": Exempt("a digest"),
+    }
 
     PREFIX: ClassVar[str] = "usr"
     USERNAME_FIELD = "email"
@@ -214,6 +219,10 @@ class MerchantGrant(UserObjectPermissionBase):
 class Invitation(Entity):
     """An offer of a membership, sent by e-mail; the link's token is stored only as a digest."""
 
+    CARD_NUMBERS: ClassVar = {
+        "token_digest": Exempt("a digest"),
+    }
+
     PREFIX: ClassVar[str] = "inv"
 
     email = models.EmailField()
@@ -255,6 +264,10 @@ class TotpDevice(Device):
     a code counts once (RFC 6238, section 5.2).
     """
 
+    CARD_NUMBERS: ClassVar = {
+        "secret_sealed": Exempt("encrypted"),
+    }
+
     user = models.OneToOneField(User, on_delete=models.CASCADE, related_name="totp_device")
     uuid = models.UUIDField(default=uuid.uuid4, editable=False, unique=True)
     secret_sealed = models.TextField()
@@ -270,6 +283,10 @@ class TotpDevice(Device):
 
 class RecoveryCode(Entity):
     """One of ten single-use codes for a person who lost the authenticator; stored as a digest."""
+
+    CARD_NUMBERS: ClassVar = {
+        "code_digest": Exempt("a digest"),
+    }
 
     PREFIX: ClassVar[str] = "rcv"
 

@@ -176,7 +176,7 @@ def machine_client_create(
 
 
 def machine_client_revoke(*, actor: Actor, client_id: UUID) -> MachineClient:
-    """End a machine client; tokens that it holds run out within five minutes."""
+    """End a machine client; a token that it holds is refused from the next request on."""
     policies.require(actor, "keys.write")
     with tenant_atomic(actor.scope):
         row = MachineClient.objects.filter(

@@ -358,6 +358,8 @@ def _issue(
             merchant_id=seat.merchant_id,
             livemode=livemode,
             second_factor=passed,
+            membership_id=seat.membership_id,
+            family=family,
         )
     )
     refresh = REFRESH_PREFIX + keys.random_token()
@@ -405,7 +407,7 @@ def _rotate(
         _audit_user(user, action="user.refresh_token_reused", ip=ip)
         return errors.AuthenticationFailed(
             "This refresh token was used before; every refresh token of that login is now revoked, "
-            "and its access token ends within five minutes. Log in again.",
+            "and its access token has ended with them. Log in again.",
             code="refresh_token_reused",
         )
     membership_id, merchant_id, livemode, passed, family, expires_at = row

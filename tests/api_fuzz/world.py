@@ -9,8 +9,6 @@ from collections.abc import Callable, Iterable
 from typing import Any, Final
 
 from core.hmac_auth import sign_headers
-from tenants.models import Level
-from tenants.tokens import TokenSubject, issue_access
 from tests.api import Api
 from tests.factories import make_tenants
 
@@ -43,7 +41,7 @@ class World:
     """One merchant with something of everything, and a caller for each tag of the API."""
 
     def __init__(self) -> None:
-        self.tenants = make_tenants(service_caller=True)
+        self.tenants = make_tenants(service_caller=True, totp=True)
         self.api = Api(self.tenants)
         self._turn = itertools.count()
         self._fresh = self._makers()
@@ -119,21 +117,7 @@ class World:
 
     def person(self, role: str, level: str = "merchant") -> str:
         """A fresh access token of somebody of the account."""
-        user = self.tenants.users[f"{level}.{role}"]
-        token, _ = issue_access(
-            TokenSubject(
-                kind="user",
-                subject_id=user.id,
-                label=user.email,
-                level=Level(level),
-                role=role,
-                reseller_id=self.tenants.reseller.id,
-                merchant_id=self.tenants.merchant.id if level == "merchant" else None,
-                livemode=False,
-                second_factor=True,
-            )
-        )
-        return token
+        return self.tenants.access_token(f"{level}.{role}")
 
     def credential(self, tag: str) -> dict[str, str]:
         """The header that gets furthest in this part of the API; intents are signed by `signed`."""

@@ -15,6 +15,8 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
+from devtools.fleet import web_command
+
 ROOT = Path(__file__).resolve().parent.parent.parent
 _BINARIES = Path(sys.executable).parent
 _READY_WITHIN_S = 120
@@ -59,15 +61,8 @@ def running_platform(logs: Path) -> Iterator[Live]:
     # Django's hatch for a thread that also runs Playwright is of this process alone.
     env.pop("DJANGO_ALLOW_ASYNC_UNSAFE", None)
     commands = {
-        "web": [
-            str(_BINARIES / "granian"), "--interface", "wsgi", "--host", "127.0.0.1",
-            "--port", str(port), "--workers", "1", "--blocking-threads", "4", "--no-ws",
-            "config.wsgi:application",
-        ],
-        "ws": [
-            str(_BINARIES / "daphne"), "-b", "127.0.0.1", "-p", str(ws_port),
-            "config.asgi:application",
-        ],
+        "web": web_command(_BINARIES, port),
+        "ws": [sys.executable, "-m", "config.streams", "-b", "127.0.0.1", "-p", str(ws_port)],
         "background": [sys.executable, "-m", "tests.browser.background"],
     }  # fmt: skip
     processes: list[subprocess.Popen[bytes]] = []

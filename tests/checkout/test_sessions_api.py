@@ -116,6 +116,7 @@ def test_no_session_is_made_that_the_page_could_not_take_a_card_for(
     assert api.get(URL).json()["data"]["items"] == []
 
 
+@pytest.mark.usefixtures("own_database")
 def test_the_sweep_goes_on_behind_what_it_cannot_expire(
     api: Api, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -271,6 +272,7 @@ def test_the_relay_moves_a_session_whose_payer_has_left(api: Api) -> None:
     assert payer.paid()["status"] == "completed"
 
 
+@pytest.mark.usefixtures("own_database")
 def test_the_sweep_expires_what_is_due_and_nothing_else(api: Api) -> None:
     due, later, paid, busy = (new_session(api) for _ in range(4))
     Payer(paid["url"]).paid()

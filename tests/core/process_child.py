@@ -10,6 +10,7 @@ import secrets
 import sys
 from pathlib import Path
 from typing import Any
+from uuid import UUID
 
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent.parent))
 
@@ -152,7 +153,7 @@ def worker(given: dict[str, Any]) -> dict[str, Any]:
     from django.core import mail
 
     from config.celery import app
-    from tenants import tasks
+    from tenants import mail as mails
 
     app.loader.import_default_modules()
     failed = {}
@@ -160,15 +161,14 @@ def worker(given: dict[str, Any]) -> dict[str, Any]:
         result = app.tasks[name].apply()
         if not result.successful():
             failed[name] = repr(result.result)
-    tasks.send_invitation(given["invitation"])
-    tasks.send_password_reset(given["user"])
-    return {"failed": failed, "mails": len(mail.outbox)}
+    sent = len(mail.outbox)
+    mails.invitation_mail(invitation_id=UUID(given["invitation"]))
+    mails.password_reset_mail(user_id=UUID(given["user"]))
+    return {"failed": failed, "mails": len(mail.outbox) - sent}
 
 
 def relay(given: dict[str, Any]) -> dict[str, Any]:
     """Deliver what waits, and seal; then count what of a tenant is left."""
-    from uuid import UUID
-
     from core import relay as loop
     from core.audit import seal_audit_records
     from core.db import Scope, fetch_all, tenant_atomic

@@ -59,9 +59,9 @@ _FILL: Final = (
 
 
 @pytest.fixture(scope="module")
-def long_tables(database: str, admin_dsn: str) -> Iterator[None]:
+def long_tables(worker_admin_dsn: str) -> Iterator[None]:
     tenants = make_tenants(users=False)
-    with psycopg.connect(admin_dsn, autocommit=True) as owner:
+    with psycopg.connect(worker_admin_dsn, autocommit=True) as owner:
         place = {"m": tenants.merchant.id, "r": tenants.reseller.id, "n": ROWS}
         for sql in _FILL:
             owner.execute(sql, place)

@@ -11,7 +11,8 @@ import pytest
 from django.core.management import CommandError, call_command
 from django.db import IntegrityError, ProgrammingError, connection
 
-from core.audit import seal_audit_records, verify_audit_log
+from core.audit import seal_audit_records
+from core.audit_verification import verify_audit_log
 from core.db import Scope, tenant_atomic
 from core.models import AuditRecord
 from tests.core.support import audit, worker_sql

@@ -90,7 +90,7 @@ def test_a_card_number_in_an_ids_place_reaches_no_log(logged: io.StringIO) -> No
     with tenant_atomic(Scope.worker()):
         row = RequestLog.objects.get(request_id=answer.headers["X-Request-Id"])
     assert row.path == "/v1/payments/<str:payment_id>"
-    assert row.idempotency_key == "[removed: card number]"
+    assert row.idempotency_key == "order-[card number]"
     assert CARD_OK not in logged.getvalue()
 
 

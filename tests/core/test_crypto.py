@@ -12,7 +12,6 @@ from uuid import UUID
 import psycopg
 import pytest
 from django.core.exceptions import ImproperlyConfigured
-from django.core.management import call_command
 from django.db import ProgrammingError, connection
 
 from core import crypto, rotation
@@ -219,6 +218,7 @@ def test_the_blind_index_is_stable_and_apart_per_tenant_and_column() -> None:
     assert index("x@b.c", tenant_id=tenant, column="email") != base
 
 
+@pytest.mark.usefixtures("own_database")
 def test_rotation_renews_master_key_data_key_and_fields(settings) -> None:
     tenants = make_tenants(users=False)
     settings.ALLOW_LOOPBACK_WEBHOOKS = True
@@ -229,9 +229,7 @@ def test_rotation_renews_master_key_data_key_and_fields(settings) -> None:
     settings.FIELD_KEYS = [NEW_KEY, *old_keys]
     crypto.forget_keys()
     done = rotation.rotate(older_than=timedelta(0))
-    assert done.rewrapped >= 1
-    assert done.new_keys >= 1
-    assert done.resealed >= 1
+    assert (done.rewrapped, done.new_keys, done.resealed) == (1, 1, 1)
 
     settings.FIELD_KEYS = [NEW_KEY]
     crypto.forget_keys()
@@ -244,11 +242,6 @@ def test_rotation_renews_master_key_data_key_and_fields(settings) -> None:
 
     again = rotation.rotate()
     assert (again.rewrapped, again.new_keys, again.resealed) == (0, 0, 0)
-
-    # Later tests read with the old master key.
-    settings.FIELD_KEYS = [*old_keys, NEW_KEY]
-    crypto.forget_keys()
-    call_command("rotate_field_keys")
 
 
 @pytest.mark.parametrize("keys", [[], ["1"], ["1:abc"], ["1:" + "A" * 43], ["?:" + "A" * 44]])

@@ -7,6 +7,7 @@ import signal
 import threading
 from collections import Counter
 from pathlib import Path
+from typing import TypeVar
 
 import psycopg
 import pytest
@@ -32,19 +33,29 @@ from tests.core.support import (
 )
 from tests.factories import Tenants, make_tenants
 
+T = TypeVar("T")
+#: An upper limit for what a killed process held to be free; it takes a moment, not this long.
+LEASE_ENDS_WITHIN_S = 10.0
+#: A relay takes the oldest events, whoever's they are.
+pytestmark = pytest.mark.usefixtures("own_database")
+
 STAFF = Actor(kind="user", id="usr_staff", label="Staff", platform=True)
 
 
 @pytest.fixture
 def tenants() -> Tenants:
-    made = make_tenants(users=False)
-    drain()
-    return made
+    return make_tenants(users=False)
 
 
 @pytest.fixture
 def log(tmp_path: Path) -> Path:
     return tmp_path / "child.log"
+
+
+def drained(seen: list[T]) -> list[T]:
+    """What was seen, once all that can be claimed now is delivered."""
+    drain()
+    return seen
 
 
 def test_hands_a_committed_event_over_once_under_its_request_id(tenants: Tenants) -> None:
@@ -365,14 +376,94 @@ def test_an_event_survives_a_relay_that_is_killed_while_handling_it(
     seen: list[str] = []
 
     with subscribed("test.child", lambda e: seen.append(e.aggregate)):
-        drain()
-        assert seen == []  # the dead relay's lease still stands
-        assert event_row(event).delivered_at is None
-        lease_runs_out(event)
-        drain()
+        eventually(lambda: drained(seen), timeout_s=LEASE_ENDS_WITHIN_S)
 
     assert seen == ["obj_killed"]
     assert event_row(event).attempts == 2
+
+
+def test_a_batch_of_a_killed_relay_is_delivered_soon_whole_and_in_order(
+    tenants: Tenants, log: Path
+) -> None:
+    aggregates = ("obj_p", "obj_q")
+    for number in range(5):
+        for aggregate in aggregates:
+            emit(tenants, f"test.child.{number}", aggregate=aggregate)
+    child = start_child(log, "stall-third")
+    try:
+        eventually(lambda: len(lines(log)) == 4)  # ready, and three events of the batch
+        emit(tenants, "test.child.5", aggregate="obj_p")
+    finally:
+        child.send_signal(signal.SIGKILL)
+        child.wait()
+    seen: list[tuple[str, str]] = []
+
+    with subscribed("test.child.*", lambda e: seen.append((e.aggregate, e.type))):
+        eventually(lambda: len(drained(seen)) >= 11, timeout_s=LEASE_ENDS_WITHIN_S)
+
+    numbers = {"obj_p": range(6), "obj_q": range(5)}
+    for aggregate, expected in numbers.items():
+        delivered = [kind for name, kind in seen if name == aggregate]
+        assert delivered == [f"test.child.{number}" for number in expected]
+
+
+def test_the_lease_of_a_living_relay_holds(tenants: Tenants, log: Path) -> None:
+    child = start_child(log, "stall")
+    try:
+        event = emit(tenants, "test.child", aggregate="obj_held")
+        emit(tenants, "test.child", aggregate="obj_held")
+        eventually(lambda: len(lines(log)) == 2)
+        seen: list[str] = []
+        with subscribed("test.child", lambda e: seen.append(e.aggregate)):
+            drain()
+        assert seen == []
+        assert event_row(event).attempts == 1
+    finally:
+        child.send_signal(signal.SIGKILL)
+        child.wait()
+
+
+def test_a_relay_that_lost_its_database_takes_up_its_own_batch_again(
+    tenants: Tenants, log: Path, admin_dsn: str
+) -> None:
+    """Its lease connection may be well: the batch is given up with the connection it was for."""
+    child = start_child(log, "cut-first")
+    try:
+        event = emit(tenants, "test.child", aggregate="obj_cut")
+        eventually(lambda: event_row(event).delivered_at, timeout_s=LEASE_ENDS_WITHIN_S)
+        assert event_row(event).attempts == 2
+    finally:
+        child.send_signal(signal.SIGKILL)
+        child.wait()
+
+
+def test_a_backlog_of_one_tenant_delays_no_other(tenants: Tenants, admin_dsn: str) -> None:
+    greedy, platform = make_tenants(users=False), "test.turns.platform"
+    with psycopg.connect(admin_dsn, autocommit=True) as admin:
+        admin.execute(
+            "INSERT INTO core_outboxevent (id, created_at, merchant_id, reseller_id, livemode,"
+            " type, aggregate, object_id, request_id, payload, attempts, last_error)"
+            " SELECT gen_random_uuid(), now(), %s, %s, false, 'test.turns', 'obj_' || n, '', '',"
+            " '{}', 0, '' FROM generate_series(1, 10000) AS n",
+            [greedy.merchant.id, greedy.reseller.id],
+        )
+        own = emit(tenants, "test.turns")
+        admin.execute(
+            "INSERT INTO core_outboxevent (id, created_at, livemode, type, aggregate, object_id,"
+            " request_id, payload, attempts, last_error)"
+            " VALUES (gen_random_uuid(), now(), false, %s, 'obj_platform', '', '', '{}', 0, '')",
+            [platform],
+        )
+        try:
+            batch = relay.claim()
+        finally:
+            admin.execute(
+                "DELETE FROM core_outboxevent WHERE merchant_id = %s", [greedy.merchant.id]
+            )
+    assert own.id in {event.id for event in batch.events}
+    assert platform in {event.type for event in batch.events}
+    of_greedy = [event for event in batch.events if event.merchant_id == greedy.merchant.id]
+    assert len(of_greedy) == relay.BATCH // 2 + 1
 
 
 def test_sigterm_finishes_the_batch_and_leaves_nothing_leased(tenants: Tenants, log: Path) -> None:

@@ -3,6 +3,7 @@ from __future__ import annotations
 import uuid
 from datetime import timedelta
 
+import pytest
 from django.utils import timezone
 
 from core.db import Scope, tenant_atomic
@@ -12,6 +13,9 @@ from core.retention import purge_expired
 from notifications.models import WebhookAttempt
 from tests.core.support import emit, event_row
 from tests.factories import make_tenants
+
+#: A purge deletes from whole tables.
+pytestmark = pytest.mark.usefixtures("own_database")
 
 
 def old_id(days: int) -> uuid.UUID:
@@ -40,12 +44,11 @@ def test_rows_go_when_their_time_is_over_and_not_before() -> None:
 
     done = purge_expired()
 
-    assert done["core_outboxevent"] >= 1
+    assert done["core_outboxevent"] == 1
     with tenant_atomic(Scope.worker()):
         left = set(OutboxEvent.objects.filter(**place).values_list("id", flat=True))
         assert left == {kept.id, waiting.id, fresh.id}
         assert gone.id not in left
         assert not WebhookAttempt.objects.filter(id=attempt.id).exists()
         assert not UsedNonce.objects.filter(id=spent.id).exists()
-        waiting.delete()
     assert event_row(fresh).type == "t.fresh"

@@ -5,7 +5,7 @@ from __future__ import annotations
 import threading
 import time
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import replace
 from itertools import pairwise
 from typing import Any
@@ -26,6 +26,13 @@ from ledger.models import Transfer
 from ledger.status import TransferStatus as S
 
 LEDGER = PostgresLedger()
+
+
+@pytest.fixture(autouse=True)
+def _close() -> Iterator[None]:
+    """Let each test connect to its own database."""
+    yield
+    LEDGER.close()
 
 
 def at_once(count: int, work: Callable[[int], Any]) -> list[Any]:
@@ -161,6 +168,7 @@ def test_the_same_id_from_many_connections_is_booked_once() -> None:
     assert LEDGER.accounts([shop.id])[0].credits_posted == 10
 
 
+@pytest.mark.usefixtures("own_database")
 def test_expiry_racing_a_post_lets_one_of_them_win() -> None:
     wallet, shop = funded(1000), bank()
     LEDGER.open([shop])

@@ -14,6 +14,7 @@ from typing import Any, Final
 from uuid import UUID
 
 import psycopg
+import pytest
 from django.db import connection
 from hypothesis import HealthCheck, settings
 from hypothesis import strategies as st
@@ -243,4 +244,5 @@ Histories.TestCase.settings = settings(
     deadline=None,
     suppress_health_check=list(HealthCheck),
 )
-TestHistories = Histories.TestCase
+#: The sweep of a history expires every reservation that is due.
+TestHistories = pytest.mark.usefixtures("own_database")(Histories.TestCase)

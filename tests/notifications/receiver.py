@@ -5,7 +5,7 @@ from __future__ import annotations
 import threading
 import time
 from collections import deque
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
@@ -13,6 +13,9 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 import orjson
 
 from notifications import signing
+
+#: What a test holds back is let go by the test; this ends only what hangs.
+LONGEST_S = 60.0
 
 
 @dataclass
@@ -35,6 +38,8 @@ class Receiver:
     requests: list[Received] = field(default_factory=list)
     delay_s: float = 0.0
     body: bytes = b"thanks"
+    before_answer: Callable[[float], object] = field(default=lambda _: None)
+    before_body: Callable[[float], object] = field(default=lambda _: None)
 
     def answer_next(self, *statuses: int, **headers: str) -> None:
         named = {name.replace("_", "-"): value for name, value in headers.items()}
@@ -57,12 +62,14 @@ def running_receiver() -> Iterator[Receiver]:
                 Received(self.path, {k.lower(): v for k, v in self.headers.items()}, raw)
             )
             time.sleep(receiver.delay_s)
+            receiver.before_answer(LONGEST_S)
             status, headers = receiver.script.popleft() if receiver.script else (200, {})
             self.send_response(status)
             for name, value in headers.items():
                 self.send_header(name, value)
             self.send_header("Content-Length", str(len(receiver.body)))
             self.end_headers()
+            receiver.before_body(LONGEST_S)
             with suppress(ConnectionError):  # who asked may have given up waiting
                 self.wfile.write(receiver.body)
 

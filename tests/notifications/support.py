@@ -1,13 +1,15 @@
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import timedelta
 from typing import Any
 
+import psycopg
 from django.utils import timezone
 
 from core.db import Scope, tenant_atomic
 from core.models import OutboxEvent
-from notifications import delivery, services
+from notifications import delivery, lanes, services
 from notifications.models import WebhookAttempt, WebhookDelivery, WebhookEndpoint
 from tests.core.support import drain, emit
 from tests.factories import Tenants
@@ -27,8 +29,25 @@ def happen(tenants: Tenants, event_type: str = "payment.completed", **payload: A
     return event
 
 
+FEW = replace(lanes.QUICK, threads=4, per_merchant=3, per_endpoint=2)
+FEW_SLOW = replace(lanes.SLOW, threads=4, per_merchant=2, per_endpoint=1)
+
+
 def send() -> None:
-    delivery.send_due(threads=4)
+    delivery.send_due(quick=FEW, slow=FEW_SLOW)
+
+
+def due_now(admin: psycopg.Connection, target: WebhookEndpoint, count: int) -> None:
+    """So many deliveries to an endpoint that have been due for an hour, of events that are gone."""
+    admin.execute(
+        """INSERT INTO notifications_webhookdelivery
+             (id, created_at, merchant_id, reseller_id, livemode, endpoint_id, event_id,
+              event_type, "trigger", state, attempts, last_error, next_attempt_at)
+           SELECT gen_random_uuid(), now(), %s, %s, false, %s, gen_random_uuid(),
+                  'payment.created', 'event', 'pending', 0, '', now() - interval '1 h'
+             FROM generate_series(1, %s)""",
+        [target.merchant_id, target.reseller_id, target.id, count],
+    )
 
 
 def deliveries(endpoint: WebhookEndpoint) -> list[WebhookDelivery]:

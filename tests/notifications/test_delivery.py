@@ -12,18 +12,22 @@ from django.core import mail
 from django.db import connection
 from django.utils import timezone
 
+from core import liveness
 from core.context import bind_request_id
 from core.db import Scope, tenant_atomic
 from core.models import AuditRecord
-from notifications import delivery, retries, services, signing, tasks
+from notifications import delivery, lanes, retries, services, signing, tasks
 from notifications import mail as notification_mail
 from notifications.models import WebhookEndpoint
 from tests.core.support import drain, event_row, eventually, worker_sql
 from tests.factories import Tenants, make_tenants
 from tests.notifications.receiver import Receiver, running_receiver
 from tests.notifications.support import (
+    FEW,
+    FEW_SLOW,
     attempts,
     deliveries,
+    due_now,
     endpoint,
     fresh,
     happen,
@@ -268,11 +272,11 @@ def test_a_mail_that_could_not_be_sent_is_sent_later(
     happen(tenants)
     send()
 
-    def away(*_: object) -> None:
+    def away(**_: object) -> None:
         raise ConnectionRefusedError
 
     with monkeypatch.context() as patched:
-        patched.setattr(notification_mail, "send_mail", away)
+        patched.setattr(notification_mail, "mail_send", away)
         tasks.tell_of_disabled()
     assert mails_about(receiver) == []
     tasks.tell_of_disabled()  # not due yet
@@ -298,17 +302,17 @@ def test_who_enables_the_endpoint_first_gets_no_mail(tenants: Tenants, receiver:
     assert mails_about(receiver) == []
 
 
-def test_a_sender_that_died_is_repeated_after_its_lease(
+def test_what_a_sender_that_died_had_under_way_is_sent_again(
     tenants: Tenants, receiver: Receiver
 ) -> None:
     target, _ = endpoint(tenants, receiver.url)
     happen(tenants)
-    claimed = delivery.Ring().claim(limit=100)  # and then the process was killed
+    claimed = lanes.claim(lanes.QUICK, limit=100)
     assert [row.endpoint_id for row in claimed] == [target.id]
 
     send()
-    assert receiver.requests == []
-    time_passes(target)
+    assert receiver.requests == []  # its process lives
+    liveness.renew()  # as if it had died
     send()
 
     [row] = deliveries(target)
@@ -386,14 +390,15 @@ def test_a_slow_endpoint_holds_up_nobody_else(
     with running_receiver() as quick:
         other = make_tenants()
         target, _ = endpoint(other, quick.url)
-        sender = threading.Thread(target=delivery.send_due, kwargs={"threads": 4, "budget_s": 4})
+        lanes_of_few = {"quick": FEW, "slow": FEW_SLOW}
+        sender = threading.Thread(target=delivery.send_due, kwargs={**lanes_of_few, "budget_s": 4})
         sender.start()
         eventually(lambda: receiver.requests)
         happen(other)
         eventually(lambda: quick.requests, timeout_s=2)
         sender.join()
     assert [row.state for row in deliveries(target)] == ["delivered"]
-    # Two of four threads at a time: what one endpoint may have of them.
+    # Two of four threads at first, and then one of the slow lane's: what an endpoint may have.
     assert 2 <= len(receiver.requests) <= 6
 
 
@@ -403,25 +408,98 @@ def test_a_long_backlog_of_one_endpoint_delays_nobody_else(
     """Given 5,000 older deliveries of one endpoint, a claim holds the newest of another's too."""
     busy, _ = endpoint(tenants, receiver.url)
     with psycopg.connect(admin_dsn, autocommit=True) as admin:
-        admin.execute(
-            """INSERT INTO notifications_webhookdelivery
-                 (id, created_at, merchant_id, reseller_id, livemode, endpoint_id, event_id,
-                  event_type, "trigger", state, attempts, last_error, next_attempt_at)
-               SELECT gen_random_uuid(), now(), %s, %s, false, %s, gen_random_uuid(),
-                      'payment.created', 'event', 'pending', 0, '', now() - interval '1 h'
-                 FROM generate_series(1, 5000)""",
-            [tenants.merchant.id, tenants.reseller.id, busy.id],
-        )
-        other = make_tenants()
-        target, _ = endpoint(other, receiver.url)
-        happen(other)
+        due_now(admin, busy, 5_000)
+        target, _ = endpoint(make_tenants(), receiver.url)
+        due_now(admin, target, 1)
 
-        ring = delivery.Ring()
-        claimed = Counter(row.endpoint_id for row in ring.claim(limit=16))
-        again = Counter(row.endpoint_id for row in ring.claim(limit=16, busy=claimed))
+        first = lanes.claim(lanes.QUICK, limit=16)
+        again = lanes.claim(lanes.QUICK, limit=16, under_way=first)
         admin.execute("DELETE FROM notifications_webhookdelivery WHERE endpoint_id = %s", [busy.id])
-    assert claimed == {busy.id: delivery.PER_ENDPOINT, target.id: 1}
-    assert again == {}
+    claimed = Counter(row.endpoint_id for row in first)
+    assert claimed == {busy.id: lanes.QUICK.per_endpoint, target.id: 1}
+    assert again == []
+
+
+def test_the_endpoints_of_one_merchant_share_what_is_its(
+    tenants: Tenants, receiver: Receiver, admin_dsn: str
+) -> None:
+    mine = [endpoint(tenants, receiver.url)[0] for _ in range(16)]
+    with psycopg.connect(admin_dsn, autocommit=True) as admin:
+        for target in mine:
+            due_now(admin, target, 3)
+        other, _ = endpoint(make_tenants(), receiver.url)
+        due_now(admin, other, 1)
+        claimed = lanes.claim(lanes.QUICK, limit=16)
+    of = Counter(row.endpoint_id for row in claimed)
+    assert of.pop(other.id) == 1
+    # One to each of so many endpoints, and not all that a few of them have.
+    assert list(of.values()) == [1] * lanes.QUICK.per_merchant
+
+
+def test_slow_endpoints_of_one_merchant_delay_no_other(
+    tenants: Tenants, receiver: Receiver
+) -> None:
+    """Sixteen endpoints that keep their sender waiting, each with a backlog, and the quick one of
+    another merchant, whose event commits while all of them are being sent to."""
+    release = threading.Event()
+    with running_receiver() as tarpit:
+        tarpit.before_answer = release.wait
+        slow = [endpoint(tenants, tarpit.url)[0] for _ in range(16)]
+        other = make_tenants()
+        target, secret = endpoint(other, receiver.url)
+        for _ in range(3):
+            happen(tenants)
+        sender = threading.Thread(target=_send_and_close)
+        sender.start()
+        try:
+            eventually(lambda: len(tarpit.requests) >= FEW.per_merchant)
+            event = happen(other)
+            eventually(lambda: receiver.requests, timeout_s=12)
+            assert not release.is_set()
+            eventually(lambda: len(tarpit.requests) >= FEW.per_merchant + FEW_SLOW.per_merchant)
+        finally:
+            release.set()
+            sender.join()
+    assert [sent["id"] for sent in receiver.verified(secret)] == [event.public_id]
+    assert {row.state for each in slow for row in deliveries(each)} == {"delivered"}
+    assert fresh(target).answers_slowly is False
+
+
+def _send_and_close() -> None:
+    try:
+        send()
+    finally:
+        connection.close()
+
+
+def test_an_endpoint_is_slow_for_as_long_as_its_last_answer_was(
+    tenants: Tenants, receiver: Receiver, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    target, _ = endpoint(tenants, receiver.url)
+    monkeypatch.setattr(lanes, "SLOW_AFTER_S", 0.0)
+    happen(tenants)
+    send()
+    assert fresh(target).answers_slowly is True
+    happen(tenants)
+    assert lanes.claim(lanes.QUICK, limit=10) == []
+
+    monkeypatch.setattr(lanes, "SLOW_AFTER_S", 3_600.0)
+    send()
+    assert fresh(target).answers_slowly is False
+
+
+def test_who_answers_200_and_is_slow_with_the_body_has_got_it(
+    tenants: Tenants, receiver: Receiver, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(delivery, "BODY_TIMEOUT_S", 0.2)
+    target, _ = endpoint(tenants, receiver.url)
+    release = threading.Event()
+    receiver.before_body = release.wait
+    happen(tenants)
+    send()
+    release.set()
+    [row] = deliveries(target)
+    assert (row.state, row.attempts, row.last_status) == ("delivered", 1, 200)
 
 
 def test_an_address_that_turned_inside_is_not_called(

@@ -5,11 +5,12 @@ from __future__ import annotations
 import asyncio
 import time
 from collections.abc import AsyncIterator, Callable
-from contextlib import asynccontextmanager
+from contextlib import AsyncExitStack, asynccontextmanager
 from typing import Any
 
 import pytest
 from asgiref.sync import sync_to_async
+from channels.layers import get_channel_layer
 from channels.testing import WebsocketCommunicator
 from django.conf import settings as django_settings
 from django.contrib.auth import BACKEND_SESSION_KEY, HASH_SESSION_KEY, SESSION_KEY
@@ -17,7 +18,7 @@ from django_otp import DEVICE_ID_SESSION_KEY
 
 from config.asgi import application
 from core.context import Actor
-from notifications import consumers, realtime
+from notifications import consumers, realtime, socket_limits
 from tenants.middleware import SESSION_SEEN, SESSION_STARTED
 from tenants.models import TotpDevice, User
 from tenants.sessions_backend import SessionStore
@@ -264,3 +265,87 @@ async def test_an_address_that_there_is_not_closes_with_4404(path: str) -> None:
     async with socket(path, None) as page:
         assert (await page.connect(timeout=30))[0] is True
         assert await closed_with(page) == consumers.CLOSE_NOT_FOUND
+
+
+async def test_a_burst_of_events_is_few_messages_and_the_newest_is_told(
+    tenants: Tenants,
+) -> None:
+    session = await in_thread(log_in)(tenants.users["merchant.viewer"])
+    seen: list[str] = []
+    async with socket("/ws/activity", session) as page:
+        assert (await page.connect(timeout=30))[0] is True
+        layer = get_channel_layer()
+        assert layer is not None
+        group = realtime.activity_group(tenants.merchant.id, livemode=False)
+        for number in range(200):
+            await layer.group_send(group, {"type": "event.push", "event": {"id": f"evt_{number}"}})
+        while "evt_199" not in seen:
+            seen.append((await page.receive_json_from(timeout=30))["id"])
+    assert seen[0] == "evt_0"
+    assert len(seen) <= 10
+
+
+async def test_a_person_holds_so_many_sockets_and_no_more(tenants: Tenants, settings: Any) -> None:
+    settings.WS_PER_PERSON = 2
+    session = await in_thread(log_in)(tenants.users["merchant.viewer"])
+    other = await in_thread(log_in)(tenants.users["merchant.developer"])
+    async with AsyncExitStack() as stack:
+        for _ in range(2):
+            page = await stack.enter_async_context(socket("/ws/activity", session))
+            assert (await page.connect(timeout=30))[0] is True
+            assert await page.receive_nothing(timeout=0.2)
+        refused = await stack.enter_async_context(socket("/ws/activity", session))
+        await refused.connect(timeout=30)
+        assert await closed_with(refused) == socket_limits.CLOSE_TOO_MANY
+        colleague = await stack.enter_async_context(socket("/ws/activity", other))
+        assert (await colleague.connect(timeout=30))[0] is True
+        assert await colleague.receive_nothing(timeout=0.2)
+    async with socket("/ws/activity", session) as page:
+        assert (await page.connect(timeout=30))[0] is True
+        assert await page.receive_nothing(timeout=0.2), "a closed socket gives its place back"
+
+
+@pytest.mark.parametrize("limit", ["WS_PER_ADDRESS", "WS_PER_PROCESS"])
+async def test_sockets_too_many_are_refused_before_the_session_is_read(
+    tenants: Tenants, settings: Any, monkeypatch: pytest.MonkeyPatch, limit: str
+) -> None:
+    session = await in_thread(log_in)(tenants.users["merchant.viewer"])
+    setattr(settings, limit, 1)
+    async with socket("/ws/activity", session) as page:
+        assert (await page.connect(timeout=30))[0] is True
+        assert await page.receive_nothing(timeout=0.2)
+        monkeypatch.setattr(consumers, "current_listener", None)
+        async with socket("/ws/activity", session) as refused:
+            await refused.connect(timeout=30)
+            assert await closed_with(refused) == socket_limits.CLOSE_TOO_MANY
+
+
+async def test_who_keeps_sending_is_let_go(tenants: Tenants) -> None:
+    session = await in_thread(log_in)(tenants.users["merchant.viewer"])
+    async with socket("/ws/activity", session) as page:
+        await page.connect(timeout=30)
+        for _ in range(consumers.MAX_RECEIVED):
+            await page.send_to(text_data="x")
+        assert await closed_with(page) == socket_limits.CLOSE_TOO_MANY
+
+
+async def test_plain_http_is_answered_without_its_body() -> None:
+    sent: list[dict[str, Any]] = []
+
+    async def receive() -> dict[str, Any]:
+        raise AssertionError("the body was read")
+
+    async def send(message: dict[str, Any]) -> None:
+        sent.append(message)
+
+    for path in ("/", "/v1/payments", "/ws/activity", "/admin/"):
+        scope: dict[str, Any] = {
+            "type": "http",
+            "method": "POST",
+            "path": path,
+            "headers": [],
+            "client": None,
+        }
+        sent.clear()
+        await application(scope, receive, send)
+        assert [message.get("status") for message in sent] == [421, None]

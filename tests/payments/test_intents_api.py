@@ -130,6 +130,7 @@ def test_an_unknown_merchant_is_not_found(api: Api, admin_dsn: str) -> None:
     assert charges(admin_dsn, api.tenants.merchant.id) == []
 
 
+@pytest.mark.usefixtures("own_database")
 def test_the_money_of_a_service_is_a_payment_that_can_be_moved_on(api: Api, admin_dsn: str) -> None:
     intent = _send(api, "POST", "/v1/intents", _body(api)).json()["data"]
     payment_id = intent["document"]

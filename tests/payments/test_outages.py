@@ -39,12 +39,12 @@ def test_payments_survive_cut_database_connections(api: Api, admin_dsn: str, dat
         for n, token in enumerate(tokens):
             cut = cutter.submit(_cut, admin, database, after_s=takes_s * n / len(tokens))
             made.append(_pay_until_done(api, token, f"key-{n}", seen))
-            cut.result()
+            assert cut.result() > 0
 
     paid = len(tokens) + 1
     assert len(set(made)) == len(tokens)
-    # A cut that comes after the answer is met by the next request, perhaps together with its own.
-    assert seen.count(503) >= len(tokens) // 2
+    # Before the first commit the caller is told to come again; after it the payment goes on.
+    assert seen.count(503) > 0
     merchant_id = api.tenants.merchant.id
     _settle(api, admin_dsn)
     assert charges(admin_dsn, merchant_id) == [(100, 0)] * paid
@@ -52,13 +52,16 @@ def test_payments_survive_cut_database_connections(api: Api, admin_dsn: str, dat
     assert (found["provider_clearing"], found["pending"], found["sum"]) == (-100 * paid, 0, 0)
 
 
-def _cut(admin: psycopg.Connection, database: str, *, after_s: float) -> None:
+def _cut(admin: psycopg.Connection, database: str, *, after_s: float) -> int:
+    """Cut every connection; return how many there were."""
     time.sleep(after_s)
-    admin.execute(
-        "select pg_terminate_backend(pid) from pg_stat_activity"
+    row = admin.execute(
+        "select count(pg_terminate_backend(pid)) from pg_stat_activity"
         " where usename = 'merchantry_app' and datname = %s",
         [database],
-    )
+    ).fetchone()
+    assert row is not None
+    return int(row[0])
 
 
 def _pay_until_done(api: Api, token: str, key: str, seen: list[int]) -> str:

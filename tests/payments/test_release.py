@@ -20,6 +20,9 @@ from payments.providers.base import DisputeNotice
 from tests.api import Api, new_api
 from tests.payments.support import books
 
+#: A release looks at all payments.
+pytestmark = pytest.mark.usefixtures("own_database")
+
 
 @pytest.fixture
 def api(database: str) -> Api:

@@ -12,8 +12,6 @@ from pathlib import Path
 
 import pytest
 
-from payments.providers.selectors import forget_accounts
-
 
 @pytest.fixture(scope="session")
 def localstripe() -> Iterator[str]:
@@ -42,9 +40,3 @@ def localstripe() -> Iterator[str]:
 def sandbox_account(database: str) -> uuid.UUID:
     """The platform's own sandbox account, which the migrations make."""
     return uuid.UUID("01980000-0000-7000-8000-000000005a4d")
-
-
-@pytest.fixture(autouse=True)
-def fresh_accounts() -> None:
-    """Accounts and rules are remembered for seconds; no test sees another's."""
-    forget_accounts()

@@ -122,6 +122,7 @@ def test_secrets_are_rotated_in_place() -> None:
     assert adapter_for(made.id).config.webhook_secrets == ("whsec_newest", "whsec_new")
 
 
+@pytest.mark.usefixtures("own_database")
 def test_rotation_seals_them_again_and_they_still_open(admin_dsn: str) -> None:
     made, _ = merchant_account()
     before = row_of(admin_dsn, made.id)

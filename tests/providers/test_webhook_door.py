@@ -168,8 +168,8 @@ def test_a_kind_that_nobody_handles_is_kept_and_done_with(
     ("arguments", "status", "code"),
     [
         ({"secret": "wrong"}, 401, "webhook_signature_invalid"),
-        ({"age_s": 330}, 400, "webhook_timestamp_expired"),
-        ({"age_s": -330}, 400, "webhook_timestamp_expired"),
+        ({"age_s": 330}, 401, "webhook_timestamp_expired"),
+        ({"age_s": -330}, 401, "webhook_timestamp_expired"),
         ({"provider": "stripe"}, 404, "resource_missing"),
         ({"provider": "nobody"}, 404, "resource_missing"),
     ],

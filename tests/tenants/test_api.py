@@ -183,7 +183,7 @@ def test_revoking_ends_a_key_and_foreign_keys_do_not_exist() -> None:
 
 
 def test_a_reseller_signs_up_and_sees_its_merchants_only() -> None:
-    t, other = make_tenants(), make_tenants()
+    t, other = make_tenants(totp=True), make_tenants(totp=True)
     headers = as_person(t, "admin", level="reseller")
     body = {"name": "New shop", "country": "de", "default_currency": "EUR"}
     status, answer = call("POST", "/v1/merchants", body, headers=headers)
@@ -210,7 +210,7 @@ def test_a_reseller_signs_up_and_sees_its_merchants_only() -> None:
     ],
 )
 def test_a_bad_merchant_is_refused_and_not_made(change: dict[str, str], param: str) -> None:
-    t = make_tenants()
+    t = make_tenants(totp=True)
     body = {"name": "Shop", "country": "US", "default_currency": "USD", **change}
     status, answer = call(
         "POST", "/v1/merchants", body, headers=as_person(t, "owner", level="reseller")
@@ -222,7 +222,7 @@ def test_a_bad_merchant_is_refused_and_not_made(change: dict[str, str], param: s
 
 
 def test_the_team_over_the_api() -> None:
-    t = make_tenants()
+    t = make_tenants(totp=True)
     headers = as_person(t, "owner")
     viewer = t.memberships["merchant.viewer"].public_id
     status, answer = call("PATCH", f"/v1/team/{viewer}", {"role": "admin"}, headers=headers)
@@ -245,7 +245,7 @@ def test_the_team_over_the_api() -> None:
 
 @pytest.mark.parametrize("method", ["PATCH", "DELETE"])
 def test_a_reseller_changes_its_own_team_and_not_its_merchants(method: str) -> None:
-    t = make_tenants()
+    t = make_tenants(totp=True)
     headers = as_person(t, "owner", level="reseller")
     body = {"role": "viewer"} if method == "PATCH" else None
     foreign = t.memberships["merchant.admin"]
@@ -270,7 +270,7 @@ def test_a_reseller_changes_its_own_team_and_not_its_merchants(method: str) -> N
         ("POST", "/v1/auth/login", {"email": "a@example.test", "password": "x", "opt": "123456"}),
         ("POST", "/v1/auth/refresh", {"refresh_token": "x", "token": "x"}),
         ("POST", "/v1/auth/logout", {"refresh_token": "x", "all": True}),
-        ("POST", "/v1/client/session", {"client_id": "x", "client_secret": "x", "scope": "x"}),
+        ("POST", "/v1/client/session", {"client_id": "x", "client_secret": "x", "scopes": "x"}),
         ("POST", "/v1/api_keys", {"name": "Small", "scope": ["payments.read"]}),
         ("POST", "/v1/api_keys/{key}/rotate", {"overlap": 0}),
         ("PATCH", "/v1/team/{member}", {"role": "viewer", "level": "reseller"}),
@@ -285,7 +285,7 @@ def test_a_reseller_changes_its_own_team_and_not_its_merchants(method: str) -> N
 def test_a_misspelt_parameter_is_refused_and_not_ignored(
     method: str, path: str, body: dict[str, Any] | None
 ) -> None:
-    t = make_tenants()
+    t = make_tenants(totp=True)
     level = "reseller" if "merchants" in path else "merchant"
     path = path.format(
         key=t.key_rows["pk", False].public_id, member=t.memberships["merchant.admin"].public_id

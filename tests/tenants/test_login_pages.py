@@ -11,6 +11,7 @@ from django.conf import settings
 from django.core import mail as outbox
 from django.test import Client, override_settings
 
+from core.back_address import with_next
 from core.db import Scope, tenant_atomic
 from core.models import AuditRecord, OutboxEvent
 from tenants import mail, second_factor
@@ -289,7 +290,7 @@ def test_an_invitation_for_somebody_with_an_account_asks_to_log_in() -> None:
     person = other.users["merchant.viewer"]
     row = team.invitation_create(actor=t.actor("owner"), email=person.email, role="viewer")
     address = f"/invitations/{team.invitation_token(row.id)}"
-    assert f"/login?next={address}".encode() in new_browser().get(address).content
+    assert with_next("/login", address).encode() in new_browser().get(address).content
     client = logged_in(other, "merchant.viewer")
     assert client.post(address).status_code == 302
     with tenant_atomic(t.scope):

@@ -47,7 +47,7 @@ def test_a_form_gets_a_flat_answer_that_works(how: str) -> None:
         "keys.read team.read",
     )
     assert answer.headers["Content-Type"] == "application/json"
-    assert answer.headers["Cache-Control"] == "no-store"
+    assert answer.headers["Cache-Control"] == "private, no-store"
     headers = {"Authorization": f"Bearer {body['access_token']}"}
     assert call("GET", "/v1/api_keys", headers=headers)[0] == 200
 

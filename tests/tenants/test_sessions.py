@@ -285,10 +285,7 @@ def test_using_a_refresh_token_twice_revokes_the_whole_family() -> None:
     with pytest.raises(errors.AuthenticationFailed) as caught:
         sessions.jwt_refresh(refresh_token=first.refresh_token, ip=None)
     assert caught.value.code == "refresh_token_reused"
-    # The access token of that login is read without the database, and so lives its minutes out.
     assert "every refresh token" in caught.value.message
-    assert "within five minutes" in caught.value.message
-    assert tokens.read_access(second.access_token).merchant_id == t.merchant.id
     with pytest.raises(errors.AuthenticationFailed):
         sessions.jwt_refresh(refresh_token=second.refresh_token, ip=None)
     assert audited("user.refresh_token_reused", t.users["merchant.viewer"]) >= 1

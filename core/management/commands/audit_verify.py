@@ -5,11 +5,14 @@ from uuid import UUID
 
 from django.core.management.base import BaseCommand, CommandError, CommandParser
 
-from core.audit import verify_audit_log
+from core.audit_verification import Verdict, verify_audit_log
 
 
 class Command(BaseCommand):
-    help = "Recompute the audit log's hash chains; names the first bad record of each."
+    help = (
+        "Verify the audit log's chains against key, heads and anchor; names the first bad record "
+        "of each and what was done to it."
+    )
 
     def add_arguments(self, parser: CommandParser) -> None:
         parser.add_argument("--tenant", type=UUID, help="Only the chain of this tenant (UUID).")
@@ -18,7 +21,24 @@ class Command(BaseCommand):
         verdict = verify_audit_log(chain=options["tenant"])
         for fault in verdict.faults:
             self.stderr.write(str(fault))
-        summary = f"{verdict.records} records in {verdict.chains} chains"
-        if verdict.faults:
-            raise CommandError(f"{len(verdict.faults)} bad of {summary}.")
-        self.stdout.write(f"{summary}: all hashes match.")
+        if verdict.anchor_fault:
+            self.stderr.write(f"The anchor: {verdict.anchor_fault}.")
+        bad = len(verdict.faults) + bool(verdict.anchor_fault)
+        if bad:
+            raise CommandError(f"{bad} bad of {_extent(verdict)}.")
+        self.stdout.write(f"{_extent(verdict)}: all seals match. {_held(verdict)}")
+
+
+def _extent(verdict: Verdict) -> str:
+    return f"{verdict.records} records in {verdict.chains} chains"
+
+
+def _held(verdict: Verdict) -> str:
+    """What the verification rests on, in sentences."""
+    if verdict.anchored_at is None:
+        anchor = "No head was ever anchored, so a chain put back to an older state does not show."
+    else:
+        anchor = f"Anchored last at {verdict.anchored_at:%F %T} UTC."
+    if verdict.unkeyed:
+        anchor += f" {verdict.unkeyed} records were sealed before there was a key."
+    return anchor

@@ -21,7 +21,9 @@ class Command(BaseCommand):
     def handle(self, *args: Any, **options: Any) -> None:
         run = verify(full=options["full"], progress=self.stdout.write)
         took = (run.finished_at - run.started_at).total_seconds()
-        what = f"{run.accounts:,} accounts, {run.transfers:,} transfers summed up, {took:.1f} s"
+        what = f"{run.accounts:,} accounts against {run.coverage}; {took:.1f} s"
         if run.fault:
-            raise CommandError(f"The books are off. {run.fault} ({what})")
-        self.stdout.write(self.style.SUCCESS(f"The books agree with the journal: {what}."))
+            raise CommandError(f"The books are off. {run.fault} (looked at: {what})")
+        self.stdout.write(
+            self.style.SUCCESS(f"The books agree with the journal. Looked at: {what}.")
+        )

@@ -17,6 +17,8 @@ from payments.acceptance.representations import payment_json, refund_json
 from payments.acceptance.services.sources import refused_source
 from payments.acceptance.states import PaymentStatus, RefundStatus
 from payments.intents.failures import PROVIDER_UNAVAILABLE
+from payments.intents.recovery import bring_forward
+from payments.intents.services import Accepted
 from payments.providers.base import SOURCE_REFUSED
 from tenants.authentication import MerchantFacts, merchant_facts
 
@@ -47,7 +49,10 @@ class MoneyView(ApiView):
     ) -> Response:
         """Run a money operation once per Idempotency-Key; a decline is a 402."""
         return self.once_outside(
-            operation, resume=resume, render=lambda made: outcome(made, status)
+            operation,
+            resume=resume,
+            render=lambda made: outcome(made, status),
+            advance=bring_forward,
         )
 
 
@@ -56,8 +61,10 @@ def outcome(made: Any, status: int) -> tuple[int, bytes]:
 
     It is a 402, or a 400 or 404 where the token could not be charged. A 402 also where the fault is
     ours: the payment exists and has ended, so the stored answer must not be a 503, which asks for
-    the same request again.
+    the same request again. What a worker goes on with is a 202.
     """
+    if isinstance(made, Accepted):
+        return outcome(made.shown, 202)
     if isinstance(made, AppError):
         return made.status, dump(render_error(made))
     if isinstance(made, Payment) and made.status == PaymentStatus.FAILED:

@@ -134,7 +134,7 @@ class PaymentsView(_PaymentOperation):
     @extend_schema(
         operation_id="payments_create",
         request=shapes.PaymentCreate,
-        responses={201: shapes.PaymentOut},
+        responses={201: shapes.PaymentOut, 202: shapes.PaymentOut},
         examples=[EXAMPLE],
     )
     def post(self, request: Request) -> Response:
@@ -148,7 +148,9 @@ class PaymentsView(_PaymentOperation):
         not exist is 404 (`resource_missing`), one that was used or is too old 400
         (`token_already_used`, `token_expired`), with the failed payment beside it. A payment that
         needs the payer carries `next_action: {"type": "redirect", "url"}`. No answer from the
-        provider leaves it `processing`: never charge again, we find out.
+        provider leaves it `processing`: never charge again, we find out. 202 is a payment that
+        waits as `processing` because the provider takes no more calls for the moment: we send it as
+        soon as it does, within an hour, or it fails and nothing was charged.
         """
         values = shapes.PaymentCreate.parse(self.body)
         seller, actor = self.seller(), self.actor
@@ -210,13 +212,14 @@ class PaymentConfirmView(_PaymentOperation):
     @extend_schema(
         operation_id="payments_confirm",
         request=shapes.PaymentConfirm,
-        responses={200: shapes.PaymentOut},
+        responses={200: shapes.PaymentOut, 202: shapes.PaymentOut},
     )
     def post(self, request: Request, payment_id: str) -> Response:
         """Charge a payment that was created without `confirm`.
 
         A token that does not exist (404), was used or is too old (400) is refused before anything
-        is charged: the payment stays `pending` and can be confirmed with another one.
+        is charged: the payment stays `pending` and can be confirmed with another one. 202 as for a
+        payment that is created with `confirm`.
         """
         values = shapes.PaymentConfirm.parse(self.body)
         key = ids.decode(Payment.PREFIX, payment_id)
@@ -242,10 +245,13 @@ class PaymentCaptureView(_PaymentOperation):
     @extend_schema(
         operation_id="payments_capture",
         request=shapes.PaymentCapture,
-        responses={200: shapes.PaymentOut},
+        responses={200: shapes.PaymentOut, 202: shapes.PaymentOut},
     )
     def post(self, request: Request, payment_id: str) -> Response:
-        """Capture an authorised payment, in full or in part; the remainder is released."""
+        """Capture an authorised payment, in full or in part; the remainder is released.
+
+        202: the provider takes no more calls for the moment; we capture it as soon as it does.
+        """
         values = shapes.PaymentCapture.parse(self.body)
         key = ids.decode(Payment.PREFIX, payment_id)
         merchant_id, actor = self.seller().merchant_id, self.actor
@@ -268,10 +274,13 @@ class PaymentCancelView(_PaymentOperation):
     @extend_schema(
         operation_id="payments_cancel",
         request=shapes.PaymentCancel,
-        responses={200: shapes.PaymentOut},
+        responses={200: shapes.PaymentOut, 202: shapes.PaymentOut},
     )
     def post(self, request: Request, payment_id: str) -> Response:
-        """Cancel a payment that has not been captured; an authorisation is released."""
+        """Cancel a payment that has not been captured; an authorisation is released.
+
+        202: the provider takes no more calls for the moment; we cancel it as soon as it does.
+        """
         shapes.PaymentCancel.parse(self.body)
         key = ids.decode(Payment.PREFIX, payment_id)
         merchant_id, actor = self.seller().merchant_id, self.actor

@@ -51,13 +51,14 @@ class RefundsView(MoneyView):
     @extend_schema(
         operation_id="refunds_create",
         request=shapes.RefundCreate,
-        responses={201: shapes.RefundOut},
+        responses={201: shapes.RefundOut, 202: shapes.RefundOut},
     )
     def post(self, request: Request) -> Response:
         """Refund a payment, in part or whole.
 
         States: `processing` → `completed` or `failed`. The amount is claimed at once: refunds sent
-        at the same time can never exceed what was captured.
+        at the same time can never exceed what was captured. 202: the provider takes no more calls
+        for the moment; we send it as soon as it does.
         """
         values = shapes.RefundCreate.parse(self.body)
         merchant_id, actor = self.seller().merchant_id, self.actor

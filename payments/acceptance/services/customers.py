@@ -21,7 +21,8 @@ from payments.acceptance.selectors import customer_get, payment_method_get
 from payments.acceptance.services.sources import refused_source
 from payments.intents.failures import PROVIDER_UNAVAILABLE, is_our_fault, shown_failure
 from payments.providers.base import ProviderError, SavedMethod, SaveMethod
-from payments.providers.selectors import adapter_for, route
+from payments.providers.calls import provider_call
+from payments.providers.selectors import route
 
 _FIELDS = ("email", "name", "reference", "metadata")
 
@@ -121,7 +122,8 @@ def payment_method_attach(
     Raises:
         NotFound: no such customer, or no such token.
         InvalidRequest: the provider refused the token.
-        Unavailable: the provider did not answer, or does not take requests of ours.
+        Unavailable: the provider did not answer, or does not take requests of ours
+            (`ProviderBusy`: for the moment).
     """
     assert actor.merchant_id is not None
     assert actor.reseller_id is not None
@@ -134,15 +136,18 @@ def payment_method_attach(
         earlier = customer.payment_methods.filter(provider_account_id=account.id)
         known = earlier.exclude(provider_customer="").last()
     method_id = new_id()
+    request = SaveMethod(
+        reference=ids.encode(PaymentMethod.PREFIX, method_id),
+        idempotency_key=f"attach-{customer.public_id}-{token}",
+        token=token,
+        merchant_key=ids.encode("mer", actor.merchant_id),
+        customer=known.provider_customer if known else "",
+    )
     try:
-        saved = adapter_for(account.id).save_method(
-            SaveMethod(
-                reference=ids.encode(PaymentMethod.PREFIX, method_id),
-                idempotency_key=f"attach-{customer.public_id}-{token}",
-                token=token,
-                merchant_key=ids.encode("mer", actor.merchant_id),
-                customer=known.provider_customer if known else "",
-            )
+        saved = provider_call(
+            account_id=account.id,
+            merchant_id=actor.merchant_id,
+            send=lambda adapter: adapter.save_method(request),
         )
     except ProviderError as error:
         raise _not_saved(error) from error

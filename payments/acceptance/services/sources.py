@@ -8,7 +8,8 @@ from core import ids
 from core.errors import AppError, InvalidRequest, NotFound
 from payments.acceptance.models import Payment
 from payments.providers.base import SOURCE_REFUSED, ProviderError
-from payments.providers.selectors import adapter_for, route
+from payments.providers.calls import ProviderBusy, provider_call
+from payments.providers.selectors import route
 
 
 def refused_source(
@@ -37,9 +38,15 @@ def check_token(payment: Payment) -> None:
         livemode=payment.livemode,
     )
     try:
-        adapter_for(account.id).check_source(
-            source=payment.token, merchant_key=ids.encode("mer", payment.merchant_id)
+        provider_call(
+            account_id=account.id,
+            merchant_id=payment.merchant_id,
+            send=lambda adapter: adapter.check_source(
+                source=payment.token, merchant_key=ids.encode("mer", payment.merchant_id)
+            ),
         )
+    except ProviderBusy:
+        return
     except ProviderError as error:
         if error.code in SOURCE_REFUSED:
             raise refused_source(error.code, error.message, param="payment_method_token") from error

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import dataclasses
+from collections.abc import Callable
+from typing import TypeVar
 
 from core import ids
-from core.db import assert_outside_transaction
+from core.enqueue import enqueue
 from payments.intents.channels.base import ChannelAnswer, Outcome
 from payments.intents.models import Intent
 from payments.providers.base import (
@@ -18,14 +20,28 @@ from payments.providers.base import (
     ProviderAnswer,
     ProviderError,
 )
-from payments.providers.selectors import adapter_for
+from payments.providers.calls import ProviderSilent, provider_call
+
+_T = TypeVar("_T")
 
 
-def adapter_of(intent: Intent) -> Adapter:
-    """The adapter that speaks for the intent's account; never inside a transaction."""
-    assert_outside_transaction("A call to a provider")
+def ask_provider(intent: Intent, send: Callable[[Adapter], _T]) -> _T:
+    """Ask the provider of the intent's account, never inside a transaction.
+
+    An answer that comes when it is not waited for any more has the poller look at once.
+
+    Raises:
+        ProviderBusy: nothing was sent.
+        ProviderError: as the adapter raises it; not permanent where no answer came.
+    """
     assert intent.provider_account_id is not None
-    return adapter_for(intent.provider_account_id)
+    intent_id = str(intent.id)
+    return provider_call(
+        account_id=intent.provider_account_id,
+        merchant_id=intent.merchant_id,
+        send=send,
+        on_late=lambda: enqueue("intents.check", intent_id),
+    )
 
 
 def refusal(error: ProviderError) -> ChannelAnswer:
@@ -66,7 +82,7 @@ class GatewayPayment:
             metadata=intent.about.get("metadata", {}),
         )
         try:
-            return from_provider(adapter_of(intent).create_payment(request))
+            return from_provider(ask_provider(intent, lambda a: a.create_payment(request)))
         except ProviderError as error:
             return dataclasses.replace(refusal(error), refused=False)
 
@@ -80,7 +96,7 @@ class GatewayPayment:
             currency=intent.currency,
         )
         try:
-            return from_provider(adapter_of(intent).capture_payment(request))
+            return from_provider(ask_provider(intent, lambda a: a.capture_payment(request)))
         except ProviderError as error:
             return refusal(error)
 
@@ -91,16 +107,22 @@ class GatewayPayment:
             provider_id=intent.external_id,
         )
         try:
-            return from_provider(adapter_of(intent).cancel_payment(request))
+            return from_provider(ask_provider(intent, lambda a: a.cancel_payment(request)))
         except ProviderError as error:
             return refusal(error)
 
     def query(self, intent: Intent) -> ChannelAnswer:
-        answer = adapter_of(intent).get_payment_status(
-            reference=intent.public_id,
-            provider_id=intent.external_id or None,
-            since=intent.created_at,
-        )
+        try:
+            answer = ask_provider(
+                intent,
+                lambda a: a.get_payment_status(
+                    reference=intent.public_id,
+                    provider_id=intent.external_id or None,
+                    since=intent.created_at,
+                ),
+            )
+        except ProviderSilent:
+            return ChannelAnswer(outcome=Outcome.UNKNOWN)
         return from_provider(answer)
 
 

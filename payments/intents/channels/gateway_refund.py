@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from payments.intents.channels.base import ChannelAnswer, Outcome
-from payments.intents.channels.gateway import adapter_of, refusal
+from payments.intents.channels.gateway import ask_provider, refusal
 from payments.intents.models import Intent
 from payments.providers.base import ProviderError, RefundAnswer, RefundPayment, Status
+from payments.providers.calls import ProviderSilent
 
 
 class GatewayRefund:
@@ -23,9 +24,10 @@ class GatewayRefund:
             reason=intent.about.get("reason", ""),
         )
         try:
-            return from_refund(adapter_of(intent).refund_payment(request), intent.amount_minor)
+            answer = ask_provider(intent, lambda a: a.refund_payment(request))
         except ProviderError as error:
             return refusal(error)
+        return from_refund(answer, intent.amount_minor)
 
     def settle(self, intent: Intent) -> ChannelAnswer:
         return self.query(intent)
@@ -39,11 +41,17 @@ class GatewayRefund:
         )
 
     def query(self, intent: Intent) -> ChannelAnswer:
-        answer = adapter_of(intent).get_refund_status(
-            reference=intent.public_id,
-            provider_id=intent.external_id or None,
-            payment_provider_id=intent.source,
-        )
+        try:
+            answer = ask_provider(
+                intent,
+                lambda a: a.get_refund_status(
+                    reference=intent.public_id,
+                    provider_id=intent.external_id or None,
+                    payment_provider_id=intent.source,
+                ),
+            )
+        except ProviderSilent:
+            return ChannelAnswer(outcome=Outcome.UNKNOWN)
         return from_refund(answer, intent.amount_minor)
 
 

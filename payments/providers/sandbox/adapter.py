@@ -10,6 +10,7 @@ from typing import ClassVar, TypeVar
 
 from payments.providers import signing
 from payments.providers.base import (
+    UNREACHABLE,
     AccountConfig,
     Adapter,
     CancelPayment,
@@ -69,6 +70,7 @@ class SandboxAdapter(Adapter):
     """Speaks to a `SandboxServer`, which is the database here and anything else in tests."""
 
     name: ClassVar[str] = "sandbox"
+    is_remote: ClassVar[bool] = False
 
     def __init__(self, config: AccountConfig, server: SandboxServer) -> None:
         super().__init__(config)
@@ -155,7 +157,7 @@ class SandboxAdapter(Adapter):
             raise ProviderError(
                 "The sandbox did not say whether the card was saved; send it again.",
                 permanent=False,
-                code="provider_unreachable",
+                code=UNREACHABLE,
             ) from lost
 
     def check_source(self, *, source: str, merchant_key: str = "") -> None:
@@ -167,7 +169,7 @@ class SandboxAdapter(Adapter):
             raise ProviderError(
                 "The sandbox did not say whether the token can be charged.",
                 permanent=False,
-                code="provider_unreachable",
+                code=UNREACHABLE,
             ) from lost
 
     def verify_webhook_signature(self, raw_body: bytes, headers: Mapping[str, str]) -> None:
@@ -197,7 +199,7 @@ class SandboxAdapter(Adapter):
             raise ProviderError(
                 "The sandbox did not send its settlement lines; ask again.",
                 permanent=False,
-                code="provider_unreachable",
+                code=UNREACHABLE,
             ) from lost
         return SettlementPage(
             lines=lines, next_cursor=lines[-1].line_id if len(rows) > limit else ""

@@ -9,27 +9,22 @@ from __future__ import annotations
 import uuid
 from typing import Any, Final
 
-import kombu.exceptions
-import redis
-import structlog
 from django.http import Http404, HttpRequest, HttpResponse, HttpResponseRedirect
 from django.shortcuts import render
 from django.utils.decorators import method_decorator
 from django.views import View
-from django.views.decorators.cache import never_cache
 from django.views.decorators.clickjacking import xframe_options_sameorigin
 
+from core.enqueue import enqueue
 from core.money import format_money
 from core.web_address import web_origin
 from payments.providers.sandbox import server
 from payments.providers.sandbox.wire import Json, ServerTimeoutError
 
-log = structlog.get_logger(__name__)
-
 _ANSWERS: Final = {"complete": True, "fail": False}
 
 
-@method_decorator([never_cache, xframe_options_sameorigin], name="dispatch")
+@method_decorator(xframe_options_sameorigin, name="dispatch")
 class ChallengeView(View):
     """Shows the challenge; the form's two buttons answer it, once."""
 
@@ -86,12 +81,7 @@ def _page(request: HttpRequest, charge: Json, *, status: int = 200) -> HttpRespo
 
 def _announce() -> None:
     """Have the webhook sent now; should the broker be away, the sweep sends it."""
-    from payments.providers.tasks import deliver_sandbox_events
-
-    try:
-        deliver_sandbox_events.delay()
-    except (kombu.exceptions.OperationalError, redis.RedisError, OSError) as error:
-        log.warning("sandbox.webhook_not_enqueued", error=type(error).__name__)
+    enqueue("providers.deliver_sandbox_events")
 
 
 def _found(charge: Json | None) -> Json:

@@ -12,10 +12,15 @@ from collections.abc import Callable, Mapping
 from datetime import datetime
 from typing import Any, ClassVar, Final, NoReturn, TypeVar, cast
 
+import requests
+import requests.adapters
 import stripe
+from django.conf import settings
 
+from core import deadline
 from payments.providers.base import (
     KEY_REUSED,
+    UNREACHABLE,
     WEBHOOK_TOLERANCE_S,
     AccountConfig,
     Adapter,
@@ -63,6 +68,34 @@ class _LostError(Exception):
     """It is not known whether a request took effect."""
 
 
+class _Transport(requests.adapters.HTTPAdapter):
+    """Sends each request within what is left: an operation of ours may be several of them."""
+
+    def send(
+        self,
+        request: requests.PreparedRequest,
+        stream: bool = False,
+        timeout: Any = None,
+        verify: bool | str = True,
+        cert: Any = None,
+        proxies: Any = None,
+    ) -> requests.Response:
+        connect_s, read_s = timeout
+        try:
+            limits = (deadline.cap_s(connect_s), deadline.cap_s(read_s))
+        except deadline.DeadlineExceeded as error:
+            raise requests.exceptions.Timeout(str(error), request=request) from error
+        return super().send(request, stream, limits, verify, cert, proxies)
+
+
+def _session() -> requests.Session:
+    """One for all threads: each call has a thread of its own, and connections shall stay warm."""
+    session = requests.Session()
+    for scheme in ("https://", "http://"):
+        session.mount(scheme, _Transport(pool_maxsize=settings.PROVIDER_CALLS_MAX))
+    return session
+
+
 class StripeAdapter(Adapter):
     """One Stripe account. Needs the credential ``secret_key``."""
 
@@ -75,7 +108,9 @@ class StripeAdapter(Adapter):
             config.credentials.get("secret_key", ""),
             base_addresses={"api": base},
             max_network_retries=0,
-            http_client=stripe.RequestsClient(timeout=(_CONNECT_TIMEOUT_S, config.timeout_s)),
+            http_client=stripe.RequestsClient(
+                timeout=(_CONNECT_TIMEOUT_S, config.timeout_s), session=_session()
+            ),
         )
 
     def create_payment(self, request: CreatePayment) -> ProviderAnswer:
@@ -175,7 +210,7 @@ class StripeAdapter(Adapter):
             raise ProviderError(
                 "Stripe did not say whether the card was saved; send it again.",
                 permanent=False,
-                code="provider_unreachable",
+                code=UNREACHABLE,
             ) from lost
         except stripe.CardError as declined:
             decline = reading.read_decline(_error_body(declined))
@@ -195,7 +230,7 @@ class StripeAdapter(Adapter):
             raise ProviderError(
                 "Stripe did not say whether the card can be charged.",
                 permanent=False,
-                code="provider_unreachable",
+                code=UNREACHABLE,
             ) from lost
         if token.get("used") is True:
             raise ProviderError(
@@ -252,7 +287,7 @@ class StripeAdapter(Adapter):
             raise ProviderError(
                 "Stripe did not send its balance transactions; ask again.",
                 permanent=False,
-                code="provider_unreachable",
+                code=UNREACHABLE,
             ) from lost
 
     def health(self) -> Health:

@@ -1,0 +1,21 @@
+"""Pages and the API: the ASGI application of the web process, served by granian."""
+
+from __future__ import annotations
+
+import os
+import sys
+
+from django.core.wsgi import get_wsgi_application
+
+os.environ.setdefault("DJANGO_SETTINGS_MODULE", "config.settings.base")
+_django = get_wsgi_application()
+
+from django.conf import settings  # noqa: E402
+
+from core.serving.web import WebGate  # noqa: E402 - reads settings when imported
+
+# A thread that comes back from the database waits this long for the interpreter (5 ms by default),
+# perhaps with rows locked: short turns keep locks short.
+sys.setswitchinterval(0.0005)
+
+application = WebGate(_django, slots=settings.WEB_SLOTS)

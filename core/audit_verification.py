@@ -1,0 +1,214 @@
+"""The verifier of the audit log: compares chains with their seals, their heads and the anchor.
+
+It names the first bad row of each chain, and what was done to it: an edit, a deletion, a cut at the
+end (fewer records than anchored, or than the head says), or a chain computed again by who has the
+database and not the key.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import Final
+from uuid import UUID
+
+from core.audit import signed_heads
+from core.audit_anchor import AnchorBroken, Anchored, audit_anchor
+from core.audit_seal import GENESIS, Head, record_mac, same, unkeyed_hash
+from core.crypto import CannotOpen
+from core.db import Scope, fetch_all, fetch_one, tenant_atomic
+from core.models import AuditRecord
+
+UNSEALED_LIMIT_S: Final = 300
+_PAGE: Final = 2_000
+
+
+@dataclass(frozen=True, slots=True)
+class Fault:
+    """The first bad place of a chain; `record_id` is None where a record is missing."""
+
+    chain: UUID
+    sequence: int
+    record_id: UUID | None
+    problem: str
+
+    def __str__(self) -> str:
+        where = f"record {self.record_id}" if self.record_id else "the record"
+        return f"chain {self.chain}: {where} at sequence {self.sequence}: {self.problem}"
+
+
+@dataclass(frozen=True, slots=True)
+class Verdict:
+    """What a verification found: chains and records read, and the first fault of each chain.
+
+    Attributes:
+        anchor_fault: what is wrong with the anchor itself; empty when nothing is.
+        anchored_at: when a head was anchored last; None when none ever was.
+        unkeyed: records from before there was a key, which are held by the signed heads alone.
+    """
+
+    chains: int
+    records: int
+    faults: tuple[Fault, ...]
+    anchor_fault: str = ""
+    anchored_at: datetime | None = None
+    unkeyed: int = 0
+
+
+def verify_audit_log(*, chain: UUID | None = None, now: datetime | None = None) -> Verdict:
+    """Recompute every chain (or one) and compare; stops at the first fault of each chain.
+
+    Finds a changed, removed, inserted or reordered record, a chain that was cut off or computed
+    again, a head that is not ours, and records that were left unsealed for more than five minutes.
+    """
+    anchors, anchored_at, anchor_fault = _anchors()
+    faults: list[Fault] = []
+    records = unkeyed = 0
+    with tenant_atomic(Scope.worker()):
+        heads, forged = signed_heads({chain} if chain else None)
+        seen = {chain} if chain else set(heads) | set(anchors) | set(_chains_with_records())
+        for tenant in sorted(seen):
+            reading = _Reading(tenant, heads.get(tenant), tenant in forged, anchors.get(tenant, {}))
+            fault = reading.fault()
+            records += reading.count
+            unkeyed += reading.unkeyed
+            if fault:
+                faults.append(fault)
+        faults += _left_unsealed(chain, now or datetime.now(UTC))
+    return Verdict(len(seen), records, tuple(faults), anchor_fault, anchored_at, unkeyed)
+
+
+class _Reading:
+    """One pass over a chain, up to its first fault."""
+
+    def __init__(
+        self, chain: UUID, head: Head | None, forged: bool, anchors: dict[int, Anchored]
+    ) -> None:
+        self.chain = chain
+        self.head = head or Head(chain, 0, GENESIS)
+        self.has_head = head is not None
+        self.forged = forged
+        self.anchors = anchors
+        self.count = 0
+        self.unkeyed = 0
+
+    def fault(self) -> Fault | None:
+        """The chain's first fault, or None."""
+        previous = GENESIS
+        for record in _records_of(self.chain):
+            sequence = self.count + 1
+            if record.sequence != sequence:
+                return self._missing("is missing: it was deleted")
+            problem = self._problem(record, sequence, previous)
+            if problem:
+                return Fault(self.chain, sequence, record.id, problem)
+            self.count, previous = sequence, bytes(record.hash or b"")
+        return self._end()
+
+    def _problem(self, record: AuditRecord, sequence: int, previous: bytes) -> str:
+        """What is wrong with a record at its place; empty when nothing is."""
+        found = bytes(record.hash or b"")
+        unkeyed = unkeyed_hash(previous, sequence, record)
+        if bytes(record.previous_hash or b"") != previous:
+            return "does not follow the record before it"
+        if self._may_be_unkeyed(sequence) and not record.key_version:
+            self.unkeyed += 1
+            if not same(found, unkeyed):
+                return "was changed after it was sealed"
+        elif not record.key_version or same(found, unkeyed):
+            return "was sealed again without the key: the chain was computed again from here"
+        else:
+            try:
+                mac = record_mac(previous, sequence, record, key_version=record.key_version)
+            except CannotOpen as error:
+                return f"cannot be verified: {error}"
+            if not same(found, mac):
+                return "was changed after it was sealed"
+        anchored = self.anchors.get(sequence)
+        if anchored is not None and not same(found, anchored.head.hash):
+            return f"differs from the anchor of {anchored.at:%F %T}: the chain was computed again"
+        if sequence == self.head.sequence and not same(found, self.head.hash):
+            return "differs from the chain's head: the chain was computed again"
+        return ""
+
+    def _may_be_unkeyed(self, sequence: int) -> bool:
+        """Whether a record comes from before there was a key, as head and anchors have it."""
+        known = [anchored.head.keyed_from for anchored in self.anchors.values()]
+        return sequence < min([self.head.keyed_from, *known])
+
+    def _end(self) -> Fault | None:
+        """What shows when all records are in order: too few of them, or a head that is not ours."""
+        longest = max(self.anchors, default=0)
+        if self.count < longest:
+            at = self.anchors[longest].at
+            return self._missing(
+                f"is missing: the chain was cut off (the anchor of {at:%F %T} has {longest})"
+            )
+        if self.count < self.head.sequence:
+            return self._missing("is missing: the chain was cut off")
+        # The sealer may have gone on while we read; then the head has moved along.
+        if self.count > self.head.sequence:
+            heads, forged = signed_heads({self.chain})
+            self.head = heads.get(self.chain) or self.head
+            self.has_head, self.forged = self.chain in heads, bool(forged)
+        if self.forged or (self.count and not self.has_head):
+            return self._missing(
+                "follows a head that our key did not sign: the chain was computed again"
+            )
+        if self.count > self.head.sequence:
+            self.count = self.head.sequence
+            return self._missing("was added behind the chain's head")
+        return None
+
+    def _missing(self, problem: str) -> Fault:
+        return Fault(self.chain, self.count + 1, None, problem)
+
+
+def _anchors() -> tuple[dict[UUID, dict[int, Anchored]], datetime | None, str]:
+    """What was anchored, by chain and sequence; when last; and what is wrong with the anchor."""
+    try:
+        lines = audit_anchor().read()
+    except (AnchorBroken, OSError) as error:
+        return {}, None, str(error)
+    found: dict[UUID, dict[int, Anchored]] = {}
+    for anchored in lines:
+        found.setdefault(anchored.head.chain, {})[anchored.head.sequence] = anchored
+    return found, lines[-1].at if lines else None, ""
+
+
+def _records_of(tenant: UUID) -> Iterator[AuditRecord]:
+    after = 0
+    while True:
+        page = list(
+            AuditRecord.objects.raw(
+                "SELECT * FROM core_auditrecord WHERE core_audit_chain(merchant_id, reseller_id)"
+                " = %s AND sequence > %s ORDER BY sequence LIMIT %s",
+                [tenant, after, _PAGE],
+            )
+        )
+        yield from page
+        if len(page) < _PAGE:
+            return
+        after = page[-1].sequence or 0
+
+
+def _chains_with_records() -> list[UUID]:
+    rows = fetch_all(
+        "SELECT DISTINCT core_audit_chain(merchant_id, reseller_id) FROM core_auditrecord"
+        " WHERE sealed_at IS NOT NULL"
+    )
+    return [row[0] for row in rows]
+
+
+def _left_unsealed(chain: UUID | None, now: datetime) -> list[Fault]:
+    row = fetch_one(
+        "SELECT core_audit_chain(merchant_id, reseller_id), id FROM core_auditrecord"
+        " WHERE sealed_at IS NULL AND created_at < %s - make_interval(secs => %s)"
+        " AND (%s::uuid IS NULL OR core_audit_chain(merchant_id, reseller_id) = %s::uuid)"
+        " ORDER BY id LIMIT 1",
+        [now, UNSEALED_LIMIT_S, chain, chain],
+    )
+    if row is None:
+        return []
+    return [Fault(row[0], 0, row[1], "was never sealed; is the relay running?")]

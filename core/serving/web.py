@@ -1,0 +1,342 @@
+"""The ASGI application of the web process: whole requests, a fair turn, Django in a thread.
+
+A server hands each request over when its headers are there. The body is read here, by the event
+loop and within a deadline, so that a sender who never ends holds no thread. The request then waits
+for a slot of its tenant (`slots.py`) and runs Django's WSGI handler in a thread: the views are
+synchronous, with one database connection a thread.
+
+Which tenant a request belongs to shows only after authentication. Until then it counts to the
+caller's address; `note_tenant` remembers the tenant of the credential, so that the next request
+with it waits in the tenant's queue. A thousand invented keys from one address have one share.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import hashlib
+import time
+from collections import OrderedDict
+from collections.abc import Awaitable, Callable, Iterable, Mapping, MutableMapping
+from contextvars import ContextVar
+from dataclasses import dataclass, field
+from threading import Lock
+from typing import Any, Final
+
+import structlog
+from django.conf import settings
+from django.db import connections
+
+from core import deadline
+from core.proxies import caller_address, network_of
+from core.serving import refusals, slots
+from core.serving.environ import Environ, RepeatedHeader, environ, read_headers
+from core.serving.refusals import Refusal
+
+log = structlog.get_logger(__name__)
+
+Message = MutableMapping[str, Any]
+Receive = Callable[[], Awaitable[Message]]
+Send = Callable[[Message], Awaitable[None]]
+WsgiApp = Callable[[Environ, Callable[..., Any]], Iterable[bytes]]
+RawHeaders = list[tuple[bytes, bytes]]
+
+#: Above every limit of ours for a body held in memory (the API takes 256 KiB, forms 1 MiB).
+MAX_BODY_BYTES: Final = 2_097_152
+#: All bodies together that have arrived, or are arriving, and have no answer yet.
+MAX_HELD_BYTES: Final = 134_217_728
+#: A body of the largest size arrives within this on a slow mobile line (1.7 Mbit/s).
+BODY_WITHIN_S: Final = 10.0
+#: A reader that takes no piece of an answer for so long has gone.
+PIECE_WITHIN_S: Final = 30.0
+#: What runs when the process is asked to stop may end.
+DRAIN_WITHIN_S: Final = 15.0
+
+
+class WebGate:
+    """Runs a WSGI application behind an ASGI server.
+
+    Args:
+        app: Django's WSGI handler.
+        slots: requests that run at once; one more is kept for `/health/` alone.
+    """
+
+    def __init__(self, app: WsgiApp, *, slots: int, body_within_s: float = BODY_WITHIN_S) -> None:
+        self._app = app
+        self._body_within_s = body_within_s
+        self._held_bytes = 0
+        self.pool = _pool(slots)
+        self._health = _pool(1)
+
+    async def __call__(self, scope: Mapping[str, Any], receive: Receive, send: Send) -> None:
+        if scope["type"] == "lifespan":
+            await self._lifespan(receive, send)
+        elif scope["type"] == "http":
+            await self._serve(scope, receive, send)
+        else:
+            # Websockets have a process of their own (config/asgi.py).
+            await send({"type": "websocket.close", "code": 1008})
+
+    async def _serve(self, scope: Mapping[str, Any], receive: Receive, send: Send) -> None:
+        held = 0
+        try:
+            headers = read_headers(scope["headers"])
+            body = await self._body(headers, receive)
+            if body is None:
+                return
+            held = len(body)
+            request = _Request(
+                environ=environ(scope, headers, body),
+                loop=asyncio.get_running_loop(),
+                send=send,
+                arrived=time.monotonic(),
+                credential=_credential_of(headers),
+            )
+            pool = self._health if scope["path"].startswith("/health/") else self.pool
+            pool.submit(_key_of(scope, headers, request), lambda: self._run(request))
+            answer = await request.done
+        except RepeatedHeader as repeated:
+            answer = refusals.repeated_header(repeated.name).answer(path=scope["path"])
+        except slots.PoolBusy:
+            answer = refusals.BUSY.answer(path=scope["path"])
+        except Refusal as refusal:
+            answer = refusal.answer(path=scope["path"])
+        finally:
+            self._held_bytes -= held
+        if answer is not None:
+            status, lines, content = answer
+            await send({"type": "http.response.start", "status": status, "headers": lines})
+            content = b"" if scope["method"] == "HEAD" else content
+            await send({"type": "http.response.body", "body": content})
+
+    async def _body(self, headers: Mapping[bytes, bytes], receive: Receive) -> bytes | None:
+        """The whole body; None when the sender has gone.
+
+        Raises:
+            Refusal: too long, too late, or too much memory is held by others.
+        """
+        declared = headers.get(b"content-length")
+        if declared is None and b"transfer-encoding" not in headers:
+            return b""
+        if declared is not None and (not declared.isdigit() or int(declared) > MAX_BODY_BYTES):
+            raise refusals.too_large(MAX_BODY_BYTES)
+        pieces: list[bytes] = []
+        size, whole = 0, False
+        try:
+            async with asyncio.timeout(self._body_within_s):
+                while not whole:
+                    message = await receive()
+                    if message["type"] == "http.disconnect":
+                        return None
+                    piece: bytes = message.get("body", b"")
+                    size += len(piece)
+                    self._held_bytes += len(piece)
+                    if size > MAX_BODY_BYTES:
+                        raise refusals.too_large(MAX_BODY_BYTES)
+                    if self._held_bytes > MAX_HELD_BYTES:
+                        raise refusals.BUSY
+                    pieces.append(piece)
+                    whole = not message.get("more_body", False)
+        except TimeoutError:
+            raise refusals.BODY_LATE from None
+        finally:
+            if not whole:
+                self._held_bytes -= size
+        return b"".join(pieces)
+
+    def _run(self, request: _Request) -> None:
+        """Answer in this thread of the pool."""
+        left_s = settings.REQUEST_DEADLINE_S - (time.monotonic() - request.arrived)
+        if left_s <= 0:
+            request.finish(refusals.BUSY.answer(path=request.path))
+            return
+        token = _credential.set(request.credential)
+        try:
+            with deadline.within(left_s):
+                request.answer(self._app)
+        except Exception:
+            log.exception("web.handler_failed")
+            request.finish(refusals.FAILED.answer(path=request.path))
+        finally:
+            _credential.reset(token)
+
+    async def _lifespan(self, receive: Receive, send: Send) -> None:
+        while True:
+            message = await receive()
+            if message["type"] == "lifespan.shutdown":
+                await asyncio.to_thread(self.pool.drain, within_s=DRAIN_WITHIN_S)
+                await send({"type": "lifespan.shutdown.complete"})
+                return
+            await send({"type": "lifespan.startup.complete"})
+
+
+Answer = tuple[int, RawHeaders, bytes]
+
+
+class _Request:
+    """One request between the event loop and a thread."""
+
+    def __init__(
+        self,
+        *,
+        environ: Environ,
+        loop: asyncio.AbstractEventLoop,
+        send: Send,
+        arrived: float,
+        credential: bytes,
+    ) -> None:
+        self._environ = environ
+        self._loop = loop
+        self._send = send
+        self.arrived = arrived
+        self.credential = credential
+        #: The answer; None where it was sent in pieces.
+        self.done: asyncio.Future[Answer | None] = loop.create_future()
+
+    @property
+    def path(self) -> str:
+        return str(self._environ["PATH_INFO"])
+
+    def answer(self, app: WsgiApp) -> None:
+        """Run the application; the thread's part."""
+        head = _Head()
+        result = app(self._environ, head)
+        try:
+            if getattr(result, "streaming", False):
+                self._stream(head, result)
+            else:
+                self.finish((head.status, head.lines, b"".join(result)))
+        finally:
+            close = getattr(result, "close", None)
+            if close is not None:
+                close()
+
+    def finish(self, answer: Answer | None) -> None:
+        """Hand the answer to the loop; a second one is dropped."""
+
+        def set_result() -> None:
+            if not self.done.done():
+                self.done.set_result(answer)
+
+        self._loop.call_soon_threadsafe(set_result)
+
+    def _stream(self, head: _Head, pieces: Iterable[bytes]) -> None:
+        """Send an answer while it is made; the slot is free while the reader takes a piece."""
+        try:
+            self._put({"type": "http.response.start", "status": head.status, "headers": head.lines})
+            for piece in pieces:
+                self._put({"type": "http.response.body", "body": piece, "more_body": True})
+            self._put({"type": "http.response.body", "body": b""})
+        except (TimeoutError, OSError, RuntimeError) as error:
+            log.info("web.reader_gone", error=type(error).__name__)
+            self._fail(error)
+        except Exception as error:
+            # The head has gone out: only a broken connection can say that the rest is missing.
+            self._fail(error)
+            raise
+        else:
+            self.finish(None)
+
+    def _put(self, message: Message) -> None:
+        with slots.waiting():
+            sent = asyncio.run_coroutine_threadsafe(self._sent(message), self._loop)
+            try:
+                sent.result(PIECE_WITHIN_S)
+            except TimeoutError:
+                sent.cancel()
+                raise
+
+    async def _sent(self, message: Message) -> None:
+        await self._send(message)
+
+    def _fail(self, error: Exception) -> None:
+        def set_exception() -> None:
+            if not self.done.done():
+                self.done.set_exception(ConnectionAbortedError(type(error).__name__))
+
+        self._loop.call_soon_threadsafe(set_exception)
+
+
+@dataclass(slots=True)
+class _Head:
+    """WSGI's `start_response`."""
+
+    status: int = 500
+    lines: RawHeaders = field(default_factory=list)
+
+    def __call__(
+        self, status: str, headers: Iterable[tuple[str, str]], exc_info: Any = None
+    ) -> None:
+        self.status = int(status[:3])
+        self.lines = [
+            (name.lower().encode("latin-1"), value.encode("latin-1")) for name, value in headers
+        ]
+
+
+#: The digest of the running request's credential; empty without one.
+_credential: ContextVar[bytes] = ContextVar("merchantry_credential", default=b"")
+
+
+class _Tenants:
+    """Which tenant a credential was last found to belong to; the oldest are forgotten."""
+
+    MOST: Final = 10_000
+
+    def __init__(self) -> None:
+        self._known: OrderedDict[bytes, str] = OrderedDict()
+        self._lock = Lock()
+
+    def get(self, credential: bytes) -> str | None:
+        return self._known.get(credential)
+
+    def remember(self, credential: bytes, key: str) -> None:
+        if self._known.get(credential) == key:
+            return
+        with self._lock:
+            self._known[credential] = key
+            if len(self._known) > self.MOST:
+                self._known.popitem(last=False)
+
+    def forget(self) -> None:
+        with self._lock:
+            self._known.clear()
+
+
+_tenants = _Tenants()
+
+
+def note_tenant(tenant: object) -> None:
+    """Count the running request, and the next ones with its credential, to this tenant.
+
+    Called where a caller was found: authentication, the seat of a session, a payer's checkout.
+    """
+    key = f"tenant:{tenant}"
+    slots.charge(key)
+    credential = _credential.get()
+    if credential:
+        _tenants.remember(credential, key)
+
+
+def _pool(slots_: int) -> slots.FairPool:
+    return slots.FairPool(slots=slots_, on_thread_end=connections.close_all)
+
+
+def _credential_of(headers: Mapping[bytes, bytes]) -> bytes:
+    """A digest of what the caller shows; the credential itself is not kept."""
+    shown = headers.get(b"authorization") or headers.get(b"x-merchantry-key-id") or b""
+    if not shown:
+        name = settings.SESSION_COOKIE_NAME.encode()
+        for part in headers.get(b"cookie", b"").split(b";"):
+            key, _, value = part.strip().partition(b"=")
+            if key == name:
+                shown = value
+    return hashlib.blake2b(shown, digest_size=16).digest() if shown else b""
+
+
+def _key_of(scope: Mapping[str, Any], headers: Mapping[bytes, bytes], request: _Request) -> str:
+    """Whose queue the request waits in."""
+    known = _tenants.get(request.credential) if request.credential else None
+    if known is not None:
+        return known
+    peer = str((scope.get("client") or ("",))[0])
+    forwarded = headers.get(b"x-forwarded-for", b"").decode("latin-1")
+    return f"address:{network_of(caller_address(peer, forwarded))}"

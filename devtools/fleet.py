@@ -1,0 +1,97 @@
+"""The processes of the platform: the same commands as in production (README, "In production")."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from devtools.home import ROOT, Home
+from devtools.ports import HOST, free_port
+from devtools.supervisor import Service
+
+#: Names of the processes, in the order in which they are started.
+EVERY_PROCESS = ("entry", "web", "streams", "worker", "sender", "beat", "relay")
+
+
+@dataclass(frozen=True, slots=True)
+class Ports:
+    """Where the processes listen on loopback; `entry` alone is public."""
+
+    entry: int
+    web: int
+    streams: int
+
+    @classmethod
+    def behind(cls, entry: int) -> Ports:
+        """The public port as given, the others as the system picks them."""
+        return cls(entry=entry, web=free_port(), streams=free_port())
+
+
+def services(home: Home, env: Mapping[str, str], ports: Ports) -> Sequence[Service]:
+    """Every process, each with its command, environment and time to end."""
+    binaries = Path(sys.executable).parent
+    celery = [str(binaries / "celery"), "-A", "config"]
+    worker = [*celery, "worker", "--loglevel", "INFO", "--without-gossip", "--without-mingle"]
+    commands: dict[str, tuple[list[str], float]] = {
+        "entry": ([str(binaries / "caddy"), "run", "--config", str(CADDYFILE)], 20),
+        "web": (web_command(binaries, ports.web), 20),
+        "streams": (
+            [sys.executable, "-m", "config.streams", "-b", HOST, "-p", str(ports.streams)],
+            15,
+        ),
+        "worker": (
+            [*worker, "--concurrency", "2", "--queues", "celery", "--hostname", "worker@%h"], 60
+        ),
+        "sender": (
+            [*worker, "--concurrency", "1", "--queues", "webhooks", "--hostname", "sender@%h"], 60
+        ),
+        "beat": (
+            [*celery, "beat", "--loglevel", "INFO", "--pidfile=", "--schedule",
+             str(home.run / "celerybeat-schedule")],
+            15,
+        ),
+        "relay": ([sys.executable, "manage.py", "relay"], 15),
+    }  # fmt: skip
+    return [
+        Service(
+            name,
+            commands[name][0],
+            entry_env(home, env, ports) if name == "entry" else env,
+            ROOT,
+            stop_timeout_s=commands[name][1],
+        )
+        for name in EVERY_PROCESS
+    ]
+
+
+CADDYFILE = ROOT / "deploy" / "Caddyfile"
+
+
+def web_command(binaries: Path, port: int) -> list[str]:
+    """granian with one worker; slots and threads are the application's own (core/serving)."""
+    return [
+        str(binaries / "granian"), "--interface", "asgi", "--loop", "uvloop", "--http", "1",
+        "--host", HOST, "--port", str(port), "--workers", "1", "--no-ws",
+        "--http1-header-read-timeout", "5000", "--backpressure", "4096", "--backlog", "4096",
+        "config.web:application",
+    ]  # fmt: skip
+
+
+def entry_env(home: Home, env: Mapping[str, str], ports: Ports) -> dict[str, str]:
+    """What deploy/Caddyfile asks for, and none of the platform's secrets."""
+    passed = {name: env[name] for name in ("PATH", "HOME", "LANG") if name in env}
+    state = home.run / "entry"
+    return {
+        **passed,
+        "ENTRY_ADDRESS": env["BASE_URL"],
+        "ENTRY_BIND": HOST,
+        "ENTRY_TLS": "tls internal" if env["BASE_URL"].startswith("https") else "",
+        "WEB": f"{HOST}:{ports.web}",
+        "STREAMS": f"{HOST}:{ports.streams}",
+        "STATIC_FILES": str(ROOT / "static"),
+        "STATE": str(state),
+        "XDG_CONFIG_HOME": str(state),
+        "XDG_DATA_HOME": str(state),
+    }

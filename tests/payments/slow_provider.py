@@ -1,0 +1,151 @@
+"""A provider on loopback that speaks as Stripe does, and answers when the test lets it."""
+
+from __future__ import annotations
+
+import json
+import threading
+import uuid
+from collections.abc import Iterator
+from contextlib import contextmanager
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from typing import Any
+from urllib.parse import parse_qs, urlsplit
+
+
+class SlowProvider:
+    """`hold()` keeps every answer back until `let_go()`; `break_down()` makes each a 500.
+
+    An effect is once per idempotency key, and is there as soon as the request has come.
+    """
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._go = threading.Event()
+        self._go.set()
+        self._broken = False
+        self.url = ""
+        self.asked = 0
+        self.waiting = 0
+        #: By our reference.
+        self.payments: dict[str, dict[str, Any]] = {}
+        self.keys: list[str] = []
+
+    def hold(self) -> None:
+        self._go.clear()
+
+    def let_go(self) -> None:
+        self._go.set()
+
+    def break_down(self) -> None:
+        self._broken = True
+
+    def mend(self) -> None:
+        self._broken = False
+
+    def charges(self, reference: str) -> int:
+        """How many payments it made under our reference."""
+        return sum(payment["metadata"]["reference"] == reference for payment in self._made())
+
+    def _made(self) -> list[dict[str, Any]]:
+        with self._lock:
+            return list(self.payments.values())
+
+    def answer(self, method: str, path: str, form: dict[str, str], key: str) -> tuple[int, Any]:
+        with self._lock:
+            self.asked += 1
+            self.waiting += 1
+        try:
+            if self._broken:
+                return 500, {"error": {"type": "api_error", "message": "Out of order."}}
+            done = self._do(method, path, form, key)
+            # A limit that only ends what hangs.
+            self._go.wait(120)
+            return done
+        finally:
+            with self._lock:
+                self.waiting -= 1
+
+    def _do(self, method: str, path: str, form: dict[str, str], key: str) -> tuple[int, Any]:
+        if method == "POST" and path == "/v1/payment_intents":
+            with self._lock:
+                self.keys.append(key)
+                if key not in self.payments:
+                    self.payments[key] = _payment(form)
+                return 200, self.payments[key]
+        if path.endswith("/search") or path == "/v1/payment_intents":
+            found = self._made()
+            return 200, {"object": "list", "data": found, "has_more": False}
+        for payment in self._made():
+            if path == f"/v1/payment_intents/{payment['id']}":
+                return 200, payment
+        return 404, {"error": {"type": "invalid_request_error", "code": "resource_missing"}}
+
+
+def _payment(form: dict[str, str]) -> dict[str, Any]:
+    amount = int(form["amount"])
+    return {
+        "id": f"pi_{uuid.uuid4().hex}",
+        "object": "payment_intent",
+        "status": "succeeded",
+        "amount": amount,
+        "amount_received": amount,
+        "currency": form["currency"],
+        "metadata": {"reference": form["metadata[reference]"]},
+        "latest_charge": None,
+        "last_payment_error": None,
+        "next_action": None,
+    }
+
+
+@contextmanager
+def slow_provider() -> Iterator[SlowProvider]:
+    """Start one; it ends with the block, and lets go of whatever waits then."""
+    provider = SlowProvider()
+
+    class Handler(BaseHTTPRequestHandler):
+        protocol_version = "HTTP/1.1"
+
+        def _handle(self) -> None:
+            size = int(self.headers.get("Content-Length") or 0)
+            form = parse_qs(self.rfile.read(size).decode())
+            status, body = provider.answer(
+                self.command,
+                urlsplit(self.path).path,
+                {name: values[0] for name, values in form.items()},
+                self.headers.get("Idempotency-Key", ""),
+            )
+            raw = json.dumps(body).encode()
+            self.send_response(status)
+            self.send_header("Content-Type", "application/json")
+            self.send_header("Content-Length", str(len(raw)))
+            self.end_headers()
+            self.wfile.write(raw)
+
+        def do_GET(self) -> None:
+            self._handle()
+
+        def do_POST(self) -> None:
+            self._handle()
+
+        def log_message(self, *_: object) -> None:
+            """Say nothing."""
+
+        def handle_one_request(self) -> None:
+            try:
+                super().handle_one_request()
+            except OSError:
+                self.close_connection = True
+
+    class Server(ThreadingHTTPServer):
+        daemon_threads = True
+        request_queue_size = 128
+
+    server = Server(("127.0.0.1", 0), Handler)
+    provider.url = f"http://127.0.0.1:{server.server_address[1]}"
+    threading.Thread(target=server.serve_forever, daemon=True).start()
+    try:
+        yield provider
+    finally:
+        provider.let_go()
+        server.shutdown()
+        server.server_close()

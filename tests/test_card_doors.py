@@ -1,0 +1,461 @@
+"""A card number brought to every door of every face is stored, logged and cached nowhere.
+
+The number is the run's own, drawn at random, so that whatever is found of it came in here. The
+doors are walked, not listed: operations and fields of the OpenAPI document, forms of the pages that
+links lead to in the portal and in the admin.
+"""
+
+from __future__ import annotations
+
+import functools
+import io
+import json
+import logging
+import re
+import secrets
+from collections.abc import Iterator
+from html.parser import HTMLParser
+from pathlib import Path
+from typing import Any
+from urllib.parse import urljoin, urlsplit
+from uuid import UUID
+
+import psycopg
+import pytest
+import redis
+import structlog
+from django.conf import settings as configured
+from django.contrib.sessions.models import Session
+from django.core.management import CommandError, call_command
+from django.test import Client
+from django.urls import Resolver404, resolve
+from psycopg import sql
+from pytest_django.fixtures import Settings
+
+from core import inbox
+from core.api import request_log
+from core.logging import configure_logging
+from core.pan import luhn_valid
+from payments.providers.sandbox.cards import TEST_CARDS
+from tenants.mail import invitation_link
+from tenants.services.team import invitation_create
+from tests.api import Api
+from tests.api_fuzz.world import World
+from tests.core.support import drain
+from tests.factories import Tenants, make_tenants
+from tests.notifications.receiver import running_receiver
+from tests.notifications.support import attempts, deliveries, endpoint, happen, send
+from tests.portal.support import signed_in, take_payment
+
+#: The platform's own sandbox account, which the migrations make.
+SANDBOX = UUID("01980000-0000-7000-8000-000000005a4d")
+ROOT = Path(__file__).resolve().parent.parent
+
+
+def _drawn() -> str:
+    """A number that reads like a card's, which no other test writes."""
+    body = "4" + "".join(secrets.choice("0123456789") for _ in range(14))
+    return next(body + digit for digit in "0123456789" if luhn_valid(body + digit))
+
+
+PLAIN = _drawn()
+SPACED = " ".join(PLAIN[i : i + 4] for i in range(0, 16, 4))
+DASHED = SPACED.replace(" ", "-")
+SPELLINGS = (PLAIN, SPACED, DASHED)
+
+
+@pytest.fixture(autouse=True)
+def logged() -> Iterator[io.StringIO]:
+    """Everything that the test logs; the number must not be in it."""
+    stream = io.StringIO()
+    configure_logging(stream=stream)
+    yield stream
+    configure_logging()
+    assert not holds(stream.getvalue())
+
+
+@pytest.fixture(autouse=True)
+def nowhere(logged: io.StringIO, admin_dsn: str) -> Iterator[None]:
+    """Search every table and every key of the cache once the test has knocked."""
+    yield
+    request_log.flush()
+    drain()
+    assert found_in_tables(admin_dsn, PLAIN) == []
+    assert found_in_valkey(PLAIN) == []
+
+
+def holds(text: str, number: str = PLAIN) -> bool:
+    return number in re.sub(r"[^0-9]", "", text)
+
+
+def found_in_tables(admin_dsn: str, number: str) -> list[str]:
+    """Table and column of every place of the database that holds the number, however spelled."""
+    found = []
+    with psycopg.connect(admin_dsn) as admin:
+        columns = admin.execute(
+            "SELECT n.nspname, c.relname, a.attname, t.typname FROM pg_attribute a"
+            " JOIN pg_class c ON c.oid = a.attrelid AND c.relkind IN ('r', 'p', 'm')"
+            " JOIN pg_namespace n ON n.oid = c.relnamespace AND n.nspname !~ '^pg_|^information_'"
+            " JOIN pg_type t ON t.oid = a.atttypid LEFT JOIN pg_type e ON e.oid = t.typelem"
+            " WHERE a.attnum > 0 AND NOT a.attisdropped AND (t.typcategory = 'S'"
+            " OR t.typname IN ('json', 'jsonb', 'bytea', 'numeric', 'int8')"
+            " OR e.typcategory = 'S' OR e.typname IN ('json', 'jsonb', 'bytea'))"
+        ).fetchall()
+        for schema, table, column, kind in columns:
+            text = "encode({}, 'escape')" if kind == "bytea" else "{}::text"
+            hit = admin.execute(
+                sql.SQL(
+                    "SELECT 1 FROM {} WHERE regexp_replace(" + text + ", '[^0-9]', '', 'g') LIKE %s"
+                    " LIMIT 1"
+                ).format(sql.Identifier(schema, table), sql.Identifier(column)),
+                [f"%{number}%"],
+            ).fetchone()
+            if hit:
+                found.append(f"{table}.{column}")
+    assert len(columns) > 150
+    sessions = [json.dumps(row.get_decoded(), default=str) for row in Session.objects.all()]
+    return found + [f"a session: {text}" for text in sessions if holds(text, number)]
+
+
+def found_in_valkey(number: str) -> list[str]:
+    found = []
+    for url in (configured.REDIS_URL, configured.CACHE_URL):
+        with redis.Redis.from_url(url) as client:
+            for key in client.scan_iter():
+                read = {
+                    b"string": lambda k: client.get(k),
+                    b"list": lambda k: client.lrange(k, 0, -1),
+                    b"set": lambda k: client.smembers(k),
+                    b"hash": lambda k: client.hgetall(k),
+                    b"zset": lambda k: client.zrange(k, 0, -1),
+                    b"stream": lambda k: client.xrange(k),
+                    b"none": lambda k: b"",
+                }[client.type(key)]
+                if holds(repr((key, read(key))), number):
+                    found.append(repr(key))
+    return found
+
+
+# ---- the API --------------------------------------------------------------------------------
+
+
+@pytest.fixture(scope="module")
+def world(database: str) -> World:
+    return World()
+
+
+@functools.cache
+def _document() -> dict[str, Any]:
+    read: dict[str, Any] = json.loads((ROOT / "docs" / "openapi.json").read_text())
+    return read
+
+
+def operations() -> Iterator[tuple[str, str, dict[str, Any]]]:
+    for path, methods in _document()["paths"].items():
+        for method, operation in methods.items():
+            if method in ("get", "post", "patch", "put", "delete"):
+                yield method.upper(), path, operation
+
+
+def bodies(schema: dict[str, Any]) -> Iterator[dict[str, Any]]:
+    """The number in each text field of a body in turn, and in an unknown one; nothing else."""
+    properties = _resolved(schema).get("properties", {})
+    for name, given in properties.items():
+        for value in _values(_resolved(given)):
+            yield {**_example(properties), name: value}
+    yield {**_example(properties), PLAIN: PLAIN}
+    yield dict.fromkeys(properties, PLAIN)
+
+
+def _resolved(schema: dict[str, Any]) -> dict[str, Any]:
+    for part in schema.get("allOf", []) + schema.get("oneOf", []) + schema.get("anyOf", []):
+        schema = {**schema, **_resolved(part)}
+    if "$ref" in schema:
+        name = schema["$ref"].rpartition("/")[2]
+        return _resolved(_document()["components"]["schemas"][name])
+    return schema
+
+
+def _values(schema: dict[str, Any]) -> Iterator[Any]:
+    yield from SPELLINGS
+    yield f"{PLAIN}@shop.example"
+    yield f"https://shop.example/{PLAIN}"
+    yield int(PLAIN)
+    yield [DASHED]
+    yield {"note": f"it is {SPACED}, 12/34"}
+    yield {PLAIN: "x"}
+    for name in schema.get("properties", {}):
+        yield {name: SPACED}
+
+
+def _example(properties: dict[str, Any]) -> dict[str, Any]:
+    known = {"amount": 4890, "currency": "EUR", "country": "US", "default_currency": "USD",
+             "name": "N", "role": "viewer", "events": ["*"], "email": "a@shop.example",
+             "url": "https://93.184.216.34/"}  # fmt: skip
+    return {name: known[name] for name in properties if name in known}
+
+
+def test_every_field_of_every_operation(world: World) -> None:
+    sent = 0
+    for method, path, operation in operations():
+        address = re.sub(r"\{(\w+)\}", lambda name: world.ids.get(name[1], "x"), path)
+        headers = world.credential(operation.get("tags", [""])[0])
+        given = operation.get("requestBody", {}).get("content", {}).get("application/json")
+        for body in bodies(given["schema"]) if given else ():
+            answer = _call(world.api, method, address, body, headers)
+            sent += 1
+            if not isinstance(body.get("card"), dict) or answer.status_code >= 400:
+                _refused_without_an_echo(answer, body)
+    assert sent > 500
+
+
+def test_every_id_query_and_header_of_every_operation(world: World) -> None:
+    for method, path, operation in operations():
+        headers = world.credential(operation.get("tags", [""])[0])
+        address = re.sub(r"\{(\w+)\}", PLAIN, path)
+        names = [p["name"] for p in operation.get("parameters", []) if p["in"] == "query"]
+        for query in [f"{name}={PLAIN}" for name in names] + [f"{PLAIN}={DASHED}"]:
+            _without_an_echo(_call(world.api, method, f"{address}?{query}", {}, headers))
+        marks = {
+            "X-Request-Id": PLAIN,
+            "User-Agent": f"shop {SPACED}",
+            "Accept-Language": PLAIN,
+            "Referer": f"https://shop.example/{PLAIN}",
+            "Origin": f"https://{PLAIN}.example",
+            "Idempotency-Key": DASHED,
+        }
+        for name, value in marks.items():
+            _without_an_echo(_call(world.api, method, address, {}, {**headers, name: value}))
+
+
+def _call(api: Api, method: str, address: str, body: Any, headers: dict[str, str]) -> Any:
+    if "Idempotency-Key" not in headers:
+        headers = {**headers, "Idempotency-Key": secrets.token_hex(16)}
+    return api.client.generic(
+        method, address, json.dumps(body), content_type="application/json", headers=headers
+    )
+
+
+def _without_an_echo(answer: Any) -> None:
+    assert answer.status_code < 500, answer.content
+    assert not holds(answer.content.decode(errors="replace")), answer.content
+    assert not holds(repr(dict(answer.headers)))
+
+
+def _refused_without_an_echo(answer: Any, body: Any) -> None:
+    _without_an_echo(answer)
+    assert answer.status_code >= 400 or not holds(answer.content.decode()), body
+
+
+# ---- forms ----------------------------------------------------------------------------------
+
+
+class Forms(HTMLParser):
+    """The forms of a page that are posted, with what they would send, and the page's links."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.links: list[str] = []
+        self.forms: list[dict[str, Any]] = []
+        self._form: dict[str, Any] | None = None
+        self._select = ""
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        given = {name: value or "" for name, value in attrs}
+        if tag == "a" and given.get("href", "").startswith("/"):
+            self.links.append(given["href"])
+        elif tag == "form":
+            self._form = {"action": given.get("action", ""), "fixed": {}, "texts": [],
+                          "method": given.get("method", "get").lower()}  # fmt: skip
+            self.forms.append(self._form)
+        elif self._form is None or not given.get("name"):
+            if tag == "option" and self._form is not None and self._select:
+                chosen = "selected" in given or self._select not in self._form["fixed"]
+                if chosen and given.get("value"):
+                    self._form["fixed"][self._select] = given["value"]
+        elif tag == "select":
+            self._select = given["name"]
+        elif tag == "textarea" or given.get("type", "text") in _TEXTS:
+            self._form["texts"].append((given["name"], given.get("type", "text")))
+        elif given.get("type") in ("hidden", "checkbox", "radio", "submit"):
+            checked = "checked" in given or given["type"] in ("hidden", "submit")
+            if checked or given["name"] not in self._form["fixed"]:
+                self._form["fixed"][given["name"]] = given.get("value", "on")
+
+    def handle_endtag(self, tag: str) -> None:
+        if tag == "form":
+            self._form = None
+        elif tag == "select":
+            self._select = ""
+
+
+_TEXTS = ("text", "search", "email", "url", "password", "tel", "number", "date", "time")
+_SAMPLE = {"email": "new@shop.example", "url": "https://shop.example/", "number": "1",
+           "date": "2026-01-01", "time": "00:00", "password": "a long passphrase 42"}  # fmt: skip
+
+
+def knock(client: Client, start: str, *, limit: int) -> int:
+    """Post the number with every form of every kind of page that links lead to; how many."""
+    todo, seen, posted = [start], set[str](), set[Any]()
+    while todo and len(seen) < limit:
+        address = todo.pop(0)
+        route = _route(address)
+        if route is None or route in seen or route.startswith(("static", "logout", "docs")):
+            continue
+        seen.add(route)
+        answer = client.get(address)
+        assert answer.status_code < 500, (address, answer.status_code)
+        if "html" not in answer.headers.get("Content-Type", "") or answer.streaming:
+            continue
+        page = Forms()
+        page.feed(answer.content.decode())
+        todo += page.links
+        for form in page.forms:
+            target = urljoin(address, form["action"]) if form["action"] else address
+            kind = (_route(target), tuple(sorted(name for name, _ in form["texts"])))
+            if form["texts"] and kind not in posted:
+                posted.add(kind)
+                _fill(client, target, form)
+    return len(posted)
+
+
+def _route(address: str) -> str | None:
+    try:
+        return str(resolve(urlsplit(address).path).route)
+    except Resolver404:
+        return None
+
+
+def _fill(client: Client, target: str, form: dict[str, Any]) -> None:
+    """Send a form with the number in each text field in turn, the others as they should be."""
+    for name, kind in form["texts"]:
+        for text in _texts(kind):
+            sample = {other: _SAMPLE.get(k, "x") for other, k in form["texts"]}
+            data = {**form["fixed"], **sample, name: text}
+            if form["method"] == "post":
+                answer = client.post(target, data)
+            else:
+                answer = client.get(target.partition("?")[0], data)
+            assert answer.status_code < 500, (target, name, text)
+            if answer.status_code in (301, 302):
+                assert not holds(answer.headers["Location"])
+
+
+def _texts(kind: str) -> tuple[str, ...]:
+    if kind == "email":
+        return (f"{PLAIN}@shop.example", f"{DASHED}@shop.example")
+    if kind == "url":
+        return (f"https://shop.example/{PLAIN}", f"https://shop.example/{DASHED}")
+    return SPELLINGS
+
+
+@pytest.fixture(scope="module")
+def tenants(database: str) -> Tenants:
+    made = make_tenants(totp=True)
+    take_payment(made)
+    api = Api(made)
+    assert api.post("/v1/customers", {"email": "ada@shop.example"}).status_code == 201
+    wish = {"url": "https://93.184.216.34/", "events": ["*"]}
+    assert api.post("/v1/webhook_endpoints", wish).status_code == 201
+    return made
+
+
+@pytest.mark.parametrize(("person", "least"), [("merchant.owner", 12), ("reseller.owner", 5)])
+def test_every_form_of_the_portal(tenants: Tenants, person: str, least: int) -> None:
+    assert knock(signed_in(tenants, person), "/", limit=60) >= least
+
+
+@pytest.mark.parametrize("person", ["platform.compliance", "platform.finance", "platform.support"])
+def test_every_form_of_the_admin(tenants: Tenants, person: str) -> None:
+    assert knock(signed_in(tenants, person), "/admin/", limit=120) >= 8
+
+
+def test_the_forms_of_strangers(tenants: Tenants) -> None:
+    invited = invitation_create(
+        actor=tenants.actor("owner"), email=f"{secrets.token_hex(6)}@shop.example", role="viewer"
+    )
+    joining = urlsplit(invitation_link(invited.id)).path
+    for address in ("/login", "/password/reset", joining):
+        page = Forms()
+        client = Client()
+        page.feed(client.get(address).content.decode())
+        [form] = [form for form in page.forms if form["texts"]]
+        _fill(client, address, form)
+
+
+def test_a_joiners_name_is_refused_on_the_form(tenants: Tenants) -> None:
+    invited = invitation_create(
+        actor=tenants.actor("owner"), email=f"{secrets.token_hex(6)}@shop.example", role="viewer"
+    )
+    answer = Client().post(
+        urlsplit(invitation_link(invited.id)).path,
+        {"name": f"Bob {SPACED}", "password": "a long passphrase 42"},
+    )
+    assert answer.status_code == 422
+    assert "Card numbers are never accepted here" in answer.content.decode()
+
+
+# ---- what others send -----------------------------------------------------------------------
+
+
+def test_what_a_provider_sends(monkeypatch: pytest.MonkeyPatch) -> None:
+    from tests.providers.test_webhook_door import body
+    from tests.providers.test_webhook_door import send as provider_sends
+
+    monkeypatch.setattr(inbox, "_enqueue", lambda message_id: None)
+    event = body()
+    event["data"] = {**event["data"], "reference": SPACED, "note": PLAIN, "card": {"number": PLAIN}}
+    for changes in ({}, {"id": f"sbevt_{PLAIN}"}, {"type": f"payment.{PLAIN}"}, {PLAIN: DASHED}):
+        _without_an_echo(provider_sends(SANDBOX, {**event, **changes}))
+    for raw in (f'{{"id": "{PLAIN}"'.encode(), PLAIN.encode()):
+        _without_an_echo(provider_sends(SANDBOX, None, raw=raw))
+    for message_id in inbox.sweep(limit=1_000):
+        inbox.process(message_id)
+
+
+def test_what_a_receiver_answers(settings: Settings) -> None:
+    settings.ALLOW_LOOPBACK_WEBHOOKS = True
+    with running_receiver() as receiver:
+        receiver.body = f"cannot read card {SPACED}, {PLAIN}".encode()
+        receiver.answer_next(500, Retry_After=PLAIN)
+        mine = make_tenants(users=False)
+        target, _ = endpoint(mine, receiver.url)
+        happen(mine)
+        send()
+    [row] = deliveries(target)
+    [attempt] = attempts(row)
+    assert attempt.response_excerpt == "cannot read card [card number], [card number]"
+
+
+def test_the_first_command(capsys: pytest.CaptureFixture[str]) -> None:
+    # The name counts where there is no platform yet.
+    call_command(
+        "create_platform", "--name", f"Acme {PLAIN}", "--email", f"{secrets.token_hex(6)}@x.example"
+    )
+    for address in (f"{PLAIN}@shop.example", f"{DASHED}@shop.example"):
+        with pytest.raises(CommandError, match="Card numbers are never accepted"):
+            call_command("create_platform", "--name", "Acme", "--email", address)
+    said = capsys.readouterr()
+    assert not holds(said.out + said.err)
+
+
+def test_what_is_logged(logged: io.StringIO) -> None:
+    log = structlog.get_logger("door")
+    said = "paid with " + SPACED
+    log.info(said, reason=DASHED, error=PLAIN, count=int(PLAIN), body=PLAIN)
+    logging.getLogger("library").error("card %s refused", PLAIN, extra={"reason": PLAIN})
+    try:
+        raise ValueError(f"bad card {SPACED}")
+    except ValueError:
+        log.exception("door.failed")
+    written = logged.getvalue()
+    assert written.count("[card number]") == 6
+    assert "card [card number] refused" in written
+
+
+def test_the_vault_alone_receives_numbers_and_keeps_none(admin_dsn: str) -> None:
+    number = max(TEST_CARDS)
+    token = Api(make_tenants()).token(number)
+    assert token.startswith("tok_")
+    assert found_in_tables(admin_dsn, number) == []
+    assert found_in_valkey(number) == []
