@@ -189,7 +189,8 @@ def rewrap_data_keys() -> int:
     """Wrap every data key with the newest master key; return how many changed.
 
     Runs in the caller's transaction, which must be the worker's. After it, and once no process has
-    the old master key first in FIELD_KEYS, the old one may be removed.
+    the old master key first in FIELD_KEYS, no field needs the old one. `audit_verify` does, for the
+    records that were sealed under it: it stays at the end of the list.
     """
     provider = key_provider()
     changed = 0

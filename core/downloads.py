@@ -1,4 +1,4 @@
-"""Files that take a while to make, one at a time for a person.
+"""Files that take a while to make, one at a time for a person and a few for a tenant.
 
 A response that reads from the database while it is sent keeps its transaction, snapshot and all,
 for as long as the reader likes. `download` therefore reads all rows to a temporary file within a
@@ -8,15 +8,11 @@ file. `stream` sends at once what is made in short transactions of its own, with
 
 from __future__ import annotations
 
-import secrets
 import tempfile
 import time
 from collections.abc import Generator, Iterable, Iterator
 from typing import IO, Final, Protocol
 
-import redis
-import structlog
-from django.core.cache import cache
 from django.db import OperationalError, connection, transaction
 from django.http import HttpRequest, HttpResponse, StreamingHttpResponse
 from django.http.response import HttpResponseBase
@@ -24,16 +20,23 @@ from django.shortcuts import render
 
 from core import deadline
 from core.db import current_scope
-
-log = structlog.get_logger(__name__)
+from core.liveness import Turn, take_turn
 
 #: How long the reading of the rows may take.
 DEADLINE_S: Final = 60
 #: Up to here the file stays in memory.
 _MEMORY_BYTES: Final = 1 << 20
 _CHUNK_BYTES: Final = 1 << 16
-#: A process that dies gives its person's turn back no later than this.
-_TURN_S: Final = 900
+#: How many files of one tenant are made or sent at once: each holds a thread that others need.
+TENANT_SHARE: Final = 2
+_OWN_LAST: Final = (
+    "Your last export is still being made or downloaded. Wait until it is done, or cancel its "
+    "download, and export again."
+)
+_COLLEAGUES: Final = (
+    "Other people of this account are exporting just now. Wait until one of their exports is done, "
+    "and export again."
+)
 
 
 class _Closes(Protocol):
@@ -44,33 +47,38 @@ class _TooSlow(Exception):
     """The file was not written within the deadline."""
 
 
-class _Turn:
-    """One file at a time for a person; without a cache there is no limit."""
+class _Place:
+    """One file at a time for a person, and a few for a tenant; given back with the process too."""
 
-    def __init__(self, person: object) -> None:
-        self._key, self._mark = f"download:{person}", secrets.token_hex(8)
+    def __init__(self, request: HttpRequest) -> None:
+        actor = getattr(request, "actor", None)
+        self._person = request.user.pk
+        self._tenant = getattr(actor, "merchant_id", None) or getattr(actor, "reseller_id", None)
+        self._turns: list[Turn] = []
 
-    def take(self) -> bool:
-        """Whether it is this request's turn."""
-        try:
-            return bool(cache.add(self._key, self._mark, _TURN_S))
-        except redis.RedisError as error:
-            log.warning("cache_unreachable", error=str(error))
-            return True
+    def take(self) -> str:
+        """Why it is not this request's turn; empty when it is."""
+        wanted = [(f"download/person/{self._person}", 1, _OWN_LAST)]
+        if self._tenant is not None:
+            wanted.append((f"download/tenant/{self._tenant}", TENANT_SHARE, _COLLEAGUES))
+        for name, share, why_not in wanted:
+            turn = take_turn(name, share=share)
+            if turn is None:
+                self.give_back()
+                return why_not
+            self._turns.append(turn)
+        return ""
 
     def give_back(self) -> None:
-        """Let the person's next file begin."""
-        try:
-            if cache.get(self._key) == self._mark:
-                cache.delete(self._key)
-        except redis.RedisError as error:
-            log.warning("cache_unreachable", error=str(error))
+        """Let the next file begin."""
+        for turn in self._turns:
+            turn.give_back()
 
 
 class _Sending(Iterator[bytes]):
     """The pieces; the turn ends when they were sent, or when the reader is gone."""
 
-    def __init__(self, pieces: Iterator[bytes], source: _Closes, turn: _Turn) -> None:
+    def __init__(self, pieces: Iterator[bytes], source: _Closes, turn: _Place) -> None:
         self._pieces, self._source, self._turn = pieces, source, turn
         self._open = True
 
@@ -97,11 +105,12 @@ def download(
     """A file made of `pieces`, or the page that says why there is none.
 
     Call it inside the scope that `pieces` read in: they are read to their end here. Answers 429
-    while the person's last file is still being made or sent, 503 past the deadline.
+    while the person's last file is still being made or sent, or the tenant's share is taken, 503
+    past the deadline.
     """
-    turn = _Turn(request.user.pk)
-    if not turn.take():
-        return _not_yet(request)
+    turn = _Place(request)
+    if why_not := turn.take():
+        return _not_yet(request, why_not)
     file: IO[bytes] = tempfile.SpooledTemporaryFile(max_size=_MEMORY_BYTES)  # noqa: SIM115
     try:
         size = _write(file, pieces)
@@ -132,9 +141,9 @@ def stream(
 
     `pieces` hold no transaction while they wait for the reader. Answers 429 as `download` does.
     """
-    turn = _Turn(request.user.pk)
-    if not turn.take():
-        return _not_yet(request)
+    turn = _Place(request)
+    if why_not := turn.take():
+        return _not_yet(request, why_not)
     return _attached(_Sending(pieces, pieces, turn), filename, content_type)
 
 
@@ -169,14 +178,8 @@ def _write(file: IO[bytes], pieces: Iterable[str | bytes]) -> int:
     return size
 
 
-def _not_yet(request: HttpRequest) -> HttpResponse:
-    return _refused(
-        request,
-        429,
-        "One export at a time",
-        "Your last export is still being made or downloaded. Wait until it is done, or cancel its "
-        "download, and export again.",
-    )
+def _not_yet(request: HttpRequest, why: str) -> HttpResponse:
+    return _refused(request, 429, "One export at a time", why)
 
 
 def _refused(request: HttpRequest, status: int, heading: str, text: str) -> HttpResponse:

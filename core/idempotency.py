@@ -210,9 +210,10 @@ class Claim:
 
     def let_go(self) -> None:
         """Let a retry take this claim over at once: its request ends without knowing its answer."""
-        if self.begun is not None and self.answer is None:
+        held = self.record or self.begun
+        if held is not None and self.answer is None:
             with tenant_atomic(Scope.worker()):
-                IdempotencyRecord.objects.filter(id=self.begun.id, status=None).update(holder=None)
+                IdempotencyRecord.objects.filter(id=held.id, status=None).update(holder=None)
 
 
 def _taken_over(record: IdempotencyRecord) -> bool:

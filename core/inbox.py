@@ -9,11 +9,12 @@ from __future__ import annotations
 
 import enum
 import hashlib
+import threading
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
-from typing import Final
-from uuid import UUID
+from typing import Any, Final
+from uuid import UUID, uuid4
 
 import structlog
 from django.db import InterfaceError, OperationalError, connection
@@ -24,6 +25,7 @@ from core.db import Scope, after_commit, fetch_all, fetch_one, tenant_atomic
 from core.enqueue import enqueue
 from core.errors import Conflict
 from core.ids import new_id
+from core.liveness import holder
 from core.models import InboxMessage, OutboxEvent
 from core.pan import contains_card_number, mask_card_numbers
 from core.unit import Writes
@@ -31,7 +33,11 @@ from core.unit import Writes
 log = structlog.get_logger(__name__)
 
 MAX_ATTEMPTS: Final = 10
+#: For a worker that lives and hangs: as long as a task may take. What a worker that died was at is
+#: due again with the next sweep.
 LEASE_S: Final = 300
+#: A new message has a task of its own; when that was lost, the sweep takes the message up.
+TASK_LOST_AFTER_S: Final = 3
 PARKED_MAX_S: Final = 3 * 86_400
 RAW_MAX_BYTES: Final = 1_048_576
 _PAUSES_S: Final = (5, 30, 120, 300, 900, 1_800, 3_600)
@@ -40,26 +46,82 @@ _KEPT_HEADERS: Final = frozenset(
     {"content-type", "user-agent", "stripe-signature", "x-paystack-signature"}
 )
 _KILLED: Final = "The worker was killed, or lost its database, while it worked on this."
-_CLAIM: Final = """
+_LEASE: Final = """
 UPDATE core_inboxmessage
    SET attempts = CASE WHEN attempts < %(cap)s THEN attempts + 1 ELSE attempts END,
        state = CASE WHEN attempts < %(cap)s THEN state ELSE 'quarantined' END,
        last_error = CASE WHEN attempts < %(cap)s THEN last_error ELSE %(killed)s END,
+       holder = CASE WHEN attempts < %(cap)s THEN %(holder)s END,
        next_attempt_at = CASE WHEN attempts < %(cap)s
                               THEN clock_timestamp() + make_interval(secs => %(lease)s) END
- WHERE id = %(id)s AND state IN ('received', 'failed', 'parked')
-   AND (next_attempt_at IS NULL OR next_attempt_at <= clock_timestamp())
-RETURNING *
+ WHERE {open} AND {due}
 """
+
+
+def _with_terms(sql: str) -> str:
+    """Write out what several statements share: the lease, and that a message is open, or due."""
+    return (
+        sql.replace("{lease}", _LEASE)
+        .replace("{open}", "state IN ('received', 'failed', 'parked')")
+        .replace("{due}", "(next_attempt_at IS NULL OR next_attempt_at <= clock_timestamp())")
+    )
+
+
+_CLAIM: Final = _with_terms("{lease} AND id = %(id)s RETURNING *")
+# The lanes with something due form a ring by their ids; the one after `after` gives its oldest.
+_CLAIM_NEXT: Final = _with_terms("""
+WITH RECURSIVE lane AS (
+  (SELECT lane_id, next_attempt_at AS first_at FROM core_inboxmessage WHERE {open}
+    ORDER BY lane_id, next_attempt_at NULLS FIRST LIMIT 1)
+  UNION ALL
+  SELECT following.* FROM lane CROSS JOIN LATERAL (
+    SELECT lane_id, next_attempt_at FROM core_inboxmessage
+     WHERE {open} AND lane_id > lane.lane_id
+     ORDER BY lane_id, next_attempt_at NULLS FIRST LIMIT 1) AS following),
+upcoming AS (
+  SELECT lane_id FROM lane WHERE first_at IS NULL OR first_at <= clock_timestamp()
+   ORDER BY lane_id <= %(after)s, lane_id LIMIT 1),
+chosen AS (
+  SELECT id FROM core_inboxmessage
+   WHERE {open} AND lane_id = (SELECT lane_id FROM upcoming) AND {due}
+   ORDER BY next_attempt_at NULLS FIRST, id LIMIT 1 FOR UPDATE SKIP LOCKED)
+{lease} AND id IN (SELECT id FROM chosen) RETURNING *
+""")
+_FREE: Final = _with_terms("""
+UPDATE core_inboxmessage SET next_attempt_at = clock_timestamp(), holder = NULL
+ WHERE holder IS NOT NULL AND {open} AND core_holder_died(holder) RETURNING id
+""")
+# Lane by lane: each gives its oldest, then each its second oldest.
+_SWEEP: Final = _with_terms("""
+SELECT id FROM core_inboxmessage
+ WHERE {open}
+   AND (next_attempt_at IS NULL AND received_at < clock_timestamp() - make_interval(secs => %s)
+        OR next_attempt_at <= clock_timestamp())
+ ORDER BY row_number() OVER (PARTITION BY lane_id ORDER BY id), id LIMIT %s
+""")
 # A look that found no object is no failed attempt. The next one comes after as long as the message
 # has waited, an hour at most.
 _PARK: Final = """
 UPDATE core_inboxmessage
-   SET state = 'parked', reference = %s, last_error = '', attempts = attempts - 1,
+   SET state = 'parked', reference = %s, last_error = '', attempts = attempts - 1, holder = NULL,
        next_attempt_at = clock_timestamp()
            + least(greatest(clock_timestamp() - received_at, interval '5 s'), interval '1 h')
  WHERE id = %s AND state <> 'processed'
 """
+
+
+#: How often a task looks for a message when others were quicker.
+_LOOKS: Final = 3
+
+
+class _Ring(threading.local):
+    """Where this worker's last message came from; each begins somewhere else."""
+
+    def __init__(self) -> None:
+        self.after = uuid4()
+
+
+_ring = _Ring()
 
 
 class Verdict(enum.Enum):
@@ -79,7 +141,10 @@ class Result:
 
 
 Processor = Callable[[InboxMessage], Result]
+#: Whose object a reference of ours names, asked in the worker's scope; None when it is not known.
+LaneFinder = Callable[[str], UUID | None]
 _processors: dict[str, Processor] = {}
+_lane_finders: list[LaneFinder] = []
 
 
 def register_processor(provider: str, processor: Processor) -> None:
@@ -90,6 +155,15 @@ def register_processor(provider: str, processor: Processor) -> None:
     is when its worker is killed: what kills ten workers is quarantined and not taken up again.
     """
     _processors[provider] = processor
+
+
+def register_lane_finder(finder: LaneFinder) -> None:
+    """Let `finder(reference)` say to which merchant a message belongs: merchants take turns.
+
+    A message whose merchant nobody knows takes its turn with the others of its provider account.
+    """
+    if finder not in _lane_finders:
+        _lane_finders.append(finder)
 
 
 def receive(
@@ -122,6 +196,8 @@ def receive(
         request_id=request_id()[:64],
     )
     with tenant_atomic(Scope.intake()):
+        known = (finder(reference) for finder in _lane_finders if reference)
+        message.lane_id = next((lane for lane in known if lane is not None), account_id)
         stored = InboxMessage.objects.bulk_create([message], ignore_conflicts=True)
         # The scope reads no body of anybody: an earlier message is known by its id alone.
         found = InboxMessage.objects.only("id").get(
@@ -135,7 +211,23 @@ def receive(
 
 def process(message_id: UUID) -> str:
     """Process one message if it is due; return its state afterwards ("" when it was not ours)."""
-    message = _claim(message_id)
+    return _process(_claim(message_id))
+
+
+def process_next() -> str:
+    """Process the message whose lane's turn it is; return its state ("" when none is due).
+
+    Each task of a new message does this, and not that message: so many tasks come as messages, and
+    a merchant with a thousand of them before another's first has one of them done before it.
+    """
+    for _ in range(_LOOKS):
+        message = _claim_next()
+        if message is not None:
+            return _process(message)
+    return ""
+
+
+def _process(message: InboxMessage | None) -> str:
     if message is None:
         return ""
     if message.state == InboxMessage.State.QUARANTINED:
@@ -183,15 +275,13 @@ def match_parked_for_events(events: Sequence[OutboxEvent]) -> None:
 
 
 def sweep(*, limit: int = 200) -> list[UUID]:
-    """Ids of messages that are due: new ones whose task was lost, failed and parked ones."""
+    """Ids of messages that are due: new ones whose task was lost, failed and parked ones.
+
+    Lane by lane, and with what a worker had begun that has died.
+    """
     with tenant_atomic(Scope.worker()):
-        rows = fetch_all(
-            "SELECT id FROM core_inboxmessage WHERE state IN ('received', 'failed', 'parked')"
-            " AND (next_attempt_at IS NULL AND received_at < clock_timestamp() - interval '10 s'"
-            "      OR next_attempt_at <= clock_timestamp())"
-            " ORDER BY id LIMIT %s",
-            [limit],
-        )
+        fetch_all(_FREE)
+        rows = fetch_all(_SWEEP, [TASK_LOST_AFTER_S, limit])
     return [row[0] for row in rows]
 
 
@@ -233,11 +323,23 @@ def open_counts() -> dict[str, int]:
 
 
 def _claim(message_id: UUID) -> InboxMessage | None:
+    return _leased(_CLAIM, {"id": message_id})
+
+
+def _claim_next() -> InboxMessage | None:
+    """Lease a message of the next lane in this process's ring."""
+    message = _leased(_CLAIM_NEXT, {"after": _ring.after})
+    if message is not None:
+        _ring.after = message.lane_id
+    return message
+
+
+def _leased(sql: str, params: dict[str, Any]) -> InboxMessage | None:
     # The lease is the next attempt: two tasks never meet, and a killed one is repeated. It cannot
     # judge itself, so the cap is looked at here too.
-    params = {"cap": MAX_ATTEMPTS, "lease": LEASE_S, "id": message_id, "killed": _KILLED}
+    shared = {"cap": MAX_ATTEMPTS, "lease": LEASE_S, "killed": _KILLED, "holder": holder()}
     with tenant_atomic(Scope.worker()):
-        found = list(InboxMessage.objects.raw(_CLAIM, params))
+        found = list(InboxMessage.objects.raw(sql, {**shared, **params}))
     return found[0] if found else None
 
 
@@ -278,7 +380,7 @@ def _set_state(message: InboxMessage, state: InboxMessage.State, *, error: str) 
     pause_s = _PAUSES_S[min(message.attempts, len(_PAUSES_S)) - 1]
     with tenant_atomic(Scope.worker()), connection.cursor() as cursor:
         cursor.execute(
-            "UPDATE core_inboxmessage SET state = %s, last_error = %s,"
+            "UPDATE core_inboxmessage SET state = %s, last_error = %s, holder = NULL,"
             " next_attempt_at = CASE WHEN %s THEN clock_timestamp() + make_interval(secs => %s)"
             " END,"
             " processed_at = CASE WHEN %s = 'processed' THEN clock_timestamp() END"

@@ -28,11 +28,15 @@ import psycopg
 import structlog
 from django.db import connection, models
 
+from core import deadline
 from core.db import Scope, fetch_one, tenant_atomic
+from core.postgres.base import BoundedConnection
 
 log = structlog.get_logger(__name__)
 
 _CONNECT_TIMEOUT_S: Final = 3
+#: A server that is stopped answers nothing; its callers go on without it after so long.
+_ANSWER_S: Final = 2.0
 _RETRY_MIN_S: Final = 0.1
 _RETRY_MAX_S: Final = 2.0
 #: Our side finds out that the server's machine is gone within about ten seconds too.
@@ -145,8 +149,9 @@ class _Process:
                 self.id = _new_id()
                 return
             try:
-                self._conn.rollback()
-                self._hold(self._conn)
+                with deadline.within(_ANSWER_S):
+                    self._conn.rollback()
+                    self._hold(self._conn)
             except psycopg.Error as error:
                 self._lost(error)
 
@@ -164,7 +169,9 @@ class _Process:
                 return False
             if self._conn is not None:
                 try:
-                    row = self._conn.execute("SELECT pg_try_advisory_lock(%s)", [key]).fetchone()
+                    with deadline.within(_ANSWER_S):
+                        asked = self._conn.execute("SELECT pg_try_advisory_lock(%s)", [key])
+                        row = asked.fetchone()
                 except psycopg.Error as error:
                     self._lost(error)
                 else:
@@ -180,7 +187,8 @@ class _Process:
             self._turns.discard(key)
             if self._conn is not None:
                 try:
-                    self._conn.execute("SELECT pg_advisory_unlock(%s)", [key])
+                    with deadline.within(_ANSWER_S):
+                        self._conn.execute("SELECT pg_advisory_unlock(%s)", [key])
                 except psycopg.Error as error:
                     self._lost(error)
 
@@ -198,8 +206,9 @@ class _Process:
             if self._stopped.is_set():
                 return False
             try:
-                conn = psycopg.connect(**_address())
-                self._hold(conn)
+                with deadline.within(_ANSWER_S):
+                    conn = BoundedConnection.connect(**_address())
+                    self._hold(conn)
             except psycopg.Error as error:
                 log.warning("liveness.not_connected", error_type=type(error).__name__)
                 return False

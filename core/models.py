@@ -185,6 +185,7 @@ class InboxMessage(models.Model):
     received_at = models.DateTimeField(default=timezone.now, editable=False)
     provider = models.CharField(max_length=32)
     account_id = models.UUIDField()
+    lane_id = models.UUIDField(help_text="Who takes turns: the merchant, or the account.")
     event_id = models.CharField(max_length=255)
     event_type = models.CharField(max_length=100, blank=True)
     reference = models.CharField(max_length=100, blank=True, help_text="Our reference in it.")
@@ -193,6 +194,7 @@ class InboxMessage(models.Model):
     state = models.CharField(max_length=12, choices=State.choices, default=State.RECEIVED)
     attempts = models.PositiveSmallIntegerField(default=0)
     next_attempt_at = models.DateTimeField(null=True)
+    holder = models.BigIntegerField(null=True, help_text="The process that works on it.")
     processed_at = models.DateTimeField(null=True)
     last_error = models.CharField(max_length=500, blank=True)
     request_id = models.CharField(max_length=64, blank=True)
@@ -210,6 +212,17 @@ class InboxMessage(models.Model):
                 fields=["next_attempt_at"],
                 name="inbox_open",
                 condition=models.Q(state__in=["received", "failed", "parked"]),
+            ),
+            # Lane by lane: the next one's oldest, however many another lane has.
+            models.Index(
+                "lane_id",
+                models.F("next_attempt_at").asc(nulls_first=True),
+                "id",
+                name="inbox_lanes",
+                condition=models.Q(state__in=["received", "failed", "parked"]),
+            ),
+            models.Index(
+                fields=["holder"], name="inbox_held", condition=models.Q(holder__isnull=False)
             ),
             # For what is parked until its object appears, and for staff.
             models.Index(fields=["reference", "state"], name="inbox_reference"),

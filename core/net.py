@@ -213,7 +213,7 @@ def guarded_request(
             ) as response,
         ):
             if body_timeout_s is not None:
-                exchange.deadline = min(exchange.deadline, time.monotonic() + body_timeout_s)
+                exchange.ends_at = min(exchange.ends_at, time.monotonic() + body_timeout_s)
             body, truncated = _read_capped(
                 response, max_response_bytes, whole=body_timeout_s is None
             )

@@ -35,7 +35,7 @@ def services(home: Home, env: Mapping[str, str], ports: Ports) -> Sequence[Servi
     celery = [str(binaries / "celery"), "-A", "config"]
     worker = [*celery, "worker", "--loglevel", "INFO", "--without-gossip", "--without-mingle"]
     commands: dict[str, tuple[list[str], float]] = {
-        "entry": ([str(binaries / "caddy"), "run", "--config", str(CADDYFILE)], 20),
+        "entry": (entry_command(binaries), 20),
         "web": (web_command(binaries, ports.web), 20),
         "streams": (
             [sys.executable, "-m", "config.streams", "-b", HOST, "-p", str(ports.streams)],
@@ -58,7 +58,7 @@ def services(home: Home, env: Mapping[str, str], ports: Ports) -> Sequence[Servi
         Service(
             name,
             commands[name][0],
-            entry_env(home, env, ports) if name == "entry" else env,
+            entry_env(home.run / "entry", env, ports) if name == "entry" else env,
             ROOT,
             stop_timeout_s=commands[name][1],
         )
@@ -79,10 +79,14 @@ def web_command(binaries: Path, port: int) -> list[str]:
     ]  # fmt: skip
 
 
-def entry_env(home: Home, env: Mapping[str, str], ports: Ports) -> dict[str, str]:
-    """What deploy/Caddyfile asks for, and none of the platform's secrets."""
+def entry_command(binaries: Path) -> list[str]:
+    """Caddy, configured by deploy/Caddyfile and the environment."""
+    return [str(binaries / "caddy"), "run", "--config", str(CADDYFILE)]
+
+
+def entry_env(state: Path, env: Mapping[str, str], ports: Ports) -> dict[str, str]:
+    """What deploy/Caddyfile asks for, and none of the platform's secrets; `state` is a folder."""
     passed = {name: env[name] for name in ("PATH", "HOME", "LANG") if name in env}
-    state = home.run / "entry"
     return {
         **passed,
         "ENTRY_ADDRESS": env["BASE_URL"],

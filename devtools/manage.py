@@ -8,6 +8,7 @@ import sys
 
 from devtools import stack
 from devtools.home import ROOT, Home, read_json
+from devtools.ports import HOST
 from devtools.supervisor import Supervisor, ignore_stop_signals, stop_recorded
 from devtools.up import DEFAULT_PORT
 
@@ -24,7 +25,7 @@ def manage(arguments: list[str]) -> int:
         return _run(arguments, {**os.environ, **_running_env(home)})
     with lock:
         secrets = stack.read_secrets(home)
-        env = stack.platform_env(home, secrets, port=DEFAULT_PORT)
+        env = stack.platform_env(home, secrets, base_url=f"http://{HOST}:{DEFAULT_PORT}")
         known = home.postgres.exists() or home.postgres_location.exists()
         if not known and not os.environ.get("DATABASE_URL"):
             # Nothing was set up yet, and commands like `check` do not need it.

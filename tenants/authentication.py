@@ -33,6 +33,7 @@ from core.context import Actor
 from core.db import fetch_one
 from core.process import Process, current_process
 from core.proxies import client_ip
+from core.serving.web import note_tenant
 from tenants import callers, keys, policies, tokens
 from tenants.models import TenantStatus, User
 from tenants.portal_base import second_factor_due
@@ -96,6 +97,7 @@ class RequestAuthentication(BaseAuthentication):
                 code="console_only",
             )
         http.actor = actor  # type: ignore[attr-defined]
+        note_tenant(actor.merchant_id or actor.reseller_id or actor.id)
         return user, actor
 
     def authenticate_header(self, request: Request) -> str:

@@ -2,7 +2,8 @@
 
 Passwords, authenticator secrets, API keys and HMAC secrets are derived from SECRET_KEY by HKDF
 (RFC 5869), so that nothing needs to be kept in clear to print them again. Rows carry fixed ids; a
-second run finds them and adds only what is missing.
+second run finds them and adds only what is missing. What people have changed since stays as it is:
+a name, a password, a role, a revoked key, a closed merchant, a member who was invited again.
 """
 
 from __future__ import annotations
@@ -16,6 +17,7 @@ from cryptography.hazmat.primitives.hashes import SHA256
 from cryptography.hazmat.primitives.kdf.hkdf import HKDF
 from django.conf import settings
 from django.contrib.auth.hashers import make_password
+from django.db.models import Q
 
 from core.context import Actor
 from core.db import Scope, fetch_one, tenant_atomic
@@ -37,6 +39,7 @@ NAMESPACE: Final = UUID("5f0f1c5e-6a3f-4c38-9c3b-7f0f6d3b2a10")
 ACTOR: Final = Actor.system("demo")
 #: Reserved for examples by RFC 2606: no mail ever leaves for it.
 DOMAIN: Final = "demo.example"
+SERVICE_KEY: Final = "svc_demo"
 
 TENANT_ROLES: Final = ("owner", "admin", "developer", "viewer")
 #: name before the @, role. Two of finance: one proposes a correction, the other confirms it.
@@ -233,7 +236,7 @@ def _service_caller(plan: _Plan, *, livemode: bool) -> None:
     row = ServiceCaller(
         id=demo_id(label),
         name=f"Demo service ({mode})",
-        key_id=f"svc_demo_{mode}",
+        key_id=f"{SERVICE_KEY}_{mode}",
         secret_sealed=secret,
         scopes=sorted(policies.SERVICE_SCOPES),
         livemode=livemode,
@@ -246,7 +249,8 @@ def _store(plan: _Plan) -> None:
     """Insert the rows that are missing, then the authenticators of people without one."""
     with tenant_atomic(Scope.staff()):
         _lock()
-        missing = [row for row in plan.rows if not type(row).objects.filter(pk=row.pk).exists()]
+        _leave_out_strangers(plan)
+        missing = [row for row in plan.rows if not _exists(row)]
         writes = Writes()
         for row in missing:
             if isinstance(row, User):
@@ -276,6 +280,30 @@ def _store(plan: _Plan) -> None:
             for user, secret in plan.devices
             if user.id not in enrolled
         )
+
+
+def _exists(row: Any) -> bool:
+    """Whether the row is there, under its own id or as what the database holds only once."""
+    same = Q(pk=row.pk)
+    if isinstance(row, Membership):
+        # A member who was removed and invited again sits there under another id.
+        names = ("user_id", "platform_id", "reseller_id", "merchant_id")
+        same |= Q(**{name: getattr(row, name) for name in names})
+    return bool(type(row).objects.filter(same).exists())
+
+
+def _leave_out_strangers(plan: _Plan) -> None:
+    """Leave out a demo person whose address belongs to somebody who joined by an invitation."""
+    people = {row.email: row.id for row in plan.rows if isinstance(row, User)}
+    found = User.objects.filter(email__in=people).values_list("email", "id")
+    taken = {people[email] for email, user_id in found if user_id != people[email]}
+    plan.rows = [
+        row
+        for row in plan.rows
+        if not (isinstance(row, User) and row.id in taken)
+        and not (isinstance(row, Membership) and row.user_id in taken)
+    ]
+    plan.devices = [(user, secret) for user, secret in plan.devices if user.id not in taken]
 
 
 def _lock() -> None:

@@ -53,6 +53,7 @@ from core.back_address import with_next
 from core.context import Actor
 from core.db import Scope, tenant_atomic
 from core.proxies import client_ip
+from core.serving.web import note_tenant
 from tenants import policies
 from tenants.models import Level, User
 from tenants.seats import Seat, resolve_seat
@@ -153,6 +154,7 @@ def _enter(request: HttpRequest) -> HttpResponseBase | None:
     asked = cast("PortalRequest", request)
     asked.seat = seat
     asked.scope = seat.scope()
+    note_tenant(asked.scope.tenant or "platform")
     asked.actor = seat.actor(user=user, second_factor=verified, ip=client_ip(request))
     return None
 

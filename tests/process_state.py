@@ -12,6 +12,7 @@ from typing import Any, Final
 
 #: Registries by module and name; apps fill them when Django is set up, and tests put things beside.
 REGISTRIES: Final = (
+    ("core.inbox", "_lane_finders"),
     ("core.inbox", "_processors"),
     ("core.metrics", "_gauges"),
     ("core.outbox", "_subscriptions"),

@@ -7,7 +7,7 @@ import json
 import time
 import uuid
 from collections.abc import Callable
-from typing import Any, ClassVar, cast
+from typing import Any, ClassVar, Final, cast
 
 import structlog
 from django.conf import settings
@@ -17,14 +17,21 @@ from rest_framework.request import Request
 from rest_framework.response import Response
 from rest_framework.views import APIView
 
-from core import connections
+from core import connections, deadline
 from core.api import request_log
 from core.api.parsers import refuse_declared_length
 from core.api.query import known
 from core.api.renderers import dump, success
 from core.context import Actor
 from core.db import tenant_atomic
-from core.errors import AppError, AuthenticationFailed, InvalidRequest, NotFound, PermissionDenied
+from core.errors import (
+    AppError,
+    AuthenticationFailed,
+    InvalidRequest,
+    NotFound,
+    PermissionDenied,
+    Unavailable,
+)
 from core.idempotency import (
     Answer,
     Claim,
@@ -37,6 +44,10 @@ from core.proxies import client_network
 from core.ratelimit import Rate, check_rate
 
 log = structlog.get_logger(__name__)
+
+
+#: What reading the answer of a request may take whose time is over.
+BROKEN_OFF_S: Final = 2.0
 
 
 def default_rate() -> Rate:
@@ -245,7 +256,7 @@ class ApiView(APIView):
         *,
         resume: Callable[[uuid.UUID], Any],
         render: Callable[[Any], tuple[int, bytes]],
-        advance: Callable[[uuid.UUID], None] | None = None,
+        advance: Callable[[uuid.UUID], bool] | None = None,
         actor: Actor | None = None,
     ) -> Response:
         """Run an operation that calls a provider, once per Idempotency-Key.
@@ -253,8 +264,9 @@ class ApiView(APIView):
         The claim is made by the operation itself, together with its first effect, and finished
         with its last. A key that was used before fails there, or the operation fails because it
         has already been done: in both cases the first answer counts. Of a request that died
-        half-way, `advance` brings what it had begun to its end, as far as that goes now, and
-        `resume` reads the object; the operation is never run a second time.
+        half-way, `advance` brings what it had begun to its end, as far as that goes now (it answers
+        whether something is still under way: 202), and `resume` reads the object; the operation is
+        never run a second time.
         """
         claim = self.claim(render, actor=actor)
         try:
@@ -266,28 +278,43 @@ class ApiView(APIView):
             if previous is None:
                 return self.lost_race(claim, error)
             return self._earlier(claim, previous, advance, resume, render)
-        except AppError:
-            if claim is not None and claim.answer is not None:
-                return self.replay(claim.answer)
-            previous = claim.previous() if claim is not None and claim.record is None else None
-            if claim is None or previous is None:
+        except Exception as error:
+            if claim is None:
                 raise
-            # The first request has done it, or died: what it began makes the repetition fail.
-            return self._earlier(claim, previous, advance, resume, render)
-        except (OperationalError, InterfaceError) as error:
-            if claim is None or claim.begun is None or not connections.is_lost(error):
-                raise
-            return self._broken_off(claim, error, resume, render)
+            return self._failed(claim, error, advance, resume, render)
         if claim is not None and claim.answer is not None:
             return self.replay(claim.answer)
         status, body = render(made)
         return Response(body, status=status)
 
+    def _failed(
+        self,
+        claim: Claim,
+        error: Exception,
+        advance: Callable[[uuid.UUID], bool] | None,
+        resume: Callable[[uuid.UUID], Any],
+        render: Callable[[Any], tuple[int, bytes]],
+    ) -> Response:
+        """The answer of an operation that raised; raises the error again where that is the answer."""
+        if isinstance(error, AppError):
+            if claim.answer is not None:
+                return self.replay(claim.answer)
+            if claim.record is None:
+                previous = claim.previous()
+                if previous is None:
+                    raise error
+                # The first request has done it, or died: what it began makes this one fail.
+                return self._earlier(claim, previous, advance, resume, render)
+        if isinstance(error, AppError | OperationalError | InterfaceError) and claim.begun:
+            return self._broken_off(claim, error, resume, render)
+        self._let_go(claim)
+        raise error
+
     def _earlier(
         self,
         claim: Claim,
         previous: Answer | uuid.UUID,
-        advance: Callable[[uuid.UUID], None] | None,
+        advance: Callable[[uuid.UUID], bool] | None,
         resume: Callable[[uuid.UUID], Any],
         render: Callable[[Any], tuple[int, bytes]],
     ) -> Response:
@@ -295,15 +322,17 @@ class ApiView(APIView):
         if isinstance(previous, Answer):
             return self.replay(previous)
         try:
-            if advance is not None:
-                advance(previous)
+            under_way = advance is not None and advance(previous)
             status, body = render(resume(previous))
         except BaseException:
-            claim.begun = claim.record
-            with contextlib.suppress(OperationalError, InterfaceError):
-                claim.let_go()
+            self._let_go(claim)
             raise
-        return self.replay(claim.keep(status, body))
+        return self.replay(claim.keep(_accepted(status) if under_way else status, body))
+
+    def _let_go(self, claim: Claim) -> None:
+        """Leave a claim to the next retry, as far as the database can be told."""
+        with contextlib.suppress(OperationalError, InterfaceError, Unavailable):
+            claim.let_go()
 
     def _broken_off(
         self,
@@ -312,20 +341,22 @@ class ApiView(APIView):
         resume: Callable[[uuid.UUID], Any],
         render: Callable[[Any], tuple[int, bytes]],
     ) -> Response:
-        """The answer when the database went away between the first commit and the last.
+        """The answer when the database, or the request's time, was gone after the first commit.
 
         What the request began is on record and is brought to its end by a retry or the poller.
         When it can be read it is the answer, as far as it has come; else 503: the same key may be
         sent again.
         """
-        try:
-            connections.regain(error, ends_at=time.monotonic())
-            claim.let_go()
-            if claim.record is not None and claim.record.resource_id is not None:
-                status, body = render(resume(claim.record.resource_id))
-                return Response(body, status=202 if status < 300 else status)
-        except (OperationalError, InterfaceError, NotFound) as also:
-            log.warning("api.broken_off", error_type=type(also).__name__)
+        with deadline.at_least(BROKEN_OFF_S):
+            try:
+                if connections.is_lost(error):
+                    connections.regain(error, ends_at=time.monotonic())
+                claim.let_go()
+                if claim.record is not None and claim.record.resource_id is not None:
+                    status, body = render(resume(claim.record.resource_id))
+                    return Response(body, status=_accepted(status))
+            except (OperationalError, InterfaceError, NotFound) as also:
+                log.warning("api.broken_off", error_type=type(also).__name__)
         raise error
 
     def claim(
@@ -361,6 +392,11 @@ class ApiView(APIView):
         if answer.replayed:
             response["Idempotent-Replayed"] = "true"
         return response
+
+
+def _accepted(status: int) -> int:
+    """The status of an answer about something that is not at its end; a failure is one."""
+    return 202 if status < 300 else status
 
 
 def _error_code(response: Response) -> str:

@@ -154,7 +154,9 @@ def _start(supervisor: Supervisor, seconds: float) -> _Bench:
     home = supervisor.home
     secrets = stack.read_secrets(home)
     servers = stack.start_servers(supervisor, secrets, options=OPTIONS)
-    env = stack.platform_env(home, secrets, port=1) | stack.provision(home, secrets, servers)
+    env = stack.platform_env(home, secrets, base_url="http://127.0.0.1") | stack.provision(
+        home, secrets, servers
+    )
     up.migrate(env)
     owner_database = psycopg.conninfo.conninfo_to_dict(env["DATABASE_URL"])["dbname"]
     admin_url = make_conninfo(servers.admin_url, dbname=owner_database)

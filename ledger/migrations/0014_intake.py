@@ -6,7 +6,7 @@ from django.db import migrations
 
 
 class Migration(migrations.Migration):
-    dependencies = [("ledger", "0013_run_coverage"), ("core", "0021_intake")]
+    dependencies = [("ledger", "0013_run_coverage"), ("core", "0024_intake")]
 
     operations = [
         migrations.RunSQL(

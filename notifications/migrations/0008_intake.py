@@ -6,7 +6,7 @@ from django.db import migrations
 
 
 class Migration(migrations.Migration):
-    dependencies = [("notifications", "0007_lanes"), ("core", "0021_intake")]
+    dependencies = [("notifications", "0007_lanes"), ("core", "0024_intake")]
 
     operations = [
         migrations.RunSQL(

@@ -26,6 +26,7 @@ from core.errors import InvalidRequest, NotFound, PermissionDenied
 from core.idempotency import check_key
 from core.proxies import client_ip
 from core.ratelimit import Rate
+from core.serving.web import note_tenant
 from payments.acceptance.serializers import TokenCreate
 from payments.checkout import serializers as shapes
 from payments.checkout.representations import payer_json
@@ -61,6 +62,7 @@ def _facts(door: Door) -> MerchantFacts:
     facts = merchant_facts(door.merchant_id)
     if facts is None or TenantStatus.CLOSED in (facts.status, facts.reseller_status):
         raise NotFound("There is no such checkout session.")
+    note_tenant(facts.merchant_id)
     return facts
 
 

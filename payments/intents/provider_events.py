@@ -5,12 +5,13 @@ from __future__ import annotations
 import dataclasses
 from collections.abc import Callable, Sequence
 from typing import Any, Final
+from uuid import UUID
 
 from core import ids
 from core.context import Actor
 from core.db import Scope, tenant_atomic
 from core.errors import NotFound
-from core.inbox import match_parked
+from core.inbox import match_parked, register_lane_finder
 from core.models import OutboxEvent
 from core.outbox import subscribe_batch
 from payments.intents.channels import ChannelAnswer, Outcome
@@ -40,6 +41,15 @@ def register() -> None:
     """Take the events of every provider; called when the process starts."""
     register_event_handler(handle_provider_event)
     subscribe_batch("payment.*", match_parked_of_payments)
+    register_lane_finder(merchant_of)
+
+
+def merchant_of(reference: str) -> UUID | None:
+    """The merchant of the attempt that a reference of ours names; None for another's reference."""
+    intent_id = ids.decode_or_none(Intent.PREFIX, reference)
+    if intent_id is None:
+        return None
+    return Intent.objects.filter(pk=intent_id).values_list("merchant_id", flat=True).first()
 
 
 def match_parked_of_payments(events: Sequence[OutboxEvent]) -> None:

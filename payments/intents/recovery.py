@@ -104,25 +104,29 @@ def intent_check_in_turn(*, intent_id: uuid.UUID) -> None:
         intent_check(intent_id=intent_id)
 
 
-def bring_forward(document_id: uuid.UUID) -> None:
+def bring_forward(document_id: uuid.UUID) -> bool:
     """Go on with what a process that died had begun for a document (or for a lone intent).
 
     Asks the channel what became of the step that was under way, and repeats it under the same key
     at the provider if it never arrived. Should the process be alive after all, the provider makes
     one effect of two requests, and the second answer finds another version of the row. What cannot
     be asked now is left to the poller.
+
+    Returns:
+        whether a step is still under way.
     """
-    with tenant_atomic(Scope.worker()):
-        found = list(
-            Intent.objects.filter(Q(document_id=document_id) | Q(pk=document_id))
-            .exclude(step=Step.NONE)
-            .values_list("id", flat=True)
-        )
-    for intent_id in found:
+    for intent_id in _under_way(document_id):
         try:
             intent_check(intent_id=intent_id)
         except (ProviderError, AppError) as error:
             log.warning("intent.not_brought_forward", error_type=type(error).__name__)
+    return bool(_under_way(document_id))
+
+
+def _under_way(document_id: uuid.UUID) -> list[uuid.UUID]:
+    with tenant_atomic(Scope.worker()):
+        intents = Intent.objects.filter(Q(document_id=document_id) | Q(pk=document_id))
+        return list(intents.exclude(step=Step.NONE).values_list("id", flat=True))
 
 
 def intent_check(*, intent_id: uuid.UUID) -> Intent:

@@ -1,4 +1,4 @@
-"""The platform as a browser meets it: granian, daphne and the background work, on loopback."""
+"""The platform as a browser meets it: entry, web, streams and the background work, on loopback."""
 
 from __future__ import annotations
 
@@ -15,7 +15,8 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-from devtools.fleet import web_command
+from devtools.fleet import Ports, entry_command, entry_env, web_command
+from devtools.ports import HOST, free_port
 
 ROOT = Path(__file__).resolve().parent.parent.parent
 _BINARIES = Path(sys.executable).parent
@@ -49,20 +50,21 @@ def find_chromium() -> str:
 @contextlib.contextmanager
 def running_platform(logs: Path) -> Iterator[Live]:
     """Start the platform on the test database of this process, and stop it at the end."""
-    port, ws_port = _free_port(), _free_port()
-    live = Live(f"http://127.0.0.1:{port}", f"ws://127.0.0.1:{ws_port}")
+    ports = Ports(entry=free_port(), web=free_port(), streams=free_port())
+    live = Live(f"http://{HOST}:{ports.entry}", f"ws://{HOST}:{ports.entry}")
     env = {
         **os.environ,
         "DJANGO_SETTINGS_MODULE": "tests.browser.live_settings",
         "BASE_URL": live.url,
-        "WS_URL": live.ws_url,
+        "TRUSTED_PROXIES": HOST,
         "PYTHONPATH": str(ROOT),
     }
     # Django's hatch for a thread that also runs Playwright is of this process alone.
     env.pop("DJANGO_ALLOW_ASYNC_UNSAFE", None)
     commands = {
-        "web": web_command(_BINARIES, port),
-        "ws": [sys.executable, "-m", "config.streams", "-b", "127.0.0.1", "-p", str(ws_port)],
+        "entry": entry_command(_BINARIES),
+        "web": web_command(_BINARIES, ports.web),
+        "streams": [sys.executable, "-m", "config.streams", "-b", HOST, "-p", str(ports.streams)],
         "background": [sys.executable, "-m", "tests.browser.background"],
     }  # fmt: skip
     processes: list[subprocess.Popen[bytes]] = []
@@ -71,10 +73,14 @@ def running_platform(logs: Path) -> Iterator[Live]:
             with (logs / f"{name}.log").open("wb") as log:
                 processes.append(
                     subprocess.Popen(
-                        command, cwd=ROOT, env=env, stdout=log, stderr=subprocess.STDOUT
+                        command,
+                        cwd=ROOT,
+                        env=entry_env(logs / "entry", env, ports) if name == "entry" else env,
+                        stdout=log,
+                        stderr=subprocess.STDOUT,
                     )
                 )
-        _wait_until_ready(live.url, ws_port, processes, logs)
+        _wait_until_ready(live.url, ports.streams, processes, logs)
         yield live
     finally:
         for process in processes:
@@ -84,11 +90,6 @@ def running_platform(logs: Path) -> Iterator[Live]:
                 process.wait(timeout=15)
             except subprocess.TimeoutExpired:
                 process.kill()
-
-
-def _free_port() -> int:
-    with socket.create_server(("127.0.0.1", 0)) as probe:
-        return int(probe.getsockname()[1])
 
 
 def _wait_until_ready(

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
+from datetime import timedelta
 from typing import Any
 from uuid import UUID
 
 import pytest
 from django.db import connection
 
-from core import inbox
+from core import inbox, liveness
 from core.context import Actor
 from core.db import Scope, tenant_atomic
 from core.errors import Conflict
@@ -122,22 +123,66 @@ def test_two_workers_do_not_meet_on_one_message(provider: str) -> None:
 @pytest.mark.usefixtures("own_database")
 def test_a_worker_that_died_is_repeated_by_the_sweep(provider: str) -> None:
     message, _ = receive(provider)
-    assert inbox._claim(message.id) is not None  # and then it was killed
+    assert inbox._claim(message.id) is not None
+    assert inbox.sweep() == []  # its worker lives
 
-    assert inbox.sweep() == []
-    make_due(message)
+    liveness.renew()  # as if it had been killed
+
     assert inbox.sweep() == [message.id]
+
+
+@pytest.mark.usefixtures("own_database")
+def test_a_merchant_with_many_messages_delays_no_other(
+    provider: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Each task does the message whose lane's turn it is, whoever's message it came for."""
+    processed: list[UUID] = []
+
+    def processor(message: InboxMessage) -> Result:
+        processed.append(message.lane_id)
+        return Result(Verdict.PROCESSED)
+
+    inbox.register_processor(provider, processor)
+    greedy, other = new_id(), new_id()
+    monkeypatch.setattr(inbox, "_lane_finders", [{"of-greedy": greedy, "of-other": other}.get])
+    for number in range(20):
+        receive(provider, f"evt_{number}", reference="of-greedy")
+    receive(provider, "evt_other", reference="of-other")
+
+    for _ in range(2):
+        assert inbox.process_next() == "processed"
+    assert set(processed) == {greedy, other}
+
+    for _ in range(20):
+        inbox.process_next()
+    assert processed.count(greedy) == 20
+    assert inbox.process_next() == ""
+
+
+@pytest.mark.usefixtures("own_database")
+def test_a_sweep_takes_the_lanes_in_turn(provider: str) -> None:
+    greedy, other = new_id(), new_id()
+    for number in range(20):
+        make_due(receive(provider, f"evt_{number}", account_id=greedy)[0])
+    message, _ = receive(provider, "evt_1", account_id=other)
+    make_due(message)
+    swept = inbox.sweep()
+    with tenant_atomic(Scope.worker()):
+        lanes = dict(InboxMessage.objects.filter(id__in=swept).values_list("id", "lane_id"))
+    before = [lanes[found] for found in swept[: swept.index(message.id)]]
+    assert before.count(greedy) == 1
 
 
 @pytest.mark.usefixtures("own_database")
 def test_a_message_whose_task_was_lost_is_found_by_the_sweep(provider: str) -> None:
     message, _ = receive(provider)
-    assert inbox.sweep() == []
-    worker_sql(
-        "UPDATE core_inboxmessage SET received_at = received_at - interval '11 s'"
-        " WHERE id = %s RETURNING 1",
-        [message.id],
+    waited = (
+        "UPDATE core_inboxmessage SET received_at = clock_timestamp() - %s"
+        " WHERE id = %s RETURNING 1"
     )
+    worker_sql(waited, [timedelta(seconds=inbox.TASK_LOST_AFTER_S - 3_600), message.id])
+    assert inbox.sweep() == []
+    worker_sql(waited, [timedelta(seconds=inbox.TASK_LOST_AFTER_S), message.id])
     assert inbox.sweep() == [message.id]
 
 

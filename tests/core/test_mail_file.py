@@ -43,7 +43,7 @@ def test_without_a_file_nothing_is_sent_and_the_reason_is_said(settings: LazySet
 
 def test_the_development_platform_writes_them_beside_its_logs(tmp_path: Path) -> None:
     secrets = dict.fromkeys(("SECRET_KEY", "FIELD_KEYS", "API_KEY_PEPPERS", "JWT_KEYS"), "x")
-    env = platform_env(Home(tmp_path), secrets, port=8000)
+    env = platform_env(Home(tmp_path), secrets, base_url="http://127.0.0.1:8000")
     assert env["EMAIL_BACKEND"] == "core.mail_file.MailFileBackend"
     assert env["MAIL_FILE"] == str(tmp_path / "log" / "mail.log")
     assert env["AUDIT_ANCHOR"] == f"file:{tmp_path / 'audit-anchor.jsonl'}"

@@ -65,6 +65,8 @@ ONE_PLACE: Final[dict[str, str]] = {
 #: Who may do so beside that place, and why.
 EXEMPT: Final[dict[tuple[str, str], str]] = {
     ("ledger/backends/postgres.py", "psycopg.connect"): "takes connect_timeout from settings",
+    ("core/api/views.py", "at_least"): "the answer of a request whose time is over",
+    ("core/liveness.py", "BoundedConnection.connect"): "the lease connection, which is no thread's",
     ("core/downloads.py", "at_least"): "a file has a deadline of its own",
     ("payments/intents/services.py", "at_least"): "an answer about money is committed",
     ("payments/providers/calls.py", "at_least"): "a late answer is worth having",

@@ -2,22 +2,21 @@
 
 from __future__ import annotations
 
-import time
-
 import pytest
 
-from core import inbox, ratelimit
+from core import enqueue, inbox, ratelimit
 from core.ratelimit import Rate, check_rate
 from tests import process_state
 
 
 def test_a_breaker_that_was_opened_is_closed_again() -> None:
-    ratelimit._breaker.closed_at = time.monotonic() + 60
+    enqueue._breaker.failed()
+    assert enqueue._breaker.is_open
     check_rate(key="k", endpoint="e", rate=Rate(limit=1, period_s=60))
 
     process_state.forget()
 
-    assert ratelimit._breaker.closed_at == 0.0
+    assert not enqueue._breaker.is_open
     assert ratelimit._local._arrivals == {}
 
 

@@ -78,7 +78,7 @@ def test_a_busy_port_ends_the_start_before_any_process(
         listener.bind((HOST, 0))
         listener.listen()
         with interruptible():  # which gives the signals back to pytest afterwards
-            code = up._run(home, listener.getsockname()[1], detached=False)
+            code = up._run(home, f"http://{HOST}:{listener.getsockname()[1]}", detached=False)
 
     assert code == 1
     assert "cannot be had" in capsys.readouterr().err

@@ -14,6 +14,7 @@ from django.db import OperationalError, connection
 
 from core import connections, liveness
 from core.db import Scope, tenant_atomic
+from core.deadline import DeadlineExceeded
 from core.models import IdempotencyRecord
 from payments.intents.channels import ChannelAnswer
 from payments.intents.channels.gateway import GatewayPayment
@@ -115,10 +116,11 @@ def test_what_the_channel_cannot_say_yet_is_answered_as_it_stands(
         provider.setattr(GatewayPayment, "query", _unknown)
         answer = retried(api, "/v1/payments", body)
 
-    assert (answer.status_code, answer.json()["data"]["status"]) == (201, "processing")
+    assert (answer.status_code, answer.json()["data"]["status"]) == (202, "processing")
     assert charges(admin_dsn, merchant_id) == []
 
 
+@pytest.mark.usefixtures("own_database")
 def test_the_poller_takes_up_what_a_killed_process_began(api: Api, admin_dsn: str) -> None:
     merchant_id = api.tenants.merchant.id
     crash(api, "intent.reserved", "POST", "/v1/payments", json.dumps(charge_of(api)), "once")
@@ -133,6 +135,7 @@ def test_the_poller_takes_up_what_a_killed_process_began(api: Api, admin_dsn: st
     assert charges(admin_dsn, merchant_id) == [(10_000, 0)]
 
 
+@pytest.mark.usefixtures("own_database")
 def test_nobody_takes_up_what_a_living_process_is_at(
     api: Api, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -166,6 +169,40 @@ def test_of_two_retries_one_takes_the_claim_over(api: Api) -> None:
     with tenant_atomic(Scope.worker()):
         [same] = IdempotencyRecord.objects.filter(id=record.id)
     assert [_taken_over(record), _taken_over(same)] == [True, False]
+
+
+def test_a_request_whose_time_is_over_is_accepted_and_its_key_is_free(
+    api: Api, admin_dsn: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def too_late(*_: object) -> ChannelAnswer:
+        raise DeadlineExceeded("This took too long.")
+
+    body = charge_of(api)
+    with monkeypatch.context() as outage:
+        outage.setattr(GatewayPayment, "authorize", too_late)
+        answer = api.post("/v1/payments", body, key="once")
+    assert (answer.status_code, answer.json()["data"]["status"]) == (202, "processing")
+
+    again = api.post("/v1/payments", body, key="once")
+    assert (again.status_code, again.json()["data"]["status"]) == (201, "completed")
+    assert charges(admin_dsn, api.tenants.merchant.id) == [(10_000, 0)]
+
+
+def test_a_defect_of_ours_holds_no_key(
+    api: Api, admin_dsn: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def broken(*_: object) -> ChannelAnswer:
+        raise RuntimeError("a defect")
+
+    body = charge_of(api)
+    with monkeypatch.context() as defect:
+        defect.setattr(GatewayPayment, "authorize", broken)
+        with pytest.raises(RuntimeError):
+            api.post("/v1/payments", body, key="once")
+
+    again = api.post("/v1/payments", body, key="once")
+    assert (again.status_code, again.json()["data"]["status"]) == (201, "completed")
+    assert charges(admin_dsn, api.tenants.merchant.id) == [(10_000, 0)]
 
 
 def test_a_lost_backend_costs_a_payment_nothing(

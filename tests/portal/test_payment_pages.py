@@ -149,6 +149,20 @@ def test_a_person_exports_once_at_a_time(shop: Tenants) -> None:
     assert len(exported(client)) == 3
 
 
+def test_the_people_of_one_account_share_its_exports(
+    shop: Tenants, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(downloads, "TENANT_SHARE", 1)
+    first: Any = signed_in(shop).get("/payments/export.csv")
+    second = signed_in(shop, "merchant.admin").get("/payments/export.csv")
+    assert second.status_code == 429
+    assert "Other people of this account are exporting" in text_of(second)
+    stranger = make_tenants()
+    assert signed_in(stranger).get("/payments/export.csv").status_code == 200
+    first.close()
+    assert len(exported(signed_in(shop, "merchant.admin"))) == 3
+
+
 def test_an_export_that_takes_too_long_says_so_and_leaves_the_turn(
     shop: Tenants, monkeypatch: pytest.MonkeyPatch
 ) -> None:

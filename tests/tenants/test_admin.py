@@ -104,6 +104,7 @@ def _given_up(t: Tenants, model: type[Model]) -> OutboxEvent | InboxMessage:
             id=new_id(),
             provider="nobody",
             account_id=new_id(),
+            lane_id=new_id(),
             event_id="evt_1",
             raw=b"{}",
             state="quarantined",

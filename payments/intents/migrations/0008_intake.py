@@ -6,7 +6,7 @@ from django.db import migrations
 
 
 class Migration(migrations.Migration):
-    dependencies = [("intents", "0007_holder"), ("core", "0021_intake")]
+    dependencies = [("intents", "0007_holder"), ("core", "0024_intake")]
 
     operations = [
         migrations.RunSQL(

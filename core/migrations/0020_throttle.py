@@ -6,7 +6,7 @@ from django.db import migrations, models
 
 
 class Migration(migrations.Migration):
-    dependencies = [("core", "0016_open_by_tenant")]
+    dependencies = [("core", "0019_inbox_lanes_index")]
 
     operations = [
         migrations.CreateModel(

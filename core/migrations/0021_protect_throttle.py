@@ -13,7 +13,7 @@ DROP FUNCTION core_throttle_take(text, text, integer, integer, integer, integer,
 
 
 class Migration(migrations.Migration):
-    dependencies = [("core", "0017_throttle")]
+    dependencies = [("core", "0020_throttle")]
 
     operations = [
         ProtectTable(
@@ -25,5 +25,5 @@ class Migration(migrations.Migration):
             worker="SELECT, DELETE",
             definer="SELECT, INSERT, UPDATE",
         ),
-        RunSqlFile(__file__, "0018_throttle.sql", reverse=_DROP_FUNCTIONS),
+        RunSqlFile(__file__, "0021_throttle.sql", reverse=_DROP_FUNCTIONS),
     ]

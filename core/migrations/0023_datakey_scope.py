@@ -19,8 +19,8 @@ $$;
 
 
 class Migration(migrations.Migration):
-    dependencies = [("core", "0019_drop_attemptcounter")]
+    dependencies = [("core", "0022_drop_attemptcounter")]
 
     operations = [
-        RunSqlFile(__file__, "0020_datakey_scope.sql", reverse=_BEFORE),
+        RunSqlFile(__file__, "0023_datakey_scope.sql", reverse=_BEFORE),
     ]

@@ -52,7 +52,7 @@ DROP POLICY app_intake ON core_auditrecord;
 
 
 class Migration(migrations.Migration):
-    dependencies = [("core", "0020_datakey_scope")]
+    dependencies = [("core", "0023_datakey_scope")]
 
     operations = [
         migrations.RunSQL(_REQUIRE_ROLE, migrations.RunSQL.noop),

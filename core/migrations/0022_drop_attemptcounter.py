@@ -17,7 +17,7 @@ _COUNTER = ProtectTable(
 
 
 class Migration(migrations.Migration):
-    dependencies = [("core", "0018_protect_throttle")]
+    dependencies = [("core", "0021_protect_throttle")]
 
     operations = [
         # On the way back the table is made first, then its policies.

@@ -1,0 +1,180 @@
+"""Slots are shared out among tenants: each waits for its turn, and for nobody's slow server."""
+
+from __future__ import annotations
+
+import threading
+from collections import Counter
+from collections.abc import Callable, Iterator
+
+import pytest
+
+from core.serving.slots import FairPool, PoolBusy, charge, waiting
+
+#: Ends what hangs; nothing here takes a second.
+LIMIT_S = 60
+
+
+class Gate:
+    """Jobs that stay until they are let go, and a record of who has begun."""
+
+    def __init__(self) -> None:
+        self.begun: list[str] = []
+        self._changed = threading.Condition()
+        self._open: Counter[str] = Counter()
+
+    def job(self, name: str, inside: Callable[[], None] = lambda: None) -> Callable[[], None]:
+        def run() -> None:
+            inside()
+            with self._changed:
+                self.begun.append(name)
+                self._changed.notify_all()
+                assert self._changed.wait_for(lambda: self._open[name] > 0, LIMIT_S)
+                self._open[name] -= 1
+
+        return run
+
+    def note(self, name: str) -> None:
+        with self._changed:
+            self.begun.append(name)
+            self._changed.notify_all()
+
+    def let_go(self, name: str, times: int = 1) -> None:
+        with self._changed:
+            self._open[name] += times
+            self._changed.notify_all()
+
+    def wait_for(self, *names: str) -> None:
+        wanted = Counter(names)
+        with self._changed:
+            assert self._changed.wait_for(lambda: not wanted - Counter(self.begun), LIMIT_S), (
+                f"waited for {names}, begun were {self.begun}"
+            )
+
+
+@pytest.fixture
+def gate() -> Iterator[Gate]:
+    made = Gate()
+    yield made
+    for name in ("greedy", "other", "third"):
+        made.let_go(name, 1_000)
+
+
+def test_a_key_holds_no_more_than_its_share_though_nobody_else_waits(gate: Gate) -> None:
+    pool = FairPool(slots=4, share=3)
+    for _ in range(10):
+        pool.submit("greedy", gate.job("greedy"))
+    gate.wait_for("greedy", "greedy", "greedy")
+    pool.submit("other", gate.job("other"))
+
+    gate.wait_for("other")
+
+    assert Counter(gate.begun) == {"greedy": 3, "other": 1}
+    assert pool.figures() == {"running": 4, "queued": 7, "parked": 0, "threads": 4}
+
+
+def test_a_free_slot_goes_to_the_key_that_runs_the_fewest(gate: Gate) -> None:
+    pool = FairPool(slots=2, share=2)
+    for _ in range(50):
+        pool.submit("greedy", gate.job("greedy"))
+    gate.wait_for("greedy", "greedy")
+    pool.submit("other", gate.job("other"))
+    pool.submit("third", gate.job("third"))
+
+    gate.let_go("greedy")
+    gate.wait_for("other")
+    assert Counter(gate.begun) == {"greedy": 2, "other": 1}
+    gate.let_go("other")
+    gate.wait_for("third")
+
+    assert Counter(gate.begun) == {"greedy": 2, "other": 1, "third": 1}
+
+
+def test_who_waits_for_an_outside_server_holds_no_slot(gate: Gate) -> None:
+    pool = FairPool(slots=1, parked=2)
+    answer = threading.Event()
+
+    def ask() -> None:
+        with waiting():
+            gate.note("asks")
+            assert answer.wait(LIMIT_S)
+
+    pool.submit("greedy", gate.job("greedy", inside=ask))
+    pool.submit("greedy", gate.job("greedy", inside=ask))
+    gate.wait_for("asks", "asks")
+    pool.submit("other", gate.job("other"))
+
+    gate.wait_for("other")
+    assert pool.figures()["parked"] == 2
+    answer.set()
+    gate.wait_for("greedy", "greedy")
+    assert pool.figures()["parked"] == 0
+
+
+def test_where_no_more_may_be_parked_a_job_keeps_its_slot(gate: Gate) -> None:
+    pool = FairPool(slots=1, parked=0)
+    inside = threading.Event()
+    answer = threading.Event()
+
+    def ask() -> None:
+        with waiting():
+            inside.set()
+            assert answer.wait(LIMIT_S)
+
+    pool.submit("greedy", gate.job("greedy", inside=ask))
+    pool.submit("other", gate.job("other"))
+    assert inside.wait(LIMIT_S)
+    assert pool.figures() == {"running": 1, "queued": 1, "parked": 0, "threads": 1}
+    answer.set()
+    gate.let_go("greedy")
+    gate.wait_for("other")
+
+
+def test_a_job_counts_to_whom_it_was_charged(gate: Gate) -> None:
+    pool = FairPool(slots=3, share=1)
+    pool.submit("address:1", gate.job("greedy", inside=lambda: charge("tenant")))
+    gate.wait_for("greedy")
+
+    # The address has its share again, the tenant has not.
+    pool.submit("tenant", gate.job("third"))
+    pool.submit("address:1", gate.job("other"))
+    gate.wait_for("other")
+    assert Counter(gate.begun) == {"greedy": 1, "other": 1}
+    gate.let_go("greedy")
+    gate.wait_for("third")
+
+
+def test_a_full_queue_is_said_at_once_and_is_of_one_key_alone(gate: Gate) -> None:
+    pool = FairPool(slots=2, share=1, queued_per_key=2)
+    pool.submit("greedy", gate.job("greedy"))
+    gate.wait_for("greedy")
+    pool.submit("greedy", gate.job("greedy"))
+    pool.submit("greedy", gate.job("greedy"))
+
+    with pytest.raises(PoolBusy):
+        pool.submit("greedy", gate.job("greedy"))
+
+    pool.submit("other", gate.job("other"))
+    gate.wait_for("other")
+
+
+def test_a_job_that_raises_leaves_its_slot_and_its_thread(gate: Gate) -> None:
+    def fail() -> None:
+        raise ValueError("planned")
+
+    pool = FairPool(slots=1)
+    pool.submit("greedy", fail)
+    pool.submit("other", gate.job("other"))
+    gate.wait_for("other")
+    assert pool.figures()["threads"] == 1
+    gate.let_go("other")
+    assert pool.drain(within_s=LIMIT_S)
+    assert pool.figures() == {"running": 0, "queued": 0, "parked": 0, "threads": 1}
+
+
+def test_draining_waits_for_what_runs(gate: Gate) -> None:
+    pool = FairPool(slots=1)
+    pool.submit("other", gate.job("other"))
+    gate.wait_for("other")
+    assert not pool.drain(within_s=0.01)
+    gate.let_go("other")
+    assert pool.drain(within_s=LIMIT_S)
