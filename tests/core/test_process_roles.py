@@ -16,8 +16,10 @@ from django.test import override_settings
 from psycopg import sql
 
 from core import roles
+from core.checks import own_database_role
 from core.db import TENANT_ROLES, tenant_atomic
 from core.process import Process, current_process, serves
+from devtools.fleet import EVERY_PROCESS, process_env
 from devtools.home import ROOT
 from tenants import second_factor
 from tenants.models import Merchant
@@ -134,6 +136,43 @@ def test_the_passwords_of_the_processes_tell_of_no_other() -> None:
     assert len(set(made.values())) == len(made)
     assert "secret" not in made.values()
     assert roles.process_password("secret", "merchantry_web") == made["merchantry_web"]
+
+
+def test_the_deployment_check_warns_of_a_role_that_opens_every_scope(
+    process_dsns: dict[str, str],
+) -> None:
+    found = own_database_role(None)
+    assert [warning.id for warning in found] == ["core.W001"]
+    database = {**settings.DATABASES["default"], "USER": "merchantry_web"}
+    with override_settings(DATABASES={"default": database}):
+        assert own_database_role(None) == []
+
+
+def test_each_process_of_the_platform_gets_its_own_address_and_no_other_ones() -> None:
+    env = {
+        "DATABASE_URL": "all",
+        "DATABASE_OWNER_URL": "owner",
+        **{
+            f"DATABASE_{role.removeprefix('merchantry_').upper()}_URL": role
+            for role in roles.PROCESS_LOGINS
+        },
+    }
+    found = {name: process_env(name, env) for name in EVERY_PROCESS if name != "entry"}
+    addresses = {name: given["DATABASE_URL"] for name, given in found.items()}
+    assert addresses == {
+        "web": "merchantry_web",
+        "streams": "merchantry_web",
+        "console": "merchantry_console",
+        "worker": "merchantry_worker",
+        "sender": "merchantry_worker",
+        "beat": "merchantry_worker",
+        "relay": "merchantry_relay",
+    }
+    kinds = {name: given["PROCESS"] for name, given in found.items() if given["PROCESS"] != "all"}
+    assert kinds == {"web": "web", "streams": "web", "console": "console"}
+    assert {tuple(sorted(given)) for given in found.values()} == {("DATABASE_URL", "PROCESS")}
+    old_server = process_env("web", {"DATABASE_URL": "all", "DATABASE_OWNER_URL": "owner"})
+    assert old_server == {"DATABASE_URL": "all", "PROCESS": "web"}
 
 
 # ---- what a process answers --------------------------------------------------------------------
