@@ -32,6 +32,7 @@ NAVIGATION: Final[tuple[tuple[str, tuple[tuple[str, str, str], ...]], ...]] = (
             ("Merchants", "storefront", "admin:tenants_merchant_changelist"),
             ("People", "group", "admin:tenants_user_changelist"),
             ("Memberships", "badge", "admin:tenants_membership_changelist"),
+            ("Changes to people", "how_to_reg", "admin:tenants_personchange_changelist"),
         ),
     ),
     (

@@ -9,6 +9,7 @@ class CoreConfig(AppConfig):
 
     def ready(self) -> None:
         from core import (
+            checks,  # noqa: F401 - registers itself
             inbox,
             outbox,
             task_context,  # noqa: F401 - connects the request id to tasks

@@ -117,7 +117,7 @@ def _with_sealed_records(chains: set[UUID]) -> set[UUID]:
 
 def unsealed_lag_s() -> float:
     """Age in seconds of the oldest record that is not chained yet."""
-    with tenant_atomic(Scope.worker()):
+    with tenant_atomic(Scope.intake()):
         row = fetch_one(
             "SELECT coalesce(extract(epoch FROM clock_timestamp() - min(created_at)), 0)::float8"
             " FROM core_auditrecord WHERE sealed_at IS NULL"

@@ -46,7 +46,13 @@ class Actor:
             return Scope.merchant(self.merchant_id)
         if self.reseller_id is not None:
             return Scope.reseller(self.reseller_id)
-        return Scope.worker() if self.kind == "system" else Scope.staff()
+        match self.kind:
+            case "system":
+                return Scope.worker()
+            case "service":
+                # Trusted for every merchant, one at a time: the request names it.
+                return Scope.intake()
+        return Scope.staff()
 
 
 _request_id: ContextVar[str] = ContextVar("merchantry_request_id", default="")

@@ -29,7 +29,7 @@ from psycopg.pq import TransactionStatus
 from core import deadline
 from core.pipeline import Rows, Statement, roundtrip
 
-Role = Literal["app_merchant", "app_reseller", "app_staff", "app_worker", "app_auth"]
+Role = Literal["app_merchant", "app_reseller", "app_staff", "app_worker", "app_auth", "app_intake"]
 
 TENANT_ROLES: tuple[Role, ...] = (
     "app_merchant",
@@ -37,6 +37,7 @@ TENANT_ROLES: tuple[Role, ...] = (
     "app_staff",
     "app_worker",
     "app_auth",
+    "app_intake",
 )
 
 
@@ -49,7 +50,7 @@ class Scope:
     """Whose rows a transaction sees.
 
     `tenant` is the merchant's or the reseller's id; the roles without a tenant (staff, worker,
-    auth) see what their own policies allow.
+    auth, intake) see what their own policies allow.
     """
 
     role: Role
@@ -74,6 +75,11 @@ class Scope:
     @classmethod
     def auth(cls) -> Scope:
         return cls("app_auth")
+
+    @classmethod
+    def intake(cls) -> Scope:
+        """What a request leaves or looks up before it belongs to one merchant (docs/access.md)."""
+        return cls("app_intake")
 
 
 # psycopg knows these types by name until their first use, when it puts the class in the name's

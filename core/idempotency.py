@@ -164,7 +164,7 @@ class Claim:
         """
         # A service's keys are its own, whichever merchant it acts for; in the merchant's scope its
         # key of another merchant's request would look free.
-        scope = Scope.worker() if self.actor.kind == "service" else self.actor.scope
+        scope = Scope.intake() if self.actor.kind == "service" else self.actor.scope
         with tenant_atomic(scope):
             record = (
                 IdempotencyRecord.objects.filter(owner=self.owner, key=self.key)

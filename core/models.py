@@ -367,8 +367,8 @@ class DataKey(models.Model):
         ]
 
 
-class AttemptCounter(models.Model):
-    """Attempts of one subject in one window, where a limit must hold without a cache."""
+class AttemptThrottle(models.Model):
+    """A counter of attempts that closes for longer each time; see `core.attempts`."""
 
     CARD_NUMBERS: ClassVar = {
         "subject": Exempt("a digest"),
@@ -377,12 +377,13 @@ class AttemptCounter(models.Model):
     id = models.BigAutoField(primary_key=True)
     kind = models.CharField(max_length=32)
     subject = models.CharField(max_length=64, help_text="SHA-256 of whom it counts.")
-    window = models.BigIntegerField(help_text="Number of the window since 1970.")
-    count = models.PositiveIntegerField(default=0)
+    level = models.PositiveIntegerField(help_text="Attempts that are not forgiven yet.")
+    counted_at = models.DateTimeField()
+    free_at = models.DateTimeField(help_text="Until then every attempt is refused.")
     expires_at = models.DateTimeField()
 
     class Meta:
         constraints: ClassVar = [
-            models.UniqueConstraint(fields=["kind", "subject", "window"], name="attempts_once"),
+            models.UniqueConstraint(fields=["kind", "subject"], name="throttle_once"),
         ]
-        indexes: ClassVar = [models.Index(fields=["expires_at"], name="attempts_age")]
+        indexes: ClassVar = [models.Index(fields=["expires_at"], name="throttle_age")]

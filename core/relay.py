@@ -234,14 +234,14 @@ def event_release(*, event_id: UUID, actor: Actor) -> None:
 
 def relay_lag_s() -> float:
     """Age in seconds of the oldest event that waits to be claimed; 0 when none waits."""
-    with tenant_atomic(Scope.worker()):
+    with tenant_atomic(Scope.intake()):
         row = fetch_one(_LAG)
     return float(row[0]) if row else 0.0
 
 
 def quarantined_count() -> int:
     """How many events were given up and need a person."""
-    with tenant_atomic(Scope.worker()):
+    with tenant_atomic(Scope.intake()):
         return OutboxEvent.objects.filter(quarantined_at__isnull=False).count()
 
 

@@ -35,7 +35,7 @@ class Rule:
 
 _rules: list[Rule] = [
     Rule("core_usednonce", "seen_at < clock_timestamp() - interval '900 s'", kept=None),
-    Rule("core_attemptcounter", "expires_at < clock_timestamp()", kept=None),
+    Rule("core_attemptthrottle", "expires_at < clock_timestamp()", kept=None),
     Rule("core_idempotencyrecord", "(status IS NOT NULL OR locked_until < clock_timestamp())"),
     Rule("core_requestlog", "true"),
     # These rows are also what GET /v1/events reads.

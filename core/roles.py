@@ -1,26 +1,53 @@
 """The database roles, and how they are made on a server.
 
 * `merchantry_owner` owns the schema and runs migrations; nothing else uses it.
-* `merchantry_app` is the login role of every process: neither owner nor superuser, no BYPASSRLS,
-  NOINHERIT, so that it can do nothing before it has switched to one of the scope roles.
-* `app_merchant`, `app_reseller`, `app_staff`, `app_worker`, `app_auth` carry grants and policies.
+* `merchantry_app` holds what a process may do before a scope is open, and may open every scope:
+  neither owner nor superuser, no BYPASSRLS, NOINHERIT, so that it can do little before it has
+  switched to one of the scope roles. Commands, tests and small installations log in as it.
+* `merchantry_web`, `merchantry_console`, `merchantry_worker`, `merchantry_relay` are the login
+  roles of the processes. Each inherits what `merchantry_app` may do outside a scope, cannot become
+  it, and opens the scopes of its own line of `PROCESS_LOGINS` alone (PostgreSQL 16 or newer).
+* `app_merchant`, `app_reseller`, `app_staff`, `app_worker`, `app_auth`, `app_intake` carry grants
+  and policies.
 * `app_definer` owns the SECURITY DEFINER functions (key look-up, posting); nobody logs in as it.
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+import base64
+import hashlib
+import hmac
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Final
 from urllib.parse import quote, urlencode
 
 import psycopg
 from psycopg import sql
 from psycopg.conninfo import conninfo_to_dict
 
-from core.db import TENANT_ROLES
+from core.db import TENANT_ROLES, Role
 
 OWNER = "merchantry_owner"
 LOGIN = "merchantry_app"
 DEFINER = "app_definer"
+
+#: The login role of each kind of process, and the scopes that it opens. What a web process's SQL
+#: can be made to do ends there: no staff, and no worker, sees all tenants from it.
+PROCESS_LOGINS: Final[Mapping[str, tuple[Role, ...]]] = {
+    # Portal, API, checkout and websockets.
+    "merchantry_web": ("app_merchant", "app_reseller", "app_auth", "app_intake"),
+    # The admin.
+    "merchantry_console": ("app_staff", "app_auth", "app_intake"),
+    # Tasks, webhooks to merchants, and beat. Mails are made in the scope of logging in.
+    "merchantry_worker": (
+        "app_worker", "app_merchant", "app_reseller", "app_auth", "app_intake",
+    ),
+    # Outbox and audit seal; its subscribers work for merchants.
+    "merchantry_relay": ("app_worker", "app_merchant", "app_reseller", "app_intake"),
+}  # fmt: skip
+#: Before, membership has no options: who inherits from a role may also become it.
+_SINCE_OPTIONS: Final = 160_000
 
 
 class RolesNotPermitted(RuntimeError):
@@ -29,10 +56,14 @@ class RolesNotPermitted(RuntimeError):
 
 @dataclass(frozen=True, slots=True)
 class RoleUrls:
-    """Addresses of one database: for migrations, and for every process."""
+    """Addresses of one database: for migrations, for commands, and for each kind of process.
+
+    `process_urls` is by login role, and empty on a server older than PostgreSQL 16.
+    """
 
     owner_url: str
     login_url: str
+    process_urls: Mapping[str, str] = field(default_factory=dict)
 
 
 def ensure_roles(
@@ -57,9 +88,11 @@ def ensure_roles(
         RolesNotPermitted: the account lacks CREATEROLE or CREATEDB, a role that exists does not
             open with its password, or it could go around row-level security.
     """
+    processes = {role: process_password(login_password, role) for role in PROCESS_LOGINS}
     passwords = {
         OWNER: ("DATABASE_OWNER_PASSWORD", owner_password),
         LOGIN: ("DATABASE_LOGIN_PASSWORD", login_password),
+        **{role: ("DATABASE_LOGIN_PASSWORD", text) for role, text in processes.items()},
     }
     with psycopg.connect(owner_dsn, autocommit=True, connect_timeout=10) as conn:
         # Several processes may provision one server at once (test workers): one at a time.
@@ -75,6 +108,10 @@ def ensure_roles(
         _ensure_role(conn, LOGIN, "LOGIN NOINHERIT", login_password)
         for role in TENANT_ROLES:
             _grant_role(conn, role, to=LOGIN, options="INHERIT FALSE, SET TRUE")
+        has_options = conn.info.server_version >= _SINCE_OPTIONS
+        if has_options:
+            for role, text in processes.items():
+                _ensure_process_login(conn, role, text)
         # The owner hands functions over to app_definer (ALTER … OWNER TO needs membership).
         _grant_role(conn, DEFINER, to=OWNER, options="SET TRUE")
         _ensure_database(conn, database)
@@ -83,7 +120,18 @@ def ensure_roles(
     return RoleUrls(
         owner_url=_address(owner_dsn, OWNER, owner_password, database),
         login_url=_address(owner_dsn, LOGIN, login_password, database),
+        process_urls={
+            role: _address(owner_dsn, role, text, database)
+            for role, text in processes.items()
+            if has_options
+        },
     )
+
+
+def process_password(login_password: str, role: str) -> str:
+    """The password of a process's login role: derived, so that it tells of no other one."""
+    made = hmac.digest(login_password.encode(), role.encode(), hashlib.sha256)
+    return base64.urlsafe_b64encode(made).decode().rstrip("=")
 
 
 def check_existing_roles(conn: psycopg.Connection) -> None:
@@ -94,9 +142,9 @@ def check_existing_roles(conn: psycopg.Connection) -> None:
             role) inherits the rights of all scope roles at once.
     """
     rows = conn.execute(
-        "select rolname, rolsuper, rolbypassrls, rolinherit and rolname = %s from pg_roles"
+        "select rolname, rolsuper, rolbypassrls, rolinherit and rolname = any(%s) from pg_roles"
         " where rolname = any(%s) order by rolname",
-        [LOGIN, [*TENANT_ROLES, DEFINER, LOGIN]],
+        [[LOGIN, *PROCESS_LOGINS], [*TENANT_ROLES, DEFINER, LOGIN, *PROCESS_LOGINS]],
     ).fetchall()
     for role, *faults in rows:
         named = zip(("SUPERUSER", "BYPASSRLS", "INHERIT"), faults, strict=True)
@@ -173,6 +221,14 @@ def _ensure_role(
     )
 
 
+def _ensure_process_login(conn: psycopg.Connection, role: str, password: str) -> None:
+    """A login role that does what `merchantry_app` may do without a scope, and opens its own."""
+    _ensure_role(conn, role, "LOGIN NOINHERIT", password)
+    _grant_role(conn, LOGIN, to=role, options="INHERIT TRUE, SET FALSE")
+    for scope in PROCESS_LOGINS[role]:
+        _grant_role(conn, scope, to=role, options="INHERIT FALSE, SET TRUE")
+
+
 def _grant_role(
     conn: psycopg.Connection, role: str, *, to: str | None = None, options: str
 ) -> None:
@@ -183,7 +239,7 @@ def _grant_role(
     """
     member = sql.SQL("current_user") if to is None else sql.Identifier(to)
     statement = sql.SQL("GRANT {} TO {}").format(sql.Identifier(role), member)
-    if conn.info.server_version >= 160_000:
+    if conn.info.server_version >= _SINCE_OPTIONS:
         statement += sql.SQL(" WITH ") + sql.SQL(options)
     conn.execute(statement)
 

@@ -124,6 +124,7 @@ _CREDENTIALS: Final[dict[str, str | tuple[int, str]]] = {
     "signature_replayed": "Sign each request with a fresh nonce.",
 }
 _PERMISSION: Final[dict[str, str | tuple[int, str]]] = {
+    "console_only": (403, "The platform's staff works in the console, not over the API."),
     "permission_missing": "The key or role lacks the permission that `details` names.",
     "permission_denied": "You may not do this.",
     "ip_not_allowed": "Add the address to the key's allowlist.",
@@ -213,6 +214,16 @@ _ACCOUNT: Final[dict[str, str | tuple[int, str]]] = {
     "tenant_closed": (409, "A closed account stays closed."),
     "invitation_invalid": (404, "The invitation was used, withdrawn or is too old."),
     "reset_link_invalid": (404, "The link was used or is too old."),
+    "sign_in_link_invalid": (404, "The link was used or is too old."),
+    "other_browser": (409, "Open the link in the browser in which you asked for it."),
+    "invited_already": (429, "The address was invited within a day. Wait for `Retry-After`."),
+    "mail_sent_already": (429, "The address gets no more mails today. Wait for `Retry-After`."),
+    "person_protected": (403, "Your role may not do this to this person."),
+    "proposed_already": (409, "A second person has to confirm the open proposal first."),
+    "proposal_expired": (409, "The proposal waited for too long. Propose it again."),
+    "decided_already": (409, "The proposal was decided."),
+    "proposer_gone": (409, "The one who proposed it may not do so any more."),
+    "role_unchanged": (409, "The person has this role."),
 }
 _SERVER: Final[dict[str, str | tuple[int, str]]] = {
     "internal_error": "Our fault. Repeat with the same key, and tell us the request id.",

@@ -12,21 +12,25 @@ from devtools.ports import HOST, free_port
 from devtools.supervisor import Service
 
 #: Names of the processes, in the order in which they are started.
-EVERY_PROCESS = ("entry", "web", "streams", "worker", "sender", "beat", "relay")
+EVERY_PROCESS = ("entry", "web", "console", "streams", "worker", "sender", "beat", "relay")
 
 
 @dataclass(frozen=True, slots=True)
 class Ports:
-    """Where the processes listen on loopback; `entry` alone is public."""
+    """Where the processes listen on loopback; `entry` alone is public.
+
+    Without a console of its own, web answers the admin too.
+    """
 
     entry: int
     web: int
     streams: int
+    console: int | None = None
 
     @classmethod
     def behind(cls, entry: int) -> Ports:
         """The public port as given, the others as the system picks them."""
-        return cls(entry=entry, web=free_port(), streams=free_port())
+        return cls(entry=entry, web=free_port(), streams=free_port(), console=free_port())
 
 
 def services(home: Home, env: Mapping[str, str], ports: Ports) -> Sequence[Service]:
@@ -37,6 +41,7 @@ def services(home: Home, env: Mapping[str, str], ports: Ports) -> Sequence[Servi
     commands: dict[str, tuple[list[str], float]] = {
         "entry": (entry_command(binaries), 20),
         "web": (web_command(binaries, ports.web), 20),
+        "console": (web_command(binaries, ports.console or ports.web), 20),
         "streams": (
             [sys.executable, "-m", "config.streams", "-b", HOST, "-p", str(ports.streams)],
             15,
@@ -58,12 +63,37 @@ def services(home: Home, env: Mapping[str, str], ports: Ports) -> Sequence[Servi
         Service(
             name,
             commands[name][0],
-            entry_env(home.run / "entry", env, ports) if name == "entry" else env,
+            entry_env(home.run / "entry", env, ports)
+            if name == "entry"
+            else process_env(name, env),
             ROOT,
             stop_timeout_s=commands[name][1],
         )
         for name in EVERY_PROCESS
     ]
+
+
+#: By process: what it answers (PROCESS), and the variable that holds its database's address.
+_KINDS: dict[str, tuple[str, str]] = {
+    "web": ("web", "DATABASE_WEB_URL"),
+    "streams": ("web", "DATABASE_WEB_URL"),
+    "console": ("console", "DATABASE_CONSOLE_URL"),
+    "worker": ("all", "DATABASE_WORKER_URL"),
+    "sender": ("all", "DATABASE_WORKER_URL"),
+    "beat": ("all", "DATABASE_WORKER_URL"),
+    "relay": ("all", "DATABASE_RELAY_URL"),
+}
+
+
+def process_env(name: str, env: Mapping[str, str]) -> dict[str, str]:
+    """A process's own environment: its database role, and no other one's address.
+
+    Where the server has no roles for processes (before PostgreSQL 16), all keep the common one.
+    """
+    kind, variable = _KINDS[name]
+    others = {"DATABASE_OWNER_URL", *(address for _, address in _KINDS.values())}
+    own = {key: value for key, value in env.items() if key not in others}
+    return {**own, "PROCESS": kind, "DATABASE_URL": env.get(variable) or env["DATABASE_URL"]}
 
 
 CADDYFILE = ROOT / "deploy" / "Caddyfile"
@@ -93,6 +123,7 @@ def entry_env(state: Path, env: Mapping[str, str], ports: Ports) -> dict[str, st
         "ENTRY_BIND": HOST,
         "ENTRY_TLS": "tls internal" if env["BASE_URL"].startswith("https") else "",
         "WEB": f"{HOST}:{ports.web}",
+        "CONSOLE": f"{HOST}:{ports.console or ports.web}",
         "STREAMS": f"{HOST}:{ports.streams}",
         "STATIC_FILES": str(ROOT / "static"),
         "STATE": str(state),

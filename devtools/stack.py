@@ -137,6 +137,10 @@ def provision(home: Home, secrets: dict[str, str], servers: Servers) -> dict[str
     return {
         "DATABASE_URL": urls.login_url,
         "DATABASE_OWNER_URL": urls.owner_url,
+        **{
+            f"DATABASE_{role.removeprefix('merchantry_').upper()}_URL": address
+            for role, address in urls.process_urls.items()
+        },
         "REDIS_URL": servers.redis_url,
     }
 

@@ -126,6 +126,9 @@ def _start_everything(supervisor: Supervisor, base_url: str) -> None:
         # They take their time to start, and the demo tenants can be made meanwhile.
         seed(home, env)
         wait_until_ready(supervisor, base_url, streams=ports.streams)
+        if ports.console is not None and not answers(ports.console, within_s=30):
+            supervisor.require_alive()
+            raise Stop(f"The console does not answer; see {supervisor.log_of('console')}.")
         wait_for_workers(supervisor, env["REDIS_URL"], count=2)
 
 

@@ -366,6 +366,6 @@ def last_run() -> IntegrityRun | None:
 
 def off_gauge() -> float:
     """1 while the newest verification found a fault, else 0: the alert metric."""
-    with tenant_atomic(Scope.worker()):
+    with tenant_atomic(Scope.intake()):
         run = last_run()
     return 0.0 if run is None or run.sound else 1.0

@@ -228,7 +228,7 @@ def record(item: Outgoing, answer: Answer) -> None:
 
 def due_count() -> int:
     """How many deliveries are due now."""
-    with tenant_atomic(Scope.worker()):
+    with tenant_atomic(Scope.intake()):
         rows = fetch_all(
             "SELECT count(*) FROM notifications_webhookdelivery"
             " WHERE state = 'pending' AND next_attempt_at <= clock_timestamp()"

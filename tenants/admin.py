@@ -15,21 +15,22 @@ from core import errors, ids
 from core.admin import Operated, ReadOnlyAdmin, actor_of, allowed, display, staff_action
 from core.admin_filters import by_country, typed
 from core.admin_forms import StaffForm, show_once, staff_form
-from tenants import second_factor
+from tenants.admin_people import MembershipAdmin, PersonChangeAdmin, UserAdmin
 from tenants.models import (
     ApiKey,
     Invitation,
     MachineClient,
-    Membership,
     Merchant,
     Platform,
     Reseller,
     ServiceCaller,
     TenantStatus,
-    User,
 )
 from tenants.selectors import api_key_status
-from tenants.services import api_keys, merchants, sessions, sign_up
+from tenants.services import api_keys, merchants, sign_up
+
+#: The pages about people register themselves when they are imported.
+__all__ = ["MembershipAdmin", "PersonChangeAdmin", "UserAdmin"]
 
 STATUS_COLOURS: dict[str, str] = {
     TenantStatus.ACTIVE.value: "success",
@@ -247,92 +248,6 @@ class MerchantAdmin(StatusActions):
         row = self.found(request, object_id)
         merchants.merchant_set_fees(actor=actor_of(request), merchant=row, **given)
         return self.done(request, object_id, f"The fees of {row.name} are set.")
-
-
-@admin.register(User)
-class UserAdmin(ReadOnlyAdmin):
-    """People; never their passwords."""
-
-    list_display = ("email", "name", "is_active", "is_staff", "last_login", "created_at")
-    list_filter = ("is_staff", "is_active")
-    id_columns: ClassVar = {User.PREFIX: "pk"}
-    search_fields = ("email", "name")
-    search_help_text = "A person's id (usr_…), or a part of the name or e-mail address"
-    ordering = ("email",)
-    fields = ("email", "name", "is_active", "is_staff", "last_login", "created_at", "belongs_to")
-    readonly_fields = ("created_at", "belongs_to")
-    actions_detail = ("send_reset", "reset_second_factor", "toggle_active")
-
-    def has_people_permission(self, request: HttpRequest, object_id: Any = None) -> bool:
-        """Support and compliance help people in and keep them out."""
-        return allowed(request, "platform.users.write")
-
-    @display(description="Member of")
-    def belongs_to(self, row: User) -> str:
-        """The tenants, with the role in each."""
-        rows = Membership.objects.select_related("merchant", "reseller", "platform").filter(
-            user=row
-        )
-        shown = []
-        for membership in rows:
-            tenant = membership.merchant or membership.reseller or membership.platform
-            shown.append(f"{tenant} ({membership.role})")
-        return ", ".join(shown) or "—"
-
-    @staff_action(
-        "Send a reset link",
-        permission="people",
-        question="The person gets a mail with a link for a new password.",
-        icon="mail",
-    )
-    def send_reset(self, request: HttpRequest, object_id: str) -> HttpResponse:
-        """Mail the person a link for a new password."""
-        row = self.found(request, object_id)
-        sessions.password_reset_send(actor=actor_of(request), user=row)
-        return self.done(request, object_id, f"A link is on its way to {row.email}.")
-
-    @staff_action(
-        "Reset second factor",
-        permission="people",
-        question="Check first who asks. Authenticator and recovery codes are deleted.",
-        icon="phonelink_erase",
-    )
-    def reset_second_factor(self, request: HttpRequest, object_id: str) -> HttpResponse:
-        """Take the authenticator away, after checking who asks."""
-        row = self.found(request, object_id)
-        second_factor.second_factor_reset(user=row, actor=actor_of(request))
-        return self.done(request, object_id, f"{row.email} enrols a new authenticator next.")
-
-    @staff_action(
-        "Deactivate or activate",
-        permission="people",
-        question="A deactivated person is out with the next request, an activated one back in.",
-        icon="person_off",
-    )
-    def toggle_active(self, request: HttpRequest, object_id: str) -> HttpResponse:
-        """Keep the person out, or let them in again."""
-        row = self.found(request, object_id)
-        merchants.user_set_active(actor=actor_of(request), user=row, active=not row.is_active)
-        word = "active" if row.is_active else "deactivated"
-        return self.done(request, object_id, f"{row.email} is {word}.")
-
-
-@admin.register(Membership)
-class MembershipAdmin(ReadOnlyAdmin):
-    """Who sits where."""
-
-    list_display = ("user", "role", "level", "merchant", "reseller", "only_granted", "created_at")
-    list_filter = ("level", "role", "only_granted")
-    list_select_related = ("user", "merchant", "reseller")
-    id_columns: ClassVar = {
-        Membership.PREFIX: "pk",
-        User.PREFIX: "user_id",
-        Merchant.PREFIX: "merchant_id",
-        Reseller.PREFIX: "reseller_id",
-    }
-    search_fields = ("user__email", "merchant__name", "reseller__name")
-    search_help_text = "An id (usr_…, mer_…, res_…), or a part of an e-mail address or name"
-    ordering = ("-id",)
 
 
 @admin.register(Invitation)

@@ -20,6 +20,7 @@ from core.ratelimit import Rate
 from tenants import selectors
 from tenants import serializers as shapes
 from tenants.models import ApiKey, Invitation, Membership, Merchant, TenantStatus
+from tenants.places import place_of
 from tenants.services import api_keys, merchants, sessions, team
 
 #: Doors that open without a caller; an address may stand for a whole office.
@@ -48,7 +49,7 @@ class LoginView(ApiView):
         """
         given = shapes.LoginBody.parse(self.body)
         return Response(
-            shapes.token_data(sessions.jwt_login(ip=client_ip(request._request), **given))
+            shapes.token_data(sessions.jwt_login(place=place_of(request._request), **given))
         )
 
 
@@ -126,7 +127,7 @@ class ClientSessionView(ApiView):
         pair = sessions.machine_session(
             client_id=given["client_id"],
             client_secret=given["client_secret"],
-            ip=client_ip(request._request),
+            place=place_of(request._request),
             scopes=given["scope"].split(),
         )
         return Response(shapes.token_data(pair))
@@ -314,7 +315,10 @@ class InvitationsView(ApiView):
         responses={201: shapes.InvitationShape},
     )
     def post(self, request: Request) -> Response:
-        """Invite somebody by e-mail; the link is good for seven days."""
+        """Invite somebody by e-mail; the link is good for seven days.
+
+        One invitation per address and day (429 `invited_already`, with `Retry-After`).
+        """
         given = shapes.InvitationBody.parse(self.body)
         merchant = ids.decode(Merchant.PREFIX, given["merchant"]) if given["merchant"] else None
         return self.once(

@@ -24,6 +24,7 @@ class TenantsConfig(AppConfig):
 
         outbox.subscribe("invitation.created", tasks.on_invitation_created)
         outbox.subscribe("user.password_reset_requested", tasks.on_password_reset_requested)
+        outbox.subscribe("user.sign_in_link_requested", tasks.on_sign_in_link_requested)
         # An authenticator's secret is bound to its person, not to its own row.
         register_sealed_column(
             table="tenants_totpdevice", column="secret_sealed", tenant=None, pk="user_id"
@@ -31,6 +32,8 @@ class TenantsConfig(AppConfig):
         register_sealed_column(table="tenants_servicecaller", column="secret_sealed", tenant=None)
         # A used token stays as long as its family: that it was used is how a theft shows.
         register_rule(Rule("tenants_refreshtoken", "expires_at < clock_timestamp()"))
+        register_rule(Rule("tenants_knownplace", "expires_at < clock_timestamp()", kept=None))
+        register_rule(Rule("tenants_signinlink", "expires_at < clock_timestamp()", kept=None))
         register_rule(
             Rule(
                 "django_session",

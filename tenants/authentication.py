@@ -31,6 +31,7 @@ from rest_framework.request import Request
 from core import errors, hmac_auth, ids
 from core.context import Actor
 from core.db import fetch_one
+from core.process import Process, current_process
 from core.proxies import client_ip
 from core.serving.web import note_tenant
 from tenants import callers, keys, policies, tokens
@@ -89,6 +90,12 @@ class RequestAuthentication(BaseAuthentication):
             if found is None:
                 return None
             actor, user = found
+        if actor.platform and current_process() is Process.WEB:
+            # This process cannot become staff in the database.
+            raise errors.PermissionDenied(
+                "The platform's staff works in the console, not over the API.",
+                code="console_only",
+            )
         http.actor = actor  # type: ignore[attr-defined]
         note_tenant(actor.merchant_id or actor.reseller_id or actor.id)
         return user, actor

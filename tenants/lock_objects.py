@@ -9,7 +9,17 @@ from django.db.models import Q, QuerySet
 from core import errors
 from core.context import Actor
 from tenants import selectors
-from tenants.models import ApiKey, Invitation, Membership, Merchant, Reseller, Role, User
+from tenants.models import (
+    ApiKey,
+    Invitation,
+    Level,
+    Membership,
+    Merchant,
+    PersonChange,
+    Reseller,
+    Role,
+    User,
+)
 
 
 def lock_user(user_id: UUID | None) -> User | None:
@@ -75,4 +85,30 @@ def lock_api_key(*, merchant_id: UUID, key_id: UUID) -> ApiKey:
     row = ApiKey.objects.select_for_update().filter(id=key_id, merchant_id=merchant_id).first()
     if row is None:
         raise errors.NotFound("There is no such API key.")
+    return row
+
+
+def lock_person_change(change_id: UUID) -> PersonChange:
+    """The proposed change to a person, with that person. Raises NotFound."""
+    row = (
+        PersonChange.objects.select_related("user", "proposed_by")
+        .defer("user__password", "proposed_by__password")
+        .select_for_update(of=("self",))
+        .filter(id=change_id)
+        .first()
+    )
+    if row is None:
+        raise errors.NotFound("There is no such proposal.")
+    return row
+
+
+def lock_staff_membership(membership_id: UUID) -> Membership:
+    """The membership of one of the platform's own people. Raises NotFound."""
+    row = (
+        Membership.objects.select_for_update()
+        .filter(id=membership_id, level=Level.PLATFORM)
+        .first()
+    )
+    if row is None:
+        raise errors.NotFound("There is no such member of the staff.")
     return row

@@ -1,4 +1,4 @@
-"""Mails of the tenants room: invitations and password resets, in plain text.
+"""Mails of the tenants room: invitations, password resets and sign-in links, in plain text.
 
 A mail is a row (`DueMail`) before it is a task: neither a lost broker nor a mail server that is
 away loses it, for the sweep sends what is due.
@@ -13,14 +13,15 @@ from uuid import UUID
 
 import structlog
 from django.conf import settings
-from django.contrib.auth.tokens import default_token_generator
 from django.template.loader import render_to_string
 from django.utils import timezone
 
 from core.db import Scope, after_commit, assert_outside_transaction, tenant_atomic
 from core.enqueue import enqueue
 from core.mail import mail_send
-from tenants.models import DueMail, Invitation, User
+from tenants.models import DueMail, Invitation, SignInLink, User
+from tenants.services.passwords import reset_tokens
+from tenants.services.sign_in_links import LINK_LIFETIME, sign_in_link_token
 from tenants.services.team import invitation_token
 
 log = structlog.get_logger(__name__)
@@ -29,6 +30,7 @@ log = structlog.get_logger(__name__)
 _KEPT_FOR: Final = {
     DueMail.Kind.INVITATION: timedelta(days=7),
     DueMail.Kind.RESET: timedelta(days=1),
+    DueMail.Kind.SIGN_IN_LINK: LINK_LIFETIME,
 }
 BATCH: Final = 20
 
@@ -82,10 +84,13 @@ def _send_one(row: DueMail) -> bool:
     sent = False
     if row.expires_at > timezone.now():
         try:
-            if row.kind == DueMail.Kind.INVITATION:
-                sent = invitation_mail(invitation_id=row.subject_id)
-            else:
-                sent = password_reset_mail(user_id=row.subject_id)
+            match row.kind:
+                case DueMail.Kind.INVITATION:
+                    sent = invitation_mail(invitation_id=row.subject_id)
+                case DueMail.Kind.RESET:
+                    sent = password_reset_mail(user_id=row.subject_id)
+                case DueMail.Kind.SIGN_IN_LINK:
+                    sent = sign_in_link_mail(link_id=row.subject_id)
         except OSError as error:
             log.warning("mail.not_sent", record_id=str(row.id), error_type=type(error).__name__)
             return False
@@ -134,13 +139,39 @@ def password_reset_mail(*, user_id: UUID) -> bool:
         user = User.objects.filter(id=user_id, is_active=True).first()
     if user is None:
         return False
-    token = default_token_generator.make_token(user)
+    token = reset_tokens.make_token(user)
     link = f"{settings.BASE_URL}/password/reset/{user.public_id}/{token}"
     _send(
         to=user.email,
         subject="Set a new password",
         template="tenants/mail/password_reset.txt",
         context={"name": user.get_full_name(), "link": link},
+    )
+    return True
+
+
+def sign_in_link_mail(*, link_id: UUID) -> bool:
+    """Send a sign-in link; False when it is used or too old, or the person is deactivated."""
+    with tenant_atomic(Scope.auth()):
+        row = (
+            SignInLink.objects.select_related("user")
+            .defer("user__password")
+            .filter(
+                id=link_id,
+                used_at__isnull=True,
+                expires_at__gt=timezone.now(),
+                user__is_active=True,
+            )
+            .first()
+        )
+    if row is None:
+        return False
+    link = f"{settings.BASE_URL}/login/link/{quote(sign_in_link_token(row.id))}"
+    _send(
+        to=row.user.email,
+        subject="Sign in from your browser",
+        template="tenants/mail/sign_in_link.txt",
+        context={"name": row.user.get_full_name(), "link": link},
     )
     return True
 

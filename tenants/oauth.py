@@ -21,8 +21,8 @@ from rest_framework.response import Response
 
 from core.api.parsers import StrictJSONParser, read_limited
 from core.errors import AuthenticationFailed, InvalidRequest
-from core.proxies import client_ip
 from tenants.api import ClientSessionView
+from tenants.places import place_of
 from tenants.services import sessions
 
 FORM: Final = "application/x-www-form-urlencoded"
@@ -91,7 +91,7 @@ class TokenView(ClientSessionView):
         pair = sessions.machine_session(
             client_id=client_id,
             client_secret=client_secret,
-            ip=client_ip(request._request),
+            place=place_of(request._request),
             scopes=given.get("scope", "").split(),
         )
         return _flat(

@@ -13,14 +13,17 @@ Rules that are not in the table:
 * another tenant's object does not exist (``NotFound``), nor does one of the other mode;
 * a developer holds nothing in live mode;
 * permissions marked ``second_factor`` are left out of a session that has passed no second factor;
+* who may do what to which person is the second table, ``PEOPLE``;
 * a reseller's agent holds what the role gives, on the granted merchants only
   (``tenants_seats`` in 0002_functions.sql, django-guardian).
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass, field
+from enum import StrEnum
+from functools import reduce
 from typing import Final
 from uuid import UUID
 
@@ -116,12 +119,97 @@ PERMISSIONS: Final[Mapping[str, Permission]] = {
     "platform.users.write": Permission(
         platform=frozenset({SUPPORT, COMPLIANCE}), second_factor=True, key_kinds=_PERSONS_ONLY
     ),
+    # Confirms what others propose to do to the platform's own people (PEOPLE).
+    "platform.users.confirm": Permission(
+        platform=STAFF, second_factor=True, key_kinds=_PERSONS_ONLY
+    ),
     "platform.money.write": Permission(
         platform=frozenset({FINANCE}), second_factor=True, key_kinds=_PERSONS_ONLY
     ),
     "platform.operations.write": Permission(
         platform=frozenset({SUPPORT, FINANCE}), second_factor=True, key_kinds=_PERSONS_ONLY
     ),
+}
+
+
+class PersonAction(StrEnum):
+    """What may be done to a person, or to the person's membership."""
+
+    INVITE = "invite"
+    CHANGE_ROLE = "change_role"
+    REMOVE = "remove"
+    BIND_AGENT = "bind_agent"
+    SEND_RESET = "send_reset"
+    DEACTIVATE = "deactivate"
+    ACTIVATE = "activate"
+    RESET_SECOND_FACTOR = "reset_second_factor"
+
+
+@dataclass(frozen=True, slots=True)
+class Acts:
+    """Who may do one thing to a person of one role.
+
+    `alone` does it at once. `proposes` asks for it, and a second person, of `confirms`, lets it
+    happen; neither is ever the person whom it is about.
+    """
+
+    alone: frozenset[Role] = NOBODY
+    proposes: frozenset[Role] = NOBODY
+    confirms: frozenset[Role] = NOBODY
+
+    def and_also(self, other: Acts) -> Acts:
+        """What holds for a person to whom both rules apply."""
+        confirmed = self.confirms & other.confirms
+        return Acts(
+            alone=self.alone & other.alone,
+            proposes=(self.alone | self.proposes) & (other.alone | other.proposes),
+            # A rule that needs no second person has nothing to say about who that is.
+            confirms=confirmed or self.confirms or other.confirms,
+        )
+
+
+_OWNERS: Final = frozenset({OWNER})
+_HELPERS: Final = frozenset({SUPPORT, COMPLIANCE})
+_OVERSEERS: Final = frozenset({COMPLIANCE, FINANCE})
+_PEOPLE_OF_TENANTS: Final = (OWNER, ADMIN, DEVELOPER, VIEWER)
+_OWNERS_NAME_OWNERS: Final[Mapping[Role, Acts]] = {
+    OWNER: Acts(alone=_OWNERS),
+    **{role: Acts(alone=MANAGERS) for role in (ADMIN, DEVELOPER, VIEWER)},
+}
+_STAFF_HELPS_TENANTS: Final[Mapping[Role, Acts]] = {
+    role: Acts(alone=_HELPERS) for role in _PEOPLE_OF_TENANTS
+}
+#: Nobody of the staff keeps a colleague out, or takes a second factor away, without a second one.
+_TWO_PERSONS: Final[Mapping[Role, Acts]] = {
+    SUPPORT: Acts(alone=frozenset({COMPLIANCE}), proposes=frozenset({SUPPORT}), confirms=_HELPERS),
+    FINANCE: Acts(proposes=_HELPERS, confirms=_OVERSEERS),
+    COMPLIANCE: Acts(proposes=_HELPERS, confirms=_OVERSEERS),
+}
+_STAFF_ACTS: Final[Mapping[Role, Acts]] = {**_STAFF_HELPS_TENANTS, **_TWO_PERSONS}
+
+#: Who may act on whom: by the actor's level and the action, then by the role that the other has
+#: (of an invitation or a new role: will have). A role that is not named is nobody's to touch.
+#: Below the platform, people act within their own tenant; a reseller also invites a merchant's
+#: first owner, where there is none. docs/access.md prints it.
+PEOPLE: Final[Mapping[tuple[Level, PersonAction], Mapping[Role, Acts]]] = {
+    **{
+        (level, action): _OWNERS_NAME_OWNERS
+        for level in (Level.MERCHANT, Level.RESELLER)
+        for action in (PersonAction.INVITE, PersonAction.CHANGE_ROLE, PersonAction.REMOVE)
+    },
+    (Level.RESELLER, PersonAction.BIND_AGENT): {
+        role: Acts(alone=MANAGERS) for role in (ADMIN, DEVELOPER, VIEWER)
+    },
+    (Level.PLATFORM, PersonAction.SEND_RESET): {
+        role: Acts(alone=_HELPERS) for role in (*_PEOPLE_OF_TENANTS, *STAFF)
+    },
+    (Level.PLATFORM, PersonAction.DEACTIVATE): _STAFF_ACTS,
+    (Level.PLATFORM, PersonAction.ACTIVATE): _STAFF_ACTS,
+    (Level.PLATFORM, PersonAction.RESET_SECOND_FACTOR): _STAFF_ACTS,
+    (Level.PLATFORM, PersonAction.CHANGE_ROLE): {
+        role: Acts(proposes=_HELPERS, confirms=_OVERSEERS)
+        for role in (SUPPORT, FINANCE, COMPLIANCE)
+    },
 }
 
 # What an HMAC service caller may be given.
@@ -219,6 +307,30 @@ def require(actor: Actor, permission: str, obj: object | None = None) -> None:
             code="permission_missing",
             details={"permission": permission},
         )
+
+
+def acts_on(*, level: str, action: PersonAction, roles: Collection[str]) -> Acts:
+    """Who of a level may do something to a person who has all of `roles`.
+
+    The strictest rule counts. A person without any role is one of a tenant's, without a say there.
+    """
+    rules = PEOPLE.get((Level(level), action), {})
+    found = [rules.get(Role(role), Acts()) for role in (set(roles) or {VIEWER})]
+    return reduce(Acts.and_also, found)
+
+
+def level_of(actor: Actor) -> Level:
+    """The level of the tree on which a person acts."""
+    if actor.merchant_id is not None:
+        return Level.MERCHANT
+    return Level.RESELLER if actor.reseller_id is not None else Level.PLATFORM
+
+
+def may_act(actor: Actor, action: PersonAction, *roles: str) -> bool:
+    """Whether the actor may do it to a person of these roles, without a second person."""
+    if actor.kind == "system":
+        return True
+    return actor.role in acts_on(level=level_of(actor), action=action, roles=roles).alone
 
 
 def merchant_of(actor: Actor) -> UUID:

@@ -25,9 +25,10 @@ from core.proxies import client_ip
 from tenants import second_factor
 from tenants.middleware import start_session_clock
 from tenants.models import Level, TotpDevice, User
+from tenants.places import browser_place, keep_device
 from tenants.portal_base import has_second_factor, not_found_page
 from tenants.seats import seats_of
-from tenants.services import sessions, team
+from tenants.services import passwords, sessions, sign_in_links, team
 
 BACKEND: Final = "django.contrib.auth.backends.ModelBackend"
 PENDING_USER: Final = "login_user"
@@ -118,13 +119,15 @@ def login_page(request: HttpRequest) -> HttpResponse:
     form = LoginForm(request.POST)
     if not form.is_valid():
         return _page(request, "login", form, status=422, next=target)
-    ip = client_ip(request)
     try:
         user = sessions.password_check(
-            email=form.cleaned_data["email"], password=form.cleaned_data["password"], ip=ip
+            email=form.cleaned_data["email"],
+            password=form.cleaned_data["password"],
+            place=browser_place(request),
         )
     except errors.AppError as error:
-        return _refused(request, "login", form, error, next=target)
+        slowed = isinstance(error, errors.RateLimited)
+        return _refused(request, "login", form, error, next=target, slowed=slowed)
     if has_second_factor(user):
         # Not logged in before the second factor: until then the session only remembers whom to ask.
         request.session.cycle_key()
@@ -133,7 +136,7 @@ def login_page(request: HttpRequest) -> HttpResponse:
         request.session[PENDING_NEXT] = target
         return redirect("login-verify")
     _log_in(request, user, device=None)
-    return redirect(target or _home_of(user))
+    return _arrived(request, target or _home_of(user))
 
 
 @require_http_methods(["GET", "HEAD", "POST"])
@@ -148,14 +151,53 @@ def verify_page(request: HttpRequest) -> HttpResponse:
     if not form.is_valid():
         return _page(request, "verify", form, status=422, email=user.email)
     try:
-        device = second_factor.second_factor_check(
-            user=user, code=form.cleaned_data["code"], ip=client_ip(request)
+        device = sessions.second_factor_check(
+            user=user, code=form.cleaned_data["code"], place=browser_place(request)
         )
     except errors.AppError as error:
         return _refused(request, "verify", form, error, email=user.email)
     target = request.session.get(PENDING_NEXT) or asked_address(request) or _home_of(user)
     _log_in(request, user, device=device)
-    return redirect(target)
+    return _arrived(request, target)
+
+
+@require_http_methods(["GET", "HEAD", "POST"])
+def link_page(request: HttpRequest) -> HttpResponse:
+    """Mail a link that lets this browser try again at once. The answer tells of no account."""
+    if request.method != "POST":
+        return _page(request, "link", ResetForm())
+    form = ResetForm(request.POST)
+    if not form.is_valid():
+        return _page(request, "link", form, status=422)
+    place = browser_place(request)
+    try:
+        sign_in_links.sign_in_link_request(email=form.cleaned_data["email"], place=place)
+    except errors.AppError as error:
+        return _refused(request, "link", form, error)
+    response = render(request, "tenants/link_sent.html", {"email": form.cleaned_data["email"]})
+    keep_device(response, place)
+    return response
+
+
+@require_http_methods(["GET", "HEAD", "POST"])
+def link_use_page(request: HttpRequest, token: str) -> HttpResponse:
+    """Use a mailed link: a GET asks first, for programs that scan mails open links too."""
+    place = browser_place(request)
+    try:
+        if request.method != "POST":
+            sign_in_links.sign_in_link_check(token=token, place=place)
+            return render(request, "tenants/link_use.html")
+        sign_in_links.sign_in_link_use(token=token, place=place)
+    except errors.Conflict as error:
+        return render(
+            request,
+            "tenants/link_invalid.html",
+            {"kind": "other_browser", "problem": error.message},
+            status=409,
+        )
+    except errors.NotFound:
+        return render(request, "tenants/link_invalid.html", {"kind": "sign_in"}, status=404)
+    return redirect("login")
 
 
 @require_http_methods(["GET", "HEAD", "POST"])
@@ -221,7 +263,9 @@ def reset_page(request: HttpRequest) -> HttpResponse:
     if not form.is_valid():
         return _page(request, "reset", form, status=422)
     try:
-        sessions.password_reset_request(email=form.cleaned_data["email"], ip=client_ip(request))
+        passwords.password_reset_request(
+            email=form.cleaned_data["email"], place=browser_place(request)
+        )
     except errors.AppError as error:
         return _refused(request, "reset", form, error)
     return render(request, "tenants/reset_sent.html", {"email": form.cleaned_data["email"]})
@@ -232,7 +276,7 @@ def reset_page(request: HttpRequest) -> HttpResponse:
 def reset_confirm_page(request: HttpRequest, user_id: str, token: str) -> HttpResponse:
     """Set a new password from a link that was mailed."""
     try:
-        user = sessions.reset_token_user(user_id=ids.decode(User.PREFIX, user_id), token=token)
+        user = passwords.reset_token_user(user_id=ids.decode(User.PREFIX, user_id), token=token)
     except errors.NotFound:
         return render(request, "tenants/link_invalid.html", {"kind": "reset"}, status=404)
     form = NewPasswordForm(request.POST if request.method == "POST" else None)
@@ -240,13 +284,14 @@ def reset_confirm_page(request: HttpRequest, user_id: str, token: str) -> HttpRe
         return _page(request, "reset_confirm", form, email=user.email)
     if not form.is_valid():
         return _page(request, "reset_confirm", form, status=422, email=user.email)
+    place = browser_place(request)
     try:
-        sessions.password_set(
-            user=user, password=form.cleaned_data["password"], ip=client_ip(request)
-        )
+        passwords.password_set(user=user, password=form.cleaned_data["password"], place=place)
     except errors.AppError as error:
         return _refused(request, "reset_confirm", form, error, email=user.email)
-    return render(request, "tenants/reset_done.html")
+    response = render(request, "tenants/reset_done.html")
+    keep_device(response, place)
+    return response
 
 
 @sensitive_post_parameters("password")
@@ -282,9 +327,10 @@ def invitation_page(request: HttpRequest, token: str) -> HttpResponse:
         return not_found_page(request)
     except errors.AppError as error:
         return _refused(request, "invitation", form, error, **context)
-    if me is None:
-        _log_in(request, user, device=None)
-    return redirect(_home_of(user))
+    if me is not None:
+        return redirect(_home_of(user))
+    _log_in(request, user, device=None)
+    return _arrived(request, _home_of(user))
 
 
 def qr_svg(text: str) -> SafeString:
@@ -306,7 +352,14 @@ def _log_in(request: HttpRequest, user: User, *, device: TotpDevice | None) -> N
     if device is not None:
         otp_login(request, device)
     start_session_clock(request)
-    sessions.login_recorded(user=user, ip=client_ip(request), door="portal")
+    sessions.login_recorded(user=user, place=browser_place(request), door="portal")
+
+
+def _arrived(request: HttpRequest, target: str) -> HttpResponse:
+    """On to the target; the browser is known from now on."""
+    response = redirect(target)
+    keep_device(response, browser_place(request))
+    return response
 
 
 def _pending_user(request: HttpRequest) -> User | None:

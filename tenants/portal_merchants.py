@@ -61,7 +61,7 @@ def merchant_create(request: PortalRequest) -> HttpResponse:
     given = {name: request.POST.get(name, "") for name in NEW_FIELDS}
     try:
         row = sign_up.merchant_sign_up(actor=request.actor, **given)
-    except (errors.InvalidRequest, errors.Conflict) as error:
+    except (errors.InvalidRequest, errors.Conflict, errors.RateLimited) as error:
         with tenant_atomic(request.scope):
             return _list(request, status_code=error.status, refused=error, typed=request.POST)
     messages.success(request, f"{row.name} is signed up and works in test mode.")
@@ -120,7 +120,12 @@ def merchant_owner(request: PortalRequest, merchant_id: str) -> HttpResponse:
             role=Role.OWNER,
             merchant_id=ids.decode(Merchant.PREFIX, merchant_id),
         )
-    except (errors.InvalidRequest, errors.Conflict, errors.PermissionDenied) as error:
+    except (
+        errors.InvalidRequest,
+        errors.Conflict,
+        errors.PermissionDenied,
+        errors.RateLimited,
+    ) as error:
         messages.error(request, error.message)
     else:
         messages.success(request, f"The invitation to {row.email} is on its way.")

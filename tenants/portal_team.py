@@ -58,7 +58,12 @@ def invite(request: PortalRequest) -> HttpResponse:
             email=request.POST.get("email", ""),
             role=request.POST.get("role", ""),
         )
-    except (errors.InvalidRequest, errors.Conflict, errors.PermissionDenied) as error:
+    except (
+        errors.InvalidRequest,
+        errors.Conflict,
+        errors.PermissionDenied,
+        errors.RateLimited,
+    ) as error:
         with tenant_atomic(request.scope):
             context = _context(request, refused=error, typed=request.POST)
             return render(request, "tenants/team.html", context, status=error.status)

@@ -15,11 +15,10 @@ from uuid import UUID
 from django_otp.oath import TOTP
 
 from core import crypto, errors
-from core.attempts import count_attempt, forget_attempts
 from core.context import Actor
 from core.db import Scope, fetch_all, fetch_one, tenant_atomic
 from core.unit import Writes
-from tenants import keys, policies
+from tenants import keys
 from tenants.models import RecoveryCode, TotpDevice, User
 
 ISSUER: Final = "Merchantry"
@@ -28,8 +27,6 @@ STEP_S: Final = 30
 TOLERANCE_STEPS: Final = 1
 SECRET_BYTES: Final = 20
 RECOVERY_CODES: Final = 10
-TRIES: Final = 5
-TRY_WINDOW_S: Final = 900
 RECOVERY_PURPOSE: Final = "recovery_code"
 # Without look-alikes: no 0/O, 1/I/L.
 _RECOVERY_ALPHABET: Final = "23456789abcdefghjkmnpqrstuvwxyz"
@@ -114,30 +111,6 @@ def totp_verify(*, device: TotpDevice, code: str) -> bool:
     return used is not None
 
 
-def second_factor_check(*, user: User, code: str, ip: str | None) -> TotpDevice:
-    """Check an app's code or a recovery code. Returns the person's device.
-
-    Raises:
-        AuthenticationFailed: wrong, used or old code (``otp_invalid``), or no device.
-        RateLimited: too many tries for this account.
-    """
-    count_attempt(kind="otp", subject=str(user.id), limit=TRIES, window_s=TRY_WINDOW_S)
-    with tenant_atomic(Scope.auth()):
-        device: TotpDevice | None = TotpDevice.objects.filter(
-            user_id=user.id, confirmed=True
-        ).first()
-    if device is not None and (
-        totp_verify(device=device, code=code) or _recovery_code_use(user=user, code=code, ip=ip)
-    ):
-        forget_attempts(kind="otp", subject=str(user.id))
-        return device
-    raise errors.AuthenticationFailed(
-        "The code is wrong, too old or was used before. Wait for the next one in your app.",
-        code="otp_invalid",
-        param="otp",
-    )
-
-
 def enrolment_confirm(*, user: User, secret: bytes, code: str, actor: Actor) -> list[str]:
     """Store a new authenticator after a first right code; returns ten recovery codes, shown once.
 
@@ -170,26 +143,19 @@ def enrolment_confirm(*, user: User, secret: bytes, code: str, actor: Actor) -> 
     return codes
 
 
-def second_factor_reset(*, user: User, actor: Actor) -> None:
-    """Take device and recovery codes away (support, after checking the person's identity).
+def second_factor_remove(writes: Writes, *, user_id: UUID) -> None:
+    """Add to a unit of work that device and recovery codes go.
 
     The logins of apps that they confirmed end too: whoever took the device may hold their tokens.
-    Joins the open transaction of the admin. The next sign-in of an owner or of staff enrols anew.
+    The next sign-in of an owner or of staff enrols another device.
     """
-    policies.require(actor, "platform.users.write")
-    if user.id == actor.user_id:
-        raise errors.Conflict("Have a colleague reset your own.", code="own_account")
-    writes = Writes()
     for table in ("tenants_recoverycode", "tenants_totpdevice"):
-        writes.sql(f'DELETE FROM "{table}" WHERE user_id = %s RETURNING 1', [user.id])  # noqa: S608
+        writes.sql(f'DELETE FROM "{table}" WHERE user_id = %s RETURNING 1', [user_id])  # noqa: S608
     writes.sql(
         "UPDATE tenants_refreshtoken SET revoked_at = now()"
         " WHERE user_id = %s AND revoked_at IS NULL RETURNING 1",
-        [user.id],
+        [user_id],
     )
-    writes.audit(actor=actor, action="user.second_factor_reset", target=user.public_id)
-    with tenant_atomic(actor.scope):
-        writes.flush()
 
 
 def has_confirmed_totp(*, user_id: UUID) -> bool:
@@ -201,7 +167,7 @@ def has_confirmed_totp(*, user_id: UUID) -> bool:
 
 
 def _new_recovery_code() -> str:
-    """Ten characters in two groups: 49 bits, tried at most five times in a quarter of an hour."""
+    """Ten characters in two groups: 49 bits, and guesses are slowed like those of codes."""
     text = "".join(secrets.choice(_RECOVERY_ALPHABET) for _ in range(10))
     return f"{text[:5]}-{text[5:]}"
 
@@ -213,7 +179,7 @@ def _recovery_row(*, user_id: UUID, code: str) -> RecoveryCode:
     )
 
 
-def _recovery_code_use(*, user: User, code: str, ip: str | None) -> bool:
+def recovery_code_use(*, user: User, code: str, ip: str | None) -> bool:
     """Use up a recovery code; one statement decides a race."""
     wanted = keys.digests(f"{user.id}:{code.strip().lower()}", purpose=RECOVERY_PURPOSE)
     with tenant_atomic(Scope.auth()):

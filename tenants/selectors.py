@@ -88,6 +88,11 @@ def members(*, actor: Actor) -> list[Member]:
     return sorted(map(member_of, rows), key=lambda member: order.get(member.role, 9))
 
 
+def roles_of(user_id: UUID) -> list[str]:
+    """Every role that a person has in any tenant, in the staff's scope."""
+    return sorted(set(Membership.objects.filter(user_id=user_id).values_list("role", flat=True)))
+
+
 def member_get(*, actor: Actor, membership_id: UUID) -> Member:
     """One member of the actor's own tenant. Raises NotFound for any other."""
     policies.require(actor, "team.read")
@@ -102,7 +107,7 @@ def own_memberships(actor: Actor) -> QuerySet[Membership]:
     return (
         Membership.objects.filter(**own_tenant(actor))
         .select_related("user")
-        .defer("user__password", "user__is_superuser")
+        .defer("user__password", "user__is_superuser", "user__login_stamp")
     )
 
 
@@ -205,10 +210,12 @@ def platform_figures() -> list[Figure]:
             " (SELECT count(*) FROM tenants_user WHERE is_active),"
             " (SELECT count(*) FROM core_outboxevent WHERE quarantined_at IS NOT NULL"
             "    AND delivered_at IS NULL),"
-            " (SELECT count(*) FROM core_inboxmessage WHERE state IN ('failed', 'quarantined'))"
+            " (SELECT count(*) FROM core_inboxmessage WHERE state IN ('failed', 'quarantined')),"
+            " (SELECT count(*) FROM tenants_personchange"
+            "    WHERE state = 'proposed' AND expires_at > now())"
             " FROM tenants_merchant"
         )
-        or (0,) * 7
+        or (0,) * 8
     )
     merchants_url = "admin:tenants_merchant_changelist"
     return [
@@ -223,6 +230,13 @@ def platform_figures() -> list[Figure]:
             "admin:core_outboxevent_changelist",
             "quarantined_at__isempty=0",
             row[5] > 0,
+        ),
+        Figure(
+            "Changes to people that wait",
+            row[7],
+            "admin:tenants_personchange_changelist",
+            "state__exact=proposed",
+            row[7] > 0,
         ),
         Figure("Failed webhooks in", row[6], "admin:core_inboxmessage_changelist", "", row[6] > 0),
     ]

@@ -7,7 +7,7 @@ from celery import shared_task
 from core.ids import decode
 from core.models import OutboxEvent
 from tenants import mail
-from tenants.models import DueMail, Invitation, User
+from tenants.models import DueMail, Invitation, SignInLink, User
 
 
 @shared_task(name="tenants.send_due_mail")
@@ -30,5 +30,14 @@ def on_password_reset_requested(event: OutboxEvent) -> None:
     mail.mail_due(
         kind=DueMail.Kind.RESET,
         subject_id=decode(User.PREFIX, event.aggregate),
+        event_id=event.id,
+    )
+
+
+def on_sign_in_link_requested(event: OutboxEvent) -> None:
+    """The relay reports that somebody asked for a sign-in link."""
+    mail.mail_due(
+        kind=DueMail.Kind.SIGN_IN_LINK,
+        subject_id=decode(SignInLink.PREFIX, event.aggregate),
         event_id=event.id,
     )

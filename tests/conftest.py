@@ -247,6 +247,17 @@ def admin_dsn(database: str) -> str:
     return make_conninfo(os.environ["DATABASE_ADMIN_URL"], dbname=_current_database())
 
 
+@pytest.fixture
+def process_dsns(database: str) -> dict[str, str]:
+    """The address of the test's database for the login role of each kind of process."""
+    from core.roles import PROCESS_LOGINS, process_password
+
+    return {
+        role: _dsn(role, process_password(_LOGIN_PASSWORD, role), _current_database())
+        for role in PROCESS_LOGINS
+    }
+
+
 @pytest.fixture(scope="session")
 def worker_admin_dsn(database: str) -> str:
     """As `admin_dsn`, of the worker's database: for fixtures that several tests share."""

@@ -69,6 +69,8 @@ TABLE: Final[dict[str, Row]] = {
     "v1/merchants/<str:merchant_id>": api(GET="merchants.read"),
     "login": PUBLIC,
     "login/verify": PUBLIC,
+    "login/link": PUBLIC,
+    "login/link/<str:token>": PUBLIC,
     "login/setup": PUBLIC,
     "logout": PUBLIC,
     "password/reset": PUBLIC,
@@ -244,6 +246,7 @@ ROLES: Final[dict[str, str]] = {
     "platform.staff": "- | - | cfs",
     "platform.tenants.write": "- | - | c 2",
     "platform.users.write": "- | - | cs 2",
+    "platform.users.confirm": "- | - | cfs 2",
     "platform.money.write": "- | - | f 2",
     "platform.operations.write": "- | - | fs 2",
 }

@@ -75,6 +75,7 @@ MIDDLEWARE = [
     "django.contrib.messages.middleware.MessageMiddleware",
     "django.middleware.clickjacking.XFrameOptionsMiddleware",
     "csp.middleware.CSPMiddleware",
+    "core.process.ProcessMiddleware",
     "core.middleware.NulGuardMiddleware",
     "tenants.middleware.AdminScopeMiddleware",
 ]
@@ -241,7 +242,7 @@ LOGIN_URL = "/login"
 LOGIN_REDIRECT_URL = "/"
 OTP_TOTP_ISSUER = "Merchantry"
 
-SESSION_ENGINE = "django.contrib.sessions.backends.db"
+SESSION_ENGINE = "tenants.sessions_backend"
 SESSION_COOKIE_HTTPONLY = True
 SESSION_COOKIE_SAMESITE = "Lax"
 SESSION_COOKIE_AGE = 12 * 3600
@@ -251,6 +252,7 @@ CSRF_FAILURE_VIEW = "portal.errors.csrf_failure"
 if HTTPS:
     SESSION_COOKIE_NAME = "__Host-session"
     CSRF_COOKIE_NAME = "__Host-csrf"
+    DEVICE_COOKIE_NAME = "__Host-device"
     SESSION_COOKIE_SECURE = CSRF_COOKIE_SECURE = True
     SECURE_HSTS_SECONDS = 63_072_000
     SECURE_HSTS_INCLUDE_SUBDOMAINS = True
@@ -258,6 +260,7 @@ if HTTPS:
 else:
     SESSION_COOKIE_NAME = f"session_{_base.port or 80}"
     CSRF_COOKIE_NAME = f"csrf_{_base.port or 80}"
+    DEVICE_COOKIE_NAME = f"device_{_base.port or 80}"
 SECURE_REFERRER_POLICY = "strict-origin-when-cross-origin"
 SECURE_CROSS_ORIGIN_OPENER_POLICY = "same-origin"
 X_FRAME_OPTIONS = "DENY"
@@ -340,6 +343,8 @@ PROVIDER_WAITS_MAX = env.int("PROVIDER_WAITS_MAX", default=24)
 METRICS_TOKEN = env.str("METRICS_TOKEN", default="")
 #: Requests a second that one key may send to one endpoint; ten seconds' worth may come at once.
 API_RATE_PER_S = env.int("API_RATE_PER_S", default=100)
+#: What this process answers: all, web (portal, API, checkout) or console (the admin).
+PROCESS = env.str("PROCESS", default="all")
 BENCH_FLOOR = env.bool("BENCH_FLOOR", default=False)
 MAX_BODY_BYTES = 262_144
 #: Requests that one web process runs at once (core/serving).

@@ -60,7 +60,7 @@ def flush() -> int:
     while _buffer and len(rows) < 2_000:
         rows.append(_buffer.popleft())
     if rows:
-        with tenant_atomic(Scope.worker()):
+        with tenant_atomic(Scope.intake()):
             RequestLog.objects.bulk_create(rows)
     return len(rows)
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from tenants.models.access import KnownPlace, PersonChange, SignInLink
 from tenants.models.credentials import (
     ApiKey,
     MachineClient,
@@ -25,17 +26,20 @@ __all__ = [
     "ApiKey",
     "DueMail",
     "Invitation",
+    "KnownPlace",
     "Level",
     "MachineClient",
     "Membership",
     "Merchant",
     "MerchantGrant",
+    "PersonChange",
     "Platform",
     "RecoveryCode",
     "RefreshToken",
     "Reseller",
     "Role",
     "ServiceCaller",
+    "SignInLink",
     "TenantStatus",
     "TotpDevice",
     "User",

@@ -18,11 +18,12 @@ class DueMail(models.Model):
     class Kind(models.TextChoices):
         INVITATION = "invitation"
         RESET = "reset"
+        SIGN_IN_LINK = "sign_in_link"
 
     id = models.UUIDField(primary_key=True, default=new_id, editable=False)
     event_id = models.UUIDField(unique=True, help_text="The event that asked for the mail.")
     kind = models.CharField(max_length=20, choices=Kind.choices)
-    subject_id = models.UUIDField(help_text="The invitation, or the person.")
+    subject_id = models.UUIDField(help_text="The invitation, the person, or the link.")
     due_at = models.DateTimeField(help_text="When it is tried next.")
     expires_at = models.DateTimeField(help_text="After this it is of no use to its reader.")
     attempts = models.PositiveIntegerField(default=0)

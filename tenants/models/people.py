@@ -8,8 +8,10 @@ from typing import TYPE_CHECKING, Any, ClassVar
 
 from django.contrib.auth.base_user import AbstractBaseUser, BaseUserManager
 from django.contrib.auth.models import PermissionsMixin
+from django.contrib.postgres.functions import RandomUUID
 from django.db import models
 from django.db.models.functions import Lower
+from django.utils.crypto import salted_hmac
 from django_otp.models import Device
 from guardian.models import UserObjectPermissionBase
 
@@ -25,6 +27,10 @@ def normalise_email(email: str) -> str:
 
 class UserManager(BaseUserManager["User"]):
     """Looks people up by e-mail address, whatever its case."""
+
+    def get_queryset(self) -> models.QuerySet[User]:
+        """People without the hashes of their passwords, which no role may read from the table."""
+        return super().get_queryset().defer("password")
 
     def get_by_natural_key(self, username: str | None) -> User:
         """The user with this e-mail address; raises ``User.DoesNotExist``."""
@@ -61,9 +67,15 @@ class User(Entity, AbstractBaseUser, PermissionsMixin):
         default=False, help_text="Platform staff: may open the admin, with a second factor."
     )
 
+    #: Changes with the password. Sessions, reset links and logins under way are bound to it, so
+    #: that none of them needs the hash.
+    login_stamp = models.UUIDField(default=uuid.uuid4, db_default=RandomUUID(), editable=False)
+
     objects: ClassVar[UserManager] = UserManager()
 
     class Meta:
+        # Rows reached through a foreign key leave the hash out too.
+        base_manager_name = "objects"
         constraints = [
             models.CheckConstraint(
                 condition=models.Q(email=Lower("email")),
@@ -78,6 +90,21 @@ class User(Entity, AbstractBaseUser, PermissionsMixin):
 
     def __str__(self) -> str:
         return self.email
+
+    def set_password(self, raw_password: str | None) -> None:
+        """Hash a new password; whatever is bound to the old one ends when it is stored."""
+        super().set_password(raw_password)
+        self.login_stamp = uuid.uuid4()
+
+    def has_usable_password(self) -> bool:
+        """Asked by the admin's pages, which may not look at the hash; everybody has a password."""
+        return True
+
+    def _get_session_auth_hash(self, secret: str | None = None) -> str:
+        """What a session is bound to: Django's own takes the hash of the password."""
+        return salted_hmac(
+            "tenants.User.session", self.login_stamp.hex, secret=secret, algorithm="sha256"
+        ).hexdigest()
 
     def get_full_name(self) -> str:
         """The name, or the e-mail address of a person who gave none."""

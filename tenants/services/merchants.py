@@ -17,7 +17,7 @@ from core.money import currency
 from core.pan import refuse_card_numbers
 from core.unit import Writes
 from tenants import policies
-from tenants.models import Merchant, Platform, Reseller, TenantStatus, User
+from tenants.models import Merchant, Platform, Reseller, TenantStatus
 
 _DESCRIPTOR: Final = re.compile(r"(?=.*[A-Za-z])[A-Za-z0-9 .,&+\-/#]{5,22}")
 #: What a merchant and its reseller may change themselves; the grants say the same.
@@ -205,23 +205,6 @@ def merchant_set_fees(
             after=after,
             merchant_id=merchant.id,
             reseller_id=merchant.reseller_id,
-        )
-        writes.flush()
-
-
-def user_set_active(*, actor: Actor, user: User, active: bool) -> None:
-    """Let a person in or keep one out (support staff); sessions end with the next request."""
-    policies.require(actor, "platform.users.write")
-    if user.id == actor.user_id:
-        raise errors.Conflict("You cannot deactivate yourself.", code="own_account")
-    user.is_active = active
-    with tenant_atomic(actor.scope):
-        writes = Writes()
-        writes.update(user, "is_active")
-        writes.audit(
-            actor=actor,
-            action="user.activated" if active else "user.deactivated",
-            target=user.public_id,
         )
         writes.flush()
 

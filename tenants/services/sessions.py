@@ -1,4 +1,4 @@
-"""Logging people and machines in: passwords, tokens, refresh with rotation, password reset."""
+"""Logging people and machines in: passwords, tokens, refresh with rotation."""
 
 from __future__ import annotations
 
@@ -9,30 +9,29 @@ from typing import Final
 from uuid import UUID
 
 from django.contrib.auth.hashers import check_password, make_password
-from django.contrib.auth.password_validation import validate_password
-from django.contrib.auth.tokens import default_token_generator
-from django.core.exceptions import ValidationError
 from django.utils import timezone
 
 from core import errors, ids
-from core.attempts import count_attempt, forget_attempts
+from core.attempts import Throttle, attempts_take
 from core.context import Actor
 from core.db import Scope, fetch_all, fetch_one, tenant_atomic
 from core.unit import Writes
-from tenants import keys, policies, second_factor, tokens
+from tenants import keys, second_factor, tokens
 from tenants.lock_objects import lock_user
-from tenants.models import RefreshToken, User
+from tenants.models import RefreshToken, TotpDevice, User
 from tenants.models.people import normalise_email
+from tenants.places import Place
 from tenants.seats import Seat, find_seat, seats_of
+from tenants.services import login_guard
 from tenants.services.api_keys import MACHINE_PURPOSE
 
 REFRESH_PURPOSE: Final = "refresh_token"
 REFRESH_LIFETIME: Final = timedelta(days=30)
 REFRESH_PREFIX: Final = "mrt_"
-# Per quarter of an hour. An address may stand for a whole office, or for a carrier's NAT.
-ACCOUNT_TRIES: Final = 5
-ADDRESS_TRIES: Final = 300
-TRY_WINDOW_S: Final = 900
+#: Wrong secrets of machine clients by network: they cannot be guessed, only be a burden.
+MACHINE_FAILURES: Final = Throttle(
+    "machine_address", free=300, first_delay_s=1, max_delay_s=300, leak_s=3
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,43 +51,84 @@ def user_actor(user: User, *, ip: str | None) -> Actor:
     return Actor(kind="user", id=user.public_id, label=user.email, ip=ip, user_id=user.id)
 
 
-def password_check(*, email: str, password: str, ip: str | None) -> User:
+def stranger(*, ip: str | None) -> Actor:
+    """The actor of what is tried with an address that has no account."""
+    return Actor(kind="user", id="unknown", label="unknown", ip=ip)
+
+
+def password_check(*, email: str, password: str, place: Place) -> User:
     """The person with this e-mail address and password.
 
-    Tries are counted per account and per address before the password is looked at. An unknown
-    address costs the same time as a wrong password, and gets the same answer.
+    Tries are counted before the password is looked at (`login_guard`). An address without an
+    account takes the same steps as a wrong password, and gets the same answer.
 
     Raises:
         AuthenticationFailed: wrong address or password, or a person who was deactivated.
-        RateLimited: too many tries in a quarter of an hour.
+        RateLimited: too many wrong tries; says for how long.
     """
     address = normalise_email(email)
-    _count("login_address", ip or "unknown", limit=ADDRESS_TRIES)
-    _count("login_account", address, limit=ACCOUNT_TRIES)
     with tenant_atomic(Scope.auth()):
         user = User.objects.filter(email=address).first()
+        stored = password_hash(user.id if user else None)
+    attempt = login_guard.attempt_begin(
+        step="login", account=address, user_id=user.id if user else None, place=place
+    )
     if user is None:
         make_password(password)
-    elif _is_password_of(user, password) and user.is_active:
-        forget_attempts(kind="login_account", subject=address)
+    elif _is_password_of(user, password, stored=stored) and user.is_active:
+        login_guard.attempt_right(attempt)
         return user
-    else:
-        _audit_user(user, action="user.login_failed", ip=ip)
+    with tenant_atomic(Scope.auth()):
+        writes = Writes()
+        writes.audit(
+            actor=user_actor(user, ip=place.ip) if user else stranger(ip=place.ip),
+            action="user.login_failed",
+            target=user.public_id if user else "",
+        )
+        writes.flush()
     raise _wrong_credentials()
 
 
-def login_recorded(*, user: User, ip: str | None, door: str) -> None:
-    """Note a finished login in the audit log and on the person."""
+def second_factor_check(*, user: User, code: str, place: Place) -> TotpDevice:
+    """Check an app's code or a recovery code. Returns the person's device.
+
+    Raises:
+        AuthenticationFailed: wrong, used or old code (``otp_invalid``), or no device.
+        RateLimited: too many wrong tries (`tenants.services.login_guard`).
+    """
+    attempt = login_guard.attempt_begin(
+        step="otp", account=user.email, user_id=user.id, place=place
+    )
+    with tenant_atomic(Scope.auth()):
+        device: TotpDevice | None = TotpDevice.objects.filter(
+            user_id=user.id, confirmed=True
+        ).first()
+    if device is not None and (
+        second_factor.totp_verify(device=device, code=code)
+        or second_factor.recovery_code_use(user=user, code=code, ip=place.ip)
+    ):
+        login_guard.attempt_right(attempt)
+        return device
+    raise errors.AuthenticationFailed(
+        "The code is wrong, too old or was used before. Wait for the next one in your app.",
+        code="otp_invalid",
+        param="otp",
+    )
+
+
+def login_recorded(*, user: User, place: Place, door: str) -> None:
+    """Note a finished login in the audit log, on the person, and where it came from."""
     with tenant_atomic(Scope.auth()):
         writes = Writes()
         user.last_login = timezone.now()
         writes.update(user, "last_login")
         writes.audit(
-            actor=user_actor(user, ip=ip),
+            actor=user_actor(user, ip=place.ip),
             action="user.logged_in",
             target=user.public_id,
             after={"door": door},
         )
+        login_guard.place_remember(writes, user_id=user.id, place=place)
         writes.flush()
 
 
@@ -113,7 +153,7 @@ def jwt_login(
     otp: str,
     tenant: str,
     livemode: bool,
-    ip: str | None,
+    place: Place,
 ) -> TokenPair:
     """Log an app's user in and start a family of refresh tokens.
 
@@ -123,9 +163,9 @@ def jwt_login(
         AuthenticationFailed: credentials wrong; ``otp_required`` when a code is due and missing.
         PermissionDenied: no seat in any tenant, or live mode asked for a test-only role.
         NotFound: a tenant in which the person has no seat.
-        RateLimited: too many tries.
+        RateLimited: too many wrong tries.
     """
-    user = password_check(email=email, password=password, ip=ip)
+    user = password_check(email=email, password=password, place=place)
     passed = False
     if second_factor.has_confirmed_totp(user_id=user.id):
         if not otp:
@@ -134,7 +174,7 @@ def jwt_login(
                 code="otp_required",
                 param="otp",
             )
-        second_factor.second_factor_check(user=user, code=otp, ip=ip)
+        second_factor_check(user=user, code=otp, place=place)
         passed = True
     seat = _choose_seat(user=user, tenant=tenant)
     if livemode and not seat.may_use_live_mode:
@@ -146,10 +186,10 @@ def jwt_login(
             "Owners and staff need a second factor. Enrol one by logging in to the portal.",
             code="otp_enrolment_required",
         )
-    login_recorded(user=user, ip=ip, door="token")
+    login_recorded(user=user, place=place, door="token")
     with tenant_atomic(Scope.auth()):
         now = lock_user(user.id)
-        if now is None or now.password != user.password or not now.is_active:
+        if now is None or now.login_stamp != user.login_stamp or not now.is_active:
             # A new password, set since this one was looked at, ends every login.
             raise _wrong_credentials()
         return _issue(
@@ -194,7 +234,7 @@ def jwt_logout(*, refresh_token: str) -> None:
 
 
 def machine_session(
-    *, client_id: str, client_secret: str, ip: str | None, scopes: Collection[str] = ()
+    *, client_id: str, client_secret: str, place: Place, scopes: Collection[str] = ()
 ) -> TokenPair:
     """An access token for a machine client (RFC 6749, 4.4).
 
@@ -222,7 +262,7 @@ def machine_session(
         or (row[6] is not None and row[6] <= now)
         or row[10] == "closed"
     ):
-        _count("machine_address", ip or "unknown", limit=ADDRESS_TRIES)
+        attempts_take((MACHINE_FAILURES, place.network))
         raise errors.AuthenticationFailed(
             "The client id or secret is wrong, or the client was revoked.", code="client_invalid"
         )
@@ -250,102 +290,35 @@ def machine_session(
     return TokenPair(access, lifetime_s, "", None, granted)
 
 
-def password_reset_request(*, email: str, ip: str | None) -> None:
-    """Send a reset link if the address is known; says nothing either way. Raises RateLimited."""
-    address = normalise_email(email)
-    _count("reset_account", address, limit=ACCOUNT_TRIES)
-    _count("reset_address", ip or "unknown", limit=ADDRESS_TRIES)
-    with tenant_atomic(Scope.auth()):
-        user = User.objects.filter(email=address, is_active=True).first()
-        if user is not None:
-            writes = Writes()
-            writes.audit(
-                actor=user_actor(user, ip=ip),
-                action="user.password_reset_requested",
-                target=user.public_id,
-            )
-            writes.emit("user.password_reset_requested", aggregate=user.public_id, payload={})
-            writes.flush()
+def password_hash(user_id: UUID | None) -> str:
+    """The hash of one person's password, in the scope of logging in; empty for nobody's."""
+    row = fetch_one("SELECT tenants_password_hash(%s)", [user_id or UUID(int=0)])
+    return "" if row is None or row[0] is None else str(row[0])
 
 
-def password_reset_send(*, actor: Actor, user: User) -> None:
-    """Send a reset link on behalf of support staff; joins the admin's transaction."""
-    policies.require(actor, "platform.users.write")
-    with tenant_atomic(actor.scope):
-        writes = Writes()
-        writes.audit(actor=actor, action="user.password_reset_sent", target=user.public_id)
-        writes.emit("user.password_reset_requested", aggregate=user.public_id, payload={})
-        writes.flush()
-
-
-def reset_token_user(*, user_id: UUID, token: str) -> User:
-    """The person whose reset link this is. Raises NotFound for an old or used one."""
-    user = _user(user_id)
-    if user is None or not user.is_active or not default_token_generator.check_token(user, token):
-        raise errors.NotFound(
-            "This link is too old or was used already. Ask for a new one.",
-            code="reset_link_invalid",
-        )
-    return user
-
-
-def password_set(*, user: User, password: str, ip: str | None) -> None:
-    """Set a new password and end every token; sessions end by their hash.
-
-    Raises InvalidRequest with what the password lacks.
-    """
-    check_password_strength(password, user=user)
-    user.set_password(password)
-    with tenant_atomic(Scope.auth()):
-        # A statement of its own: the next one then sees what others stored before they let go.
-        lock_user(user.id)
-        writes = Writes()
-        writes.update(user, "password")
-        writes.sql(
-            "UPDATE tenants_refreshtoken SET revoked_at = now()"
-            " WHERE user_id = %s AND revoked_at IS NULL RETURNING 1",
-            [user.id],
-        )
-        writes.audit(
-            actor=user_actor(user, ip=ip), action="user.password_set", target=user.public_id
-        )
-        writes.flush()
-    forget_attempts(kind="login_account", subject=user.email)
-
-
-def check_password_strength(password: str, *, user: User | None = None) -> None:
-    """Raise InvalidRequest with everything that the password lacks, in one message."""
-    try:
-        validate_password(password, user)
-    except ValidationError as error:
-        raise errors.InvalidRequest(
-            " ".join(error.messages), code="password_weak", param="password"
-        ) from error
-
-
-def _count(kind: str, subject: str, *, limit: int) -> None:
-    """Count a try before it is checked, so that many at once cannot all pass below the limit."""
-    count_attempt(kind=kind, subject=subject, limit=limit, window_s=TRY_WINDOW_S)
-
-
-def _is_password_of(user: User, password: str) -> bool:
-    """Whether this is the person's password; a hash of an older strength is replaced by the way.
+def _is_password_of(user: User, password: str, *, stored: str) -> bool:
+    """Whether this is the person's password; a hash of an older strength is replaced.
 
     Django's own `User.check_password` would save the new hash outside any scope, where the login
     role may not write it.
     """
     due: list[str] = []
-    if not check_password(password, user.password, due.append):
+    if not check_password(password, stored, due.append):
         return False
     if not due:
         return True
-    stale, user.password = user.password, make_password(password)
+    renewed = make_password(password)
     with tenant_atomic(Scope.auth()):
+        lock_user(user.id)
+        now = password_hash(user.id)
         # Only what was looked at is replaced, never a password that was set meanwhile.
-        if User.objects.filter(id=user.id, password=stale).update(password=user.password):
+        if now == stored:
+            user.password = renewed
+            writes = Writes()
+            writes.update(user, "password")
+            writes.flush()
             return True
-        user.refresh_from_db(fields=["password"])
-    return check_password(password, user.password)
+    return check_password(password, now)
 
 
 def _choose_seat(*, user: User, tenant: str) -> Seat:

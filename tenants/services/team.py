@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import math
 from datetime import timedelta
 from typing import Any, Final
 from uuid import UUID
@@ -35,10 +36,15 @@ from tenants.models import (
     User,
 )
 from tenants.models.people import PLATFORM_ROLES, TENANT_ROLES, normalise_email
-from tenants.services.sessions import check_password_strength, person_exists, user_actor
+from tenants.policies import PersonAction
+from tenants.services import mail_limits
+from tenants.services.passwords import check_password_strength
+from tenants.services.sessions import person_exists, user_actor
 
 INVITATION_PURPOSE: Final = "invitation"
 INVITATION_LIFETIME: Final = timedelta(days=7)
+#: How soon a tenant may write to the same address again.
+INVITATION_INTERVAL: Final = timedelta(days=1)
 MAX_OPEN_INVITATIONS: Final = 100
 
 
@@ -57,18 +63,20 @@ def invitation_create(
 ) -> Invitation:
     """Invite somebody into the actor's tenant; a reseller may name one of its merchants.
 
-    A second invitation to the same address replaces the first. The mail goes out after the commit.
+    A second invitation to the same address replaces the first, a day later at the earliest: each
+    one is a mail to somebody who did not ask for it. The mail goes out after the commit.
 
     Raises:
         PermissionDenied: without ``team.write``; only owners invite owners, but for a merchant's
             first one, whom its reseller may invite.
         NotFound: a foreign merchant. InvalidRequest: bad address or role.
         Conflict: the person is a member already, or a first owner is invited already.
+        RateLimited: the address was invited within a day (``invited_already``), or often by others.
     """
     policies.require(actor, "team.write")
     place = _place(actor, merchant_id)
     own = merchant_id in (None, actor.merchant_id)
-    _check_role(actor, role, level=place["level"], own=own)
+    _check_role(actor, PersonAction.INVITE, role, level=place["level"], own=own)
     address = clean_email(email)
     with tenant_atomic(actor.scope):
         tenant = lock_tenant(merchant_id=place["merchant_id"], reseller_id=place["reseller_id"])
@@ -85,7 +93,8 @@ def invite(*, actor: Actor, email: str, role: str, place: dict[str, Any]) -> Inv
     The caller has asked what the actor may do, and holds the tenant's lock: two at once would
     break the rule of one open invitation per address.
 
-    Raises Conflict: too many are open, or the person is a member already.
+    Raises Conflict: too many are open, or the person is a member already. RateLimited: the address
+    was invited within a day, or often by others.
     """
     row_id = ids.new_id()
     stored = keys.digest(invitation_token(row_id), purpose=INVITATION_PURPOSE)
@@ -107,6 +116,9 @@ def invite(*, actor: Actor, email: str, role: str, place: dict[str, Any]) -> Inv
         )
     if Membership.objects.filter(user__email=email, **_tenant_of(place)).exists():
         raise errors.Conflict(f"{email} is a member already.", code="already_member")
+    if actor.kind != "system":
+        # The machine's operator is no stranger, and has no other way to correct a role.
+        _refuse_repeated_mail(place, email=email)
     open_ones.filter(email=email).update(revoked_at=timezone.now())
     tenant: dict[str, Any] = {
         "merchant_id": invitation.merchant_id,
@@ -124,6 +136,30 @@ def invite(*, actor: Actor, email: str, role: str, place: dict[str, Any]) -> Inv
     writes.emit("invitation.created", aggregate=invitation.public_id, payload={}, **tenant)
     writes.flush()
     return invitation
+
+
+def _refuse_repeated_mail(place: dict[str, Any], *, email: str) -> None:
+    """One invitation per address and day from each tenant, and a few a day from all together."""
+    now = timezone.now()
+    latest = (
+        Invitation.objects.filter(
+            email=email, created_at__gt=now - INVITATION_INTERVAL, **_tenant_of(place)
+        )
+        .order_by("-created_at")
+        .first()
+    )
+    if latest is None:
+        mail_limits.invitation_take(email=email)
+        return
+    wait_s = math.ceil((latest.created_at + INVITATION_INTERVAL - now).total_seconds())
+    is_open = latest.revoked_at is None and latest.accepted_at is None
+    raise errors.RateLimited(
+        f"{email} was invited within the last day"
+        f"{', and the link in that mail is still good' if is_open else ''}. Another invitation can "
+        f"be sent {mail_limits.in_words(wait_s)}.",
+        retry_after_s=wait_s,
+        code="invited_already",
+    )
 
 
 def refuse_second_owner(place: dict[str, Any], *, email: str) -> None:
@@ -232,8 +268,8 @@ def membership_change_role(*, actor: Actor, membership_id: UUID, role: str) -> M
     policies.require(actor, "team.write")
     with tenant_atomic(actor.scope):
         row, owners = lock_membership(actor, membership_id)
-        _check_role(actor, role, level=row.level, own=True)
-        _guard_owner(actor, row)
+        _check_role(actor, PersonAction.CHANGE_ROLE, role, level=row.level, own=True)
+        _guard_owner(actor, PersonAction.CHANGE_ROLE, row)
         if role != Role.OWNER:
             _keep_an_owner(row, owners)
         before, row.role = row.role, role
@@ -257,7 +293,7 @@ def membership_remove(*, actor: Actor, membership_id: UUID) -> None:
     policies.require(actor, "team.write")
     with tenant_atomic(actor.scope):
         row, owners = lock_membership(actor, membership_id)
-        _guard_owner(actor, row)
+        _guard_owner(actor, PersonAction.REMOVE, row)
         _keep_an_owner(row, owners)
         writes = Writes()
         writes.sql(
@@ -286,7 +322,7 @@ def agent_set(*, actor: Actor, membership_id: UUID, merchant_ids: list[UUID]) ->
         raise errors.PermissionDenied("Only a reseller has agents.", code="reseller_required")
     with tenant_atomic(actor.scope):
         row, _ = lock_membership(actor, membership_id)
-        if row.level != Level.RESELLER or row.role == Role.OWNER:
+        if not policies.may_act(actor, PersonAction.BIND_AGENT, row.role):
             raise errors.Conflict(
                 "Only a member of the reseller who is no owner can be an agent.",
                 code="agent_not_possible",
@@ -347,19 +383,20 @@ def _place(actor: Actor, merchant_id: UUID | None) -> dict[str, Any]:
     }
 
 
-def _check_role(actor: Actor, role: str, *, level: str, own: bool) -> None:
-    """Only an owner makes an owner; a reseller's managers may name a merchant's first one."""
+def _check_role(actor: Actor, action: PersonAction, role: str, *, level: str, own: bool) -> None:
+    """Refuse a role that the actor may give nobody; a reseller's managers may name a merchant's
+    first owner."""
     allowed = PLATFORM_ROLES if level == Level.PLATFORM else TENANT_ROLES
     if role not in allowed:
         raise errors.InvalidRequest(
             f"role is one of {', '.join(allowed)}.", code="role_unknown", param="role"
         )
-    if role == Role.OWNER and own and actor.role != Role.OWNER:
+    if own and not policies.may_act(actor, action, role):
         raise errors.PermissionDenied("Only an owner makes owners.", code="owner_required")
 
 
-def _guard_owner(actor: Actor, row: Membership) -> None:
-    if row.role == Role.OWNER and actor.role != Role.OWNER:
+def _guard_owner(actor: Actor, action: PersonAction, row: Membership) -> None:
+    if not policies.may_act(actor, action, row.role):
         raise errors.PermissionDenied("Only an owner changes an owner.", code="owner_required")
 
 

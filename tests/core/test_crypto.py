@@ -1,11 +1,15 @@
 from __future__ import annotations
 
 import base64
+import contextlib
+import secrets
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from datetime import timedelta
 from typing import Any
+from uuid import UUID
 
+import psycopg
 import pytest
 from django.core.exceptions import ImproperlyConfigured
 from django.db import ProgrammingError, connection
@@ -28,15 +32,22 @@ def _no_remembered_keys() -> Iterator[None]:
     crypto.forget_keys()
 
 
+def make_key(tenant_id: UUID) -> None:
+    """The first data key of a tenant, as its own scope would make it."""
+    with tenant_atomic(Scope.merchant(tenant_id)):
+        seal("", tenant_id=tenant_id, table="t", column="c", pk="0")
+
+
 def test_opens_in_its_place_alone() -> None:
     tenant, pk = new_id(), new_id()
     place: dict[str, Any] = {"tenant_id": tenant, "table": "t", "column": "c", "pk": pk}
+    make_key(tenant)
     sealed = seal("geheim ☂", **place)
 
     assert "geheim" not in sealed
     assert open_sealed(sealed, **place) == "geheim ☂"
     assert seal("geheim ☂", **place) != sealed
-    seal("other", **{**place, "tenant_id": (other := new_id())})
+    make_key(other := new_id())
     elsewhere: list[dict[str, Any]] = [
         {"tenant_id": other},
         {"table": "u"},
@@ -50,6 +61,7 @@ def test_opens_in_its_place_alone() -> None:
 
 def test_a_changed_value_does_not_open() -> None:
     place: dict[str, Any] = {"tenant_id": new_id(), "table": "t", "column": "c", "pk": new_id()}
+    make_key(place["tenant_id"])
     sealed = seal("x" * 40, **place)
     middle = len(sealed) // 2
     swapped = "A" if sealed[middle] != "A" else "B"
@@ -83,9 +95,69 @@ def test_works_in_every_scope_and_outside_any() -> None:
             assert open_sealed(sealed, **place) == "a"
 
 
+def add_key(tenant_id: UUID, *, version: int = 1, purpose: str = "data") -> None:
+    fetch_all("SELECT core_datakey_add(%s, %s, %s, 'junk')", [tenant_id, purpose, version])
+
+
+def versions_of(tenant_id: UUID, *, purpose: str = "data") -> list[int]:
+    rows = worker_sql(
+        "SELECT version FROM core_datakey WHERE tenant_id = %s AND purpose = %s",
+        [tenant_id, purpose],
+    )
+    return sorted(row[0] for row in rows)
+
+
+@pytest.mark.parametrize(
+    ("scope", "makes_own", "makes_foreign", "makes_platform"),
+    [
+        ("app_merchant", True, False, False),
+        ("app_reseller", True, False, False),
+        ("app_auth", False, False, True),
+        ("none", False, False, True),
+        ("app_staff", True, True, True),
+        ("app_worker", True, True, True),
+    ],
+)
+def test_a_key_is_made_in_the_scope_of_its_tenant_alone(
+    scope: Any, makes_own: bool, makes_foreign: bool, makes_platform: bool, admin_dsn: str
+) -> None:
+    own, foreign = new_id(), new_id()
+    # A purpose of its own: the platform's keys are every other test's too.
+    purpose = secrets.token_hex(4)
+    opened = contextlib.nullcontext if scope == "none" else lambda: tenant_atomic(Scope(scope, own))
+    for tenant, may in (
+        (own, makes_own),
+        (foreign, makes_foreign),
+        (crypto.PLATFORM_TENANT, makes_platform),
+    ):
+        refused = (
+            contextlib.nullcontext()
+            if may
+            else pytest.raises(ProgrammingError, match="is not made in the scope")
+        )
+        with refused, opened():
+            add_key(tenant, purpose=purpose)
+        assert versions_of(tenant, purpose=purpose) == ([1] if may else [])
+    # What cannot be opened is left for no other test.
+    with psycopg.connect(admin_dsn) as conn:
+        conn.execute("DELETE FROM core_datakey WHERE wrapped = 'junk'")
+
+
+def test_later_versions_are_the_rotations_alone() -> None:
+    tenant = new_id()
+    make_key(tenant)
+    for scope in (Scope.merchant(tenant), Scope.staff()):
+        with pytest.raises(ProgrammingError, match="the rotation alone"), tenant_atomic(scope):
+            add_key(tenant, version=2)
+    assert versions_of(tenant) == [1]
+    with tenant_atomic(Scope.worker()):
+        assert crypto.new_data_key(tenant) == 2
+    assert versions_of(tenant) == [1, 2]
+
+
 def test_wrapped_keys_are_not_readable_as_a_tenant() -> None:
     tenants = make_tenants(users=False)
-    seal("a", tenant_id=tenants.merchant.id, table="t", column="c", pk="1")
+    make_key(tenants.merchant.id)
     with pytest.raises(ProgrammingError), tenant_atomic(tenants.scope):
         fetch_all("SELECT * FROM core_datakey")
 
@@ -106,7 +178,8 @@ def test_a_key_of_a_rolled_back_transaction_is_forgotten() -> None:
 
     with pytest.raises(RuntimeError):
         seal_and_fail()
-    sealed = seal("kept", **place)
+    with tenant_atomic(tenants.scope):
+        sealed = seal("kept", **place)
     crypto.forget_keys()
 
     assert open_sealed(sealed, **place) == "kept"
@@ -117,7 +190,8 @@ def test_first_keys_made_at_once_are_one() -> None:
 
     def one(number: int) -> str:
         try:
-            return seal(str(number), **place)
+            with tenant_atomic(Scope.merchant(place["tenant_id"])):
+                return seal(str(number), **place)
         finally:
             connection.close()
 
@@ -130,13 +204,18 @@ def test_first_keys_made_at_once_are_one() -> None:
 
 def test_the_blind_index_is_stable_and_apart_per_tenant_and_column() -> None:
     tenant, other = new_id(), new_id()
-    base = blind_index("a@b.c", tenant_id=tenant, table="t", column="email")
+
+    def index(value: str, *, tenant_id: UUID, column: str) -> str:
+        with tenant_atomic(Scope.merchant(tenant_id)):
+            return blind_index(value, tenant_id=tenant_id, table="t", column=column)
+
+    base = index("a@b.c", tenant_id=tenant, column="email")
     crypto.forget_keys()
 
-    assert blind_index("a@b.c", tenant_id=tenant, table="t", column="email") == base
-    assert blind_index("a@b.c", tenant_id=other, table="t", column="email") != base
-    assert blind_index("a@b.c", tenant_id=tenant, table="t", column="phone") != base
-    assert blind_index("x@b.c", tenant_id=tenant, table="t", column="email") != base
+    assert index("a@b.c", tenant_id=tenant, column="email") == base
+    assert index("a@b.c", tenant_id=other, column="email") != base
+    assert index("a@b.c", tenant_id=tenant, column="phone") != base
+    assert index("x@b.c", tenant_id=tenant, column="email") != base
 
 
 @pytest.mark.usefixtures("own_database")

@@ -7,7 +7,6 @@ import pytest
 import redis
 from django.conf import settings as django_settings
 
-from core.attempts import count_attempt, forget_attempts
 from core.errors import RateLimited
 from core.ids import new_id
 from core.ratelimit import Rate, check_rate
@@ -86,14 +85,3 @@ def test_enforcing_raises_with_the_wait(key: str) -> None:
     with pytest.raises(RateLimited) as refused:
         check_rate(key=key, endpoint="e", rate=rate).enforce()
     assert 29 <= refused.value.retry_after_s <= 30
-
-
-def test_counted_attempts_hold_without_a_cache(key: str) -> None:
-    for left in (2, 1, 0):
-        assert count_attempt(kind="t", subject=f" {key}@X ", limit=3, window_s=3600) == left
-    with pytest.raises(RateLimited):
-        count_attempt(kind="t", subject=f"{key}@x", limit=3, window_s=3600)
-    assert count_attempt(kind="u", subject=f"{key}@x", limit=3, window_s=3600) == 2
-
-    forget_attempts(kind="t", subject=f"{key}@x")
-    assert count_attempt(kind="t", subject=f"{key}@x", limit=3, window_s=3600) == 2

@@ -90,6 +90,8 @@ def test_nothing_is_made_beside_a_role_that_is_refused(
         ("merchantry_app", "INHERIT"),
         ("app_merchant", "BYPASSRLS"),
         ("app_definer", "SUPERUSER"),
+        ("merchantry_web", "INHERIT"),
+        ("merchantry_console", "BYPASSRLS"),
     ],
 )
 def test_a_role_that_would_break_row_level_security_is_refused(role: str, attribute: str) -> None:
@@ -107,7 +109,7 @@ def test_nobody_but_the_owner_makes_temporary_tables(admin_dsn: str) -> None:
         rows = conn.execute(
             "SELECT rolname FROM pg_roles WHERE rolname = any(%s)"
             " AND has_database_privilege(oid, current_database(), 'TEMPORARY')",
-            [[*TENANT_ROLES, roles.LOGIN, roles.DEFINER]],
+            [[*TENANT_ROLES, roles.LOGIN, roles.DEFINER, *roles.PROCESS_LOGINS]],
         ).fetchall()
     assert rows == []
 

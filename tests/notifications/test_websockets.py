@@ -14,7 +14,6 @@ from channels.layers import get_channel_layer
 from channels.testing import WebsocketCommunicator
 from django.conf import settings as django_settings
 from django.contrib.auth import BACKEND_SESSION_KEY, HASH_SESSION_KEY, SESSION_KEY
-from django.contrib.sessions.backends.db import SessionStore
 from django_otp import DEVICE_ID_SESSION_KEY
 
 from config.asgi import application
@@ -22,6 +21,7 @@ from core.context import Actor
 from notifications import consumers, realtime, socket_limits
 from tenants.middleware import SESSION_SEEN, SESSION_STARTED
 from tenants.models import TotpDevice, User
+from tenants.sessions_backend import SessionStore
 from tests.core.support import drain, emit
 from tests.factories import Tenants, make_tenants
 

@@ -199,7 +199,9 @@ def test_an_action_needs_a_csrf_token(t: Tenants) -> None:
 def test_support_takes_a_lost_authenticator_away() -> None:
     t = make_tenants(totp=True)
     user = t.users["merchant.owner"]
-    response = staff(t, "support").post(page(User, user.id, "reset_second_factor"))
+    response = staff(t, "support").post(
+        page(User, user.id, "reset_second_factor"), {"reason": "lost the phone, called back"}
+    )
     assert response.status_code == 302
     with tenant_atomic(Scope.auth()):
         assert not TotpDevice.objects.filter(user=user).exists()

@@ -25,6 +25,7 @@ from tenants.middleware import SESSION_SEEN, SESSION_STARTED
 from tenants.models import ApiKey, Membership, Merchant
 from tenants.services import api_keys, sessions
 from tests.factories import PASSWORD, Tenants, make_tenants
+from tests.places import make_place
 from tests.portal.support import signed_in
 
 HOST = "127.0.0.1:8000"
@@ -192,7 +193,7 @@ def token_of(t: Tenants, role: str = "admin", **more: Any) -> str:
         otp="",
         tenant="",
         livemode=False,
-        ip=more.get("ip"),
+        place=make_place(),
     )
     return pair.access_token
 
@@ -255,17 +256,21 @@ def test_a_machine_client_gets_a_token_within_its_scopes() -> None:
     row, secret = api_keys.machine_client_create(
         actor=t.actor("owner"), name="Nightly export", scopes=["payments.read"]
     )
-    pair = sessions.machine_session(client_id=row.client_id, client_secret=secret, ip=None)
+    pair = sessions.machine_session(
+        client_id=row.client_id, client_secret=secret, place=make_place()
+    )
     actor = authenticate(**bearer(pair.access_token))
     assert (actor.kind, actor.id) == ("api_key", row.public_id)
     assert actor.scopes == {"payments.read"}
     assert (actor.merchant_id, actor.livemode) == (t.merchant.id, False)
     assert pair.refresh_token == ""
     with pytest.raises(errors.AuthenticationFailed):
-        sessions.machine_session(client_id=row.client_id, client_secret=secret[:-1], ip=None)
+        sessions.machine_session(
+            client_id=row.client_id, client_secret=secret[:-1], place=make_place()
+        )
     api_keys.machine_client_revoke(actor=t.actor("owner"), client_id=row.id)
     with pytest.raises(errors.AuthenticationFailed):
-        sessions.machine_session(client_id=row.client_id, client_secret=secret, ip=None)
+        sessions.machine_session(client_id=row.client_id, client_secret=secret, place=make_place())
 
 
 # ---- signed requests ------------------------------------------------------------------------

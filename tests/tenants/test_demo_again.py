@@ -14,7 +14,9 @@ from core.context import Actor
 from core.db import Scope, tenant_atomic
 from tenants import demo, policies, second_factor
 from tenants.models import ApiKey, Membership, Merchant, Reseller, TotpDevice, User
-from tenants.services import api_keys, merchants, sessions, team
+from tenants.policies import PersonAction
+from tenants.services import api_keys, merchants, passwords, people, team
+from tests.places import make_place
 
 MERCHANT = "merchant:bluebottle"
 NEW_PASSWORD = "another long password 91"
@@ -127,13 +129,15 @@ def _reseller_closed() -> Callable[[], Any]:
 def _deactivated() -> Callable[[], Any]:
     user = person("admin")
     with tenant_atomic(Scope.staff()):
-        merchants.user_set_active(actor=staff(), user=user, active=False)
+        people.person_change(
+            actor=staff(), action=PersonAction.DEACTIVATE, user=user, reason="left the company"
+        )
     return lambda: _read(User, person("admin").id, "is_active")
 
 
 def _password_changed() -> Callable[[], Any]:
-    sessions.password_set(user=person("admin"), password=NEW_PASSWORD, ip=None)
-    return lambda: _read(User, person("admin").id, "password")
+    passwords.password_set(user=person("admin"), password=NEW_PASSWORD, place=make_place())
+    return lambda: _read(User, person("admin").id, "login_stamp")
 
 
 def _another_authenticator() -> Callable[[], Any]:

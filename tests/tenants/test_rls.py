@@ -10,8 +10,10 @@ import psycopg
 import pytest
 from django.apps import apps
 from django.db import ProgrammingError, connection, transaction
+from psycopg import sql
 
 from core.db import TENANT_ROLES, Scope, fetch_all, tenant_atomic
+from core.roles import PROCESS_LOGINS
 from tenants.models import ApiKey, Membership, Merchant, User
 from tests.factories import make_merchant, make_tenants
 
@@ -97,6 +99,22 @@ def test_without_a_scope_every_table_is_denied(admin_dsn: str) -> None:
             cursor.execute(f'SELECT 1 FROM "{name}" LIMIT 1')
             readable.append(name)
     assert readable == []
+
+
+@pytest.mark.parametrize("login", PROCESS_LOGINS)
+def test_without_a_scope_every_table_is_denied_to_each_process(
+    login: str, admin_dsn: str, process_dsns: dict[str, str]
+) -> None:
+    readable = set()
+    with psycopg.connect(process_dsns[login], autocommit=True) as conn:
+        for name in _tables(admin_dsn):
+            try:
+                conn.execute(sql.SQL("SELECT 1 FROM {} LIMIT 1").format(sql.Identifier(name)))
+            except psycopg.errors.InsufficientPrivilege:
+                continue
+            readable.add(name)
+    assert readable - OPEN_TABLES - SESSION_TABLES == set()
+    assert "django_session" in readable
 
 
 def test_tables_of_frameworks_are_open_no_wider_than_somebody_needs(admin_dsn: str) -> None:

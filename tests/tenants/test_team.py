@@ -19,7 +19,7 @@ from tenants import mail, selectors
 from tenants.models import Invitation, Membership, User
 from tenants.seats import seats_of
 from tenants.services import team
-from tenants.services.sessions import check_password_strength
+from tenants.services.passwords import check_password_strength
 from tests.factories import Tenants, make_merchant, make_tenants
 
 CHECK = "tenants.services.team.check_password_strength"
@@ -87,13 +87,63 @@ def test_an_ended_invitation_is_gone(end: str) -> None:
     assert memberships_of(row.email) == []
 
 
-def test_a_second_invitation_replaces_the_first() -> None:
+def age_invitation(row: Invitation, *, by: timedelta = timedelta(days=1, minutes=1)) -> None:
+    with tenant_atomic(Scope.staff()):
+        Invitation.objects.filter(id=row.id).update(created_at=row.created_at - by)
+
+
+def test_a_second_invitation_replaces_the_first_a_day_later() -> None:
     t = make_tenants()
     email = f"twice.{t.merchant.id.hex}@example.test"
-    first, second = invite(t, email), invite(t, email, "admin")
+    first = invite(t, email)
+    age_invitation(first)
+    second = invite(t, email, "admin")
     with pytest.raises(errors.NotFound):
         team.invitation_find(token=team.invitation_token(first.id))
     assert team.invitation_find(token=team.invitation_token(second.id)).role == "admin"
+
+
+@pytest.mark.parametrize("withdrawn", [False, True])
+def test_one_tenant_mails_an_address_once_a_day(withdrawn: bool) -> None:
+    t = make_tenants()
+    email = f"once.{t.merchant.id.hex}@example.test"
+    first = invite(t, email)
+    age_invitation(first, by=timedelta(hours=20))
+    if withdrawn:
+        team.invitation_revoke(actor=t.actor("owner"), invitation_id=first.id)
+    for _ in range(9):
+        with pytest.raises(errors.RateLimited) as refused:
+            invite(t, email.upper(), "admin")
+        assert refused.value.code == "invited_already"
+        assert 3 * 3600 < refused.value.retry_after_s <= 4 * 3600
+        assert "be sent in 4 hours" in refused.value.message
+        assert ("still good" in refused.value.message) is not withdrawn
+    with tenant_atomic(t.scope):
+        assert OutboxEvent.objects.filter(type="invitation.created").count() == 1
+
+
+def test_all_tenants_together_mail_an_address_a_few_times_a_day() -> None:
+    reseller = make_tenants()
+    email = f"many.{reseller.merchant.id.hex}@example.test"
+    tenants = [make_tenants(reseller=reseller.reseller) for _ in range(6)]
+    for t in tenants[:5]:
+        invite(t, email)
+    with pytest.raises(errors.RateLimited) as refused:
+        invite(tenants[5], email)
+    assert refused.value.code == "mail_sent_already"
+    assert 23 * 3600 < refused.value.retry_after_s <= 24 * 3600
+    with tenant_atomic(tenants[5].scope):
+        assert not Invitation.objects.filter(email=email).exists()
+    invite(tenants[5], f"other.{email}")
+
+
+def test_an_invitation_that_is_refused_is_not_counted() -> None:
+    t = make_tenants()
+    email = t.users["merchant.viewer"].email
+    for _ in range(6):
+        with pytest.raises(errors.Conflict):
+            invite(t, email)
+    invite(make_tenants(), email)
 
 
 def test_a_known_person_joins_by_logging_in() -> None:
@@ -308,6 +358,7 @@ def test_a_merchant_has_one_open_invitation_of_a_first_owner() -> None:
     t = make_tenants()
     second = make_merchant(t)
     first = from_above(t, f"one.{second.merchant.id.hex}@example.test", second)
+    age_invitation(first)
     again = from_above(t, first.email, second)
     with pytest.raises(errors.Conflict) as caught:
         from_above(t, f"two.{second.merchant.id.hex}@example.test", second)
@@ -345,7 +396,7 @@ def test_one_address_invited_by_many_at_once_has_one_invitation(level: str) -> N
     def act() -> Invitation:
         return team.invitation_create(actor=actor, email=email, role="viewer")
 
-    assert at_once(*[act] * 4) == ["ok"] * 4
+    assert sorted(at_once(*[act] * 4)) == ["invited_already"] * 3 + ["ok"]
     with tenant_atomic(actor.scope):
         assert Invitation.objects.filter(email=email, revoked_at__isnull=True).count() == 1
 

@@ -17,8 +17,10 @@ from core.db import Scope, tenant_atomic
 from tenants import second_factor
 from tenants.authentication import RequestAuthentication
 from tenants.models import Merchant, Reseller
-from tenants.services import api_keys, merchants, sessions, team
+from tenants.policies import PersonAction
+from tenants.services import api_keys, passwords, people, sessions, team
 from tests.factories import PASSWORD, Tenants, make_merchant, make_tenants
+from tests.places import make_place
 
 WHO = "merchant.admin"
 
@@ -32,7 +34,7 @@ def log_in(t: Tenants, name: str = WHO, **more: Any) -> sessions.TokenPair:
         otp=code,
         tenant=more.get("tenant", ""),
         livemode=False,
-        ip=None,
+        place=make_place(),
     )
 
 
@@ -54,7 +56,9 @@ def _remove(t: Tenants, pair: sessions.TokenPair) -> None:
 
 
 def _new_password(t: Tenants, pair: sessions.TokenPair) -> None:
-    sessions.password_set(user=t.users[WHO], password="another long password 91", ip=None)
+    passwords.password_set(
+        user=t.users[WHO], password="another long password 91", place=make_place()
+    )
 
 
 def _log_out(t: Tenants, pair: sessions.TokenPair) -> None:
@@ -67,16 +71,20 @@ def _reuse(t: Tenants, pair: sessions.TokenPair) -> None:
         sessions.jwt_refresh(refresh_token=pair.refresh_token, ip=None)
 
 
-def _deactivate(t: Tenants, pair: sessions.TokenPair) -> None:
+def _change(t: Tenants, action: PersonAction) -> None:
     support = t.actor("support", level="platform")
     with tenant_atomic(Scope.staff()):
-        merchants.user_set_active(actor=support, user=t.users[WHO], active=False)
+        people.person_change(
+            actor=support, action=action, user=t.users[WHO], reason="lost the phone"
+        )
+
+
+def _deactivate(t: Tenants, pair: sessions.TokenPair) -> None:
+    _change(t, PersonAction.DEACTIVATE)
 
 
 def _reset_second_factor(t: Tenants, pair: sessions.TokenPair) -> None:
-    support = t.actor("support", level="platform")
-    with tenant_atomic(Scope.staff()):
-        second_factor.second_factor_reset(actor=support, user=t.users[WHO])
+    _change(t, PersonAction.RESET_SECOND_FACTOR)
 
 
 @pytest.mark.parametrize(
@@ -146,7 +154,9 @@ def test_a_revoked_machine_client_is_out_with_the_next_request() -> None:
     row, secret = api_keys.machine_client_create(
         actor=t.actor("owner"), name="Export", scopes=["team.read", "payments.read"]
     )
-    pair = sessions.machine_session(client_id=row.client_id, client_secret=secret, ip=None)
+    pair = sessions.machine_session(
+        client_id=row.client_id, client_secret=secret, place=make_place()
+    )
     assert actor_of(pair.access_token).id == row.public_id
     api_keys.machine_client_revoke(actor=t.actor("owner"), client_id=row.id)
     assert answer_to(pair.access_token) == (401, "token_revoked")

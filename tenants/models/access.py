@@ -1,0 +1,105 @@
+"""Where people log in from, the links that prove it is them, and changes that need two persons."""
+
+from __future__ import annotations
+
+from typing import ClassVar
+
+from django.db import models
+
+from core.models import Entity
+from tenants.models.people import Role, User
+
+
+class KnownPlace(Entity):
+    """A network or a browser from which an account has logged in; stored as a digest.
+
+    Guesses from elsewhere never slow a login from here (`tenants.services.login_guard`).
+    """
+
+    PREFIX: ClassVar[str] = "kpl"
+
+    class Kind(models.TextChoices):
+        NETWORK = "network", "Network"
+        DEVICE = "device", "Browser"
+
+    user = models.ForeignKey(User, on_delete=models.CASCADE, related_name="known_places")
+    kind = models.CharField(max_length=8, choices=Kind.choices)
+    digest = models.BinaryField(max_length=32)
+    seen_at = models.DateTimeField()
+    expires_at = models.DateTimeField(db_index=True)
+
+    class Meta:
+        constraints = [
+            models.UniqueConstraint(
+                fields=["user", "kind", "digest"], name="tenants_knownplace_once"
+            ),
+        ]
+
+
+class SignInLink(Entity):
+    """A mailed link that makes the browser which asked for it a known place; used once."""
+
+    PREFIX: ClassVar[str] = "sil"
+
+    user = models.ForeignKey(User, on_delete=models.CASCADE, related_name="sign_in_links")
+    token_digest = models.BinaryField(max_length=32, unique=True)
+    device_digest = models.BinaryField(max_length=32, help_text="The browser that asked.")
+    expires_at = models.DateTimeField()
+    used_at = models.DateTimeField(null=True, blank=True)
+
+
+class PersonChange(Entity):
+    """A change to a person that a second person has to confirm (`tenants.policies.PEOPLE`)."""
+
+    PREFIX: ClassVar[str] = "pch"
+
+    class State(models.TextChoices):
+        PROPOSED = "proposed", "Proposed"
+        CONFIRMED = "confirmed", "Confirmed"
+        REJECTED = "rejected", "Rejected"
+
+    class Action(models.TextChoices):
+        DEACTIVATE = "deactivate", "Deactivate"
+        ACTIVATE = "activate", "Activate"
+        RESET_SECOND_FACTOR = "reset_second_factor", "Reset second factor"
+        CHANGE_ROLE = "change_role", "Change role"
+
+    action = models.CharField(max_length=20, choices=Action.choices)
+    user = models.ForeignKey(User, on_delete=models.PROTECT, related_name="proposed_changes")
+    # A plain id: the membership may be taken away while the proposal waits, and that ends it.
+    membership_id = models.UUIDField(null=True, blank=True)
+    new_role = models.CharField(max_length=10, choices=Role.choices, blank=True, default="")
+    reason = models.CharField(max_length=500)
+    state = models.CharField(max_length=10, choices=State.choices, default=State.PROPOSED)
+    proposed_by = models.ForeignKey(User, on_delete=models.PROTECT, related_name="+")
+    decided_by = models.ForeignKey(
+        User, on_delete=models.PROTECT, related_name="+", null=True, blank=True
+    )
+    decided_at = models.DateTimeField(null=True, blank=True)
+    expires_at = models.DateTimeField()
+
+    class Meta:
+        constraints = [
+            # The database refuses the same person twice, whatever a service does.
+            models.CheckConstraint(
+                condition=models.Q(decided_by__isnull=True)
+                | ~models.Q(state="confirmed")
+                | (
+                    ~models.Q(decided_by=models.F("proposed_by"))
+                    & ~models.Q(decided_by=models.F("user"))
+                ),
+                name="tenants_personchange_two_persons",
+            ),
+            models.CheckConstraint(
+                condition=~models.Q(proposed_by=models.F("user")),
+                name="tenants_personchange_not_oneself",
+            ),
+            models.CheckConstraint(
+                condition=models.Q(state="proposed", decided_by__isnull=True)
+                | models.Q(state__in=("confirmed", "rejected"), decided_by__isnull=False),
+                name="tenants_personchange_decided",
+            ),
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.get_action_display()}: {self.user.email}"

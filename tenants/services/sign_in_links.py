@@ -1,0 +1,123 @@
+"""A proof for owners whose account others guess at: a mailed link that lets their browser try.
+
+The link makes the browser that asked for it a known place of the account for an hour. It is no
+login: password and second factor are asked for as ever.
+"""
+
+from __future__ import annotations
+
+import base64
+from datetime import timedelta
+from typing import Final
+from uuid import UUID
+
+from django.utils import timezone
+
+from core import errors, ids
+from core.db import Scope, fetch_one, tenant_atomic
+from core.unit import Writes
+from tenants import keys
+from tenants.models import SignInLink, User
+from tenants.models.people import normalise_email
+from tenants.places import Place
+from tenants.services import login_guard, mail_limits
+from tenants.services.sessions import stranger, user_actor
+
+LINK_LIFETIME: Final = timedelta(minutes=15)
+#: How long a browser that used its link may try; a finished login makes it known for longer.
+PASS_LIFETIME: Final = timedelta(hours=1)
+_LINK_PURPOSE: Final = "sign_in_link"
+_DEVICE_PURPOSE: Final = "sign_in_link.device"
+
+
+def sign_in_link_token(link_id: UUID) -> str:
+    """The secret of a link, derived so that the mail task needs only the id."""
+    derived = keys.digest(str(link_id), purpose="sign_in_link_token").value
+    return base64.urlsafe_b64encode(derived).decode().rstrip("=")
+
+
+def sign_in_link_request(*, email: str, place: Place) -> None:
+    """Mail a link for this browser if the address has an account; says nothing either way.
+
+    Raises RateLimited, for an unknown address too.
+    """
+    address = normalise_email(email)
+    with tenant_atomic(Scope.auth()):
+        user = User.objects.filter(email=address, is_active=True).first()
+        mail_limits.sign_in_take(email=address, place=place)
+        writes = Writes()
+        writes.audit(
+            actor=user_actor(user, ip=place.ip) if user else stranger(ip=place.ip),
+            action="user.sign_in_link_requested",
+            target=user.public_id if user else "",
+        )
+        if user is not None:
+            row = _new_link(user, device=place.device)
+            writes.insert(row)
+            writes.emit("user.sign_in_link_requested", aggregate=row.public_id, payload={})
+        writes.flush()
+
+
+def sign_in_link_check(*, token: str, place: Place) -> UUID:
+    """The id of a link that this browser may use.
+
+    Raises:
+        NotFound: too old, used, or none of ours.
+        Conflict: another browser asked for it (``other_browser``); the link stays good there.
+    """
+    with tenant_atomic(Scope.auth()):
+        row = SignInLink.objects.filter(
+            token_digest__in=keys.digests(token, purpose=_LINK_PURPOSE),
+            used_at__isnull=True,
+            expires_at__gt=timezone.now(),
+        ).first()
+    if row is None:
+        raise errors.NotFound(
+            "This link is too old or was used already. Ask for a new one.",
+            code="sign_in_link_invalid",
+        )
+    if bytes(row.device_digest) not in keys.digests(place.device, purpose=_DEVICE_PURPOSE):
+        raise errors.Conflict(
+            "Open the link in the browser in which you asked for it.", code="other_browser"
+        )
+    return row.id
+
+
+def sign_in_link_use(*, token: str, place: Place) -> str:
+    """Let this browser past the account's counter for an hour; returns the account's address.
+
+    Raises as `sign_in_link_check`; the second of two at once finds the link used.
+    """
+    link_id = sign_in_link_check(token=token, place=place)
+    with tenant_atomic(Scope.auth()):
+        row = fetch_one(
+            "UPDATE tenants_signinlink SET used_at = now()"
+            " WHERE id = %s AND used_at IS NULL RETURNING user_id",
+            [link_id],
+        )
+        user = User.objects.filter(id=row[0], is_active=True).first() if row else None
+        if user is None:
+            raise errors.NotFound("This link was used already.", code="sign_in_link_invalid")
+        writes = Writes()
+        login_guard.device_remember(
+            writes, user_id=user.id, device=place.device, lifetime=PASS_LIFETIME
+        )
+        writes.audit(
+            actor=user_actor(user, ip=place.ip),
+            action="user.sign_in_link_used",
+            target=user.public_id,
+        )
+        writes.flush()
+    return user.email
+
+
+def _new_link(user: User, *, device: str) -> SignInLink:
+    link_id = ids.new_id()
+    token = sign_in_link_token(link_id)
+    return SignInLink(
+        id=link_id,
+        user_id=user.id,
+        token_digest=keys.digest(token, purpose=_LINK_PURPOSE).value,
+        device_digest=keys.digest(device, purpose=_DEVICE_PURPOSE).value,
+        expires_at=timezone.now() + LINK_LIFETIME,
+    )
