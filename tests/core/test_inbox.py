@@ -186,6 +186,7 @@ def test_a_message_whose_task_was_lost_is_found_by_the_sweep(provider: str) -> N
     assert inbox.sweep() == [message.id]
 
 
+@pytest.mark.usefixtures("own_database")
 def test_waits_for_an_object_that_we_do_not_know_yet(provider: str, enqueued: list[UUID]) -> None:
     known: set[str] = set()
 
