@@ -22,6 +22,8 @@ from urllib.parse import urlsplit
 import django
 import psycopg
 import pytest
+import redis
+from django.conf import settings
 from django.db import connections
 from psycopg import sql
 from psycopg.conninfo import conninfo_to_dict, make_conninfo
@@ -183,7 +185,7 @@ def another_database(database: str) -> Callable[[], AbstractContextManager[str]]
 
 @pytest.fixture
 def own_database(another_database: Callable[[], AbstractContextManager[str]]) -> Iterator[str]:
-    """A database as the migrations leave it, for this test alone.
+    """A database as the migrations leave it, and an empty cache, for this test alone.
 
     For code that works on all rows (tests/whole_database.py): in the worker's database such a test
     would depend on what ran before it. The test's fixtures, threads and child processes use it too;
@@ -200,6 +202,9 @@ def _another_database() -> Iterator[str]:
     name = f"{_DATABASE}_{secrets.token_hex(3)}"
     _create(name)
     _leave_database()
+    for url in (settings.REDIS_URL, settings.CACHE_URL):
+        with redis.Redis.from_url(url) as client:
+            client.flushdb()
     with pytest.MonkeyPatch.context() as here:
         here.setitem(connections.settings["default"], "NAME", name)
         here.setenv("DATABASE_URL", _dsn("merchantry_app", _LOGIN_PASSWORD, name))

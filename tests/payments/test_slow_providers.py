@@ -192,6 +192,7 @@ def test_two_workers_send_a_step_once(provider: SlowProvider, settings) -> None:
     assert len(provider.keys) == 1, "nobody else even asked"
 
 
+@pytest.mark.usefixtures("own_database")
 def test_a_worker_that_finds_no_place_comes_back(provider: SlowProvider, settings) -> None:
     settings.PROVIDER_CALLS_MAX = 0
     (shop,) = shops(provider, 1)
@@ -205,7 +206,7 @@ def test_a_worker_that_finds_no_place_comes_back(provider: SlowProvider, setting
     assert provider.asked == 0
 
     settings.PROVIDER_CALLS_MAX = 16
-    until(lambda: intent.id in due_intents())
+    until(lambda: due_intents() == [intent.id])
     intent_check(intent_id=intent.id)
     assert [each.state for each in shop.intents()] == ["SETTLED"]
 
