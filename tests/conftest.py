@@ -20,6 +20,7 @@ from typing import Any
 from urllib.parse import urlsplit
 
 import django
+import hypothesis
 import psycopg
 import pytest
 import redis
@@ -76,6 +77,9 @@ def _dsn(role: str, password: str, database: str) -> str:
 
 
 _set_environment()
+# How long an example takes says how busy the machine is.
+hypothesis.settings.register_profile("house", deadline=None)
+hypothesis.settings.load_profile("house")
 # Before any test module is imported: they import models at the top, as modules should.
 django.setup()
 
