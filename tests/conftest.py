@@ -14,13 +14,17 @@ import sys
 import tempfile
 import threading
 from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
 import django
+import hypothesis
 import psycopg
 import pytest
+import redis
+from django.conf import settings
 from django.db import connections
 from psycopg import sql
 from psycopg.conninfo import conninfo_to_dict, make_conninfo
@@ -73,6 +77,9 @@ def _dsn(role: str, password: str, database: str) -> str:
 
 
 _set_environment()
+# How long an example takes says how busy the machine is.
+hypothesis.settings.register_profile("house", deadline=None)
+hypothesis.settings.load_profile("house")
 # Before any test module is imported: they import models at the top, as modules should.
 django.setup()
 
@@ -171,19 +178,37 @@ def pytest_terminal_summary(
         terminalreporter.write_line(f"again in this order: --random-order-seed={seed}")
 
 
+@pytest.fixture(scope="session")
+def another_database(database: str) -> Callable[[], AbstractContextManager[str]]:
+    """another_database() makes a database and uses it meanwhile, in this process and its children.
+
+    It costs half a second. Tests take `own_database`; this is for fixtures of a wider scope.
+    """
+    return _another_database
+
+
 @pytest.fixture
-def own_database(database: str) -> Iterator[str]:
-    """A database as the migrations leave it, for this test alone; costs half a second.
+def own_database(another_database: Callable[[], AbstractContextManager[str]]) -> Iterator[str]:
+    """A database as the migrations leave it, and an empty cache, for this test alone.
 
     For code that works on all rows (tests/whole_database.py): in the worker's database such a test
     would depend on what ran before it. The test's fixtures, threads and child processes use it too;
     fixtures of a wider scope have not seen it.
     """
+    with another_database() as name:
+        yield name
+
+
+@contextmanager
+def _another_database() -> Iterator[str]:
     from core.api import request_log
 
-    name = f"{database}_{secrets.token_hex(3)}"
+    name = f"{_DATABASE}_{secrets.token_hex(3)}"
     _create(name)
     _leave_database()
+    for url in (settings.REDIS_URL, settings.CACHE_URL):
+        with redis.Redis.from_url(url) as client:
+            client.flushdb()
     with pytest.MonkeyPatch.context() as here:
         here.setitem(connections.settings["default"], "NAME", name)
         here.setenv("DATABASE_URL", _dsn("merchantry_app", _LOGIN_PASSWORD, name))
@@ -198,6 +223,8 @@ def own_database(database: str) -> Iterator[str]:
 def pytest_runtest_setup(item: pytest.Item) -> None:
     """No test depends on what an earlier one has left in the process."""
     process_state.forget()
+    # Cut by an earlier test, it is found so and made again before its next use.
+    connections["default"].close_if_unusable_or_obsolete()
     item.stash[_AS_FOUND] = process_state.snapshot()
 
 

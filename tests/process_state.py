@@ -30,8 +30,10 @@ REGISTRIES: Final = (
     ("payments.providers.registry", "_FACTORIES"),
     ("payments.providers.services", "_handler"),
 )
-#: The test that runs, by pytest; and what the modules that drive a browser set for all their tests.
-_NOT_A_TESTS: Final = frozenset({"PYTEST_CURRENT_TEST", "DJANGO_ALLOW_ASYNC_UNSAFE"})
+#: Set by pytest for each test, and by fixtures for all tests of a folder or module.
+_NOT_A_TESTS: Final = frozenset(
+    {"PYTEST_CURRENT_TEST", "DATABASE_URL", "DJANGO_ALLOW_ASYNC_UNSAFE"}
+)
 
 
 def forget() -> None:

@@ -428,6 +428,7 @@ def test_a_descriptor_from_the_portal_is_refused_on_the_form(tenants: Tenants) -
 # ---- what others send -----------------------------------------------------------------------
 
 
+@pytest.mark.usefixtures("own_database")
 def test_what_a_provider_sends(monkeypatch: pytest.MonkeyPatch) -> None:
     from tests.providers.test_webhook_door import body
     from tests.providers.test_webhook_door import send as provider_sends
@@ -497,6 +498,7 @@ def test_what_is_logged(logged: io.StringIO) -> None:
     assert "card [card number] refused" in written
 
 
+@pytest.mark.usefixtures("own_database")
 def test_the_vault_alone_receives_numbers_and_keeps_none(admin_dsn: str) -> None:
     number = max(TEST_CARDS)
     token = Api(make_tenants()).token(number)

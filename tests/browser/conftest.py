@@ -1,6 +1,6 @@
 """A real Chromium against the real platform.
 
-    live_url        the running platform (granian, daphne, relay) on this worker's test database
+    live_url        the running platform (granian, daphne, relay) on a database of these tests' own
     page            a desktop page; the test fails on a console error, a refused policy, an uncaught
                     exception or a request to another host
     new_page        the same with a size and a colour scheme of your own
@@ -15,6 +15,7 @@ from __future__ import annotations
 import os
 import re
 from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -31,7 +32,6 @@ from playwright.sync_api import (
 )
 
 from tests.browser.live import Live, find_chromium, running_platform
-from tests.core.support import clear_the_desk
 
 _RULES = ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22a", "wcag22aa"]
 _HARMLESS_SCHEMES = ("data", "blob", "about")
@@ -51,12 +51,19 @@ def chromium_path() -> str:
     return path
 
 
-# Not for the whole session: its relay would take the events of the tests that follow.
+# The platform's relay, senders and sweeps work off what they find: here, these tests' rows alone.
+@pytest.fixture(scope="package", autouse=True)
+def browser_database(
+    another_database: Callable[[], AbstractContextManager[str]],
+) -> Iterator[str]:
+    with another_database() as name:
+        yield name
+
+
 @pytest.fixture(scope="package")
 def live(
-    chromium_path: str, database: str, tmp_path_factory: pytest.TempPathFactory
+    chromium_path: str, browser_database: str, tmp_path_factory: pytest.TempPathFactory
 ) -> Iterator[Live]:
-    clear_the_desk()
     with running_platform(tmp_path_factory.mktemp("platform")) as running:
         yield running
 

@@ -20,7 +20,7 @@ from devtools.ports import HOST, free_port
 
 ROOT = Path(__file__).resolve().parent.parent.parent
 _BINARIES = Path(sys.executable).parent
-_READY_WITHIN_S = 120
+_READY_WITHIN_S = 300
 _NAMES = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable", "chrome")
 _PLACES = ("/usr/lib/chromium/chromium", "/snap/bin/chromium", "/opt/google/chrome/chrome")
 

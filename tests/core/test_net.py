@@ -144,7 +144,7 @@ def test_refuses_urls_that_point_inside_or_are_none(url: str) -> None:
     assert refused.value.code == "url_not_allowed"
     assert refused.value.param == "url"
     with pytest.raises((OutboundRefusedError, OutboundFailedError)):
-        guarded_request("POST", url, headers={}, timeout_s=2)
+        guarded_request("POST", url, headers={}, timeout_s=20)
 
 
 @contextmanager
@@ -171,7 +171,7 @@ def resolving(monkeypatch: pytest.MonkeyPatch, *answers: list[str]) -> Iterator[
 def test_a_public_name_with_a_private_address_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
     for answer in (["10.0.0.1"], ["8.8.8.8", "127.0.0.1"], ["::ffff:10.0.0.1"], ["2002:a00:1::"]):
         with resolving(monkeypatch, answer), pytest.raises(OutboundRefusedError, match="private"):
-            guarded_request("POST", "https://shop.test/", headers={}, timeout_s=2)
+            guarded_request("POST", "https://shop.test/", headers={}, timeout_s=20)
 
 
 def test_checking_a_url_asks_no_name_server(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -344,10 +344,10 @@ def test_a_byte_a_moment_does_not_stretch_the_deadline() -> None:
 @pytest.mark.usefixtures("_loopback")
 def test_rubbish_is_an_error_with_a_name() -> None:
     with raw_server(b"rubbish\r\n\r\n") as (url, _), pytest.raises(OutboundFailedError) as failed:
-        guarded_request("POST", url, headers={}, timeout_s=2)
+        guarded_request("POST", url, headers={}, timeout_s=20)
     assert failed.value.reason == "protocol"
     with pytest.raises(OutboundFailedError) as refused:
-        guarded_request("POST", "http://127.0.0.1:1/", headers={}, timeout_s=2)
+        guarded_request("POST", "http://127.0.0.1:1/", headers={}, timeout_s=20)
     assert refused.value.reason == "connect"
 
 

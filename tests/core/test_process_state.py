@@ -3,19 +3,22 @@
 from __future__ import annotations
 
 import pytest
+from django.conf import settings
 
-from core import enqueue, inbox, ratelimit
+from core import inbox, ratelimit, valkey
 from core.ratelimit import Rate, check_rate
 from tests import process_state
 
 
 def test_a_breaker_that_was_opened_is_closed_again() -> None:
-    enqueue._breaker.failed()
+    breaker = valkey.breaker_of(valkey.address_of(settings.CACHE_URL))
+    breaker.failed()
     check_rate(key="k", endpoint="e", rate=Rate(limit=1, period_s=60))
+    assert ratelimit._local._arrivals.keys() == {"rl:e:k"}
 
     process_state.forget()
 
-    assert enqueue._breaker.allow()
+    assert not valkey.breaker_of(valkey.address_of(settings.CACHE_URL)).is_open
     assert ratelimit._local._arrivals == {}
 
 

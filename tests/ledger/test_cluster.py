@@ -213,7 +213,7 @@ def test_a_call_that_was_given_up_before_it_was_sent_is_never_sent(
 ) -> None:
     ledger = OnAStandIn(cluster, timeout_s=0.2, threads=1)
     held = threading.Event()
-    cluster.before = lambda: held.wait(10)
+    cluster.before = lambda: held.wait(60)
     first, second = move(accounts), move(accounts)
     with pytest.raises(Unavailable):
         ledger.post([first])

@@ -120,7 +120,7 @@ class Slow:
         self.go = threading.Event()
 
     def post(self, transfers: list[TransferSpec]) -> list[Result]:
-        self.go.wait(10)
+        self.go.wait(60)
         return LEDGER.post(transfers)
 
     def __getattr__(self, name: str) -> Any:

@@ -114,7 +114,7 @@ def test_a_change_under_way_does_not_bring_the_person_back(api: Api) -> None:
         deletion.start()
         deletion.join(0.5)
         assert deletion.is_alive()
-    deletion.join(10)
+    deletion.join()
 
     with tenant_atomic(api.tenants.scope):
         row = Customer.objects.get(pk=customer_id)

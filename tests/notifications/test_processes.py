@@ -22,7 +22,11 @@ from tests.notifications.receiver import Receiver
 from tests.notifications.support import deliveries, endpoint, happen, send
 
 # One worker for all of them: they share a broker, and one of them flushes it.
-pytestmark = [pytest.mark.slow, pytest.mark.xdist_group("broker")]
+pytestmark = [
+    pytest.mark.slow,
+    pytest.mark.xdist_group("broker"),
+    pytest.mark.usefixtures("own_database"),
+]
 
 # A broker database apart from the other tests', whose tasks this worker must not take.
 BROKER = urlunsplit(urlsplit(django_settings.REDIS_URL)._replace(path="/14"))

@@ -37,7 +37,7 @@ def crash(api: Api, at: str, method: str, path: str, body: str, key: str) -> Non
         env={**os.environ, "CRASH_AT": at},
         capture_output=True,
         text=True,
-        timeout=60,
+        timeout=300,
     )
     assert done.returncode == -9, f"not killed at {at}: {done.stdout}{done.stderr}"
 

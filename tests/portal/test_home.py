@@ -19,7 +19,7 @@ from tests.factories import Tenants, make_merchant, make_tenants
 from tests.portal.support import signed_in, take_payment, text_of
 
 #: Longer than any test here takes.
-_TEST_S = 30
+_TEST_S = 120
 
 
 @pytest.fixture(autouse=True)

@@ -35,7 +35,7 @@ DROPPED = {
 }
 FAULTS: list[str] = []
 ANSWERS: dict[str, tuple[str, Any]] = {}
-HANG_S = 6.0
+HANG_S = 20.0
 
 
 def _captured(charge: Any) -> int:

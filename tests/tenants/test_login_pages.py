@@ -190,7 +190,7 @@ def test_using_the_session_keeps_it() -> None:
     session[SESSION_SEEN] = int(time.time()) - settings.SESSION_IDLE_TIMEOUT_S + 30
     session.save()
     client.get("/logout")
-    assert time.time() - client.session[SESSION_SEEN] < 5
+    assert time.time() - client.session[SESSION_SEEN] < 60
 
 
 def test_a_person_without_a_seat_is_told_so() -> None:
