@@ -79,6 +79,10 @@ class Supervisor:
         self.write_down()
         return process
 
+    def pids(self) -> dict[str, int]:
+        """The processes that run, by name."""
+        return {name: running.process.pid for name, running in self._running.items()}
+
     def log_of(self, name: str) -> Path:
         return self.home.log_of(name)
 

@@ -9,6 +9,10 @@ each with one line of JSON:
 
 `bodies` holds one body, used for all, or one for each request. Each request carries a fresh
 Idempotency-Key. `replies` holds the bodies of the answers where the plan asks for them.
+
+With `per_s` in the plan requests are sent at fixed times, whatever the answers take: a latency
+counts from when its request was due, a broken connection is the status "error", and the next
+request of that client opens another.
 """
 
 from __future__ import annotations
@@ -20,6 +24,7 @@ import sys
 import threading
 import time
 from collections import Counter
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -75,8 +80,11 @@ def run(plan: dict[str, Any]) -> dict[str, Any]:
     prefix, bodies = _prepared(plan)
     outcomes = [Outcome() for _ in range(clients)]
     gate = threading.Barrier(clients + 1)
+    turns = _Turns(requests, float(plan["per_s"])) if plan.get("per_s") else None
     threads = [
-        threading.Thread(
+        threading.Thread(target=_on_time, args=(plan, prefix, bodies, turns, outcome, gate))
+        if turns is not None
+        else threading.Thread(
             target=_client,
             args=(plan, prefix, bodies, range(number, requests, clients), outcome, gate),
         )
@@ -110,6 +118,58 @@ def _prepared(plan: dict[str, Any]) -> tuple[bytes, list[bytes]]:
     return prefix, [json.dumps(body, separators=(",", ":")).encode() for body in plan["bodies"]]
 
 
+class _Turns:
+    """Numbers of requests and when each is due, shared by the clients."""
+
+    def __init__(self, requests: int, per_s: float) -> None:
+        self._numbers = iter(range(requests))
+        self._lock = threading.Lock()
+        self._per_s = per_s
+        self._begin = time.perf_counter() + 0.5
+
+    def __iter__(self) -> Iterator[tuple[int, float]]:
+        while True:
+            with self._lock:
+                number = next(self._numbers, None)
+            if number is None:
+                return
+            yield number, self._begin + number / self._per_s
+
+
+def _on_time(
+    plan: dict[str, Any],
+    prefix: bytes,
+    bodies: list[bytes],
+    turns: _Turns,
+    outcome: Outcome,
+    gate: threading.Barrier,
+) -> None:
+    connection: Connection | None = None
+    gate.wait()
+    for number, due in turns:
+        time.sleep(max(0.0, due - time.perf_counter()))
+        try:
+            connection = connection or Connection(int(plan["port"]))
+            status, answer = connection.ask(_request(prefix, bodies[number % len(bodies)]))
+            outcome.replies.append(json.loads(answer))
+        except (OSError, ValueError) as error:
+            status, connection = "error", None
+            outcome.replies.append({"error": f"{type(error).__name__}: {error}"})
+        outcome.latencies_ms.append((time.perf_counter() - due) * 1000)
+        outcome.statuses[status] += 1
+    if connection is not None:
+        connection.close()
+
+
+def _request(prefix: bytes, body: bytes) -> bytes:
+    return b"%b%b\r\nContent-Length: %d\r\n\r\n%b" % (
+        prefix,
+        os.urandom(12).hex().encode(),
+        len(body),
+        body,
+    )
+
+
 def _client(
     plan: dict[str, Any],
     prefix: bytes,
@@ -125,12 +185,7 @@ def _client(
         gate.wait()
         for number in numbers:
             body = bodies[number % len(bodies)]
-            request = b"%b%b\r\nContent-Length: %d\r\n\r\n%b" % (
-                prefix,
-                os.urandom(12).hex().encode(),
-                len(body),
-                body,
-            )
+            request = _request(prefix, body)
             began = time.perf_counter()
             status, answer = connection.ask(request)
             outcome.latencies_ms.append((time.perf_counter() - began) * 1000)

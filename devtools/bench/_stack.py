@@ -34,7 +34,10 @@ class Platform:
     demo: dict[str, Any]
     admin_url: str
     web_pid: int
+    #: Of every process, the servers among them.
     pids: dict[str, int]
+    #: What `manage.py` needs to reach the same database.
+    env: dict[str, str]
 
     def web_memory_mb(self) -> float:
         """Resident memory of the web server's processes together."""
@@ -89,7 +92,8 @@ def _start(supervisor: Supervisor, wanted: tuple[str, ...], extra: dict[str, str
         demo=read_json(home.demo_file),
         admin_url=servers.admin_url,
         web_pid=started["web"],
-        pids=started,
+        pids=supervisor.pids(),
+        env=env,
     )
 
 
@@ -118,11 +122,7 @@ class Load:
         Raises:
             Stop: the server refused a request, or the connection broke.
         """
-        assert self._process.stdin is not None
-        assert self._process.stdout is not None
-        self._process.stdin.write(json.dumps(plan) + "\n")
-        self._process.stdin.flush()
-        outcome: dict[str, Any] = json.loads(self._process.stdout.readline() or "{}")
+        outcome = self.try_to_send(**plan)
         refused = {
             status: count
             for status, count in outcome.get("statuses", {}).items()
@@ -134,4 +134,13 @@ class Load:
                 f"The load on {plan.get('path')} failed: "
                 f"{outcome.get('error') or refused} {example}"
             )
+        return outcome
+
+    def try_to_send(self, **plan: Any) -> dict[str, Any]:
+        """As `send`, whatever the answers are."""
+        assert self._process.stdin is not None
+        assert self._process.stdout is not None
+        self._process.stdin.write(json.dumps(plan) + "\n")
+        self._process.stdin.flush()
+        outcome: dict[str, Any] = json.loads(self._process.stdout.readline() or "{}")
         return outcome
