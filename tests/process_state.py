@@ -40,6 +40,7 @@ def forget() -> None:
     """Empty the caches that hold what a database, a server or a setting said earlier."""
     from core import crypto, enqueue, mail, proxies, ratelimit, valkey
     from core.serving import web
+    from notifications import realtime
     from payments.providers.calls import forget_calls
     from payments.providers.selectors import forget_accounts
 
@@ -48,7 +49,7 @@ def forget() -> None:
     proxies._warn_once.cache_clear()
     ratelimit._script.cache_clear()
     valkey._breakers.clear()
-    for breaker in (enqueue._breaker, mail._breaker):
+    for breaker in (enqueue._breaker, mail._breaker, realtime._breaker):
         breaker.succeeded()
     forget_calls()
     web._tenants.forget()
