@@ -6,13 +6,14 @@ No test here moves the clock: a killed process ends its leases itself.
 from __future__ import annotations
 
 import json
+import uuid
 from typing import Any
 
 import psycopg
 import pytest
 from django.db import OperationalError, connection
 
-from core import connections, liveness
+from core import connections, ids, liveness
 from core.db import Scope, tenant_atomic
 from core.deadline import DeadlineExceeded
 from core.models import IdempotencyRecord
@@ -275,3 +276,50 @@ def _unknown(*_: object) -> ChannelAnswer:
     from payments.intents.channels import Outcome
 
     return ChannelAnswer(outcome=Outcome.UNKNOWN)
+
+
+@pytest.mark.usefixtures("own_database")
+def test_a_merchant_with_many_due_attempts_delays_no_other(admin_dsn: str) -> None:
+    greedy, other = new_api(), new_api()
+    for _ in range(12):
+        greedy.pay("4000000000005043")
+    made = other.pay("4000000000005043").json()["data"]
+    with psycopg.connect(admin_dsn, autocommit=True) as admin:
+        # The greedy merchant's have waited longest.
+        admin.execute("UPDATE intents_intent SET next_check_at = now() - interval '1 hour'")
+        admin.execute(
+            "UPDATE intents_intent SET next_check_at = now() - interval '1 second'"
+            " WHERE merchant_id = %s",
+            [other.tenants.merchant.id],
+        )
+    with tenant_atomic(Scope.merchant(other.tenants.merchant.id)):
+        [intent] = Intent.objects.all()
+    assert ids.encode("pay", intent.document_id or uuid.UUID(int=0)) == made["id"]
+
+    first = due_intents(limit=4)
+
+    assert intent.id in first[:2]
+    assert len(first) == 4
+    assert len(due_intents(limit=100)) == 9
+
+
+def test_while_one_worker_asks_for_a_merchant_another_looks_later(
+    api: Api, admin_dsn: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    api.pay("4000000000005043")
+    with tenant_atomic(Scope.merchant(api.tenants.merchant.id)):
+        [intent] = Intent.objects.all()
+    asked: list[Intent] = []
+    monkeypatch.setattr(GatewayPayment, "query", lambda _, intent: asked.append(intent))
+
+    busy = liveness.take_turn(f"intents.check/{api.tenants.merchant.id}")
+    assert busy is not None
+    with busy:
+        check(str(intent.id))
+
+    assert asked == []
+    with tenant_atomic(Scope.merchant(api.tenants.merchant.id)):
+        [later] = Intent.objects.all()
+    assert later.next_check_at is not None
+    assert intent.next_check_at is not None
+    assert later.next_check_at < intent.next_check_at
