@@ -80,7 +80,7 @@ def renew() -> None:
 
 def died(holder_id: int | None) -> bool:
     """Whether the process with this holder id is gone; False for no holder."""
-    with tenant_atomic(Scope.worker()):
+    with tenant_atomic(Scope.intake()):
         row = fetch_one("SELECT core_holder_died(%s)", [holder_id])
     return bool(row and row[0])
 

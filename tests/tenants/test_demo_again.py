@@ -62,7 +62,13 @@ def staff() -> Actor:
         level="platform", role="support", livemode=False, second_factor=True
     ) | policies.effective(level="platform", role="compliance", livemode=False, second_factor=True)
     return Actor(
-        kind="user", id="usr_demo", label="staff", platform=True, scopes=scopes, user_id=user
+        kind="user",
+        id="usr_demo",
+        label="staff",
+        platform=True,
+        role="support",
+        scopes=scopes,
+        user_id=user,
     )
 
 
