@@ -21,6 +21,7 @@ from urllib.parse import urlsplit
 
 import pytest
 from axe_playwright_python.sync_playwright import Axe
+from django.db import connections
 from playwright.sync_api import (
     Browser,
     BrowserContext,
@@ -85,6 +86,9 @@ def chromium(chromium_path: str) -> Iterator[Browser]:
         )
         yield browser
         browser.close()
+        # Inside that loop Django keeps a connection apart from the thread's own, and finds it again
+        # inside the next one, when the server may have closed it long since.
+        connections.close_all()
     if before is None:
         del os.environ["DJANGO_ALLOW_ASYNC_UNSAFE"]
 
