@@ -70,7 +70,10 @@ _REQUEST: Final[dict[str, str | tuple[int, str]]] = {
     "metadata_invalid": "At most 50 pairs of strings: keys of 1 to 40 letters, values up to 500.",
     "value_out_of_range": "A value does not fit its field.",
     "method_not_allowed": (405, "This address does not take this method; see the Allow header."),
-    "length_required": (411, "Send the body with a Content-Length header."),
+    "body_timeout": (408, "The body did not arrive within ten seconds. Send it at once."),
+    "request_timeout": (408, "The request did not arrive in time. Send it whole, at once."),
+    "request_refused": "The request could not be read. Check its headers and its framing.",
+    "header_repeated": "A header that has one value came twice. Send it once.",
     "payload_too_large": (413, "The body is larger than 256 KiB."),
     "bad_request": "The request could not be read at all, or names a host that is not served here.",
     "resource_missing": (404, "There is no such object in your account and mode."),
@@ -228,6 +231,7 @@ _ACCOUNT: Final[dict[str, str | tuple[int, str]]] = {
 _SERVER: Final[dict[str, str | tuple[int, str]]] = {
     "internal_error": "Our fault. Repeat with the same key, and tell us the request id.",
     "service_unavailable": (503, "Away for a moment. Repeat with the same key."),
+    "busy": (503, "Too many requests wait already. Repeat with the same key after `Retry-After`."),
     "deadline_exceeded": (
         503,
         "The request took too long and was given up. Repeat with the same key.",

@@ -5,9 +5,10 @@ from __future__ import annotations
 HELP = """\
 Merchantry: the back office and merchant portal of a payment business.
 
-  ./dev up [--port N] [--detach]   start everything: PostgreSQL and Valkey (their own, unless
+  ./dev up [--port N] [--detach] [--tls]
+                                   start everything: PostgreSQL and Valkey (their own, unless
                                    DATABASE_URL or REDIS_URL name others), migrations, demo
-                                   tenants, web, websockets, workers, beat and relay
+                                   tenants, entry, web, console, websockets, workers, beat, relay
   ./dev demo                       take one payment end to end and show each step
   ./dev down                       stop everything
   ./dev reset [--yes]              stop everything and forget all data
