@@ -48,7 +48,10 @@ _RAW_SQL = {
     "payments/providers/services.py": "states, and a provider's words, masked",
     "tenants/mail.py": "times and attempts",
     "tenants/second_factor.py": "steps and times",
+    "tenants/services/login_guard.py": "digests and times",
+    "tenants/services/passwords.py": "times",
     "tenants/services/sessions.py": "times",
+    "tenants/services/sign_in_links.py": "times",
 }
 
 
