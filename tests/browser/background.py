@@ -12,17 +12,24 @@ django.setup()
 from django.db import InterfaceError, OperationalError  # noqa: E402
 
 from core import relay  # noqa: E402
+from core.tasks import sweep_inbox  # noqa: E402
 from notifications.delivery import send_due  # noqa: E402
+from payments.intents.recovery import due_intents, intent_check  # noqa: E402
 from payments.providers.sandbox import delivery  # noqa: E402
+from tenants.mail import mail_send_due  # noqa: E402
 
 _EVERY_S = 0.25
 
 
 def _sweep(stop: threading.Event) -> None:
-    """The sandbox bank's own clock, and the sender of the customers' webhooks."""
+    """The sandbox bank's own clock, and every sweep that a worker or the sender would do."""
     while not stop.wait(_EVERY_S):
         try:
             delivery.deliver_due()
+            sweep_inbox()
+            for intent_id in due_intents():
+                intent_check(intent_id=intent_id)
+            mail_send_due()
             send_due()
         except (OperationalError, InterfaceError):
             stop.wait(1)
