@@ -178,6 +178,18 @@ class MerchantryAdminSite(UnfoldAdminSite):
         """One logout for both faces."""
         return redirect(reverse("logout"))
 
+    def password_change(
+        self, request: HttpRequest, extra_context: dict[str, Any] | None = None
+    ) -> HttpResponse:
+        """Django's own form would go around our service: a new password comes by a mailed link."""
+        return redirect(reverse("password-reset"))
+
+    def password_change_done(
+        self, request: HttpRequest, extra_context: dict[str, Any] | None = None
+    ) -> HttpResponse:
+        """As `password_change`."""
+        return redirect(reverse("password-reset"))
+
     def index(
         self, request: HttpRequest, extra_context: dict[str, Any] | None = None
     ) -> TemplateResponse:

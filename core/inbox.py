@@ -179,7 +179,7 @@ def receive(
     """Store a verified webhook once; return the message and whether it is new.
 
     Answer 200 either way. A new one is processed by a task right after this commits; should the
-    broker be away, the sweep finds it.
+    broker be away, the sweep finds it. Of one that came before, ids and state are read alone.
     """
     if contains_card_number(event_id):
         # Masked, two events would be one.
@@ -199,14 +199,14 @@ def receive(
         known = (finder(reference) for finder in _lane_finders if reference)
         message.lane_id = next((lane for lane in known if lane is not None), account_id)
         stored = InboxMessage.objects.bulk_create([message], ignore_conflicts=True)
-        # The scope reads no body of anybody: an earlier message is known by its id alone.
-        found = InboxMessage.objects.only("id").get(
+        # The scope reads no body of anybody, so an earlier message comes without its contents.
+        found = InboxMessage.objects.only("provider", "account_id", "event_id", "state").get(
             provider=provider, account_id=account_id, event_id=event_id
         )
         created = found.id == stored[0].id
         if created:
             after_commit(lambda: _enqueue(found.id))
-    return found, created
+    return (message if created else found), created
 
 
 def process(message_id: UUID) -> str:

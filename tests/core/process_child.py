@@ -64,6 +64,8 @@ def web(given: dict[str, Any]) -> dict[str, Any]:
         "payment": [payment.status_code, paid["status"]],
         "refund": refund.status_code,
         "service": _service(given),
+        "webhook": [_webhook(given), _webhook(given)],
+        "again": _again(given),
         "balance": _api("GET", "/v1/balance", key=given["secret_key"]).status_code,
         "reset": Client(REMOTE_ADDR=given["address"])
         .post("/password/reset", {"email": given["email"]})
@@ -84,6 +86,31 @@ def _api(method: str, path: str, body: Any = None, *, key: str = "") -> Any:
         headers["Authorization"] = f"Bearer {key}"
     data = b"" if body is None else json.dumps(body).encode()
     return Client().generic(method, path, data, content_type="application/json", headers=headers)
+
+
+def _webhook(given: dict[str, Any]) -> list[Any]:
+    """Deliver a provider's event."""
+    answer = Client().post(
+        given["webhook"],
+        data=given["event"].encode(),
+        content_type="application/json",
+        headers={"Sandbox-Signature": given["signature"]},
+    )
+    return [answer.status_code, answer.json()["data"]["duplicate"]]
+
+
+def _again(given: dict[str, Any]) -> list[Any]:
+    """Repeat a request under its key."""
+    key, answer = secrets.token_hex(16), None
+    for _ in range(2):
+        answer = Client().post(
+            "/v1/customers",
+            json.dumps({"email": "payer@example.test"}).encode(),
+            content_type="application/json",
+            headers={"Authorization": f"Bearer {given['secret_key']}", "Idempotency-Key": key},
+        )
+    assert answer is not None
+    return [answer.status_code, answer.headers.get("Idempotent-Replayed") == "true"]
 
 
 def _service(given: dict[str, Any]) -> list[int]:

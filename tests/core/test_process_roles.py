@@ -6,7 +6,9 @@ import json
 import os
 import subprocess
 import sys
+import time
 from typing import Any, Final
+from uuid import UUID
 
 import psycopg
 import pytest
@@ -18,14 +20,18 @@ from psycopg import sql
 from core import roles
 from core.checks import own_database_role
 from core.db import TENANT_ROLES, tenant_atomic
+from core.ids import encode
 from core.process import Process, current_process, serves
 from devtools.fleet import EVERY_PROCESS, process_env
 from devtools.home import ROOT
+from payments.providers import signing
+from payments.providers.selectors import sandbox_webhook_secret
 from tenants import second_factor
 from tenants.models import Merchant
 from tenants.services import team
 from tests.factories import PASSWORD, Tenants, make_tenants
 from tests.places import new_address
+from tests.providers.test_webhook_door import body as webhook_event
 from tests.tenants.test_permission_table import browser_for
 
 #: In words of its own, so that a slip in core/roles.py is a red test.
@@ -37,6 +43,8 @@ MAY_BECOME: Final = {
     },
     "merchantry_relay": {"app_worker", "app_merchant", "app_reseller", "app_intake"},
 }  # fmt: skip
+#: The platform's own sandbox account, which the migrations make.
+SANDBOX: Final = UUID("01980000-0000-7000-8000-000000005a4d")
 EVERY_ROLE: Final = (
     *TENANT_ROLES, roles.DEFINER, roles.OWNER, roles.LOGIN, *roles.PROCESS_LOGINS, "postgres",
 )  # fmt: skip
@@ -229,6 +237,7 @@ def test_the_web_process_does_its_work_without_staff_rights(
     t: Tenants, process_dsns: dict[str, str]
 ) -> None:
     staff, owner = t.users["platform.support"], t.users["merchant.owner"]
+    event = json.dumps(webhook_event())
     found = run_child(
         "web",
         process_dsns["merchantry_web"],
@@ -244,6 +253,13 @@ def test_the_web_process_does_its_work_without_staff_rights(
         merchant=t.merchant.public_id,
         service_key_id=t.service_key_id,
         service_secret=t.service_secret,
+        webhook=f"/v1/provider_webhooks/sandbox/{encode('pra', SANDBOX)}",
+        event=event,
+        signature=signing.sign(
+            raw_body=event.encode(),
+            secret=sandbox_webhook_secret(SANDBOX),
+            timestamp_s=int(time.time()),
+        ),
     )
     assert found == {
         "login": [302, "/login/verify"],
@@ -255,6 +271,8 @@ def test_the_web_process_does_its_work_without_staff_rights(
         "payment": [201, "completed"],
         "refund": 201,
         "service": [201, 200],
+        "webhook": [[200, False], [200, True]],
+        "again": [201, True],
         "balance": 200,
         "reset": 200,
         "admin": 404,

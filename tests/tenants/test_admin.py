@@ -25,7 +25,7 @@ from tenants.models import (
     TotpDevice,
     User,
 )
-from tests.factories import Tenants, make_merchant, make_tenants
+from tests.factories import PASSWORD, Tenants, make_merchant, make_tenants
 from tests.tenants.test_permission_table import browser_for
 
 READ_ONLY_APPS = {
@@ -211,6 +211,17 @@ def test_support_takes_a_lost_authenticator_away() -> None:
         assert AuditRecord.objects.filter(
             action="user.second_factor_reset", target=user.public_id
         ).exists()
+
+
+@pytest.mark.parametrize("name", ["password_change", "password_change_done"])
+def test_the_frameworks_form_for_passwords_is_not_ours(t: Tenants, name: str) -> None:
+    user = t.users["platform.support"]
+    given = {"old_password": PASSWORD, "new_password1": "a b c d e f g", "new_password2": "a b c d"}
+    for method in ("get", "post"):
+        response = getattr(staff(t, "support"), method)(reverse(f"admin:{name}"), given)
+        assert (response.status_code, response.headers["Location"]) == (302, "/password/reset")
+    with tenant_atomic(Scope.auth()):
+        assert User.objects.get(id=user.id).login_stamp == user.login_stamp
 
 
 def test_support_sends_a_reset_link() -> None:
