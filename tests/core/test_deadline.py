@@ -91,14 +91,14 @@ def test_a_statement_ends_with_the_deadline(database: str) -> None:
 
 def test_a_lock_is_waited_for_no_longer(database: str, admin_dsn: str) -> None:
     with psycopg.connect(admin_dsn) as other:
-        other.execute("LOCK TABLE core_attemptcounter")
+        other.execute("LOCK TABLE core_attemptthrottle")
         began = time.monotonic()
         with (
             pytest.raises(OperationalError),
             deadline.within(0.3),
             tenant_atomic(Scope.worker()),
         ):
-            fetch_one("SELECT count(*) FROM core_attemptcounter")
+            fetch_one("SELECT count(*) FROM core_attemptthrottle")
         assert time.monotonic() - began < HANGS_S
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import uuid
 from typing import Any, Final
 from urllib.parse import urlencode, urlsplit
 
@@ -133,11 +134,10 @@ def test_a_switch_ends_on_a_page_of_ours(given: str, tenants: Tenants) -> None:
 
 @pytest.mark.parametrize("referer", ["abc", "https://evil.example/admin/", "//evil.example"])
 def test_a_refusal_in_the_admin_leads_to_a_page_of_ours(referer: str, tenants: Tenants) -> None:
-    me = tenants.users["platform.support"]
-    # Nobody resets their own: the service refuses, and the person is sent back.
+    # There is no such person: the service refuses, and the reader is sent back.
     answer = signed_in(tenants, "platform.support").post(
-        reverse("admin:tenants_user_reset_second_factor", args=[me.id]),
-        {"confirm": "yes"},
+        reverse("admin:tenants_user_reset_second_factor", args=[uuid.uuid4()]),
+        {"confirm": "yes", "reason": "Lost phone"},
         headers={"Referer": referer},
     )
     assert answer.status_code == 302
