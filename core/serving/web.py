@@ -48,6 +48,8 @@ MAX_HELD_BYTES: Final = 134_217_728
 BODY_WITHIN_S: Final = 10.0
 #: A reader that takes no piece of an answer for so long has gone.
 PIECE_WITHIN_S: Final = 30.0
+#: Answers whose readers are slow, beside those who wait for providers, that give their slot back.
+SLOW_READERS: Final = 8
 #: What runs when the process is asked to stop may end.
 DRAIN_WITHIN_S: Final = 15.0
 
@@ -317,7 +319,12 @@ def note_tenant(tenant: object) -> None:
 
 
 def _pool(slots_: int) -> slots.FairPool:
-    return slots.FairPool(slots=slots_, on_thread_end=connections.close_all)
+    return slots.FairPool(
+        slots=slots_,
+        # Everyone who may wait for a provider finds a thread, and so do some slow readers.
+        parked=settings.PROVIDER_WAITS_MAX + SLOW_READERS,
+        on_thread_end=connections.close_all,
+    )
 
 
 def _credential_of(headers: Mapping[bytes, bytes]) -> bytes:
