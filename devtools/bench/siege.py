@@ -57,7 +57,7 @@ def run(arguments: list[str]) -> int:
     chosen = options.only or list(SIEGES)
     cases: dict[str, Case] = {}
     with (
-        platform(wanted=EVERY_PROCESS, extra_env={"API_RATE_PER_S": "100000"}) as running,
+        platform(wanted=EVERY_PROCESS, extra_env={}) as running,
         Load() as load,
     ):
         _pay_during(running, load, seconds=5)  # the first payments of a process are slow
