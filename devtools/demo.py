@@ -24,6 +24,7 @@ import httpx
 import psycopg
 
 from devtools import say
+from devtools.fleet import trusting_the_entry
 from devtools.home import Home, read_json
 from devtools.ports import HOST
 from devtools.say import Stop
@@ -55,7 +56,11 @@ def demo() -> int:
     with (
         receiver,
         httpx.Client(
-            base_url=known["base_url"], timeout=30, trust_env=False, follow_redirects=False
+            base_url=known["base_url"],
+            timeout=30,
+            trust_env=False,
+            follow_redirects=False,
+            verify=trusting_the_entry(home),
         ) as client,
     ):
         try:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ssl
 import sys
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -114,6 +115,23 @@ def entry_command(binaries: Path) -> list[str]:
     return [str(binaries / "caddy"), "run", "--config", str(CADDYFILE)]
 
 
+#: Lines for deploy/Caddyfile: an authority of its own, and no older TLS.
+_LOCAL_TLS = "tls internal {\n\tprotocols tls1.3\n}"
+
+
+def authority_of(home: Home) -> Path:
+    """The root certificate of the entry's own authority, once `./dev up --tls` has made it."""
+    return home.run / "entry" / "pki" / "authorities" / "local" / "root.crt"
+
+
+def trusting_the_entry(home: Home) -> ssl.SSLContext:
+    """A client's context that trusts the entry's own authority, if there is one."""
+    context = ssl.create_default_context()
+    if authority_of(home).exists():
+        context.load_verify_locations(authority_of(home))
+    return context
+
+
 def entry_env(state: Path, env: Mapping[str, str], ports: Ports) -> dict[str, str]:
     """What deploy/Caddyfile asks for, and none of the platform's secrets; `state` is a folder."""
     passed = {name: env[name] for name in ("PATH", "HOME", "LANG") if name in env}
@@ -121,7 +139,7 @@ def entry_env(state: Path, env: Mapping[str, str], ports: Ports) -> dict[str, st
         **passed,
         "ENTRY_ADDRESS": env["BASE_URL"],
         "ENTRY_BIND": HOST,
-        "ENTRY_TLS": "tls internal" if env["BASE_URL"].startswith("https") else "",
+        "ENTRY_TLS": _LOCAL_TLS if env["BASE_URL"].startswith("https") else "",
         "WEB": f"{HOST}:{ports.web}",
         "CONSOLE": f"{HOST}:{ports.console or ports.web}",
         "STREAMS": f"{HOST}:{ports.streams}",

@@ -18,7 +18,7 @@ from typing import Any, TextIO
 from urllib.parse import urlsplit
 
 from devtools import processes, say, stack
-from devtools.fleet import EVERY_PROCESS, Ports, services
+from devtools.fleet import EVERY_PROCESS, Ports, authority_of, services
 from devtools.home import ROOT, Home, read_json, write_private
 from devtools.ports import HOST, answers, require_free
 from devtools.postgres import forget_elsewhere
@@ -247,8 +247,7 @@ def describe(home: Home) -> str:
         ]
         lines += ["", f"  TOTP secrets and API keys: {_shown(home.demo_file)}"]
     if str(base).startswith("https"):
-        root = home.run / "entry" / "pki" / "authorities" / "local" / "root.crt"
-        lines += [f"  Certificate authority of the entry: {_shown(root)}"]
+        lines += [f"  Certificate authority of the entry: {_shown(authority_of(home))}"]
     lines += [f"  Logs: {_shown(home.log)}/", ""]
     return "\n".join(line.rstrip() for line in lines)
 

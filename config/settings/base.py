@@ -254,7 +254,8 @@ if HTTPS:
     CSRF_COOKIE_NAME = "__Host-csrf"
     DEVICE_COOKIE_NAME = "__Host-device"
     SESSION_COOKIE_SECURE = CSRF_COOKIE_SECURE = True
-    SECURE_HSTS_SECONDS = 63_072_000
+    # On a developer's machine it would bind every program on `localhost` to https for two years.
+    SECURE_HSTS_SECONDS = 0 if _base.hostname == "localhost" else 63_072_000
     SECURE_HSTS_INCLUDE_SUBDOMAINS = True
     SECURE_PROXY_SSL_HEADER = ("HTTP_X_FORWARDED_PROTO", "https")
 else:
