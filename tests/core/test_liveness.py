@@ -62,6 +62,20 @@ def test_a_lease_and_a_turn_end_with_a_killed_process() -> None:
     turn.give_back()
 
 
+def test_a_lease_holds_no_snapshot(admin_dsn: str) -> None:
+    """An old snapshot keeps dead row versions of every table, and each payment reads them."""
+    turn = liveness.take_turn("without-snapshot")
+    assert turn is not None
+    conn = liveness._process()._conn
+    assert conn is not None
+    with psycopg.connect(admin_dsn, autocommit=True) as admin:
+        of_the_lease = "SELECT state, backend_xmin FROM pg_stat_activity WHERE pid = %s"
+        held = admin.execute(of_the_lease, [conn.info.backend_pid]).fetchone()
+        turn.give_back()
+        given_back = admin.execute(of_the_lease, [conn.info.backend_pid]).fetchone()
+    assert [held, given_back] == [("idle in transaction", None)] * 2
+
+
 def test_nobody_is_no_dead_process() -> None:
     assert liveness.died(None) is False
     assert liveness.died(liveness.holder()) is False
