@@ -10,11 +10,13 @@ about ten seconds. Nothing is renewed and no row is written for it.
 The lock belongs to a transaction that stays open, so that it also works through PgBouncer in
 transaction mode. That transaction must hold no snapshot: an old one keeps every dead row version of
 the whole server, and each payment would read more of them than the one before. Hence the simple
-query protocol (`ClientCursor`): the extended one leaves the last statement's portal, and with it its
-snapshot, open until the next statement. When the connection is lost, the process goes
-on under a new id, and all that it held under the old one counts as abandoned. Somebody may then
-take up work that is still being done, so whatever is taken up must be safe to do twice; leases
-save time, and guards on the rows (version, state, idempotency key) decide.
+query protocol (`ClientCursor`): the extended one leaves the last statement's portal open until the
+next statement, and its snapshot with it.
+
+When the connection is lost, the process goes on under a new id, and all that it held under the old
+one counts as abandoned. Somebody may then take up work that is still being done, so whatever is
+taken up must be safe to do twice; leases save time, and guards on the rows (version, state,
+idempotency key) decide.
 """
 
 from __future__ import annotations

@@ -95,6 +95,7 @@ class ClientAddresses:
         return await self.app(scope, receive, send)
 
 
+@lru_cache(maxsize=4_096)
 def _parse(text: str) -> Address | None:
     """An address as proxies write it: bare, with a port, or (IPv6) in brackets."""
     text = text.strip()

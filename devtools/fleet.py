@@ -137,6 +137,9 @@ def entry_env(state: Path, env: Mapping[str, str], ports: Ports) -> dict[str, st
     passed = {name: env[name] for name in ("PATH", "HOME", "LANG") if name in env}
     return {
         **passed,
+        # It keeps little from one request to the next, so garbage is worth collecting seldom.
+        "GOGC": "400",
+        "GOMEMLIMIT": "256MiB",
         "ENTRY_ADDRESS": env["BASE_URL"],
         "ENTRY_BIND": HOST,
         "ENTRY_TLS": _LOCAL_TLS if env["BASE_URL"].startswith("https") else "",

@@ -8,6 +8,8 @@ ended the statement by itself (`core.db` sets its time-out from the same deadlin
 from __future__ import annotations
 
 import math
+import select
+import time
 from typing import Any, Final
 
 import psycopg
@@ -23,27 +25,45 @@ _GRACE_S: Final = 1.0
 _INTERVAL_S: Final = 0.1
 #: libpq takes no less.
 _CONNECT_MIN_S: Final = 2
+#: A connection that answered so lately is not asked whether it still does.
+_FRESH_S: Final = 5.0
 
 
 class BoundedConnection(psycopg.Connection[Any]):
     """A connection that is closed, with OperationalError, when the deadline passes in a wait."""
 
+    #: When the server last answered, on the monotonic clock.
+    _heard_at = 0.0
+
     def wait(self, gen: Any, interval: float = _INTERVAL_S, timeout: float | None = None) -> Any:
         """psycopg's own, called for everything that is sent: no longer than what is left."""
         left_s = deadline.remaining_s()
-        if left_s is None:
-            return super().wait(gen, interval, timeout)
-        limit_s = max(left_s, 0.0) + _GRACE_S
-        if timeout is not None and timeout <= limit_s:
-            return super().wait(gen, interval, timeout)
+        limit_s = None if left_s is None else max(left_s, 0.0) + _GRACE_S
+        if limit_s is None or (timeout is not None and timeout <= limit_s):
+            answer = super().wait(gen, interval, timeout)
+            self._heard_at = time.monotonic()
+            return answer
         try:
-            return super().wait(gen, interval, limit_s)
+            answer = super().wait(gen, interval, limit_s)
         except _WaitTimeout:
             # An answer may still be on its way, for which nothing would wait any more.
             self.pgconn.finish()
             raise OperationalError(
                 f"the database did not answer within the {limit_s:.1f} s that were left"
             ) from None
+        self._heard_at = time.monotonic()
+        return answer
+
+    def is_fresh(self) -> bool:
+        """Whether the server answered lately and has said nothing since; costs no round trip.
+
+        A server that ends a session says so, and closes the socket: both make it readable.
+        """
+        if self.closed or time.monotonic() - self._heard_at > _FRESH_S:
+            return False
+        poll = select.poll()
+        poll.register(self.pgconn.socket, select.POLLIN)
+        return not poll.poll(0)
 
 
 class DatabaseOperations(PostgresOperations):
@@ -56,6 +76,12 @@ class DatabaseWrapper(base.DatabaseWrapper):
     """Django's wrapper around a `BoundedConnection`."""
 
     ops_class = DatabaseOperations
+
+    def close_if_health_check_failed(self) -> None:
+        """Django's, once a request, with `SELECT 1` for connections that have rested alone."""
+        if isinstance(self.connection, BoundedConnection) and self.connection.is_fresh():
+            self.health_check_done = True
+        super().close_if_health_check_failed()
 
     def get_new_connection(self, conn_params: dict[str, Any]) -> BoundedConnection:
         """Connect within `connect_timeout` or what is left, whichever is less."""

@@ -3,7 +3,9 @@
 A *slot* is the right to run; there are as many as the process runs requests at once. Jobs wait in
 one queue for each key (a tenant, or an address that has not shown who it is). A free slot goes to
 the waiting key that runs the fewest, so that a key with a hundred jobs and one with a single job
-take turns, and no key ever holds more than its share, so that a slot is soon free for the next.
+take turns, and none holds more than its share while others are about. A key that is alone may hold
+every slot; what it holds beyond its share counts against nobody else, so the next key to come runs
+at once all the same.
 
 A job that waits for an outside server gives its slot back meanwhile (`waiting`): a slow provider
 then costs threads, of which there are more than slots, and nobody's turn.
@@ -13,7 +15,6 @@ from __future__ import annotations
 
 import contextlib
 import threading
-import time
 from collections import OrderedDict, deque
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
@@ -36,15 +37,36 @@ class Job:
 
     key: str
     run: Callable[[], None]
-    since: float
+
+
+class _Worker:
+    """A thread of the pool, asleep on a lock of its own until it is handed a job."""
+
+    __slots__ = ("_handed", "job")
+
+    def __init__(self, job: Job) -> None:
+        self.job: Job | None = job
+        self._handed = threading.Lock()
+        self._handed.acquire()
+
+    def hand(self, job: Job) -> None:
+        self.job = job
+        self._handed.release()
+
+    def sleep(self, timeout_s: float = -1) -> bool:
+        """Until a job is handed over; False when the time was over first."""
+        return self._handed.acquire(timeout=timeout_s)
 
 
 class FairPool:
     """Threads that run jobs, the slots shared out among keys.
 
+    The thread that slept for the shortest time is woken, and no other: its connection and caches
+    are warm, and every needless wake costs the others the interpreter.
+
     Args:
         slots: jobs that run at once.
-        share: slots that one key may hold; by default three quarters of them.
+        share: slots that one key may hold while others are about; by default three quarters.
         parked: threads beyond the slots, for jobs that wait for an outside server.
         queued_per_key, queued: jobs that may wait.
         on_thread_end: called in a thread that ends, to give back what it holds (connections).
@@ -66,14 +88,17 @@ class FairPool:
         self._most_queued_per_key = queued_per_key
         self._most_queued = queued
         self._on_thread_end = on_thread_end
-        self._changed = threading.Condition()
+        self._lock = threading.Lock()
+        self._quiet = threading.Condition(self._lock)
         self._waiting: OrderedDict[str, deque[Job]] = OrderedDict()
         self._queued = 0
         self._held: dict[str, int] = {}
         self._running = 0
+        #: Of the running jobs, those beyond their key's share.
+        self._beyond = 0
         self._parked = 0
         self._threads = 0
-        self._idle = 0
+        self._idle: list[_Worker] = []
 
     def submit(self, key: str, run: Callable[[], None]) -> None:
         """Queue a job.
@@ -81,19 +106,16 @@ class FairPool:
         Raises:
             PoolBusy: too many wait already, of this key or altogether.
         """
-        with self._changed:
+        with self._lock:
             queue = self._waiting.get(key)
             waiting = len(queue) if queue is not None else 0
             if waiting >= self._most_queued_per_key or self._queued >= self._most_queued:
                 raise PoolBusy
             if queue is None:
                 queue = self._waiting[key] = deque()
-            queue.append(Job(key, run, time.monotonic()))
+            queue.append(Job(key, run))
             self._queued += 1
-            if self._idle:
-                self._changed.notify()
-            elif self._threads < self.slots + self._parked:
-                self._spawn()
+            self._dispatch()
 
     @contextlib.contextmanager
     def waiting(self) -> Iterator[None]:
@@ -109,7 +131,7 @@ class FairPool:
         try:
             yield
         finally:
-            with self._changed:
+            with self._lock:
                 self._parked -= 1
                 self._take(job)
 
@@ -118,14 +140,16 @@ class FairPool:
         job: Job | None = getattr(_current, "job", None)
         if job is None or job.key == key:
             return
-        with self._changed:
+        with self._lock:
             self._release(job)
             job.key = key
             self._take(job)
+            # The first key may have a turn again.
+            self._dispatch()
 
     def figures(self) -> dict[str, int]:
         """Jobs running, waiting and parked, and threads, as of now."""
-        with self._changed:
+        with self._lock:
             return {
                 "running": self._running,
                 "queued": self._queued,
@@ -135,38 +159,45 @@ class FairPool:
 
     def drain(self, *, within_s: float) -> bool:
         """Wait until every job has ended; False if the time was over first."""
-        with self._changed:
-            return self._changed.wait_for(
+        with self._lock:
+            return self._quiet.wait_for(
                 lambda: not (self._running or self._queued or self._parked), within_s
             )
 
     def _park(self, job: Job) -> bool:
-        with self._changed:
+        with self._lock:
             if self._parked >= self._most_parked:
                 return False
             self._parked += 1
             self._release(job)
-            self._wake()
+            self._dispatch()
         return True
 
-    def _wake(self) -> None:
-        """See that a thread looks for work; the lock is held."""
-        if self._idle:
-            self._changed.notify()
-        elif self._queued and self._threads < self.slots + self._parked:
-            self._spawn()
+    def _dispatch(self) -> None:
+        """Hand jobs whose turn it is to threads without work; the lock is held."""
+        while self._queued and (self._idle or self._threads < self._most_threads()):
+            job = self._next()
+            if job is None:
+                return
+            if self._idle:
+                self._idle.pop().hand(job)
+            else:
+                self._threads += 1
+                worker = _Worker(job)
+                threading.Thread(target=self._work, args=[worker], name="web", daemon=True).start()
 
-    def _spawn(self) -> None:
-        self._threads += 1
-        threading.Thread(target=self._work, name="web", daemon=True).start()
+    def _most_threads(self) -> int:
+        return self.slots + self._beyond + self._parked
 
     def _take(self, job: Job) -> None:
         self._running += 1
-        self._held[job.key] = self._held.get(job.key, 0) + 1
+        held = self._held[job.key] = self._held.get(job.key, 0) + 1
+        self._beyond += held > self.share
 
     def _release(self, job: Job) -> None:
         self._running -= 1
         left = self._held[job.key] - 1
+        self._beyond -= left >= self.share
         if left:
             self._held[job.key] = left
         else:
@@ -174,16 +205,8 @@ class FairPool:
 
     def _next(self) -> Job | None:
         """The job whose turn it is, if a slot is free for it; the lock is held."""
-        if self._running >= self.slots:
-            return None
-        fewest, chosen = self.share, ""
-        for key in self._waiting:
-            held = self._held.get(key, 0)
-            if held < fewest:
-                fewest, chosen = held, key
-                if not held:
-                    break
-        if not chosen:
+        chosen = self._whose_turn()
+        if chosen is None:
             return None
         queue = self._waiting[chosen]
         job = queue.popleft()
@@ -196,38 +219,57 @@ class FairPool:
         self._take(job)
         return job
 
-    def _work(self) -> None:
-        while (job := self._await_job()) is not None:
+    def _whose_turn(self) -> str | None:
+        """The waiting key that may run a job and runs the fewest."""
+        if self._running - self._beyond < self.slots:
+            fewest, chosen = self.share, None
+            for key in self._waiting:
+                held = self._held.get(key, 0)
+                if held < fewest:
+                    fewest, chosen = held, key
+                    if not held:
+                        break
+            if chosen is not None:
+                return chosen
+        if len(self._waiting) == 1 and self._running < self.slots:
+            alone = next(iter(self._waiting))
+            if self._held.get(alone) == self._running:
+                return alone
+        return None
+
+    def _work(self, worker: _Worker) -> None:
+        _current.pool = self
+        job = worker.job
+        while job is not None:
             _current.job = job
-            _current.pool = self
             try:
                 job.run()
             except Exception:
                 log.exception("pool.job_failed")
-            finally:
-                _current.job = None
-                with self._changed:
-                    self._release(job)
-                    if not (self._running or self._queued):
-                        self._changed.notify_all()
+            _current.job = None
+            job = self._after(job, worker)
         self._on_thread_end()
 
-    def _await_job(self) -> Job | None:
-        """The next job; None when this thread has become one too many."""
-        with self._changed:
-            while True:
-                job = self._next()
-                if job is not None:
-                    # One slot may have become free for two keys' jobs: let another thread look.
-                    if self._queued and self._running < self.slots:
-                        self._wake()
-                    return job
-                self._idle += 1
-                woken = self._changed.wait(IDLE_THREAD_S)
-                self._idle -= 1
-                if not woken and self._threads > self.slots:
+    def _after(self, job: Job, worker: _Worker) -> Job | None:
+        """The thread's next job, awaited if need be; None when it has become one too many."""
+        worker.job = None
+        with self._lock:
+            self._release(job)
+            following = self._next()
+            if following is not None:
+                # One slot may have become free for two keys' jobs.
+                self._dispatch()
+                return following
+            self._idle.append(worker)
+            if not (self._running or self._queued or self._parked):
+                self._quiet.notify_all()
+        while not worker.sleep(IDLE_THREAD_S):
+            with self._lock:
+                if worker in self._idle and self._threads > self.slots:
+                    self._idle.remove(worker)
                     self._threads -= 1
                     return None
+        return worker.job
 
 
 class _Current(threading.local):

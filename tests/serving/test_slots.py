@@ -9,6 +9,7 @@ from collections.abc import Callable, Iterator
 import pytest
 
 from core.serving.slots import FairPool, PoolBusy, charge, waiting
+from tests.core.support import eventually
 
 #: Ends what hangs; nothing here takes a second.
 LIMIT_S = 60
@@ -59,17 +60,34 @@ def gate() -> Iterator[Gate]:
         made.let_go(name, 1_000)
 
 
-def test_a_key_holds_no_more_than_its_share_though_nobody_else_waits(gate: Gate) -> None:
+def test_a_key_alone_holds_every_slot_and_the_next_one_runs_at_once(gate: Gate) -> None:
     pool = FairPool(slots=4, share=3)
     for _ in range(10):
         pool.submit("greedy", gate.job("greedy"))
-    gate.wait_for("greedy", "greedy", "greedy")
+    gate.wait_for(*["greedy"] * 4)
     pool.submit("other", gate.job("other"))
 
     gate.wait_for("other")
 
-    assert Counter(gate.begun) == {"greedy": 3, "other": 1}
+    assert Counter(gate.begun) == {"greedy": 4, "other": 1}
+    assert pool.figures() == {"running": 5, "queued": 6, "parked": 0, "threads": 5}
+
+
+def test_a_key_holds_no_more_than_its_share_while_others_are_about(gate: Gate) -> None:
+    pool = FairPool(slots=4, share=3)
+    pool.submit("other", gate.job("other"))
+    gate.wait_for("other")
+    for _ in range(10):
+        pool.submit("greedy", gate.job("greedy"))
+    gate.wait_for("greedy", "greedy", "greedy")
+
     assert pool.figures() == {"running": 4, "queued": 7, "parked": 0, "threads": 4}
+
+    # What ran beyond the share is not followed by more of it.
+    gate.let_go("greedy")
+    gate.wait_for(*["greedy"] * 4)
+
+    assert pool.figures() == {"running": 4, "queued": 6, "parked": 0, "threads": 4}
 
 
 def test_a_free_slot_goes_to_the_key_that_runs_the_fewest(gate: Gate) -> None:
@@ -135,18 +153,19 @@ def test_a_job_counts_to_whom_it_was_charged(gate: Gate) -> None:
     gate.wait_for("greedy")
 
     # The address has its share again, the tenant has not.
-    pool.submit("tenant", gate.job("third"))
     pool.submit("address:1", gate.job("other"))
     gate.wait_for("other")
-    assert Counter(gate.begun) == {"greedy": 1, "other": 1}
+    pool.submit("tenant", gate.job("third"))
+    assert pool.figures() == {"running": 2, "queued": 1, "parked": 0, "threads": 2}
     gate.let_go("greedy")
     gate.wait_for("third")
 
 
 def test_a_full_queue_is_said_at_once_and_is_of_one_key_alone(gate: Gate) -> None:
     pool = FairPool(slots=2, share=1, queued_per_key=2)
-    pool.submit("greedy", gate.job("greedy"))
-    gate.wait_for("greedy")
+    for _ in range(2):
+        pool.submit("greedy", gate.job("greedy"))
+    gate.wait_for("greedy", "greedy")
     pool.submit("greedy", gate.job("greedy"))
     pool.submit("greedy", gate.job("greedy"))
 
@@ -169,6 +188,25 @@ def test_a_job_that_raises_leaves_its_slot_and_its_thread(gate: Gate) -> None:
     gate.let_go("other")
     assert pool.drain(within_s=LIMIT_S)
     assert pool.figures() == {"running": 0, "queued": 0, "parked": 0, "threads": 1}
+
+
+def test_the_thread_that_worked_last_works_next(gate: Gate) -> None:
+    """It has the warm connection; the others may end."""
+    pool = FairPool(slots=3)
+    worked: list[int] = []
+    for name in ("greedy", "other", "third"):
+        pool.submit(name, gate.job(name, inside=lambda: worked.append(threading.get_ident())))
+        gate.wait_for(name)
+    for still_running, name in zip((2, 1, 0), ("other", "third", "greedy"), strict=True):
+        gate.let_go(name)
+        eventually(lambda still=still_running: pool.figures()["running"] == still)
+    last = worked[0]
+
+    for _ in range(5):
+        pool.submit("other", lambda: worked.append(threading.get_ident()))
+        assert pool.drain(within_s=LIMIT_S)
+
+    assert set(worked[3:]) == {last}
 
 
 def test_draining_waits_for_what_runs(gate: Gate) -> None:
