@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import ssl
 import sys
 from collections.abc import Mapping, Sequence
@@ -137,7 +138,9 @@ def entry_env(state: Path, env: Mapping[str, str], ports: Ports) -> dict[str, st
     passed = {name: env[name] for name in ("PATH", "HOME", "LANG") if name in env}
     return {
         **passed,
-        # It keeps little from one request to the next, so garbage is worth collecting seldom.
+        # It shares the machine with all the others here, and keeps little from one request to the
+        # next, so that garbage is worth collecting seldom.
+        "GOMAXPROCS": str(max(1, (os.cpu_count() or 2) // 2)),
         "GOGC": "400",
         "GOMEMLIMIT": "256MiB",
         "ENTRY_ADDRESS": env["BASE_URL"],

@@ -11,6 +11,7 @@ from __future__ import annotations
 import io
 import sys
 from collections.abc import Iterable, Mapping, MutableMapping
+from functools import lru_cache
 from typing import Any, Final
 from urllib.parse import unquote_to_bytes
 
@@ -71,6 +72,12 @@ def read_headers(lines: Headers) -> dict[bytes, bytes]:
     return found
 
 
+@lru_cache(maxsize=1_024)
+def _key(name: bytes) -> str:
+    key = name.decode("latin-1").upper().replace("-", "_")
+    return key if name in _BARE else f"HTTP_{key}"
+
+
 def environ(
     scope: Mapping[str, Any] | MutableMapping[str, Any], headers: Mapping[bytes, bytes], body: bytes
 ) -> Environ:
@@ -102,8 +109,7 @@ def environ(
         "wsgi.run_once": False,
     }
     for name, value in headers.items():
-        key = name.decode("latin-1").upper().replace("-", "_")
-        made[key if name in _BARE else f"HTTP_{key}"] = value.decode("latin-1")
+        made[_key(name)] = value.decode("latin-1")
     # What has arrived is the length, whatever was announced; a chunked body announces none.
     if body or b"content-length" in headers:
         made["CONTENT_LENGTH"] = str(len(body))

@@ -2,19 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from typing import Any
+from typing import Any, cast
 
 import psycopg
 import pytest
-from django.db import connection
+from django.db import connections
 
 from core.db import Scope, fetch_one, tenant_atomic
+from core.postgres.base import DatabaseWrapper
 from tests.core.support import eventually
+
+#: The proxy `django.db.connection` does not show what Django keeps about its health.
+connection = cast(DatabaseWrapper, connections["default"])
 
 
 @pytest.fixture
-def asked(database: str, monkeypatch: pytest.MonkeyPatch) -> Iterator[list[bool]]:
+def asked(database: str, monkeypatch: pytest.MonkeyPatch) -> list[bool]:
     """What `is_usable`, the one that sends SELECT 1, has answered."""
     answers: list[bool] = []
     ask = connection.is_usable
@@ -25,9 +28,8 @@ def asked(database: str, monkeypatch: pytest.MonkeyPatch) -> Iterator[list[bool]
 
     monkeypatch.setattr(connection, "is_usable", is_usable)
     connection.ensure_connection()
-    connection.health_check_enabled = True
-    yield answers
-    connection.health_check_enabled = False
+    monkeypatch.setattr(connection, "health_check_enabled", True)
+    return answers
 
 
 def backend_of_a_request() -> int:

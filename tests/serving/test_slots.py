@@ -5,6 +5,7 @@ from __future__ import annotations
 import threading
 from collections import Counter
 from collections.abc import Callable, Iterator
+from functools import partial
 
 import pytest
 
@@ -190,6 +191,10 @@ def test_a_job_that_raises_leaves_its_slot_and_its_thread(gate: Gate) -> None:
     assert pool.figures() == {"running": 0, "queued": 0, "parked": 0, "threads": 1}
 
 
+def _runs(pool: FairPool, number: int) -> bool:
+    return pool.figures()["running"] == number
+
+
 def test_the_thread_that_worked_last_works_next(gate: Gate) -> None:
     """It has the warm connection; the others may end."""
     pool = FairPool(slots=3)
@@ -199,7 +204,7 @@ def test_the_thread_that_worked_last_works_next(gate: Gate) -> None:
         gate.wait_for(name)
     for still_running, name in zip((2, 1, 0), ("other", "third", "greedy"), strict=True):
         gate.let_go(name)
-        eventually(lambda still=still_running: pool.figures()["running"] == still)
+        eventually(partial(_runs, pool, still_running))
     last = worked[0]
 
     for _ in range(5):
