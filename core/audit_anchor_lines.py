@@ -217,12 +217,11 @@ class Evidence:
         # A head without its stamp is not attested, whatever its place says.
         for index in range(covered, len(self.anchored)):
             self.anchored[index] = replace(self.anchored[index], attested_at=None)
-        said = [
-            checked,
+        stamps = (
             f"{self.stamps_seen} time stamps checked against the trusted certificates; they cover"
-            f" {covered} of {len(self.anchored)} heads.",
-        ]
-        return Holding(self.anchored, self.faults, said, attests=True)
+            f" {covered} of {len(self.anchored)} heads."
+        )
+        return Holding(self.anchored, self.faults, [checked, stamps], attests=True)
 
 
 def _content(anchored: Anchored) -> bytes:

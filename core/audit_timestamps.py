@@ -11,7 +11,6 @@ from __future__ import annotations
 
 import time
 from datetime import datetime
-from functools import cached_property
 from pathlib import Path
 from typing import Final
 
@@ -34,6 +33,14 @@ TRIES: Final = 2
 #: For one try: to connect, and for each piece of the answer.
 TIMEOUT_S: Final = 10.0
 MAX_BYTES: Final = 64 * 1024
+#: What the library lets through of its parsers' errors, found by changing bytes at random.
+_UNREADABLE: Final = (
+    ValueError,
+    OverflowError,
+    x509.InvalidVersion,
+    x509.DuplicateExtension,
+    x509.UnsupportedGeneralNameType,
+)
 _REQUEST_TYPE: Final = "application/timestamp-query"
 
 
@@ -43,38 +50,35 @@ class TimeStampAuthority:
     Args:
         url: where it takes requests; empty where stamps are only checked.
         roots: a PEM file. Certificates in between come with the stamps.
+
+    Raises:
+        ImproperlyConfigured: no certificates can be read from there.
     """
 
     def __init__(self, url: str, roots: Path, *, timeout_s: float = TIMEOUT_S) -> None:
         self.url = url
-        self.roots = roots
         self.timeout_s = timeout_s
+        try:
+            self._roots = x509.load_pem_x509_certificates(roots.read_bytes())
+        except (OSError, ValueError) as error:
+            raise ImproperlyConfigured(
+                f"AUDIT_TIMESTAMP_ROOTS, {roots}: {error}. It is a PEM file of certificates."
+            ) from error
 
     def stamp(self, text: bytes) -> bytes:
         if not self.url:
             raise AnchorUnavailable("AUDIT_TIMESTAMPS names no authority")
-        request = (
-            TimestampRequestBuilder().data(text).hash_algorithm(HashAlgorithm.SHA256).build()
-        )
+        request = TimestampRequestBuilder().data(text).hash_algorithm(HashAlgorithm.SHA256).build()
         answer = self._asked(request.as_bytes())
         try:
             # The nonce is in this answer alone: one recorded earlier is refused.
-            _check(VerifierBuilder.from_request(request), self._certificates, answer, text)
+            _check(VerifierBuilder.from_request(request), self._roots, answer, text)
         except StampRefused as error:
             raise AnchorUnavailable(f"{self.url} answered with a stamp that {error}") from error
         return answer
 
     def checked(self, stamp: bytes, text: bytes) -> datetime:
-        return _check(VerifierBuilder(), self._certificates, stamp, text)
-
-    @cached_property
-    def _certificates(self) -> list[x509.Certificate]:
-        try:
-            return x509.load_pem_x509_certificates(self.roots.read_bytes())
-        except (OSError, ValueError) as error:
-            raise ImproperlyConfigured(
-                f"AUDIT_TIMESTAMP_ROOTS, {self.roots}: {error}. It is a PEM file of certificates."
-            ) from error
+        return _check(VerifierBuilder(), self._roots, stamp, text)
 
     def _asked(self, request: bytes) -> bytes:
         for left in reversed(range(TRIES)):
@@ -120,5 +124,5 @@ def _check(
         return response.tst_info.gen_time
     except VerificationError as error:
         raise StampRefused(f"is not to be trusted: {error}") from error
-    except ValueError as error:
+    except _UNREADABLE as error:
         raise StampRefused(f"cannot be read: {error}") from error

@@ -102,12 +102,12 @@ class _Held:
             itself is broken, for then that is the fault.
     """
 
-    by_chain: dict[UUID, dict[int, Anchored]]
-    faults: tuple[str, ...]
-    checked: tuple[str, ...]
-    anchored_at: datetime | None
-    attests: bool
     now: datetime
+    by_chain: dict[UUID, dict[int, Anchored]] = field(default_factory=dict)
+    faults: tuple[str, ...] = ()
+    checked: tuple[str, ...] = ()
+    anchored_at: datetime | None = None
+    attests: bool = False
     gaps: list[tuple[datetime, datetime]] = field(default_factory=list)
 
     def problem(self, created_at: datetime, anchored: Anchored | None) -> str:
@@ -133,9 +133,7 @@ class _Held:
 class _Reading:
     """One pass over a chain, up to its first fault."""
 
-    def __init__(
-        self, chain: UUID, head: Head | None, forged: bool, held: _Held
-    ) -> None:
+    def __init__(self, chain: UUID, head: Head | None, forged: bool, held: _Held) -> None:
         self.chain = chain
         self.head = head or Head(chain, 0, GENESIS)
         self.has_head = head is not None
@@ -229,7 +227,7 @@ def _held(now: datetime) -> _Held:
         holding = audit_anchor().read()
         gaps = _gaps()
     except (AnchorUnavailable, ImproperlyConfigured, OSError) as error:
-        return _Held({}, (str(error),), (), None, False, now)
+        return _Held(now=now, faults=(str(error),))
     found: dict[UUID, dict[int, Anchored]] = {}
     for anchored in holding.anchored:
         # The first one counts: a chain computed again is anchored again, under the same numbers.

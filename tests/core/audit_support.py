@@ -6,7 +6,7 @@ import psycopg
 import pytest
 from django.core.management import CommandError, call_command
 
-from core.audit import seal_audit_records
+from core.audit import seal_audit_records, signed_heads
 from core.audit_seal import GENESIS, Head, head_signature, newest_key_version, record_mac
 from core.audit_verification import Fault, verify_audit_log
 from core.db import Scope, tenant_atomic
@@ -43,6 +43,13 @@ def chain_records(tenants: Tenants) -> list[AuditRecord]:
                 merchant_id=tenants.merchant.id, sequence__isnull=False
             ).order_by("sequence")
         )
+
+
+def signed_head(tenants: Tenants) -> Head:
+    """The head of the merchant's chain, as an anchor takes it."""
+    with tenant_atomic(Scope.worker()):
+        heads, _ = signed_heads({tenants.merchant.id})
+    return heads[tenants.merchant.id]
 
 
 def compute_again_with_the_key(admin_dsn: str, tenants: Tenants) -> None:

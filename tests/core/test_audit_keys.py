@@ -283,7 +283,11 @@ def test_an_anchor_takes_each_head_once_and_is_itself_a_chain(
     seal_all()
     assert anchor_audit_heads() == 1
 
-    mine = [line for line in FileAnchor(anchor).read().anchored if line.head.chain == tenants.merchant.id]
+    mine = [
+        line
+        for line in FileAnchor(anchor).read().anchored
+        if line.head.chain == tenants.merchant.id
+    ]
     assert [line.head.sequence for line in mine] == [5, 6]
     [at] = {entry[0] for entry in fetch_head(tenants)}
     assert mine[-1].head.hash == at
