@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import shutil
 import subprocess
 import threading
@@ -90,11 +91,16 @@ def serving(folder: Path) -> Iterator[Authority]:
             self.send_header("Content-Length", str(len(answer)))
             self.end_headers()
             if authority.behaviour == "drip":
+                self._drip(answer)
+            else:
+                self.wfile.write(answer)
+
+        def _drip(self, answer: bytes) -> None:
+            with contextlib.suppress(ConnectionError):
                 for at in range(len(answer)):
                     self.wfile.write(answer[at : at + 1])
                     if authority.ends.wait(0.05):
                         return
-            self.wfile.write(answer)
 
         def log_message(self, *args: object) -> None:
             """Nothing."""
