@@ -1,4 +1,4 @@
-"""What `manage.py check --deploy` says about a process's rights in the database."""
+"""What `manage.py check` says about the audit log's anchor and, with --deploy, database rights."""
 
 from __future__ import annotations
 
@@ -6,7 +6,9 @@ from typing import Any
 
 from django.conf import settings
 from django.core import checks
+from django.core.exceptions import ImproperlyConfigured
 
+from core.audit_anchor import audit_anchor
 from core.roles import LOGIN
 
 
@@ -24,3 +26,13 @@ def own_database_role(app_configs: Any, **_: Any) -> list[checks.CheckMessage]:
             id="core.W001",
         )
     ]
+
+
+@checks.register
+def audit_anchor_named(app_configs: Any, **_: Any) -> list[checks.CheckMessage]:
+    """Refuse settings that name no anchor; whether it can be reached shows at the first write."""
+    try:
+        audit_anchor()
+    except ImproperlyConfigured as error:
+        return [checks.Error(str(error), id="core.E001")]
+    return []

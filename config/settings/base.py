@@ -327,8 +327,16 @@ SPECTACULAR_SETTINGS = json.loads((BASE_DIR / "config" / "openapi.json").read_te
 
 #: Keys for the fields that are encrypted: "version:base64 of 32 bytes", newest first.
 FIELD_KEYS = env.list("FIELD_KEYS", default=[])
-#: Where the heads of the audit chains are kept outside the database: file: and a path.
+#: Where the heads of the audit chains are kept outside the database: file: and a path, or
+#: s3://bucket/prefix, whose endpoint and credentials are the usual AWS variables (docs/audit.md).
 AUDIT_ANCHOR = env.str("AUDIT_ANCHOR", default=f"file:{BASE_DIR / '.dev' / 'audit-anchor.jsonl'}")
+#: How long an object of the anchor is locked, which nobody can shorten; seven years.
+AUDIT_ANCHOR_LOCK_DAYS = env.int("AUDIT_ANCHOR_LOCK_DAYS", default=2557)
+#: The address of a time-stamping authority (RFC 3161), and a PEM file of its root certificates.
+AUDIT_TIMESTAMPS = env.str("AUDIT_TIMESTAMPS", default="")
+AUDIT_TIMESTAMP_ROOTS = env.str("AUDIT_TIMESTAMP_ROOTS", default="")
+#: Times in which nothing was anchored for a known reason: from/to, by commas.
+AUDIT_ANCHOR_GAPS = env.list("AUDIT_ANCHOR_GAPS", default=[])
 #: Peppers for the hashes of API keys: "version:secret", newest first.
 API_KEY_PEPPERS = env.list("API_KEY_PEPPERS", default=[f"1:{SECRET_KEY}"])
 JWT_KEYS = env.list("JWT_KEYS", default=[f"1:{SECRET_KEY}"])

@@ -17,12 +17,21 @@ from django.core.management import CommandError, call_command
 from django.db import connection
 
 from core import crypto
-from core.audit import seal_audit_records
-from core.audit_anchor import AnchorBroken, FileAnchor, anchor_audit_heads
+from core.audit_anchor import FileAnchor, anchor_audit_heads
+from core.audit_anchor_lines import AnchorBroken
 from core.audit_seal import GENESIS, unkeyed_hash
-from core.audit_verification import Fault, verify_audit_log
+from core.audit_verification import verify_audit_log
 from core.db import Scope, fetch_all, tenant_atomic
-from core.models import AuditRecord
+from tests.core.audit_support import (
+    chain_records,
+    compute_again_with_the_key,
+    cut_to,
+    head_row,
+    merchant_with_sealed_records,
+    seal_all,
+    tamper,
+    the_fault,
+)
 from tests.core.support import audit, worker_sql
 from tests.factories import Tenants, make_tenants
 
@@ -40,11 +49,7 @@ def anchor(tmp_path: Path, settings: LazySettings) -> Path:
 @pytest.fixture
 def tenants(anchor: Path) -> Tenants:
     """A merchant with five sealed records; where the anchor is, is the test's own."""
-    made = make_tenants(users=False)
-    for number in range(5):
-        audit(made, "thing.do", n=number)
-    seal_all()
-    return made
+    return merchant_with_sealed_records()
 
 
 @pytest.fixture
@@ -52,27 +57,6 @@ def keys(settings: LazySettings) -> Iterator[LazySettings]:
     yield settings
     settings.FIELD_KEYS = [OLD_KEY]
     crypto.forget_keys()
-
-
-def seal_all() -> None:
-    while seal_audit_records():
-        pass
-
-
-def tamper(admin_dsn: str, sql: str, *params: object) -> None:
-    """What a superuser can do: triggers switched off."""
-    with psycopg.connect(admin_dsn, autocommit=True) as admin:
-        admin.execute("SET session_replication_role = replica")
-        admin.execute(sql, params)
-
-
-def chain_records(tenants: Tenants) -> list[AuditRecord]:
-    with tenant_atomic(Scope.worker()):
-        return list(
-            AuditRecord.objects.filter(
-                merchant_id=tenants.merchant.id, sequence__isnull=False
-            ).order_by("sequence")
-        )
 
 
 def compute_again(admin_dsn: str, tenants: Tenants, **head: Any) -> None:
@@ -97,13 +81,6 @@ def compute_again(admin_dsn: str, tenants: Tenants, **head: Any) -> None:
         )  # fmt: skip
 
 
-def the_fault(tenants: Tenants) -> Fault:
-    [fault] = verify_audit_log(chain=tenants.merchant.id).faults
-    with pytest.raises(CommandError, match="1 bad of"):
-        call_command("audit_verify", tenant=tenants.merchant.id)
-    return fault
-
-
 def test_an_edit_is_named(tenants: Tenants, admin_dsn: str) -> None:
     victim = chain_records(tenants)[2]
     tamper(admin_dsn, "UPDATE core_auditrecord SET actor_id = 'other' WHERE id = %s", victim.id)
@@ -122,22 +99,12 @@ def test_a_deletion_is_named(tenants: Tenants, admin_dsn: str) -> None:
 def test_a_cut_that_takes_the_signed_head_of_then_along_is_named_by_the_anchor(
     tenants: Tenants, admin_dsn: str
 ) -> None:
-    with psycopg.connect(admin_dsn) as admin:
-        earlier = admin.execute(
-            "SELECT sequence, hash, signature FROM core_auditchain WHERE tenant_id = %s",
-            [tenants.merchant.id],
-        ).fetchone()
-    assert earlier is not None
+    earlier = head_row(admin_dsn, tenants)
     audit(tenants, "thing.undone")
     seal_all()
     anchor_audit_heads()
     last = chain_records(tenants)[-1]
-    tamper(admin_dsn, "DELETE FROM core_auditrecord WHERE id = %s", last.id)
-    tamper(
-        admin_dsn,
-        "UPDATE core_auditchain SET sequence = %s, hash = %s, signature = %s WHERE tenant_id = %s",
-        *earlier, tenants.merchant.id,
-    )  # fmt: skip
+    cut_to(admin_dsn, tenants, earlier)
 
     fault = the_fault(tenants)
 
@@ -190,6 +157,21 @@ def test_a_chain_computed_again_is_named_at_its_first_record_where_it_was_anchor
     assert "the chain was computed again" in fault.problem
 
 
+def test_a_chain_computed_again_with_the_key_is_named_though_it_is_anchored_again(
+    tenants: Tenants, admin_dsn: str
+) -> None:
+    anchor_audit_heads()
+    first = chain_records(tenants)[0]
+    tamper(admin_dsn, "UPDATE core_auditrecord SET actor_id = 'other' WHERE id = %s", first.id)
+    compute_again_with_the_key(admin_dsn, tenants)
+    assert anchor_audit_heads() >= 1
+
+    fault = the_fault(tenants)
+
+    assert fault.sequence == 5
+    assert "differs from the anchor of " in fault.problem
+
+
 def test_nothing_is_sealed_behind_a_head_that_is_not_ours_and_all_others_are(
     tenants: Tenants, anchor: Path, admin_dsn: str
 ) -> None:
@@ -205,7 +187,7 @@ def test_nothing_is_sealed_behind_a_head_that_is_not_ours_and_all_others_are(
         [[tenants.merchant.id, other.merchant.id]],
     ) == [(tenants.merchant.id, False), (other.merchant.id, True)]
     anchor_audit_heads()
-    anchored = {line.head.chain for line in FileAnchor(anchor).read()}
+    anchored = {line.head.chain for line in FileAnchor(anchor).read().anchored}
     assert other.merchant.id in anchored
     assert tenants.merchant.id not in anchored
 
@@ -301,7 +283,11 @@ def test_an_anchor_takes_each_head_once_and_is_itself_a_chain(
     seal_all()
     assert anchor_audit_heads() == 1
 
-    mine = [line for line in FileAnchor(anchor).read() if line.head.chain == tenants.merchant.id]
+    mine = [
+        line
+        for line in FileAnchor(anchor).read().anchored
+        if line.head.chain == tenants.merchant.id
+    ]
     assert [line.head.sequence for line in mine] == [5, 6]
     [at] = {entry[0] for entry in fetch_head(tenants)}
     assert mine[-1].head.hash == at
@@ -337,7 +323,8 @@ def test_an_edited_anchor_is_named_and_not_gone_on_with(
         lines.append(json.dumps({**first, "mac": "00" * 32}) + "\n")
     anchor.write_text("".join(lines))
 
-    assert "of the anchor" in verify_audit_log(chain=tenants.merchant.id).anchor_fault
+    [fault] = verify_audit_log(chain=tenants.merchant.id).anchor_faults
+    assert "of the anchor" in fault
     with pytest.raises(CommandError, match="1 bad of"):
         call_command("audit_verify", tenant=tenants.merchant.id)
     with pytest.raises(AnchorBroken):

@@ -5,7 +5,8 @@ from typing import Any
 from django.conf import settings
 from django.core.management.base import BaseCommand, CommandError
 
-from core.audit_anchor import AnchorBroken, anchor_audit_heads
+from core.audit_anchor import anchor_audit_heads
+from core.audit_anchor_lines import AnchorBroken, AnchorUnavailable, NotStamped
 
 
 class Command(BaseCommand):
@@ -14,6 +15,8 @@ class Command(BaseCommand):
     def handle(self, *args: Any, **options: Any) -> None:
         try:
             moved = anchor_audit_heads()
-        except AnchorBroken as error:
+        except NotStamped as error:
+            raise CommandError(f"{settings.AUDIT_ANCHOR}: {error}.") from None
+        except (AnchorBroken, AnchorUnavailable) as error:
             raise CommandError(f"{settings.AUDIT_ANCHOR}: {error}. Nothing was anchored.") from None
         self.stdout.write(f"{moved} heads anchored in {settings.AUDIT_ANCHOR}.")

@@ -21,9 +21,11 @@ class Command(BaseCommand):
         verdict = verify_audit_log(chain=options["tenant"])
         for fault in verdict.faults:
             self.stderr.write(str(fault))
-        if verdict.anchor_fault:
-            self.stderr.write(f"The anchor: {verdict.anchor_fault}.")
-        bad = len(verdict.faults) + bool(verdict.anchor_fault)
+        for problem in verdict.anchor_faults:
+            self.stderr.write(f"The anchor: {problem}.")
+        for sentence in verdict.anchor_checked:
+            self.stdout.write(f"The anchor: {sentence}")
+        bad = len(verdict.faults) + len(verdict.anchor_faults)
         if bad:
             raise CommandError(f"{bad} bad of {_extent(verdict)}.")
         self.stdout.write(f"{_extent(verdict)}: all seals match. {_held(verdict)}")
