@@ -103,7 +103,7 @@ def intent_check_in_turn(*, intent_id: uuid.UUID) -> None:
         intent_check(intent_id=intent_id)
 
 
-def bring_forward(document_id: uuid.UUID) -> bool:
+def bring_forward(document_id: uuid.UUID, *, merchant_id: uuid.UUID) -> bool:
     """Go on with what a process that died had begun for a document (or for a lone intent).
 
     Asks the channel what became of the step that was under way, and repeats it under the same key
@@ -114,18 +114,19 @@ def bring_forward(document_id: uuid.UUID) -> bool:
     Returns:
         whether a step is still under way.
     """
-    for intent_id in _under_way(document_id):
+    scope = Scope.merchant(merchant_id)
+    for intent in _under_way(document_id, scope):
         try:
-            intent_check(intent_id=intent_id)
+            _check(intent)
         except (ProviderError, AppError) as error:
             log.warning("intent.not_brought_forward", error_type=type(error).__name__)
-    return bool(_under_way(document_id))
+    return bool(_under_way(document_id, scope))
 
 
-def _under_way(document_id: uuid.UUID) -> list[uuid.UUID]:
-    with tenant_atomic(Scope.worker()):
+def _under_way(document_id: uuid.UUID, scope: Scope) -> list[Intent]:
+    with tenant_atomic(scope):
         intents = Intent.objects.filter(Q(document_id=document_id) | Q(pk=document_id))
-        return list(intents.exclude(step=Step.NONE).values_list("id", flat=True))
+        return list(intents.exclude(step=Step.NONE))
 
 
 def intent_check(*, intent_id: uuid.UUID) -> Intent:
@@ -136,6 +137,10 @@ def intent_check(*, intent_id: uuid.UUID) -> Intent:
     """
     with tenant_atomic(Scope.worker()):
         intent = Intent.objects.get(pk=intent_id)
+    return _check(intent)
+
+
+def _check(intent: Intent) -> Intent:
     if intent.unsent and intent.step and intent.state not in FINAL:
         return _send(intent)
     try:
@@ -189,7 +194,7 @@ def _send(intent: Intent) -> Intent:
     intent.unsent, intent.version, intent.holder = False, read_version + 1, holder()
     intent.next_check_at = timezone.now() + _LEASE
     try:
-        with tenant_atomic(Scope.worker()):
+        with tenant_atomic(Scope.merchant(intent.merchant_id)):
             writes = Writes()
             writes.update(
                 intent,
