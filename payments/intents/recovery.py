@@ -7,6 +7,7 @@ import uuid
 from typing import Any, Final
 
 import structlog
+from django.conf import settings
 from django.db.models import Q
 from django.utils import timezone
 
@@ -38,8 +39,6 @@ POLLER: Final = Actor.system("status-poller")
 #: How long an intent waits in the queue before it is handed out again. One that a worker has begun
 #: names it as its holder, and comes back as soon as that process has died.
 _LEASE: Final = dt.timedelta(seconds=60)
-#: How many workers may ask for one merchant at once: its provider may be slow, and others wait.
-_MERCHANT_SHARE: Final = 1
 #: When an intent that found its merchant's share taken is looked at again.
 _NOT_YET: Final = dt.timedelta(seconds=1)
 #: A request that the provider has not seen by the second look never reached it.
@@ -91,7 +90,7 @@ def intent_check_in_turn(*, intent_id: uuid.UUID) -> None:
     """`intent_check`, or a second later when the merchant's share of the workers is busy."""
     with tenant_atomic(Scope.worker()):
         intent = Intent.objects.get(pk=intent_id)
-    turn = take_turn(f"intents.check/{intent.merchant_id}", share=_MERCHANT_SHARE)
+    turn = take_turn(f"intents.check/{intent.merchant_id}", share=settings.CHECKS_PER_MERCHANT_MAX)
     open_intents = Intent.objects.filter(pk=intent_id, next_check_at__isnull=False)
     if turn is None:
         with tenant_atomic(Scope.worker()):
