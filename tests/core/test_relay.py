@@ -21,6 +21,7 @@ from core.errors import Conflict
 from core.models import AuditRecord, OutboxEvent
 from core.unit import Writes
 from tests.core.support import (
+    DIES_WITHIN_S,
     drain,
     emit,
     event_row,
@@ -34,8 +35,6 @@ from tests.core.support import (
 from tests.factories import Tenants, make_tenants
 
 T = TypeVar("T")
-#: An upper limit for what a killed process held to be free; it takes a moment, not this long.
-LEASE_ENDS_WITHIN_S = 10.0
 #: A relay takes the oldest events, whoever's they are.
 pytestmark = pytest.mark.usefixtures("own_database")
 
@@ -376,7 +375,7 @@ def test_an_event_survives_a_relay_that_is_killed_while_handling_it(
     seen: list[str] = []
 
     with subscribed("test.child", lambda e: seen.append(e.aggregate)):
-        eventually(lambda: drained(seen), timeout_s=LEASE_ENDS_WITHIN_S)
+        eventually(lambda: drained(seen), timeout_s=DIES_WITHIN_S)
 
     assert seen == ["obj_killed"]
     assert event_row(event).attempts == 2
@@ -399,7 +398,7 @@ def test_a_batch_of_a_killed_relay_is_delivered_soon_whole_and_in_order(
     seen: list[tuple[str, str]] = []
 
     with subscribed("test.child.*", lambda e: seen.append((e.aggregate, e.type))):
-        eventually(lambda: len(drained(seen)) >= 11, timeout_s=LEASE_ENDS_WITHIN_S)
+        eventually(lambda: len(drained(seen)) >= 11, timeout_s=DIES_WITHIN_S)
 
     numbers = {"obj_p": range(6), "obj_q": range(5)}
     for aggregate, expected in numbers.items():
@@ -430,7 +429,7 @@ def test_a_relay_that_lost_its_database_takes_up_its_own_batch_again(
     child = start_child(log, "cut-first")
     try:
         event = emit(tenants, "test.child", aggregate="obj_cut")
-        eventually(lambda: event_row(event).delivered_at, timeout_s=LEASE_ENDS_WITHIN_S)
+        eventually(lambda: event_row(event).delivered_at, timeout_s=DIES_WITHIN_S)
         assert event_row(event).attempts == 2
     finally:
         child.send_signal(signal.SIGKILL)
