@@ -27,7 +27,7 @@ from payments.providers.base import (
 )
 from payments.providers.sandbox import server
 from payments.providers.sandbox.cards import TEST_CARDS
-from tests.providers.contract import Payments, capture_of, refund_of
+from tests.providers.asking import Payments, capture_of, refund_of
 from tests.providers.rigs import SandboxRig
 
 

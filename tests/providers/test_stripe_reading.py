@@ -23,7 +23,7 @@ from payments.providers.base import (
 from payments.providers.stripe import calling, reading
 from payments.providers.stripe.amounts import from_stripe, to_stripe
 from payments.providers.stripe.reading import GarbledError
-from tests.providers.contract import Payments, capture_of, refund_of
+from tests.providers.asking import Payments, capture_of, refund_of
 from tests.providers.rigs import SECRET, StripeRig
 
 INTENT = {

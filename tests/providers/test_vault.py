@@ -17,7 +17,7 @@ from core.db import Scope, ScopeError, tenant_atomic
 from core.errors import InvalidRequest
 from payments.providers.base import ProviderError, SaveMethod
 from payments.providers.sandbox.vault import CardInput, Token, tokenize
-from tests.providers.contract import Payments
+from tests.providers.asking import Payments
 from tests.providers.rigs import SandboxRig
 
 NUMBER = "4242424242424242"
