@@ -22,7 +22,7 @@ staff scope and ``request.actor`` come from ``tenants.middleware.AdminScopeMiddl
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Collection, Iterable, Mapping
 from datetime import timedelta
 from functools import wraps
 from typing import Any, ClassVar, Final, TypeVar, get_args
@@ -39,6 +39,7 @@ from django.utils import timezone
 from django.utils.html import format_html
 from django.utils.safestring import SafeString
 from unfold.admin import ModelAdmin
+from unfold.dataclasses import UnfoldAction
 from unfold.decorators import action as unfold_action
 from unfold.decorators import display as unfold_display
 from unfold.paginator import InfinitePaginator
@@ -232,6 +233,24 @@ class ReadOnlyAdmin(FoundById):
         if row is None:
             raise PermissionDenied("There is no such object.")
         return row
+
+
+class SelectedActions(ReadOnlyAdmin):
+    """Pages that offer some of their actions, depending on the object.
+
+    The services refuse the others all the same: this is about not offering what they refuse.
+    """
+
+    def offered(self, request: HttpRequest, row: Any) -> Collection[str]:
+        """The names of the actions that the page of `row` offers to this person."""
+        raise NotImplementedError
+
+    def get_actions_detail(self, request: HttpRequest, object_id: Any) -> list[UnfoldAction]:
+        """Those of `actions_detail` that are `offered`."""
+        row = self.get_object(request, str(object_id))
+        names = () if row is None else self.offered(request, row)
+        found: list[UnfoldAction] = super().get_actions_detail(request, object_id)
+        return [action for action in found if action.path in names]
 
 
 class Operated(ModelAdmin):

@@ -162,15 +162,14 @@ class Claim:
             NotFound: what the request made was deleted since, and its answer with it.
             Conflict: the first request is still at work.
         """
-        # A service's keys are its own, whichever merchant it acts for; in the merchant's scope its
-        # key of another merchant's request would look free.
-        scope = Scope.intake() if self.actor.kind == "service" else self.actor.scope
+        found = IdempotencyRecord.objects.filter(owner=self.owner, key=self.key)
+        scope = self.actor.scope
+        if self.actor.kind == "service":
+            # A service's keys are its own, whichever merchant it acts for; in the merchant's scope
+            # its key of another merchant's request would look free. The answer is that merchant's.
+            found, scope = found.defer("body"), Scope.intake()
         with tenant_atomic(scope):
-            record = (
-                IdempotencyRecord.objects.filter(owner=self.owner, key=self.key)
-                .annotate(abandoned=liveness.HolderDied("holder"))
-                .first()
-            )
+            record = found.annotate(abandoned=liveness.HolderDied("holder")).first()
         if record is None:
             return None
         if bytes(record.fingerprint) != self.fingerprint:
@@ -180,6 +179,9 @@ class Claim:
                 param="Idempotency-Key",
             )
         if record.status is not None:
+            if "body" in record.get_deferred_fields():
+                with tenant_atomic(_scope_of(record, self.actor)):
+                    record.refresh_from_db(fields=["body"])
             if record.body is None:
                 raise NotFound(
                     "What this request made was deleted since. Use a fresh Idempotency-Key to make "
@@ -189,8 +191,9 @@ class Claim:
                 )
             return Answer(record.status, _opened(record), replayed=True)
         assert record.locked_until is not None
+        scope = _scope_of(record, self.actor)
         at_work = record.holder is not None and not record.abandoned
-        if (at_work and record.locked_until > timezone.now()) or not _taken_over(record):
+        if (at_work and record.locked_until > timezone.now()) or not _taken_over(record, scope):
             raise in_flight()
         self.record = record
         assert record.resource_id is not None
@@ -202,7 +205,7 @@ class Claim:
         Should the first request have come to its end after all, its answer counts.
         """
         assert self.record is not None
-        with tenant_atomic(Scope.worker()):
+        with tenant_atomic(_scope_of(self.record, self.actor)):
             IdempotencyRecord.objects.filter(id=self.record.id, status=None).update(
                 status=status, body=self._kept(self.record, body), holder=None, locked_until=None
             )
@@ -212,15 +215,24 @@ class Claim:
         """Let a retry take this claim over at once: its request ends without knowing its answer."""
         held = self.record or self.begun
         if held is not None and self.answer is None:
-            with tenant_atomic(Scope.worker()):
+            with tenant_atomic(_scope_of(held, self.actor)):
                 IdempotencyRecord.objects.filter(id=held.id, status=None).update(holder=None)
 
 
-def _taken_over(record: IdempotencyRecord) -> bool:
+def _scope_of(record: IdempotencyRecord, actor: Actor) -> Scope:
+    """Where a record is written: with its merchant or reseller, whose scopes web opens."""
+    if record.merchant_id is not None:
+        return Scope.merchant(record.merchant_id)
+    if record.reseller_id is not None:
+        return Scope.reseller(record.reseller_id)
+    return actor.scope
+
+
+def _taken_over(record: IdempotencyRecord, scope: Scope) -> bool:
     """Make this process the holder; False when another retry was quicker."""
     before = {"holder": record.holder, "locked_until": record.locked_until}
     record.holder, record.locked_until = liveness.holder(), timezone.now() + LOCK
-    with tenant_atomic(Scope.worker()):
+    with tenant_atomic(scope):
         taken = IdempotencyRecord.objects.filter(id=record.id, status=None, **before).update(
             holder=record.holder, locked_until=record.locked_until
         )

@@ -6,6 +6,7 @@ of a million rows), and the setting is read through a sub-select, which PostgreS
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 from typing import Any
 
@@ -160,3 +161,24 @@ class RunSqlFile(RunSQL):
     def __init__(self, migration_file: str, name: str, *, reverse: str, **kwargs: Any) -> None:
         text = (Path(migration_file).parent / name).read_text(encoding="utf-8")
         super().__init__(text, reverse, **kwargs)
+
+
+def functions_of(migration_file: str, name: str, *functions: str) -> str:
+    """Definitions from the .sql file of an earlier migration, to put them back in their place.
+
+    Args:
+        migration_file: `__file__` of the migration that asks.
+        name: the earlier file's name, in the same folder.
+        functions: their names, each defined in it once and with `$$` around its body.
+    """
+    text = (Path(migration_file).parent / name).read_text(encoding="utf-8")
+    found = []
+    for function in functions:
+        begun = re.search(rf"^create function {function}\(", text, re.IGNORECASE | re.MULTILINE)
+        if begun is None:
+            raise LookupError(f"{name} does not define {function}")
+        body = text.index("$$", begun.end())
+        end = text.index(";", text.index("$$", body + 2)) + 1
+        definition = text[begun.start() + len("create function") : end]
+        found.append(f"create or replace function{definition}\n")
+    return "\n".join(found)

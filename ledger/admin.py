@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from typing import Any, ClassVar
 from uuid import UUID
 
@@ -11,10 +12,16 @@ from django.http import HttpRequest, HttpResponse
 from django.template.response import TemplateResponse
 from django.utils.html import format_html
 from django.utils.safestring import SafeString
-from unfold.dataclasses import UnfoldAction
 from unfold.decorators import action
 
-from core.admin import ReadOnlyAdmin, actor_of, allowed, display, staff_action
+from core.admin import (
+    ReadOnlyAdmin,
+    SelectedActions,
+    actor_of,
+    allowed,
+    display,
+    staff_action,
+)
 from core.admin_filters import by_currency, one_of, typed
 from core.admin_forms import ReasonForm, staff_form
 from core.money import format_money
@@ -302,7 +309,7 @@ class FailedTransferAdmin(ReadOnlyAdmin):
 
 
 @admin.register(CorrectionProposal)
-class CorrectionProposalAdmin(_MoneyAdmin):
+class CorrectionProposalAdmin(SelectedActions, _MoneyAdmin):
     """Corrections that wait for a second person, and those that were decided."""
 
     list_display = ("public_id", "shown_state", "shown_move", "reason", "created_at")
@@ -339,17 +346,12 @@ class CorrectionProposalAdmin(_MoneyAdmin):
             debit_words=words_of("debit_account_id"), credit_words=words_of("credit_account_id")
         )
 
-    def get_actions_detail(self, request: HttpRequest, object_id: Any) -> list[UnfoldAction]:
-        """None for what is decided; whoever proposed it may take it back and not confirm it.
-
-        The service refuses both all the same: this is about not offering what it refuses.
-        """
-        found: list[UnfoldAction] = super().get_actions_detail(request, object_id)
-        row = self.get_object(request, str(object_id))
-        if row is None or row.state != CorrectionProposal.State.PROPOSED:
-            return []
+    def offered(self, request: HttpRequest, row: Any) -> Collection[str]:
+        """None for what is decided; whoever proposed it may take it back and not confirm it."""
+        if row.state != CorrectionProposal.State.PROPOSED:
+            return ()
         own = row.proposed_by == actor_of(request).id
-        return [action for action in found if not (own and action.path == "confirm")]
+        return [name for name in self.actions_detail if not (own and name == "confirm")]
 
     def about(self, row: Any) -> SafeString:
         """All that the second person has to weigh."""

@@ -12,7 +12,7 @@ from django.http import HttpRequest, HttpResponse
 from django.urls import reverse
 
 from core import errors, ids
-from core.admin import Operated, ReadOnlyAdmin, actor_of, allowed, display, staff_action
+from core.admin import ActionView, Operated, ReadOnlyAdmin, actor_of, allowed, display, staff_action
 from core.admin_filters import by_country, typed
 from core.admin_forms import StaffForm, show_once, staff_form
 from tenants.admin_people import MembershipAdmin, PersonChangeAdmin, UserAdmin
@@ -116,6 +116,18 @@ class ServiceCallerForm(StaffForm):
             raise forms.ValidationError("Copy the whole id of a merchant, mer_….") from error
 
 
+def _sets_status(status: str, title: str, *, question: str, icon: str) -> ActionView:
+    """An action of `StatusActions` that gives a tenant another status."""
+
+    @staff_action(title, permission="status", question=question, icon=icon)
+    def set_status(self: ReadOnlyAdmin, request: HttpRequest, object_id: str) -> HttpResponse:
+        row = self.found(request, object_id)
+        merchants.tenant_set_status(actor=actor_of(request), tenant=row, status=status)
+        return self.done(request, object_id, f"{row.name} is {status}.")
+
+    return set_status
+
+
 class StatusActions(ReadOnlyAdmin):
     """Activate, suspend, close and give a first owner, for compliance."""
 
@@ -125,41 +137,24 @@ class StatusActions(ReadOnlyAdmin):
         """Compliance decides who may trade."""
         return allowed(request, "platform.tenants.write")
 
-    @staff_action(
+    activate = _sets_status(
+        "active",
         "Activate",
-        permission="status",
         question="The tenant takes live payments at once.",
         icon="check_circle",
     )
-    def activate(self, request: HttpRequest, object_id: str) -> HttpResponse:
-        """Let the tenant take live payments."""
-        row = self.found(request, object_id)
-        merchants.tenant_set_status(actor=actor_of(request), tenant=row, status="active")
-        return self.done(request, object_id, f"{row.name} is active.")
-
-    @staff_action(
+    suspend = _sets_status(
+        "suspended",
         "Suspend",
-        permission="status",
         question="Live payments stop until compliance activates the tenant again.",
         icon="block",
     )
-    def suspend(self, request: HttpRequest, object_id: str) -> HttpResponse:
-        """Stop live payments until compliance activates the tenant again."""
-        row = self.found(request, object_id)
-        merchants.tenant_set_status(actor=actor_of(request), tenant=row, status="suspended")
-        return self.done(request, object_id, f"{row.name} is suspended.")
-
-    @staff_action(
+    close = _sets_status(
+        "closed",
         "Close for good",
-        permission="status",
         question="Its keys and its people are refused at once. A closed tenant stays closed.",
         icon="cancel",
     )
-    def close(self, request: HttpRequest, object_id: str) -> HttpResponse:
-        """End a tenant for good; its books stay."""
-        row = self.found(request, object_id)
-        merchants.tenant_set_status(actor=actor_of(request), tenant=row, status="closed")
-        return self.done(request, object_id, f"{row.name} is closed.")
 
     @staff_form(
         "Invite the first owner",

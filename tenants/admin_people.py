@@ -2,25 +2,34 @@
 
 from __future__ import annotations
 
-from typing import Any, ClassVar
+from collections.abc import Collection
+from typing import Any, ClassVar, TypeVar
 from uuid import UUID
 
 from django import forms
 from django.contrib import admin
-from django.db.models import QuerySet
+from django.db.models import Model, QuerySet
 from django.http import HttpRequest, HttpResponse
 from django.utils import timezone
 from django.utils.html import format_html
 from django.utils.safestring import SafeString
-from unfold.dataclasses import UnfoldAction
 
-from core.admin import ReadOnlyAdmin, actor_of, allowed, display, staff_action
-from core.admin_forms import ReasonForm, staff_form
+from core.admin import (
+    ReadOnlyAdmin,
+    SelectedActions,
+    actor_of,
+    allowed,
+    display,
+    staff_action,
+)
+from core.admin_forms import FormView, ReasonForm, staff_form
 from tenants.models import Level, Membership, Merchant, PersonChange, Reseller, Role, User
 from tenants.models.people import PLATFORM_ROLES
 from tenants.policies import PersonAction
 from tenants.services import passwords
 from tenants.services import people as services
+
+Row = TypeVar("Row", bound=Model)
 
 _SECOND_PERSON = (
     "For a colleague of the platform's staff this is a proposal that a second person confirms."
@@ -41,8 +50,44 @@ class RoleForm(ReasonForm):
     field_order = ("role", "reason")
 
 
+def _changes(action: PersonAction, title: str, *, text: str, icon: str, done: str) -> FormView:
+    """An action of `UserAdmin` that changes a person, or proposes to; `done` ends its sentence."""
+
+    @staff_form(
+        title,
+        permission="people",
+        form=ReasonForm,
+        text=f"{text} {_SECOND_PERSON}",
+        icon=icon,
+    )
+    def change(
+        self: ReadOnlyAdmin, request: HttpRequest, given: dict[str, Any], object_id: str | None
+    ) -> HttpResponse:
+        row = self.found(request, object_id)
+        waits = services.person_change(
+            actor=actor_of(request), action=action, user=row, reason=given["reason"]
+        )
+        said = f"{row.email} {done}." if waits is None else _waits(waits)
+        return self.done(request, object_id, said)
+
+    return change
+
+
+def _with_people(rows: QuerySet[Row], *people: str) -> QuerySet[Row]:
+    """Rows with the people that these fields name, without the hashes of their passwords."""
+    return rows.select_related(*people).defer(*(f"{name}__password" for name in people))
+
+
+class PeopleActions(SelectedActions):
+    """Pages with actions of ``permission="people"``; the services know who may do which."""
+
+    def has_people_permission(self, request: HttpRequest, object_id: Any = None) -> bool:
+        """Support and compliance help people in, keep them out and propose roles."""
+        return allowed(request, "platform.users.write")
+
+
 @admin.register(User)
-class UserAdmin(ReadOnlyAdmin):
+class UserAdmin(PeopleActions):
     """People; never their passwords."""
 
     list_display = ("email", "name", "is_active", "is_staff", "last_login", "created_at")
@@ -55,16 +100,10 @@ class UserAdmin(ReadOnlyAdmin):
     readonly_fields = ("created_at", "belongs_to")
     actions_detail = ("send_reset", "reset_second_factor", "deactivate", "activate")
 
-    def has_people_permission(self, request: HttpRequest, object_id: Any = None) -> bool:
-        """Support and compliance help people in and keep them out."""
-        return allowed(request, "platform.users.write")
-
-    def get_actions_detail(self, request: HttpRequest, object_id: Any) -> list[UnfoldAction]:
+    def offered(self, request: HttpRequest, row: Any) -> Collection[str]:
         """Either keeps out or lets in, as the person is now."""
-        found: list[UnfoldAction] = super().get_actions_detail(request, object_id)
-        row = self.get_object(request, str(object_id))
-        idle = "activate" if row is None or row.is_active else "deactivate"
-        return [action for action in found if action.path != idle]
+        idle = "activate" if row.is_active else "deactivate"
+        return [name for name in self.actions_detail if name != idle]
 
     @display(description="Member of")
     def belongs_to(self, row: User) -> str:
@@ -90,74 +129,31 @@ class UserAdmin(ReadOnlyAdmin):
         passwords.password_reset_send(actor=actor_of(request), user=row)
         return self.done(request, object_id, f"A link is on its way to {row.email}.")
 
-    @staff_form(
+    reset_second_factor = _changes(
+        PersonAction.RESET_SECOND_FACTOR,
         "Reset second factor",
-        permission="people",
-        form=ReasonForm,
-        text=f"Check first who asks. Authenticator and recovery codes go. {_SECOND_PERSON}",
+        text="Check first who asks. Authenticator and recovery codes go.",
         icon="phonelink_erase",
+        done="enrols a new authenticator next",
     )
-    def reset_second_factor(
-        self, request: HttpRequest, given: dict[str, Any], object_id: str | None
-    ) -> HttpResponse:
-        """Take the authenticator away, after checking who asks."""
-        return self._change(
-            request,
-            object_id,
-            PersonAction.RESET_SECOND_FACTOR,
-            given["reason"],
-            done="enrols a new authenticator next",
-        )
-
-    @staff_form(
+    deactivate = _changes(
+        PersonAction.DEACTIVATE,
         "Deactivate",
-        permission="people",
-        form=ReasonForm,
-        text=f"The person is out with the next request. {_SECOND_PERSON}",
+        text="The person is out with the next request.",
         icon="person_off",
+        done="is deactivated",
     )
-    def deactivate(
-        self, request: HttpRequest, given: dict[str, Any], object_id: str | None
-    ) -> HttpResponse:
-        """Keep the person out."""
-        return self._change(
-            request, object_id, PersonAction.DEACTIVATE, given["reason"], done="is deactivated"
-        )
-
-    @staff_form(
+    activate = _changes(
+        PersonAction.ACTIVATE,
         "Activate",
-        permission="people",
-        form=ReasonForm,
-        text=f"The person may sign in again. {_SECOND_PERSON}",
+        text="The person may sign in again.",
         icon="person",
+        done="is active",
     )
-    def activate(
-        self, request: HttpRequest, given: dict[str, Any], object_id: str | None
-    ) -> HttpResponse:
-        """Let the person in again."""
-        return self._change(
-            request, object_id, PersonAction.ACTIVATE, given["reason"], done="is active"
-        )
-
-    def _change(
-        self,
-        request: HttpRequest,
-        object_id: str | None,
-        action: PersonAction,
-        reason: str,
-        *,
-        done: str,
-    ) -> HttpResponse:
-        row = self.found(request, object_id)
-        waits = services.person_change(
-            actor=actor_of(request), action=action, user=row, reason=reason
-        )
-        said = f"{row.email} {done}." if waits is None else _waits(waits)
-        return self.done(request, object_id, said)
 
 
 @admin.register(Membership)
-class MembershipAdmin(ReadOnlyAdmin):
+class MembershipAdmin(PeopleActions):
     """Who sits where."""
 
     list_display = ("user", "role", "level", "merchant", "reseller", "only_granted", "created_at")
@@ -175,21 +171,12 @@ class MembershipAdmin(ReadOnlyAdmin):
     actions_detail = ("change_role",)
 
     def get_queryset(self, request: HttpRequest) -> QuerySet[Membership]:
-        """With the people, without the hashes of their passwords."""
-        found: QuerySet[Membership] = super().get_queryset(request)
-        return found.select_related("user").defer("user__password")
+        """With the people."""
+        return _with_people(super().get_queryset(request), "user")
 
-    def has_people_permission(self, request: HttpRequest, object_id: Any = None) -> bool:
-        """Compliance proposes another role; the service knows who may."""
-        return allowed(request, "platform.users.write")
-
-    def get_actions_detail(self, request: HttpRequest, object_id: Any) -> list[UnfoldAction]:
+    def offered(self, request: HttpRequest, row: Any) -> Collection[str]:
         """None for members of tenants: their own owners and admins change those."""
-        row = self.get_object(request, str(object_id))
-        if row is None or row.level != Level.PLATFORM:
-            return []
-        found: list[UnfoldAction] = super().get_actions_detail(request, object_id)
-        return found
+        return self.actions_detail if row.level == Level.PLATFORM else ()
 
     @staff_form(
         "Change role",
@@ -215,7 +202,7 @@ class MembershipAdmin(ReadOnlyAdmin):
 
 
 @admin.register(PersonChange)
-class PersonChangeAdmin(ReadOnlyAdmin):
+class PersonChangeAdmin(SelectedActions):
     """Changes to people that wait for a second person, and those that were decided."""
 
     list_display = ("created_at", "action", "user", "proposed_by", "shown_state", "expires_at")
@@ -246,23 +233,16 @@ class PersonChangeAdmin(ReadOnlyAdmin):
 
     def get_queryset(self, request: HttpRequest) -> QuerySet[PersonChange]:
         """With the people."""
-        found: QuerySet[PersonChange] = super().get_queryset(request)
-        people = ("user", "proposed_by", "decided_by")
-        return found.select_related(*people).defer(*(f"{name}__password" for name in people))
+        return _with_people(super().get_queryset(request), "user", "proposed_by", "decided_by")
 
-    def get_actions_detail(self, request: HttpRequest, object_id: Any) -> list[UnfoldAction]:
-        """What this person may decide. The service refuses the rest all the same."""
-        row = self.get_object(request, str(object_id))
-        if row is None or row.state != PersonChange.State.PROPOSED:
-            return []
-        found: list[UnfoldAction] = super().get_actions_detail(request, object_id)
+    def offered(self, request: HttpRequest, row: Any) -> Collection[str]:
+        """What this person may decide."""
+        if row.state != PersonChange.State.PROPOSED:
+            return ()
         actor = actor_of(request)
-        offered = set()
         if services.may_confirm(actor, row):
-            offered = {"confirm", "reject"} if row.expires_at > timezone.now() else {"reject"}
-        elif actor.user_id == row.proposed_by_id:
-            offered = {"reject"}
-        return [action for action in found if action.path in offered]
+            return ("confirm", "reject") if row.expires_at > timezone.now() else ("reject",)
+        return ("reject",) if actor.user_id == row.proposed_by_id else ()
 
     def about(self, row: Any) -> SafeString:
         """All that the second person has to weigh."""

@@ -11,6 +11,11 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+import pytest
+from celery import current_app
+
+from core import enqueue
+from core.breaker import Breaker
 from devtools import valkey
 from devtools.ports import free_port
 
@@ -48,3 +53,14 @@ def own_valkey() -> Iterator[Frozen]:
             process.send_signal(signal.SIGCONT)
             process.kill()
             process.wait()
+
+
+@contextmanager
+def own_broker(monkeypatch: pytest.MonkeyPatch) -> Iterator[Frozen]:
+    """A Valkey that this process's tasks go to, with nothing known about it yet."""
+    with own_valkey() as server:
+        enqueue._producers.close()
+        monkeypatch.setattr(current_app.conf, "broker_write_url", server.url)
+        monkeypatch.setattr(enqueue, "_breaker", Breaker("broker", open_s=0.2))
+        yield server
+        enqueue._producers.close()

@@ -352,6 +352,9 @@ PROVIDER_BUDGET_S = env.float("PROVIDER_BUDGET_S", default=8.0)
 PROVIDER_CALLS_MAX = env.int("PROVIDER_CALLS_MAX", default=16)
 #: Callers of one process that wait for providers at once; core/serving parks as many threads.
 PROVIDER_WAITS_MAX = env.int("PROVIDER_WAITS_MAX", default=24)
+#: Workers that may ask the providers of one merchant at once what became of its attempts. Its
+#: provider may be slow, and other merchants wait for the same workers.
+CHECKS_PER_MERCHANT_MAX = env.int("CHECKS_PER_MERCHANT_MAX", default=1)
 #: Who may read /metrics from outside: a bearer token. Without one only private addresses may.
 METRICS_TOKEN = env.str("METRICS_TOKEN", default="")
 #: Requests a second that one key may send to one endpoint; ten seconds' worth may come at once.

@@ -13,9 +13,10 @@ import time
 from collections import deque
 
 import structlog
-from django.db import DatabaseError, connection
+from django.db import DatabaseError, InterfaceError, OperationalError
 from django.http import HttpRequest
 
+from core import connections
 from core.context import Actor, request_id
 from core.db import Scope, tenant_atomic
 from core.logging import shown_path
@@ -26,6 +27,7 @@ log = structlog.get_logger(__name__)
 
 _EVERY_S = 1.0
 _MAX_BUFFERED = 20_000
+_BATCH = 2_000
 _buffer: deque[RequestLog] = deque(maxlen=_MAX_BUFFERED)
 _lock = threading.Lock()
 _writer: threading.Thread | None = None
@@ -55,14 +57,39 @@ def record(
 
 
 def flush() -> int:
-    """Write what is buffered; returns how many rows. A database that is away costs the rows."""
+    """Write what is buffered, 2,000 rows at most; returns how many.
+
+    A connection that was lost meanwhile is replaced at once: this thread serves no requests, so
+    Django never looks whether its connection still works. Where the database is away the rows stay
+    in the buffer, which forgets its newest when it is full.
+
+    Raises:
+        OperationalError, InterfaceError: the database is away; nothing was lost.
+        DatabaseError: it does not take these rows, and they are gone.
+    """
     rows: list[RequestLog] = []
-    while _buffer and len(rows) < 2_000:
+    while _buffer and len(rows) < _BATCH:
         rows.append(_buffer.popleft())
-    if rows:
-        with tenant_atomic(Scope.intake()):
-            RequestLog.objects.bulk_create(rows)
+    if not rows:
+        return 0
+    try:
+        try:
+            _write(rows)
+        except (OperationalError, InterfaceError) as error:
+            # One new connection, and no waiting: the next round comes in a second.
+            connections.regain(error, ends_at=time.monotonic())
+            _write(rows)
+    except (OperationalError, InterfaceError) as error:
+        if connections.is_lost(error):
+            _buffer.extendleft(reversed(rows))
+        raise
     return len(rows)
+
+
+def _write(rows: list[RequestLog]) -> None:
+    with tenant_atomic(Scope.intake()):
+        # The commit of a connection that broke may have been made.
+        RequestLog.objects.bulk_create(rows, ignore_conflicts=True)
 
 
 def _ensure_writer() -> None:
@@ -79,14 +106,14 @@ def _run() -> None:
     while True:
         time.sleep(_EVERY_S)
         try:
-            while flush() == 2_000:
+            while flush() == _BATCH:
                 pass
-        except DatabaseError as error:
+        except (DatabaseError, InterfaceError) as error:
             log.warning("request_log.not_written", error=type(error).__name__)
-            connection.close()
+            connections.drop()
 
 
 def _last_flush() -> None:
     # At the very end nobody reads a log line any more.
-    with contextlib.suppress(DatabaseError):
+    with contextlib.suppress(DatabaseError, InterfaceError):
         flush()

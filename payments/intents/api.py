@@ -21,7 +21,7 @@ from payments.intents import serializers as shapes
 from payments.intents.documents import service_document
 from payments.intents.models import Intent, Operation
 from payments.intents.recovery import bring_forward
-from payments.intents.selectors import intent_get, intent_json
+from payments.intents.selectors import intent_get, intent_json, intent_merchant
 from payments.intents.services import Accepted, Draft, IntentClaim, Price, intent_submit
 from tenants.authentication import MerchantFacts, merchant_facts
 
@@ -82,7 +82,7 @@ class IntentsView(ApiView):
             operation,
             resume=lambda key: self._read(key, Scope.merchant(facts.merchant_id)),
             render=_rendered,
-            advance=bring_forward,
+            advance=lambda key: bring_forward(key, merchant_id=facts.merchant_id),
             actor=actor,
         )
 
@@ -118,7 +118,11 @@ class IntentView(ApiView):
     def get(self, request: Request, intent_id: str) -> Response:
         """Retrieve an intent."""
         key = ids.decode(Intent.PREFIX, intent_id)
-        with tenant_atomic(self.actor.scope):
+        scope = self.actor.scope
+        if scope == Scope.intake():
+            with tenant_atomic(scope):
+                scope = Scope.merchant(intent_merchant(intent_id=key))
+        with tenant_atomic(scope):
             found = intent_get(intent_id=key, livemode=self.actor.livemode)
         return Response(intent_json(found))
 

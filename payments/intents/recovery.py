@@ -7,6 +7,7 @@ import uuid
 from typing import Any, Final
 
 import structlog
+from django.conf import settings
 from django.db.models import Q
 from django.utils import timezone
 
@@ -38,8 +39,6 @@ POLLER: Final = Actor.system("status-poller")
 #: How long an intent waits in the queue before it is handed out again. One that a worker has begun
 #: names it as its holder, and comes back as soon as that process has died.
 _LEASE: Final = dt.timedelta(seconds=60)
-#: How many workers may ask for one merchant at once: its provider may be slow, and others wait.
-_MERCHANT_SHARE: Final = 1
 #: When an intent that found its merchant's share taken is looked at again.
 _NOT_YET: Final = dt.timedelta(seconds=1)
 #: A request that the provider has not seen by the second look never reached it.
@@ -91,7 +90,7 @@ def intent_check_in_turn(*, intent_id: uuid.UUID) -> None:
     """`intent_check`, or a second later when the merchant's share of the workers is busy."""
     with tenant_atomic(Scope.worker()):
         intent = Intent.objects.get(pk=intent_id)
-    turn = take_turn(f"intents.check/{intent.merchant_id}", share=_MERCHANT_SHARE)
+    turn = take_turn(f"intents.check/{intent.merchant_id}", share=settings.CHECKS_PER_MERCHANT_MAX)
     open_intents = Intent.objects.filter(pk=intent_id, next_check_at__isnull=False)
     if turn is None:
         with tenant_atomic(Scope.worker()):
@@ -103,7 +102,7 @@ def intent_check_in_turn(*, intent_id: uuid.UUID) -> None:
         intent_check(intent_id=intent_id)
 
 
-def bring_forward(document_id: uuid.UUID) -> bool:
+def bring_forward(document_id: uuid.UUID, *, merchant_id: uuid.UUID) -> bool:
     """Go on with what a process that died had begun for a document (or for a lone intent).
 
     Asks the channel what became of the step that was under way, and repeats it under the same key
@@ -114,18 +113,19 @@ def bring_forward(document_id: uuid.UUID) -> bool:
     Returns:
         whether a step is still under way.
     """
-    for intent_id in _under_way(document_id):
+    scope = Scope.merchant(merchant_id)
+    for intent in _under_way(document_id, scope):
         try:
-            intent_check(intent_id=intent_id)
+            _check(intent)
         except (ProviderError, AppError) as error:
             log.warning("intent.not_brought_forward", error_type=type(error).__name__)
-    return bool(_under_way(document_id))
+    return bool(_under_way(document_id, scope))
 
 
-def _under_way(document_id: uuid.UUID) -> list[uuid.UUID]:
-    with tenant_atomic(Scope.worker()):
+def _under_way(document_id: uuid.UUID, scope: Scope) -> list[Intent]:
+    with tenant_atomic(scope):
         intents = Intent.objects.filter(Q(document_id=document_id) | Q(pk=document_id))
-        return list(intents.exclude(step=Step.NONE).values_list("id", flat=True))
+        return list(intents.exclude(step=Step.NONE))
 
 
 def intent_check(*, intent_id: uuid.UUID) -> Intent:
@@ -136,6 +136,10 @@ def intent_check(*, intent_id: uuid.UUID) -> Intent:
     """
     with tenant_atomic(Scope.worker()):
         intent = Intent.objects.get(pk=intent_id)
+    return _check(intent)
+
+
+def _check(intent: Intent) -> Intent:
     if intent.unsent and intent.step and intent.state not in FINAL:
         return _send(intent)
     try:
@@ -189,7 +193,7 @@ def _send(intent: Intent) -> Intent:
     intent.unsent, intent.version, intent.holder = False, read_version + 1, holder()
     intent.next_check_at = timezone.now() + _LEASE
     try:
-        with tenant_atomic(Scope.worker()):
+        with tenant_atomic(Scope.merchant(intent.merchant_id)):
             writes = Writes()
             writes.update(
                 intent,

@@ -27,6 +27,18 @@ def intent_get(*, intent_id: uuid.UUID, livemode: bool | None = None) -> Intent:
     return found
 
 
+def intent_merchant(*, intent_id: uuid.UUID) -> uuid.UUID:
+    """The merchant whose intent it is, for a service that is bound to none.
+
+    Raises:
+        NotFound: there is no such intent.
+    """
+    found = Intent.objects.filter(pk=intent_id).values_list("merchant_id", flat=True).first()
+    if found is None:
+        raise NotFound("There is no such intent.")
+    return found
+
+
 def intent_json(intent: Intent) -> dict[str, Any]:
     """An intent as the API shows it; amounts in minor units."""
     return {

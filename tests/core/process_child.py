@@ -20,7 +20,11 @@ django.setup()
 
 from django.test import Client  # noqa: E402
 
-from core import hmac_auth  # noqa: E402
+from core import hmac_auth, ids  # noqa: E402
+from core.context import Actor  # noqa: E402
+from core.db import Scope, tenant_atomic  # noqa: E402
+from core.idempotency import Claim, canonical_body  # noqa: E402
+from core.unit import Writes  # noqa: E402
 
 
 def web(given: dict[str, Any]) -> dict[str, Any]:
@@ -66,6 +70,7 @@ def web(given: dict[str, Any]) -> dict[str, Any]:
         "service": _service(given),
         "webhook": [_webhook(given), _webhook(given)],
         "again": _again(given),
+        "continued": _continued(given, paid["id"]),
         "balance": _api("GET", "/v1/balance", key=given["secret_key"]).status_code,
         "reset": Client(REMOTE_ADDR=given["address"])
         .post("/password/reset", {"email": given["email"]})
@@ -80,8 +85,8 @@ def web(given: dict[str, Any]) -> dict[str, Any]:
 CARD = {"card": {"number": "4242424242424242", "exp_month": 12, "exp_year": 2034, "cvc": "123"}}
 
 
-def _api(method: str, path: str, body: Any = None, *, key: str = "") -> Any:
-    headers = {"Idempotency-Key": secrets.token_hex(16)}
+def _api(method: str, path: str, body: Any = None, *, key: str = "", once: str = "") -> Any:
+    headers = {"Idempotency-Key": once or secrets.token_hex(16)}
     if key:
         headers["Authorization"] = f"Bearer {key}"
     data = b"" if body is None else json.dumps(body).encode()
@@ -113,8 +118,32 @@ def _again(given: dict[str, Any]) -> list[Any]:
     return [answer.status_code, answer.headers.get("Idempotent-Replayed") == "true"]
 
 
-def _service(given: dict[str, Any]) -> list[int]:
-    """A trusted service submits an attempt for a merchant and reads it, both signed."""
+def _continued(given: dict[str, Any], payment_id: str) -> list[Any]:
+    """Repeat a request whose process has died after its payment was made."""
+    body = {"amount": 1_000, "currency": "USD"}
+    merchant_id = ids.decode("mer", given["merchant"])
+    claim = Claim(
+        actor=Actor(kind="api_key", id="dead", merchant_id=merchant_id),
+        key=secrets.token_hex(16),
+        request=("POST", "/v1/payments", canonical_body(body)),
+        render=lambda made: (201, b""),
+    )
+    with tenant_atomic(Scope.merchant(merchant_id)):
+        writes = Writes()
+        claim.begin(writes, ids.decode("pay", payment_id))
+        writes.flush()
+    claim.let_go()
+    answer = _api("POST", "/v1/payments", body, key=given["secret_key"], once=claim.key)
+    again = _api("POST", "/v1/payments", body, key=given["secret_key"], once=claim.key)
+    return [
+        answer.status_code,
+        answer.json()["data"]["id"] == payment_id,
+        again.content == answer.content,
+    ]
+
+
+def _service(given: dict[str, Any]) -> list[Any]:
+    """A trusted service submits an attempt for a merchant twice and reads it, all signed."""
     token = _api("POST", "/v1/tokens", CARD, key=given["publishable_key"]).json()["data"]["id"]
     body = json.dumps(
         {
@@ -125,13 +154,14 @@ def _service(given: dict[str, Any]) -> list[int]:
             "payment_method_token": token,
         }
     ).encode()
-    made = _signed(given, "POST", "/v1/intents", body)
-    found = _signed(given, "GET", f"/v1/intents/{made.json()['data']['id']}", b"")
-    return [made.status_code, found.status_code]
-
-
-def _signed(given: dict[str, Any], method: str, path: str, body: bytes) -> Any:
     key = secrets.token_hex(16)
+    made = _signed(given, "POST", "/v1/intents", body, key)
+    again = _signed(given, "POST", "/v1/intents", body, key)
+    found = _signed(given, "GET", f"/v1/intents/{made.json()['data']['id']}", b"", "")
+    return [made.status_code, again.content == made.content, found.status_code]
+
+
+def _signed(given: dict[str, Any], method: str, path: str, body: bytes, key: str) -> Any:
     headers = hmac_auth.sign_headers(
         key_id=given["service_key_id"],
         secret=given["service_secret"].encode(),

@@ -9,7 +9,7 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
 
 from core import outbox, relay
 from core.context import Actor
@@ -99,6 +99,11 @@ def subscribed(
         yield
     finally:
         outbox.unsubscribe(handler)
+
+
+#: An upper limit for what a killed process held to be free. That takes a moment; less than a lease
+#: (60 s) it must be, for at its end too all would be free.
+DIES_WITHIN_S: Final = 50.0
 
 
 def eventually(check: Callable[[], Any], *, timeout_s: float = 60.0) -> Any:

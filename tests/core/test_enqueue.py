@@ -9,12 +9,9 @@ from collections.abc import Iterator
 
 import pytest
 import redis
-from celery import current_app
 
-from core import enqueue as door
-from core.breaker import Breaker
 from core.enqueue import enqueue
-from tests.frozen import Frozen, own_valkey
+from tests.frozen import Frozen, own_broker
 
 #: A limit that only ends what hangs: it used to take 16 to 21 s.
 HANGS_S = 5.0
@@ -22,13 +19,8 @@ HANGS_S = 5.0
 
 @pytest.fixture
 def broker(monkeypatch: pytest.MonkeyPatch) -> Iterator[Frozen]:
-    """A broker of this test's own, with nothing known about it yet."""
-    with own_valkey() as server:
-        door._producers.close()
-        monkeypatch.setattr(current_app.conf, "broker_write_url", server.url)
-        monkeypatch.setattr(door, "_breaker", Breaker("broker", open_s=0.2))
+    with own_broker(monkeypatch) as server:
         yield server
-        door._producers.close()
 
 
 def _queued(server: Frozen) -> list[str]:

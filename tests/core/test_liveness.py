@@ -13,10 +13,8 @@ import psycopg
 import pytest
 
 from core import liveness
-from tests.core.support import ROOT, eventually
+from tests.core.support import DIES_WITHIN_S, ROOT, eventually
 
-#: An upper limit for what a killed process held to be free; it takes a moment, not this long.
-WITHIN_S = 10.0
 _CHILD = """
 import django; django.setup()
 import sys, time
@@ -57,8 +55,8 @@ def test_a_lease_and_a_turn_end_with_a_killed_process() -> None:
         assert not liveness.died(holder)
         assert liveness.take_turn("one-at-a-time") is None
         process.send_signal(signal.SIGKILL)
-        eventually(lambda: liveness.died(holder), timeout_s=WITHIN_S)
-        turn = eventually(lambda: liveness.take_turn("one-at-a-time"), timeout_s=WITHIN_S)
+        eventually(lambda: liveness.died(holder), timeout_s=DIES_WITHIN_S)
+        turn = eventually(lambda: liveness.take_turn("one-at-a-time"), timeout_s=DIES_WITHIN_S)
     turn.give_back()
 
 
@@ -117,7 +115,7 @@ def test_a_cut_lease_connection_is_replaced_under_a_new_id(admin_dsn: str) -> No
             " WHERE datname = current_database() AND application_name = 'merchantry-lease'"
         )
     assert liveness.died(before)
-    eventually(lambda: not liveness.died(liveness.holder()), timeout_s=WITHIN_S)
+    eventually(lambda: not liveness.died(liveness.holder()), timeout_s=DIES_WITHIN_S)
 
 
 def test_a_forked_child_has_a_lease_of_its_own_and_leaves_its_parents_alone() -> None:
@@ -132,5 +130,5 @@ def test_a_forked_child_has_a_lease_of_its_own_and_leaves_its_parents_alone() ->
         theirs = int(pipe.read())
     os.waitpid(pid, 0)
     assert theirs != mine
-    eventually(lambda: liveness.died(theirs), timeout_s=WITHIN_S)
+    eventually(lambda: liveness.died(theirs), timeout_s=DIES_WITHIN_S)
     assert not liveness.died(mine)

@@ -68,7 +68,8 @@ EXEMPT: Final[dict[tuple[str, str], str]] = {
     ("core/api/views.py", "at_least"): "the answer of a request whose time is over",
     ("core/liveness.py", "BoundedConnection.connect"): "the lease connection, which is no thread's",
     ("core/downloads.py", "at_least"): "a file has a deadline of its own",
-    ("payments/intents/services.py", "at_least"): "an answer about money is committed",
+    ("payments/intents/services/answers.py", "at_least"): "an answer about money is committed",
+    ("payments/intents/services/steps.py", "at_least"): "what was accepted is committed",
     ("payments/providers/calls.py", "at_least"): "a late answer is worth having",
     ("payments/providers/services.py", "adapter_for"): "webhooks are read here, and not sent for",
 }

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from uuid import UUID
 
+import psycopg
 import pytest
 from django.db import DatabaseError, connection
 
@@ -202,4 +203,35 @@ def test_outside_a_scope_nothing_is_posted_without_naming_one() -> None:
             " ARRAY[1::bigint], ARRAY[8400], ARRAY[90])",
             [new_id(), book.platform_fee.id, book.pending.id],
         )
+    assert held(book, "pending") == (0, 500)
+
+
+@pytest.mark.parametrize(
+    ("login", "scopes"),
+    [
+        ("merchantry_web", {"app_merchant", "app_reseller"}),
+        ("merchantry_console", {"app_staff"}),
+        ("merchantry_worker", {"app_merchant", "app_reseller", "app_worker"}),
+    ],
+)
+def test_outside_a_scope_a_process_posts_in_those_alone_that_it_opens(
+    login: str, scopes: set[str], process_dsns: dict[str, str]
+) -> None:
+    book = a_book()
+    authorize(book, 500, new_id())
+    posted = set()
+    with psycopg.connect(process_dsns[login]) as conn:
+        for scope in ("app_merchant", "app_reseller", "app_staff", "app_worker"):
+            try:
+                conn.execute(
+                    "SELECT ledger_post(ARRAY[%s::uuid], ARRAY[%s::uuid], ARRAY[%s::uuid],"
+                    " ARRAY[1::bigint], ARRAY[8400], ARRAY[90], p_role => %s, p_tenant => %s)",
+                    [new_id(), book.platform_fee.id, book.pending.id, scope, book.merchant_id],
+                )
+                posted.add(scope)
+            except psycopg.errors.InsufficientPrivilege as error:
+                if f"{login} does not post as {scope}" not in str(error):
+                    raise
+            conn.rollback()
+    assert posted == scopes
     assert held(book, "pending") == (0, 500)

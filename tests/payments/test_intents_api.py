@@ -202,7 +202,7 @@ def test_a_services_request_that_died_is_answered_with_its_intent(
         raise SystemExit
 
     with monkeypatch.context() as patched:
-        patched.setattr("payments.intents.services.intent_advance", dies)
+        patched.setattr("payments.intents.services.steps.intent_advance", dies)
         with pytest.raises(SystemExit):
             _send(api, "POST", "/v1/intents", body, key="once")
     with tenant_atomic(Scope.worker()):

@@ -6,17 +6,19 @@ from typing import NoReturn
 
 import pytest
 from django.utils import timezone
+from pytest_django.fixtures import Settings
 
 from core import ids
 from core.context import Actor
 from core.db import Scope, tenant_atomic
+from core.liveness import take_turn
 from core.models import AuditRecord
 from payments.intents.channels import ChannelAnswer, Outcome
 from payments.intents.channels.gateway import GatewayPayment
 from payments.intents.exceptions import exception_resolve
 from payments.intents.models import Intent
 from payments.intents.progress import exception
-from payments.intents.recovery import POLLER, check_failed
+from payments.intents.recovery import POLLER, check_failed, intent_check_in_turn
 from payments.intents.services import intent_apply
 from payments.intents.tasks import check
 from tests.api import Api, new_api
@@ -113,3 +115,26 @@ def _codes(intent: Intent) -> list[str]:
 def _intent(api: Api, payment_id: str) -> Intent:
     with tenant_atomic(Scope.merchant(api.tenants.merchant.id)):
         return Intent.objects.get(document_id=ids.decode("pay", payment_id))
+
+
+@pytest.mark.parametrize(("share", "asked"), [(1, 0), (2, 1)])
+def test_past_its_share_of_the_workers_a_merchant_is_asked_for_later(
+    api: Api, settings: Settings, monkeypatch: pytest.MonkeyPatch, share: int, asked: int
+) -> None:
+    settings.CHECKS_PER_MERCHANT_MAX = share
+    intent = _intent(api, api.pay("4000000000005043").json()["data"]["id"])
+    seen, query = [], GatewayPayment.query
+
+    def noted(self: GatewayPayment, intent: Intent) -> ChannelAnswer:
+        seen.append(intent.id)
+        return query(self, intent)
+
+    monkeypatch.setattr(GatewayPayment, "query", noted)
+    other_worker = take_turn(f"intents.check/{intent.merchant_id}", share=share)
+    assert other_worker is not None
+    with other_worker:
+        intent_check_in_turn(intent_id=intent.id)
+    assert seen == [intent.id] * asked
+
+    intent_check_in_turn(intent_id=intent.id)
+    assert seen == [intent.id] * (asked + 1)

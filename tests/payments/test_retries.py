@@ -21,6 +21,7 @@ from payments.intents import services
 from payments.intents.channels import ChannelAnswer, Outcome, channel_named
 from payments.intents.channels.gateway import GatewayPayment
 from payments.intents.models import Intent, Operation
+from payments.intents.services.answers import reload
 from payments.providers.selectors import account_get
 from tests.api import Api, new_api
 from tests.payments.support import books, charges, crash, later, recover
@@ -157,7 +158,7 @@ def test_a_cancellation_that_the_payer_overtook_is_a_409(
                 [intent.public_id],
             )
         services.intent_apply(
-            intent=services._reload(intent),
+            intent=reload(intent),
             answer=ChannelAnswer(
                 outcome=Outcome.SUCCEEDED, captured_minor=1_000, external_id=intent.external_id
             ),
@@ -345,13 +346,13 @@ def test_an_answer_to_a_stale_reading_does_not_undo_what_stands(
         stale = Intent.objects.get(pk=ids.decode("int", made["id"]))
     bringer = Actor.system("test")
     captured = ChannelAnswer(outcome=Outcome.SUCCEEDED, captured_minor=1_000)
-    services.intent_apply(intent=services._reload(stale), answer=captured, actor=bringer)
+    services.intent_apply(intent=reload(stale), answer=captured, actor=bringer)
     before = books(admin_dsn, api.tenants.merchant.id)
 
     failed = ChannelAnswer(outcome=Outcome.FAILED, failure_code="card_declined")
     services.intent_apply(intent=stale, answer=failed, actor=bringer)
 
-    assert services._reload(stale).state == "SETTLED"
+    assert reload(stale).state == "SETTLED"
     assert books(admin_dsn, api.tenants.merchant.id) == before
 
 
@@ -370,7 +371,7 @@ def test_a_call_that_is_repeated_has_one_effect_at_the_provider(api: Api, admin_
 
     for _ in range(2):
         for intent in (payment, refund):
-            answer = channel_named(intent.channel).authorize(services._reload(intent))
+            answer = channel_named(intent.channel).authorize(reload(intent))
             assert answer.outcome is Outcome.SUCCEEDED
 
     assert charges(admin_dsn, api.tenants.merchant.id) == [(1_000, 300)]

@@ -6,11 +6,13 @@ import json
 import secrets
 import uuid
 from collections.abc import Callable
+from datetime import timedelta
 from typing import Any
 
 import httpx
 import psycopg
 import stripe
+from psycopg import sql
 
 from payments.providers import signing
 from payments.providers.base import AccountConfig, ProviderAnswer
@@ -109,6 +111,24 @@ class SandboxRig:
             row = conn.execute(sql, params).fetchone()
         assert row is not None
         return int(row[0])
+
+    def let_pass(self, seconds: int) -> None:
+        """Make the bank's record of this account so many seconds older."""
+        with psycopg.connect(self._admin_dsn) as conn:
+            for table, times in (
+                ("sandboxcharge", ("created_at", "captured_at", "settle_at")),
+                ("sandboxrefund", ("created_at",)),
+                ("sandboxevent", ("due_at",)),
+            ):
+                for column in times:
+                    conn.execute(
+                        sql.SQL("update {} set {} = {} - %s where account_id = %s").format(
+                            sql.Identifier(f"providers_{table}"),
+                            sql.Identifier(column),
+                            sql.Identifier(column),
+                        ),
+                        [timedelta(seconds=seconds), self.account_id],
+                    )
 
     def answer_challenge(self, answer: ProviderAnswer, *, passed: bool) -> None:
         challenge_id = uuid.UUID(answer.next_action_url.rsplit("/", 1)[1])

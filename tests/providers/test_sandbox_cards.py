@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import time
 import uuid
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
@@ -28,7 +27,7 @@ from payments.providers.base import (
 )
 from payments.providers.sandbox import server
 from payments.providers.sandbox.cards import TEST_CARDS
-from tests.providers.contract import Payments, capture_of, refund_of
+from tests.providers.asking import Payments, capture_of, refund_of
 from tests.providers.rigs import SandboxRig
 
 
@@ -152,10 +151,10 @@ def test_a_disputed_card_sends_a_dispute_after_the_capture(
 def test_what_was_refunded_is_not_disputed_too(
     rig: SandboxRig, payments: Payments, settings: Settings, refunded: int, disputed: int
 ) -> None:
-    settings.SANDBOX_SETTLE_AFTER_S = 1
+    settings.SANDBOX_SETTLE_AFTER_S = 3600
     done = pay(rig, payments, "4000000000000259")
     rig.adapter.refund_payment(refund_of(done, refunded))
-    time.sleep(1.1)
+    rig.let_pass(3600)
 
     notices = server.claim_events(limit=10, account_id=rig.account_id)
     events = [

@@ -16,7 +16,7 @@ from payments.providers.base import (
     RefundPayment,
     Status,
 )
-from tests.providers.contract import Payments
+from tests.providers.asking import Payments
 from tests.providers.rigs import SandboxRig
 
 AMOUNT = 1000

@@ -19,8 +19,8 @@ from core.db import Scope, tenant_atomic
 from core.models import InboxMessage
 from payments.acceptance.models import Refund
 from payments.acceptance.services import release_due
-from payments.intents import services as saga
 from payments.intents.models import Intent
+from payments.intents.services import intent_apply, steps
 from payments.providers.services import account_create, rule_create
 from payments.providers.stripe.adapter import StripeAdapter
 from tests.api import Api, new_api
@@ -148,7 +148,6 @@ def test_a_payment_goes_from_the_api_over_stripe_into_the_books(shop: Shop, admi
 def test_the_created_event_ends_neither_a_payment_nor_a_hold(
     shop: Shop, monkeypatch: pytest.MonkeyPatch, first: str, capture_method: str
 ) -> None:
-    genuine = saga.intent_apply
 
     def hears_first(**arguments: Any) -> Intent:
         if first == "event":
@@ -157,10 +156,10 @@ def test_the_created_event_ends_neither_a_payment_nor_a_hold(
             theirs = shop.rig.ask("GET", f"/v1/payment_intents/{external_id}")
             for type_name in ("payment_intent.created", "payment_intent.processing"):
                 assert shop.hear(type_name, _made_only(theirs)) == "processed"
-        return genuine(**arguments)
+        return intent_apply(**arguments)
 
     with monkeypatch.context() as patched:
-        patched.setattr(saga, "intent_apply", hears_first)
+        patched.setattr(steps, "intent_apply", hears_first)
         made = shop.pay(capture_method=capture_method).json()["data"]
     if first == "answer":
         for type_name in ("payment_intent.created", "payment_intent.processing"):

@@ -20,10 +20,10 @@ from payments.providers.base import (
     ProviderError,
     Status,
 )
-from payments.providers.stripe import adapter, reading
+from payments.providers.stripe import calling, reading
 from payments.providers.stripe.amounts import from_stripe, to_stripe
 from payments.providers.stripe.reading import GarbledError
-from tests.providers.contract import Payments, capture_of, refund_of
+from tests.providers.asking import Payments, capture_of, refund_of
 from tests.providers.rigs import SECRET, StripeRig
 
 INTENT = {
@@ -321,8 +321,8 @@ class TestOverTheWire:
         payments = Payments(rig)
         made = [payments.captured() for _ in range(3)]
         _without_search(rig, monkeypatch)
-        monkeypatch.setattr(adapter, "_PAGE", 2)
-        monkeypatch.setattr(adapter, "_PAGES_MAX", 1_000)
+        monkeypatch.setattr(calling, "_PAGE", 2)
+        monkeypatch.setattr(calling, "_PAGES_MAX", 1_000)
 
         found = [payments.status(each.reference).provider_id for each in made]
         missing = payments.status("int_never_sent")
@@ -339,8 +339,8 @@ class TestOverTheWire:
             payments.captured()
             rig.adapter.refund_payment(refund_of(done, 1))
         _without_search(rig, monkeypatch)
-        monkeypatch.setattr(adapter, "_PAGE", 1)
-        monkeypatch.setattr(adapter, "_PAGES_MAX", 1)
+        monkeypatch.setattr(calling, "_PAGE", 1)
+        monkeypatch.setattr(calling, "_PAGES_MAX", 1)
 
         payment = payments.status("int_never_sent")
         refund = rig.adapter.get_refund_status(

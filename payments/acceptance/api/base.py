@@ -52,7 +52,7 @@ class MoneyView(ApiView):
             operation,
             resume=resume,
             render=lambda made: outcome(made, status),
-            advance=bring_forward,
+            advance=lambda key: bring_forward(key, merchant_id=self.seller().merchant_id),
         )
 
 

@@ -6,24 +6,11 @@ table to be small, and then reads every charge of the account.
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import Final
 
 from django.db import migrations, models
 
-from core.rls import RunSqlFile
-
-
-def _as_before() -> str:
-    """The functions as 0003_sandbox.sql made them."""
-    text = (Path(__file__).parent / "0003_sandbox.sql").read_text(encoding="utf-8")
-    parts = []
-    for name in ("sandbox_find", "sandbox_get_refund"):
-        begin = text.index(f"create function {name}(")
-        end = text.index("$$;", text.index("$$", begin) + 2) + 3
-        parts.append(text[begin:end].replace("create function", "create or replace function"))
-    return "\n\n".join(parts)
-
+from core.rls import RunSqlFile, functions_of
 
 # The functions belong to app_definer, and only its owner may put others in their place.
 _AS_DEFINER: Final = migrations.RunSQL("SET LOCAL ROLE app_definer", "RESET ROLE")
@@ -45,6 +32,12 @@ class Migration(migrations.Migration):
             models.Index(fields=["reference", "account_id"], name="sandboxrefund_reference"),
         ),
         _AS_DEFINER,
-        RunSqlFile(__file__, "0008_sandbox_find.sql", reverse=_as_before()),
+        RunSqlFile(
+            __file__,
+            "0008_sandbox_find.sql",
+            reverse=functions_of(
+                __file__, "0003_sandbox.sql", "sandbox_find", "sandbox_get_refund"
+            ),
+        ),
         _AS_OWNER,
     ]

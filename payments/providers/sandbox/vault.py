@@ -17,7 +17,7 @@ from typing import Final
 
 from django.conf import settings
 
-from core.db import fetch_one
+from core.db import assert_outside_transaction, fetch_one
 from core.errors import InvalidRequest
 from core.ids import encode, new_id
 from core.pan import luhn_valid
@@ -57,12 +57,14 @@ class Token:
 def tokenize(*, card: CardInput, merchant_key: str) -> Token:
     """Exchange a test card for a token that only the merchant named by ``merchant_key`` can use.
 
-    One statement, whether or not a transaction is open.
+    One statement that commits by itself, as a call to another company's vault would.
 
     Raises:
+        ScopeError: a transaction is open.
         InvalidRequest: no published test card, a bad check digit, an expiry in the past, a security
             code of the wrong length. ``param`` names the field; the number is never repeated.
     """
+    assert_outside_transaction("a call to the sandbox")
     number = _SEPARATORS.sub("", card.number)
     known = _known_card(number)
     exp_year = _checked_expiry(card.exp_month, card.exp_year)

@@ -10,16 +10,11 @@ import json
 import time
 from collections.abc import Callable, Mapping
 from datetime import datetime
-from typing import Any, ClassVar, Final, NoReturn, TypeVar, cast
+from typing import Any, ClassVar, Final, cast
 
-import requests
-import requests.adapters
 import stripe
-from django.conf import settings
 
-from core import deadline
 from payments.providers.base import (
-    KEY_REUSED,
     UNREACHABLE,
     WEBHOOK_TOLERANCE_S,
     AccountConfig,
@@ -46,54 +41,26 @@ from payments.providers.base import (
 from payments.providers.stripe import reading
 from payments.providers.stripe.amounts import to_stripe
 from payments.providers.stripe.asking import EXPAND, create_params
+from payments.providers.stripe.calling import (
+    LostError,
+    as_json,
+    ask,
+    error_body,
+    looked_through,
+    request_options,
+    rows_of,
+    warm_session,
+)
 from payments.providers.stripe.reading import REFERENCE, GarbledError, Json
 
 SIGNATURE_HEADER: Final = "Stripe-Signature"
 
 _CONNECT_TIMEOUT_S: Final = 5
 _REFUND_REASONS: Final = frozenset({"duplicate", "fraudulent", "requested_by_customer"})
-# Where search has nothing to say, payments are looked through newest first, so many at a time and
-# so many times; beyond that nobody can say that a payment is not there.
-_PAGE: Final = 100
-_PAGES_MAX: Final = 20
 # Stripe's clock and ours may differ by so much.
 _CLOCKS_APART_S: Final = 300
 
 _HOLDING: Final = ("succeeded", "requires_capture")
-
-_Read = TypeVar("_Read")
-
-
-class _LostError(Exception):
-    """It is not known whether a request took effect."""
-
-
-class _Transport(requests.adapters.HTTPAdapter):
-    """Sends each request within what is left: an operation of ours may be several of them."""
-
-    def send(
-        self,
-        request: requests.PreparedRequest,
-        stream: bool = False,
-        timeout: Any = None,
-        verify: bool | str = True,
-        cert: Any = None,
-        proxies: Any = None,
-    ) -> requests.Response:
-        connect_s, read_s = timeout
-        try:
-            limits = (deadline.cap_s(connect_s), deadline.cap_s(read_s))
-        except deadline.DeadlineExceeded as error:
-            raise requests.exceptions.Timeout(str(error), request=request) from error
-        return super().send(request, stream, limits, verify, cert, proxies)
-
-
-def _session() -> requests.Session:
-    """One for all threads: each call has a thread of its own, and connections shall stay warm."""
-    session = requests.Session()
-    for scheme in ("https://", "http://"):
-        session.mount(scheme, _Transport(pool_maxsize=settings.PROVIDER_CALLS_MAX))
-    return session
 
 
 class StripeAdapter(Adapter):
@@ -109,7 +76,7 @@ class StripeAdapter(Adapter):
             base_addresses={"api": base},
             max_network_retries=0,
             http_client=stripe.RequestsClient(
-                timeout=(_CONNECT_TIMEOUT_S, config.timeout_s), session=_session()
+                timeout=(_CONNECT_TIMEOUT_S, config.timeout_s), session=warm_session()
             ),
         )
 
@@ -118,7 +85,7 @@ class StripeAdapter(Adapter):
         intents = self._client.v1.payment_intents
 
         def send() -> ProviderAnswer:
-            options = _options(request.idempotency_key)
+            options = request_options(request.idempotency_key)
             return _payment(intents.create(cast("Any", params), options))
 
         return self._payment(request.reference, send)
@@ -130,7 +97,7 @@ class StripeAdapter(Adapter):
             intent = self._client.v1.payment_intents.capture(
                 request.provider_id,
                 {"amount_to_capture": amount, "expand": EXPAND},
-                _options(request.idempotency_key),
+                request_options(request.idempotency_key),
             )
             return _payment(intent)
 
@@ -146,7 +113,7 @@ class StripeAdapter(Adapter):
                     code="resource_missing",
                 )
             intent = self._client.v1.payment_intents.cancel(
-                provider_id, {"expand": EXPAND}, _options(request.idempotency_key)
+                provider_id, {"expand": EXPAND}, request_options(request.idempotency_key)
             )
             return _payment(intent)
 
@@ -180,7 +147,7 @@ class StripeAdapter(Adapter):
             params["reason"] = request.reason
 
         def send() -> RefundAnswer:
-            options = _options(request.idempotency_key)
+            options = request_options(request.idempotency_key)
             return _refund(self._client.v1.refunds.create(cast("Any", params), options))
 
         return self._refund(request.reference, send)
@@ -194,7 +161,7 @@ class StripeAdapter(Adapter):
             if provider_id:
                 return _refund(self._client.v1.refunds.retrieve(provider_id))
             params = {"payment_intent": payment_provider_id}
-            found = _looked_through(self._client.v1.refunds.list, params, reference)
+            found = looked_through(self._client.v1.refunds.list, params, reference)
             return reading.read_refund(found[0]) if found else missing
 
         try:
@@ -205,15 +172,15 @@ class StripeAdapter(Adapter):
 
     def save_method(self, request: SaveMethod) -> SavedMethod:
         try:
-            return _asked(lambda: self._save(request))
-        except (_LostError, GarbledError) as lost:
+            return ask(lambda: self._save(request))
+        except (LostError, GarbledError) as lost:
             raise ProviderError(
                 "Stripe did not say whether the card was saved; send it again.",
                 permanent=False,
                 code=UNREACHABLE,
             ) from lost
         except stripe.CardError as declined:
-            decline = reading.read_decline(_error_body(declined))
+            decline = reading.read_decline(error_body(declined))
             raise ProviderError(decline.message, permanent=True, code=decline.code) from declined
 
     def check_source(self, *, source: str, merchant_key: str = "") -> None:
@@ -223,10 +190,10 @@ class StripeAdapter(Adapter):
             return
         try:
             if not method.startswith("tok_"):
-                _asked(lambda: self._client.v1.payment_methods.retrieve(method))
+                ask(lambda: self._client.v1.payment_methods.retrieve(method))
                 return
-            token = _plain(_asked(lambda: self._client.v1.tokens.retrieve(method)))
-        except (_LostError, GarbledError) as lost:
+            token = as_json(ask(lambda: self._client.v1.tokens.retrieve(method)))
+        except (LostError, GarbledError) as lost:
             raise ProviderError(
                 "Stripe did not say whether the card can be charged.",
                 permanent=False,
@@ -277,13 +244,13 @@ class StripeAdapter(Adapter):
 
         def send() -> SettlementPage:
             listed = self._client.v1.balance_transactions.list(cast("Any", params))
-            lines = tuple(reading.read_line(row) for row in _listed(listed))
-            more = _plain(listed).get("has_more") is True and bool(lines)
+            lines = tuple(reading.read_line(row) for row in rows_of(listed))
+            more = as_json(listed).get("has_more") is True and bool(lines)
             return SettlementPage(lines=lines, next_cursor=lines[-1].line_id if more else "")
 
         try:
-            return _asked(send)
-        except (_LostError, GarbledError) as lost:
+            return ask(send)
+        except (LostError, GarbledError) as lost:
             raise ProviderError(
                 "Stripe did not send its balance transactions; ask again.",
                 permanent=False,
@@ -293,29 +260,29 @@ class StripeAdapter(Adapter):
     def health(self) -> Health:
         started = time.monotonic()
         try:
-            _asked(self._client.v1.balance.retrieve)
+            ask(self._client.v1.balance.retrieve)
         except ProviderError as refused:
             return Health(ok=False, latency_ms=_elapsed_ms(started), message=refused.message)
-        except _LostError:
+        except LostError:
             message = "Stripe did not answer."
             return Health(ok=False, latency_ms=_elapsed_ms(started), message=message)
         return Health(ok=True, latency_ms=_elapsed_ms(started))
 
     def _payment(self, reference: str, send: Callable[[], ProviderAnswer]) -> ProviderAnswer:
         try:
-            return _asked(send)
+            return ask(send)
         except stripe.CardError as declined:
             return _declined(reference, declined)
-        except (_LostError, GarbledError):
+        except (LostError, GarbledError):
             return ProviderAnswer(status=Status.UNKNOWN, reference=reference)
 
     def _refund(self, reference: str, send: Callable[[], RefundAnswer]) -> RefundAnswer:
         try:
-            return _asked(send)
+            return ask(send)
         except stripe.CardError as declined:
-            failure = reading.read_decline(_error_body(declined))
+            failure = reading.read_decline(error_body(declined))
             return RefundAnswer(status=Status.FAILED, reference=reference, failure=failure)
-        except (_LostError, GarbledError):
+        except (LostError, GarbledError):
             return RefundAnswer(status=Status.UNKNOWN, reference=reference)
 
     def _find_payment(self, reference: str, since: datetime | None = None) -> str:
@@ -329,13 +296,13 @@ class StripeAdapter(Adapter):
         found: list[Json] = []
         try:
             query = f"metadata['{REFERENCE}']:'{quoted}'"
-            found = _listed(intents.search({"query": query, "limit": 10}))
+            found = rows_of(intents.search({"query": query, "limit": 10}))
         except stripe.InvalidRequestError:
             # Search is not offered to accounts in every country.
             found = []
         if not found:
             created = {"gte": int(since.timestamp()) - _CLOCKS_APART_S} if since else None
-            found = _looked_through(intents.list, {"created": created}, reference)
+            found = looked_through(intents.list, {"created": created}, reference)
         holding = [each for each in found if each.get("status") in _HOLDING]
         best = next(iter(holding or found), None)
         return reading.text(best, "id") if best else ""
@@ -346,15 +313,17 @@ class StripeAdapter(Adapter):
         customer = request.customer
         if not customer:
             # Nothing of this attempt's own goes along: a retry must say the same under this key.
-            created = self._client.v1.customers.create({}, _options(f"{key}:customer"))
-            customer = reading.text(_plain(created), "id")
+            created = self._client.v1.customers.create({}, request_options(f"{key}:customer"))
+            customer = reading.text(as_json(created), "id")
         method = request.token
         if not method.startswith("pm_"):
             made = methods.create(
-                {"type": "card", "card": {"token": request.token}}, _options(f"{key}:method")
+                {"type": "card", "card": {"token": request.token}}, request_options(f"{key}:method")
             )
-            method = reading.text(_plain(made), "id")
-        attached = _plain(methods.attach(method, {"customer": customer}, _options(f"{key}:attach")))
+            method = reading.text(as_json(made), "id")
+        attached = as_json(
+            methods.attach(method, {"customer": customer}, request_options(f"{key}:attach"))
+        )
         # Stripe charges an attached method only together with its customer.
         return SavedMethod(
             method=f"{customer}/{reading.text(attached, 'id')}",
@@ -363,72 +332,9 @@ class StripeAdapter(Adapter):
         )
 
 
-def _looked_through(
-    fetch: Callable[[Any], object], params: Mapping[str, object], reference: str
-) -> list[Json]:
-    """The rows of the first page that carry our reference; empty where no page does.
-
-    Raises _LostError when there is more than we are ready to look through.
-    """
-    asked = {name: value for name, value in params.items() if value is not None}
-    asked["limit"] = _PAGE
-    for _ in range(_PAGES_MAX):
-        listed = fetch(asked)
-        rows = _listed(listed)
-        found = [row for row in rows if reading.reference_of(row) == reference]
-        if found or not rows or _plain(listed).get("has_more") is not True:
-            return found
-        asked["starting_after"] = reading.text(rows[-1], "id")
-    raise _LostError("too much to look through")
-
-
-def _asked(send: Callable[[], _Read]) -> _Read:
-    """Call the SDK. CardError passes; other faults become ProviderError or _LostError."""
-    try:
-        return send()
-    except stripe.CardError:
-        raise
-    except stripe.RateLimitError as error:
-        raise ProviderError(
-            "Stripe takes no more requests for the moment.",
-            permanent=False,
-            code="provider_rate_limited",
-        ) from error
-    except (stripe.AuthenticationError, stripe.PermissionError) as error:
-        raise ProviderError(
-            "Stripe does not accept this account's key; renew it in the provider account.",
-            permanent=True,
-            code="provider_credentials",
-        ) from error
-    except stripe.IdempotencyError as error:
-        raise ProviderError(
-            "Stripe has seen this idempotency key with another request.",
-            permanent=True,
-            code=KEY_REUSED,
-        ) from error
-    except stripe.InvalidRequestError as error:
-        _refuse(error)
-    except (stripe.StripeError, ValueError, TypeError, AttributeError) as error:
-        # No connection, a 5xx, a conflict with a request under way, or a body that the SDK could
-        # not take apart: the request may have taken effect.
-        raise _LostError(type(error).__name__) from error
-
-
-def _refuse(error: stripe.InvalidRequestError) -> NoReturn:
-    code = error.code or ("resource_missing" if error.http_status == 404 else "invalid_request")
-    if code in ("lock_timeout", "idempotency_key_in_use"):
-        raise _LostError(code) from error
-    raise ProviderError(
-        error.user_message or "Stripe refused the request.",
-        permanent=True,
-        code=code,
-        param=error.param or "",
-    ) from error
-
-
 def _declined(reference: str, declined: stripe.CardError) -> ProviderAnswer:
     """A decline. Stripe sends the failed payment along; without it only the reason is known."""
-    body = _error_body(declined)
+    body = error_body(declined)
     decline = reading.read_decline(body)
     try:
         answer = reading.read_payment(reading.mapping(body.get("payment_intent")))
@@ -450,33 +356,12 @@ def _declined(reference: str, declined: stripe.CardError) -> ProviderAnswer:
     )
 
 
-def _error_body(error: stripe.StripeError) -> Json:
-    body = error.json_body
-    found = body.get("error") if isinstance(body, Mapping) else None
-    return found if isinstance(found, Mapping) else {}
-
-
 def _payment(intent: object) -> ProviderAnswer:
-    return reading.read_payment(_plain(intent))
+    return reading.read_payment(as_json(intent))
 
 
 def _refund(refund: object) -> RefundAnswer:
-    return reading.read_refund(_plain(refund))
-
-
-def _plain(found: object) -> Json:
-    """An SDK object as plain JSON (since version 13 they are no dicts)."""
-    if not isinstance(found, stripe.StripeObject):
-        raise GarbledError("not an object")
-    plain: dict[str, object] = found.to_dict()
-    return plain
-
-
-def _listed(listing: object) -> list[Json]:
-    rows = _plain(listing).get("data")
-    if not isinstance(rows, list):
-        raise GarbledError("not a list")
-    return [reading.mapping(row) for row in rows]
+    return reading.read_refund(as_json(refund))
 
 
 def _saved_card(method: Json) -> CardDetails | None:
@@ -501,10 +386,6 @@ def _signed(raw_body: bytes, signature: str, secret: str, *, tolerance_s: int | 
         # The SDK reads the body as UTF-8 and compares ASCII only.
         return False
     return True
-
-
-def _options(idempotency_key: str) -> stripe.RequestOptions:
-    return {"idempotency_key": idempotency_key}
 
 
 def _elapsed_ms(started: float) -> int:

@@ -1,9 +1,8 @@
-"""The saga: one way in for all money, and one way on for every attempt.
+"""The steps of the saga: one way in for all money, and what is asked of a channel.
 
     intent_submit   validate, reserve, commit; ask the channel; commit its answer
     intent_settle   capture what was authorised
     intent_void     give up what was authorised
-    intent_apply    take a channel's answer, from whoever brings it: a call, a webhook, the poller
 
 What is about to be asked of a channel is committed before it is asked (`Intent.step`), so a process
 that is killed between any two lines leaves a row that the poller brings to the right end.
@@ -13,32 +12,27 @@ from __future__ import annotations
 
 import datetime as dt
 import random
-import time
 import uuid
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any, Final
 
 import structlog
-from django.db import InterfaceError, OperationalError
 from django.utils import timezone
 
-from core import connections, deadline, liveness
+from core import deadline, liveness
 from core.context import Actor
 from core.crashpoints import crash_point
 from core.db import Scope, after_commit, tenant_atomic
 from core.enqueue import enqueue
-from core.errors import Conflict
 from core.idempotency import Claim
-from core.unit import StaleState, Writes
+from core.unit import Writes
 from ledger.services import TransferSpec, post_with_commit
 from payments.intents import bookings
 from payments.intents.channels import ChannelAnswer, channel_named
-from payments.intents.documents import handler_for
-from payments.intents.failures import PROVIDER_UNAVAILABLE, is_our_fault, shown_failure
 from payments.intents.models import Intent, Operation
-from payments.intents.progress import RESOLVED, Move, decide
-from payments.intents.states import FINAL, IllegalMove, IntentState, Step, check_move
+from payments.intents.services.answers import COMMIT_S, Accepted, intent_apply, shown_by
+from payments.intents.states import IllegalMove, IntentState, Step
 from payments.providers.calls import ProviderBusy
 from payments.providers.selectors import route
 
@@ -50,21 +44,6 @@ log = structlog.get_logger(__name__)
 CRASH_AFTER: Final = dt.timedelta(seconds=60)
 
 _CHANNELS: Final = {Operation.PAYMENT: "gateway", Operation.REFUND: "gateway_refund"}
-
-
-#: What committing an answer may take, even where the request's time is over.
-COMMIT_S: Final = 5.0
-
-
-class IntentClaim(Claim):
-    """A claim whose answer shows the intent itself instead of its document."""
-
-
-@dataclass(frozen=True, slots=True)
-class Accepted:
-    """What the answer to a claim is about, where a worker goes on with it: 202."""
-
-    shown: Any
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -130,7 +109,7 @@ def intent_submit(
         made = document(writes, intent)
         writes.insert(intent)
         if claim is not None:
-            claim.begin(writes, _shown(claim, made, intent).id)
+            claim.begin(writes, shown_by(claim, made, intent).id)
         writes.flush_with_commit()
         post_with_commit((reserve or bookings.reservation)(intent))
     crash_point("intent.reserved")
@@ -224,37 +203,6 @@ def intent_advance(
     return intent_apply(intent=intent, answer=answer, actor=actor, document=document, claim=claim)
 
 
-def intent_apply(
-    *,
-    intent: Intent,
-    answer: ChannelAnswer,
-    actor: Actor,
-    document: Any = None,
-    claim: Claim | None = None,
-) -> Intent:
-    """Commit what the channel said: intent, document, events and books in one transaction.
-
-    An answer that changes nothing, or that comes late, is harmless: a final intent never moves
-    again. When somebody else has moved the intent meanwhile (a webhook overtook the call), the
-    row is read anew and the answer is judged against what stands there now. So it is when the
-    database went away before it confirmed the commit, which may or may not have been made.
-    """
-    asked = intent.step
-    # What is known about money is written down, also when the request's time is over meanwhile.
-    with deadline.at_least(COMMIT_S):
-        ends_at = time.monotonic() + min(connections.AWAY_MAX_S, COMMIT_S)
-        for _ in range(3):
-            try:
-                return _commit_answer(intent, answer, actor, document, claim, asked=asked)
-            except StaleState:
-                intent, document = _reload(intent), None
-            except (OperationalError, InterfaceError) as error:
-                connections.regain(error, ends_at=ends_at)
-                intent, document = _reload(intent), None
-    log.warning("intent.contended", intent=intent.public_id)
-    return _reload(intent)
-
-
 def _hand_over(intent: Intent, pause_s: float, *, document: Any, claim: Claim | None) -> Intent:
     """Leave the step that is written to a worker, and finish the claim: accepted (202).
 
@@ -275,7 +223,7 @@ def _hand_over(intent: Intent, pause_s: float, *, document: Any, claim: Claim | 
             what="The payment attempt",
         )
         if claim is not None:
-            claim.finish(writes, Accepted(_shown(claim, document, intent)))
+            claim.finish(writes, Accepted(shown_by(claim, document, intent)))
         writes.flush_with_commit()
         if not pause_s:
             after_commit(lambda: enqueue("intents.check", str(intent.id)))
@@ -377,142 +325,3 @@ def _take_step(
         writes.flush()
     crash_point(f"intent.{step}.begun")
     return intent_advance(intent=intent, actor=actor, document=document, claim=claim)
-
-
-def _commit_answer(
-    intent: Intent,
-    answer: ChannelAnswer,
-    actor: Actor,
-    document: Any,
-    claim: Claim | None,
-    *,
-    asked: str,
-) -> Intent:
-    handler = handler_for(intent)
-    before, was_final = intent.state, is_final(intent)
-    with tenant_atomic(Scope.merchant(intent.merchant_id)):
-        if document is None and handler is not None:
-            document = handler.load(intent)
-            # The document is as it stands now; an intent read before its lock may not be, and
-            # judging the one by the other would call a repeated answer a conflict.
-            if Intent.objects.values_list("version", flat=True).get(pk=intent.pk) != intent.version:
-                raise StaleState("The payment attempt was moved by another answer.")
-        writes = Writes()
-        move = decide(intent, answer)
-        transfers: list[TransferSpec] = []
-        if move.changes:
-            transfers, save = _apply_move(intent, move)
-            if "exceptions" in move.values:
-                audit_exception(writes, intent, actor)
-            if handler is None:
-                _audit_state(writes, intent, before, actor)
-            elif not was_final:
-                handler.apply(writes, document, intent, answer, actor)
-            # The document's row before the intent's, as `handler.load` locks them: two who bring
-            # an answer at the same time then wait for each other and never in a circle.
-            save(writes)
-        refused = _refusal(answer) if asked in (Step.SETTLE, Step.VOID) else None
-        if claim is not None:
-            claim.finish(writes, refused or _shown(claim, document, intent))
-        writes.flush_with_commit()
-        post_with_commit(transfers)
-    crash_point("intent.committed")
-    if refused is not None:
-        raise refused
-    return intent
-
-
-def _shown(claim: Claim, document: Any, intent: Intent) -> Any:
-    """What the answer to a claim is about."""
-    return intent if isinstance(claim, IntentClaim) else document or intent
-
-
-class StepRefused(Conflict):
-    """The channel turned down a capture or a cancellation; the payment stands as it was."""
-
-    default_code = "provider_refused"
-
-
-class StepFailed(StepRefused):
-    """As StepRefused, for a fault of ours: neither the card nor the caller can help it."""
-
-    type = "api_error"
-    default_code = PROVIDER_UNAVAILABLE
-
-
-def _refusal(answer: ChannelAnswer) -> StepRefused | None:
-    if not answer.refused:
-        return None
-    code, message = shown_failure(answer.failure_code, answer.failure_message)
-    kind = StepFailed if is_our_fault(answer.failure_code) else StepRefused
-    return kind(message or "The provider refused this.", code=code or None)
-
-
-def audit_exception(writes: Writes, intent: Intent, actor: Actor) -> None:
-    """Record the newest reason why a person has to look, or what they found."""
-    newest = intent.exceptions[-1]
-    resolved = newest["code"] == RESOLVED
-    writes.audit(
-        actor=actor,
-        action="intent.exception_resolved" if resolved else "intent.exception",
-        target=intent.public_id,
-        after={"code": newest["code"], "message": newest["message"]},
-        merchant_id=intent.merchant_id,
-        reseller_id=intent.reseller_id,
-        livemode=intent.livemode,
-    )
-
-
-def _audit_state(writes: Writes, intent: Intent, before: str, actor: Actor) -> None:
-    """Record a new state of an intent without a document, which would record its own."""
-    if intent.state != before:
-        writes.audit(
-            actor=actor,
-            action=f"intent.{intent.state.lower()}",
-            target=intent.public_id,
-            before={"state": before},
-            after={"state": intent.state, "amount": intent.settled_amount_minor},
-            merchant_id=intent.merchant_id,
-            reseller_id=intent.reseller_id,
-            livemode=intent.livemode,
-        )
-
-
-def _apply_move(intent: Intent, move: Move) -> tuple[list[TransferSpec], Callable[[Writes], None]]:
-    """Write the move into the intent; return its transfers, and how its row is saved."""
-    before = intent.state
-    read_version = intent.version
-    if move.state is not None and move.state != before:
-        check_move(before, move.state)
-        intent.state = move.state
-    intent.version = read_version + 1
-    for name, value in move.values.items():
-        setattr(intent, name, value)
-    intent.updated_at, intent.holder = timezone.now(), None
-    transfers = bookings.legs(intent, before=IntentState(before))
-
-    def save(writes: Writes) -> None:
-        writes.update(
-            intent,
-            "state",
-            "version",
-            "updated_at",
-            "holder",
-            "fee_minor",
-            "reseller_fee_minor",
-            *move.values,
-            expect={"version": read_version},
-            what="The payment attempt",
-        )
-
-    return transfers, save
-
-
-def _reload(intent: Intent) -> Intent:
-    with tenant_atomic(Scope.merchant(intent.merchant_id)):
-        return Intent.objects.get(pk=intent.pk)
-
-
-def is_final(intent: Intent) -> bool:
-    """Whether the intent has reached an end from which nothing moves it."""
-    return intent.state in FINAL

@@ -1,0 +1,39 @@
+"""The saga: one way in for all money, and one way on for every attempt.
+
+`steps` asks channels; `answers` commits what they said, whoever brings it: a call, a webhook, the
+poller.
+"""
+
+from payments.intents.services.answers import (
+    Accepted,
+    IntentClaim,
+    StepFailed,
+    StepRefused,
+    audit_exception,
+    intent_apply,
+)
+from payments.intents.services.steps import (
+    Draft,
+    Price,
+    intent_adopt,
+    intent_advance,
+    intent_settle,
+    intent_submit,
+    intent_void,
+)
+
+__all__ = [
+    "Accepted",
+    "Draft",
+    "IntentClaim",
+    "Price",
+    "StepFailed",
+    "StepRefused",
+    "audit_exception",
+    "intent_adopt",
+    "intent_advance",
+    "intent_apply",
+    "intent_settle",
+    "intent_submit",
+    "intent_void",
+]

@@ -1,0 +1,146 @@
+"""How Stripe's SDK is asked: within the time left, with its faults told apart, answers as JSON."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import Any, Final, NoReturn, TypeVar
+
+import requests
+import requests.adapters
+import stripe
+from django.conf import settings
+
+from core import deadline
+from payments.providers.base import KEY_REUSED, ProviderError
+from payments.providers.stripe import reading
+from payments.providers.stripe.reading import GarbledError, Json
+
+# Where search has nothing to say, payments are looked through newest first, so many at a time and
+# so many times; beyond that nobody can say that a payment is not there.
+_PAGE: Final = 100
+_PAGES_MAX: Final = 20
+
+_Read = TypeVar("_Read")
+
+
+class LostError(Exception):
+    """It is not known whether a request took effect."""
+
+
+class _Transport(requests.adapters.HTTPAdapter):
+    """Sends each request within what is left: an operation of ours may be several of them."""
+
+    def send(
+        self,
+        request: requests.PreparedRequest,
+        stream: bool = False,
+        timeout: Any = None,
+        verify: bool | str = True,
+        cert: Any = None,
+        proxies: Any = None,
+    ) -> requests.Response:
+        connect_s, read_s = timeout
+        try:
+            limits = (deadline.cap_s(connect_s), deadline.cap_s(read_s))
+        except deadline.DeadlineExceeded as error:
+            raise requests.exceptions.Timeout(str(error), request=request) from error
+        return super().send(request, stream, limits, verify, cert, proxies)
+
+
+def warm_session() -> requests.Session:
+    """One for all threads: each call has a thread of its own, and connections shall stay warm."""
+    session = requests.Session()
+    for scheme in ("https://", "http://"):
+        session.mount(scheme, _Transport(pool_maxsize=settings.PROVIDER_CALLS_MAX))
+    return session
+
+
+def looked_through(
+    fetch: Callable[[Any], object], params: Mapping[str, object], reference: str
+) -> list[Json]:
+    """The rows of the first page that carry our reference; empty where no page does.
+
+    Raises LostError when there is more than we are ready to look through.
+    """
+    query = {name: value for name, value in params.items() if value is not None}
+    query["limit"] = _PAGE
+    for _ in range(_PAGES_MAX):
+        page = fetch(query)
+        rows = rows_of(page)
+        found = [row for row in rows if reading.reference_of(row) == reference]
+        if found or not rows or as_json(page).get("has_more") is not True:
+            return found
+        query["starting_after"] = reading.text(rows[-1], "id")
+    raise LostError("too much to look through")
+
+
+def ask(send: Callable[[], _Read]) -> _Read:
+    """Call the SDK. CardError passes; other faults become ProviderError or LostError."""
+    try:
+        return send()
+    except stripe.CardError:
+        raise
+    except stripe.RateLimitError as error:
+        raise ProviderError(
+            "Stripe takes no more requests for the moment.",
+            permanent=False,
+            code="provider_rate_limited",
+        ) from error
+    except (stripe.AuthenticationError, stripe.PermissionError) as error:
+        raise ProviderError(
+            "Stripe does not accept this account's key; renew it in the provider account.",
+            permanent=True,
+            code="provider_credentials",
+        ) from error
+    except stripe.IdempotencyError as error:
+        raise ProviderError(
+            "Stripe has seen this idempotency key with another request.",
+            permanent=True,
+            code=KEY_REUSED,
+        ) from error
+    except stripe.InvalidRequestError as error:
+        _refuse(error)
+    except (stripe.StripeError, ValueError, TypeError, AttributeError) as error:
+        # No connection, a 5xx, a conflict with a request under way, or a body that the SDK could
+        # not take apart: the request may have taken effect.
+        raise LostError(type(error).__name__) from error
+
+
+def _refuse(error: stripe.InvalidRequestError) -> NoReturn:
+    code = error.code or ("resource_missing" if error.http_status == 404 else "invalid_request")
+    if code in ("lock_timeout", "idempotency_key_in_use"):
+        raise LostError(code) from error
+    raise ProviderError(
+        error.user_message or "Stripe refused the request.",
+        permanent=True,
+        code=code,
+        param=error.param or "",
+    ) from error
+
+
+def error_body(error: stripe.StripeError) -> Json:
+    """What Stripe says of an error; empty where it says nothing."""
+    body = error.json_body
+    found = body.get("error") if isinstance(body, Mapping) else None
+    return found if isinstance(found, Mapping) else {}
+
+
+def as_json(found: object) -> Json:
+    """An SDK object as plain JSON (since version 13 they are no dicts). Raises GarbledError."""
+    if not isinstance(found, stripe.StripeObject):
+        raise GarbledError("not an object")
+    plain: dict[str, object] = found.to_dict()
+    return plain
+
+
+def rows_of(listing: object) -> list[Json]:
+    """The rows of one page. Raises GarbledError."""
+    rows = as_json(listing).get("data")
+    if not isinstance(rows, list):
+        raise GarbledError("not a list")
+    return [reading.mapping(row) for row in rows]
+
+
+def request_options(idempotency_key: str) -> stripe.RequestOptions:
+    """What goes along with a request that makes or moves something."""
+    return {"idempotency_key": idempotency_key}
