@@ -364,7 +364,7 @@ PROCESS = env.str("PROCESS", default="all")
 BENCH_FLOOR = env.bool("BENCH_FLOOR", default=False)
 MAX_BODY_BYTES = 262_144
 #: Requests that one web process runs at once (core/serving).
-WEB_SLOTS = env.int("WEB_SLOTS", default=4)
+WEB_SLOTS = env.int("WEB_SLOTS", default=8)
 
 #: Logging is structlog's alone: core.apps configures it when the process starts.
 LOGGING_CONFIG = None
