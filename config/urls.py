@@ -8,15 +8,16 @@ from typing import Any
 from django.contrib import admin
 from django.urls import include, path
 
-#: Order matters only where a page's address is open-ended; none is today.
+#: Patterns are tried one after the other, so what is asked most comes first. Otherwise order would
+#: matter where a page's address is open-ended; none is today.
 _APPS = (
+    "payments.acceptance",
     "core",
     "tenants",
     "ledger",
     "notifications",
     "payments.providers",
     "payments.intents",
-    "payments.acceptance",
     "payments.checkout",
     "developers",
     "portal",

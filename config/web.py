@@ -1,4 +1,4 @@
-"""Pages and the API: the ASGI application of the web process, served by granian."""
+"""Pages and the API: the ASGI application that uvicorn serves (`config/server.py`)."""
 
 from __future__ import annotations
 

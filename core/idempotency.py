@@ -298,7 +298,7 @@ def check_key(key: str | None, *, required: bool) -> str | None:
                 param="Idempotency-Key",
             )
         return None
-    # Granian hands a value that is not ASCII over as an empty one.
+    # Not every server hands over a value that is not ASCII.
     if not key or len(key) > _MAX_KEY or not (key.isascii() and key.isprintable()):
         raise InvalidRequest(
             "An Idempotency-Key is 1 to 255 printable ASCII characters; this one is empty, longer, "

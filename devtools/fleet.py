@@ -102,13 +102,8 @@ CADDYFILE = ROOT / "deploy" / "Caddyfile"
 
 
 def web_command(binaries: Path, port: int) -> list[str]:
-    """granian with one worker; slots and threads are the application's own (core/serving)."""
-    return [
-        str(binaries / "granian"), "--interface", "asgi", "--loop", "uvloop", "--http", "1",
-        "--host", HOST, "--port", str(port), "--workers", "1", "--no-ws",
-        "--http1-header-read-timeout", "5000", "--backpressure", "4096", "--backlog", "4096",
-        "config.web:application",
-    ]  # fmt: skip
+    """One process; its slots and threads are the application's own (core/serving)."""
+    return [sys.executable, "-m", "config.server", "--host", HOST, "--port", str(port)]
 
 
 def entry_command(binaries: Path) -> list[str]:

@@ -104,7 +104,7 @@ _database = env.db_url("DATABASE_URL")
 # Django's, with waits that end and the guard that keeps card numbers out (core/postgres).
 _database["ENGINE"] = "core.postgres"
 _database["CONN_HEALTH_CHECKS"] = True
-# Persistent connections, one a thread: granian's worker threads are few and live long.
+# Persistent connections, one a thread: the web's threads are few and live long.
 _database["CONN_MAX_AGE"] = env.int("DATABASE_CONN_MAX_AGE", default=None)
 _database["OPTIONS"] = {
     "application_name": "merchantry",

@@ -89,6 +89,7 @@ class WebGate:
             request = _Request(
                 environ=environ(scope, headers, body),
                 loop=asyncio.get_running_loop(),
+                receive=receive,
                 send=send,
                 arrived=time.monotonic(),
                 credential=_credential_of(headers),
@@ -203,12 +204,14 @@ class _Request:
         *,
         environ: Environ,
         loop: asyncio.AbstractEventLoop,
+        receive: Receive,
         send: Send,
         arrived: float,
         credential: bytes,
     ) -> None:
         self._environ = environ
         self._loop = loop
+        self._receive = receive
         self._send = send
         self.arrived = arrived
         self.credential = credential
@@ -244,9 +247,12 @@ class _Request:
 
     def _stream(self, head: _Head, pieces: Iterable[bytes]) -> None:
         """Send an answer while it is made; the slot is free while the reader takes a piece."""
+        gone = asyncio.run_coroutine_threadsafe(self._gone(), self._loop)
         try:
             self._put({"type": "http.response.start", "status": head.status, "headers": head.lines})
             for piece in pieces:
+                if gone.done():
+                    raise ConnectionAbortedError
                 self._put({"type": "http.response.body", "body": piece, "more_body": True})
             self._put({"type": "http.response.body", "body": b""})
         except (TimeoutError, OSError, RuntimeError) as error:
@@ -258,6 +264,13 @@ class _Request:
             raise
         else:
             self.finish(None)
+        finally:
+            gone.cancel()
+
+    async def _gone(self) -> None:
+        """Ends when the reader has gone: a server may drop what is sent to it then in silence."""
+        while (await self._receive())["type"] != "http.disconnect":
+            pass
 
     def _put(self, message: Message) -> None:
         with slots.waiting():

@@ -1,6 +1,6 @@
 """A real Chromium against the real platform.
 
-    live_url        the running platform (granian, daphne, relay) on a database of these tests' own
+    live_url        the running platform (web, websockets, relay) on a database of these tests' own
     page            a desktop page; the test fails on a console error, a refused policy, an uncaught
                     exception or a request to another host
     new_page        the same with a size and a colour scheme of your own

@@ -1,0 +1,95 @@
+"""uvicorn's HTTP protocol, with the limits that it leaves to a proxy in front.
+
+A connection on the event loop holds no thread, but it holds memory and a socket. So headers have a
+size and a time, and so has a reader who takes nothing. The entry has limits of its own; these hold
+for whoever runs without it. The body's are the gate's (`web.py`).
+"""
+
+from __future__ import annotations
+
+import asyncio
+from typing import Any, Final
+
+from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
+
+#: Headers that come in more than one piece may have so many bytes, as at the entry.
+MAX_HEAD_BYTES: Final = 32_768
+#: They are there within this, from the connection's beginning or their own first byte.
+HEAD_WITHIN_S: Final = 5.0
+#: A reader who lets our buffer stay full for so long has gone.
+READ_WITHIN_S: Final = 30.0
+
+
+class BoundedProtocol(HttpToolsProtocol):
+    """Closes a connection whose headers are late or too large, or whose reader is gone."""
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        self._in_head = False
+        self._head_bytes = 0
+        self._head_timer: asyncio.TimerHandle | None = None
+        self._read_timer: asyncio.TimerHandle | None = None
+
+    def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
+        """asyncio's hook: a connection that says nothing ends too."""
+        super().connection_made(transport)
+        self._await_head()
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        """asyncio's hook."""
+        self._stop_head_timer()
+        self._stop_read_timer()
+        super().connection_lost(exc)
+
+    def data_received(self, data: bytes) -> None:
+        """asyncio's hook: most requests come whole, and set no timer."""
+        super().data_received(data)
+        if not self._in_head or self.transport.is_closing():
+            return
+        if self._head_timer is None:
+            self._await_head()
+        self._head_bytes += len(data)
+        if self._head_bytes > MAX_HEAD_BYTES:
+            self._refuse(b"431 Request Header Fields Too Large")
+
+    def on_message_begin(self) -> None:
+        """The parser's hook: the first byte of a request."""
+        super().on_message_begin()
+        self._in_head, self._head_bytes = True, 0
+
+    def on_headers_complete(self) -> None:
+        """The parser's hook."""
+        self._in_head = False
+        self._stop_head_timer()
+        super().on_headers_complete()
+
+    def pause_writing(self) -> None:
+        """asyncio's hook: our buffer is full."""
+        super().pause_writing()
+        if self._read_timer is None:
+            self._read_timer = self.loop.call_later(READ_WITHIN_S, self.transport.abort)
+
+    def resume_writing(self) -> None:
+        """asyncio's hook: the reader has taken some of it."""
+        self._stop_read_timer()
+        super().resume_writing()
+
+    def _await_head(self) -> None:
+        self._head_timer = self.loop.call_later(HEAD_WITHIN_S, self._refuse, b"408 Request Timeout")
+
+    def _refuse(self, status: bytes) -> None:
+        if not self.transport.is_closing():
+            self.transport.write(
+                b"HTTP/1.1 %b\r\nconnection: close\r\ncontent-length: 0\r\n\r\n" % status
+            )
+            self.transport.close()
+
+    def _stop_head_timer(self) -> None:
+        if self._head_timer is not None:
+            self._head_timer.cancel()
+            self._head_timer = None
+
+    def _stop_read_timer(self) -> None:
+        if self._read_timer is not None:
+            self._read_timer.cancel()
+            self._read_timer = None
