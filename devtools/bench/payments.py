@@ -8,6 +8,9 @@ A full payment is one POST that creates, confirms and captures over the sandbox,
 that was made before the clock started. Only the web server runs beside the databases unless
 `--all-processes` is given: what relay and worker do later is not the request's work, but shares the
 two cores of a small machine.
+
+With `--against CHECKOUT` the full payments of another checkout are measured in the same run, and
+the JSON has `against`: ours over theirs by number of clients (see `_against.py`).
 """
 
 from __future__ import annotations
@@ -15,12 +18,15 @@ from __future__ import annotations
 import argparse
 import json
 import statistics
+from collections.abc import Mapping
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any
 
 import psycopg
 
 from devtools import say
+from devtools.bench._against import compare, other_platform
 from devtools.bench._stack import Load, Platform, platform
 from devtools.fleet import EVERY_PROCESS
 
@@ -31,6 +37,7 @@ CARD = {"number": "4242424242424242", "exp_month": 12, "exp_year": 2031, "cvc": 
 MEMORY_PAYMENTS = 10_000
 #: The figures that the platform promises (docs/architecture.md).
 LEAST_RATIO, LEAST_RATIO_CREATE, MOST_COMMITS, MOST_STATEMENTS = 0.33, 0.7, 3, 25
+_ENV = {"BENCH_FLOOR": "1", "API_RATE_PER_S": "100000"}
 
 
 @dataclass(slots=True)
@@ -53,9 +60,7 @@ def run(arguments: list[str]) -> int:
     options = _options(arguments)
     wanted = EVERY_PROCESS if options.all_processes else ("entry", "web")
     with (
-        platform(
-            wanted=wanted, extra_env={"BENCH_FLOOR": "1", "API_RATE_PER_S": "100000"}
-        ) as running,
+        platform(wanted=wanted, extra_env=_ENV) as running,
         Load() as load,
     ):
         bench = _Bench(running, load)
@@ -63,28 +68,78 @@ def run(arguments: list[str]) -> int:
         measured = bench.rounds(rounds=options.rounds, seconds=options.seconds)
         cost = bench.cost_of_a_payment()
         memory = {} if options.quick else bench.memory(MEMORY_PAYMENTS)
-    figures = _figures(measured) | cost | memory
+        against = bench.against(options) if options.against else {}
+    figures = _figures(measured) | cost | memory | against
     _print_table(measured, figures)
     say.line(json.dumps(figures))
     return 0 if _kept(figures) else 1
+
+
+class _Payer:
+    """Sends one merchant's requests to one platform."""
+
+    def __init__(self, load: Load, *, port: int, merchant: Mapping[str, Any]) -> None:
+        self._load = load
+        self._port = port
+        self._merchant = merchant
+
+    def send(self, kind: str, *, clients: int, requests: int) -> dict[str, Any]:
+        tokens = self.tokens(requests) if kind == "full" else []
+        return self._load.send(**self.plan(kind, clients=clients, requests=requests, tokens=tokens))
+
+    def pay(self, clients: int, payments: int) -> float:
+        """Full payments; how many a second."""
+        return _rate(self.send("full", clients=clients, requests=payments))
+
+    def plan(self, kind: str, *, clients: int, requests: int, tokens: list[str]) -> dict[str, Any]:
+        amount = {"amount": 4200, "currency": "USD"}
+        bodies: list[dict[str, Any]] = {
+            "floor": [amount],
+            "create": [{**amount, "description": "Bench order"}],
+            "full": [
+                {
+                    **amount,
+                    "description": "Bench order",
+                    "payment_method_token": token,
+                    "confirm": True,
+                    "capture_method": "automatic",
+                }
+                for token in tokens
+            ],
+        }[kind]
+        return {
+            "port": self._port,
+            "path": PATHS[kind],
+            "key": self._merchant["secret_key_test"],
+            "clients": clients,
+            "requests": requests,
+            "bodies": bodies,
+        }
+
+    def tokens(self, count: int) -> list[str]:
+        """Card tokens, one for each payment; made while no clock runs."""
+        outcome = self._load.send(
+            port=self._port,
+            path="/v1/tokens",
+            key=self._merchant["publishable_key_test"],
+            clients=min(8, count),
+            requests=count,
+            bodies=[{"card": CARD}],
+            replies=True,
+        )
+        return [reply["data"]["id"] for reply in outcome["replies"]]
 
 
 class _Bench:
     def __init__(self, running: Platform, load: Load) -> None:
         self._running = running
         self._load = load
-        self._merchant: dict[str, Any] = running.demo["merchants"][0]
+        self._payer = _Payer(load, port=running.port, merchant=running.demo["merchants"][0])
 
     def warm_up(self) -> None:
         """Open the connections, fill the caches, and let the planner know the tables."""
         with say.timed("warming up", "warm"):
-            for kind in KINDS:
-                self._send(kind, clients=16, requests=200)
-            # As autovacuum would within a minute: plans made for empty tables are made anew.
-            with psycopg.connect(self._running.admin_url, autocommit=True) as admin:
-                admin.execute("analyze")
-            for kind in KINDS:
-                self._send(kind, clients=16, requests=200)
+            _warm_up(self._payer, self._running.admin_url)
 
     def rounds(self, *, rounds: int, seconds: float) -> dict[tuple[str, int], Series]:
         """Alternate the kinds for each number of clients."""
@@ -95,7 +150,9 @@ class _Bench:
                     series = measured[kind, clients]
                     # The first round is short and only tells how many requests fill the time.
                     guess = series.rates[-1] * seconds if series.rates else 40.0 * clients
-                    outcome = self._send(kind, clients=clients, requests=int(max(guess, clients)))
+                    outcome = self._payer.send(
+                        kind, clients=clients, requests=int(max(guess, clients))
+                    )
                     if number == 0:
                         series.rates = [_rate(outcome)]
                         continue
@@ -107,17 +164,31 @@ class _Bench:
             say.done(f"{clients:>2} clients: {rates}")
         return measured
 
+    def against(self, options: argparse.Namespace) -> dict[str, dict[str, float]]:
+        """Full payments here over those of another checkout, by number of clients."""
+        with other_platform(options.against, _ENV) as there:
+            theirs = _Payer(self._load, port=there["port"], merchant=there["demo"]["merchants"][0])
+            _warm_up(theirs, there["admin_url"])
+            ratios = compare(
+                self._payer.pay,
+                theirs.pay,
+                clients=CLIENTS,
+                rounds=options.rounds,
+                seconds=options.seconds,
+            )
+        return {"against": ratios}
+
     def cost_of_a_payment(self, payments: int = 50) -> dict[str, float]:
         """SQL statements and commits of one full payment, as PostgreSQL counts them.
 
         Counted are the statements that clients send: BEGIN, COMMIT and ROLLBACK are no statements
         but counted as commits, and what a SQL function does inside is one statement.
         """
-        tokens = self._tokens(payments)
+        tokens = self._payer.tokens(payments)
         with psycopg.connect(self._running.admin_url, autocommit=True) as admin:
             admin.execute("create extension if not exists pg_stat_statements")
             admin.execute("select pg_stat_statements_reset()")
-            self._load.send(**self._plan("full", clients=1, requests=payments, tokens=tokens))
+            self._load.send(**self._payer.plan("full", clients=1, requests=payments, tokens=tokens))
             rows = admin.execute(
                 "select query, calls from pg_stat_statements"
                 " where query not ilike '%pg_stat_statements%' order by calls desc"
@@ -137,7 +208,7 @@ class _Bench:
         samples = []
         with say.timed(f"{payments} payments for the memory", "done"):
             for _ in range(steps):
-                self._send("full", clients=16, requests=each)
+                self._payer.send("full", clients=16, requests=each)
                 samples.append(round(self._running.web_memory_mb(), 1))
         say.line("  web server, MB after each tenth: " + " ".join(map(str, samples)))
         return {
@@ -146,49 +217,15 @@ class _Bench:
             "memory_growth_percent": round((samples[-1] / samples[0] - 1) * 100, 1),
         }
 
-    def _send(self, kind: str, *, clients: int, requests: int) -> dict[str, Any]:
-        tokens = self._tokens(requests) if kind == "full" else []
-        return self._load.send(
-            **self._plan(kind, clients=clients, requests=requests, tokens=tokens)
-        )
 
-    def _plan(self, kind: str, *, clients: int, requests: int, tokens: list[str]) -> dict[str, Any]:
-        amount = {"amount": 4200, "currency": "USD"}
-        bodies: list[dict[str, Any]] = {
-            "floor": [amount],
-            "create": [{**amount, "description": "Bench order"}],
-            "full": [
-                {
-                    **amount,
-                    "description": "Bench order",
-                    "payment_method_token": token,
-                    "confirm": True,
-                    "capture_method": "automatic",
-                }
-                for token in tokens
-            ],
-        }[kind]
-        return {
-            "port": self._running.port,
-            "path": PATHS[kind],
-            "key": self._merchant["secret_key_test"],
-            "clients": clients,
-            "requests": requests,
-            "bodies": bodies,
-        }
-
-    def _tokens(self, count: int) -> list[str]:
-        """Card tokens, one for each payment; made while no clock runs."""
-        outcome = self._load.send(
-            port=self._running.port,
-            path="/v1/tokens",
-            key=self._merchant["publishable_key_test"],
-            clients=min(8, count),
-            requests=count,
-            bodies=[{"card": CARD}],
-            replies=True,
-        )
-        return [reply["data"]["id"] for reply in outcome["replies"]]
+def _warm_up(payer: _Payer, admin_url: str) -> None:
+    for kind in KINDS:
+        payer.send(kind, clients=16, requests=200)
+    # As autovacuum would within a minute: plans made for empty tables are made again.
+    with psycopg.connect(admin_url, autocommit=True) as admin:
+        admin.execute("analyze")
+    for kind in KINDS:
+        payer.send(kind, clients=16, requests=200)
 
 
 def _rate(outcome: dict[str, Any]) -> float:
@@ -259,6 +296,9 @@ def _options(arguments: list[str]) -> argparse.Namespace:
     parser.add_argument("--quick", action="store_true", help="leave out the 10,000 payments")
     parser.add_argument(
         "--all-processes", action="store_true", help="run worker, relay and beat beside the web"
+    )
+    parser.add_argument(
+        "--against", type=Path, metavar="CHECKOUT", help="compare with another checkout's payments"
     )
     options = parser.parse_args(arguments)
     if options.rounds < 2:
