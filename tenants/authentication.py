@@ -33,7 +33,7 @@ from core.context import Actor
 from core.db import fetch_one
 from core.process import Process, current_process
 from core.proxies import client_ip
-from core.serving.web import note_tenant
+from core.serving.callers import note_tenant
 from tenants import callers, keys, policies, tokens
 from tenants.models import TenantStatus, User
 from tenants.portal_base import second_factor_due

@@ -21,7 +21,7 @@ from core.admin_forms import Refilled
 from core.back_address import referring_address, with_next
 from core.db import Scope, tenant_atomic
 from core.proxies import client_ip
-from core.serving.web import note_tenant
+from core.serving.callers import note_tenant
 from tenants import policies
 from tenants.models import Level, User
 from tenants.seats import seats_of

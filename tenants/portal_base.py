@@ -53,7 +53,7 @@ from core.back_address import with_next
 from core.context import Actor
 from core.db import Scope, tenant_atomic
 from core.proxies import client_ip
-from core.serving.web import note_tenant
+from core.serving.callers import note_tenant
 from tenants import policies
 from tenants.models import Level, User
 from tenants.seats import Seat, resolve_seat

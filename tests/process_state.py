@@ -39,7 +39,7 @@ _NOT_A_TESTS: Final = frozenset(
 def forget() -> None:
     """Empty the caches that hold what a database, a server or a setting said earlier."""
     from core import crypto, enqueue, mail, proxies, ratelimit, valkey
-    from core.serving import web
+    from core.serving.callers import known_tenants
     from notifications import realtime
     from payments.providers.calls import forget_calls
     from payments.providers.selectors import forget_accounts
@@ -52,7 +52,7 @@ def forget() -> None:
     for breaker in (enqueue._breaker, mail._breaker, realtime._breaker):
         breaker.succeeded()
     forget_calls()
-    web._tenants.forget()
+    known_tenants.clear()
     ratelimit._local = ratelimit._LocalLimiter()
 
 

@@ -7,6 +7,10 @@ take turns, and none holds more than its share while others are about. A key tha
 every slot; what it holds beyond its share counts against nobody else, so the next key to come runs
 at once all the same.
 
+A job that shows during its work that it belongs to another key (`charge`) is counted there, and
+waits there for its turn where that key has its share: otherwise a thousand jobs without a name
+would be one key's thousand jobs.
+
 A job that waits for an outside server gives its slot back meanwhile (`waiting`): a slow provider
 then costs threads, of which there are more than slots, and nobody's turn.
 """
@@ -20,6 +24,8 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
 import structlog
+
+from core.errors import Unavailable
 
 log = structlog.get_logger(__name__)
 
@@ -37,6 +43,8 @@ class Job:
 
     key: str
     run: Callable[[], None]
+    #: The thread that has begun it, and sleeps until its turn under its new key.
+    worker: _Worker | None = None
 
 
 class _Worker:
@@ -94,7 +102,8 @@ class FairPool:
         self._queued = 0
         self._held: dict[str, int] = {}
         self._running = 0
-        #: Of the running jobs, those beyond their key's share.
+        #: How many slots a key took beyond its share while it was alone, and all of these.
+        self._over: dict[str, int] = {}
         self._beyond = 0
         self._parked = 0
         self._threads = 0
@@ -116,6 +125,11 @@ class FairPool:
             queue.append(Job(key, run))
             self._queued += 1
             self._dispatch()
+            if not self._threads:
+                # The system starts none, and nobody is there who would come back for it.
+                self._waiting.clear()
+                self._queued = 0
+                raise PoolBusy
 
     @contextlib.contextmanager
     def waiting(self) -> Iterator[None]:
@@ -124,7 +138,7 @@ class FairPool:
         Where no further thread may be parked the job keeps its slot. A job that comes back runs at
         once, over the number of slots if need be: it ends sooner than a new one.
         """
-        job: Job | None = getattr(_current, "job", None)
+        job = _current.job
         if job is None or not self._park(job):
             yield
             return
@@ -135,17 +149,57 @@ class FairPool:
                 self._parked -= 1
                 self._take(job)
 
-    def charge(self, key: str) -> None:
-        """Count the current job to another key from now on: it has shown whose it is."""
-        job: Job | None = getattr(_current, "job", None)
-        if job is None or job.key == key:
+    def charge(self, key: str, *, wait_s: float) -> None:
+        """Count the current job to another key from now on: it has shown whose it is.
+
+        Where that key has its share, the job sleeps until its turn. Without time, or where no
+        further thread may be parked, it goes on at once.
+
+        Raises:
+            Unavailable: its turn did not come within `wait_s`.
+        """
+        job, worker = _current.job, _current.worker
+        if job is None or worker is None or job.key == key:
             return
         with self._lock:
             self._release(job)
             job.key = key
-            self._take(job)
-            # The first key may have a turn again.
+            held = self._held.get(key, 0)
+            has_share = held >= self.share
+            is_alone = held == self._running < self.slots
+            if not has_share or is_alone or wait_s <= 0 or self._parked >= self._most_parked:
+                self._take(job, beyond=has_share and is_alone)
+                # The first key may have a turn again.
+                self._dispatch()
+                return
+            job.worker = worker
+            self._parked += 1
+            self._waiting.setdefault(key, deque()).append(job)
+            self._queued += 1
             self._dispatch()
+        if not worker.sleep(wait_s) and not self._given_up(job):
+            worker.sleep()
+
+    def _given_up(self, job: Job) -> bool:
+        """Take a job that sleeps out of the queue again; False when its turn has just come.
+
+        Raises:
+            Unavailable: it was taken out. It runs on, to say so.
+        """
+        with self._lock:
+            if job.worker is None:
+                return False
+            self._waiting[job.key].remove(job)
+            if not self._waiting[job.key]:
+                del self._waiting[job.key]
+            self._queued -= 1
+            self._parked -= 1
+            job.worker = None
+            self._take(job)
+        raise Unavailable(
+            "Too many requests of yours are under way. Try again in a moment, with the same "
+            "Idempotency-Key."
+        )
 
     def figures(self) -> dict[str, int]:
         """Jobs running, waiting and parked, and threads, as of now."""
@@ -175,29 +229,54 @@ class FairPool:
 
     def _dispatch(self) -> None:
         """Hand jobs whose turn it is to threads without work; the lock is held."""
-        while self._queued and (self._idle or self._threads < self._most_threads()):
+        while self._queued:
             job = self._next()
             if job is None:
                 return
-            if self._idle:
+            if job.worker is not None:
+                worker, job.worker = job.worker, None
+                self._parked -= 1
+                worker.hand(job)
+            elif self._idle:
                 self._idle.pop().hand(job)
+            elif not self._spawned(job):
+                return
+
+    def _spawned(self, job: Job) -> bool:
+        """Start a thread for the job; False, and the job is back at the head, where none may be."""
+        if self._threads < self._most_threads():
+            worker = _Worker(job)
+            thread = threading.Thread(target=self._work, args=[worker], name="web", daemon=True)
+            try:
+                thread.start()
+            except RuntimeError:
+                log.warning("pool.no_thread", threads=self._threads)
             else:
                 self._threads += 1
-                worker = _Worker(job)
-                threading.Thread(target=self._work, args=[worker], name="web", daemon=True).start()
+                return True
+        self._release(job)
+        self._waiting.setdefault(job.key, deque()).appendleft(job)
+        self._queued += 1
+        return False
 
     def _most_threads(self) -> int:
         return self.slots + self._beyond + self._parked
 
-    def _take(self, job: Job) -> None:
+    def _take(self, job: Job, *, beyond: bool = False) -> None:
         self._running += 1
-        held = self._held[job.key] = self._held.get(job.key, 0) + 1
-        self._beyond += held > self.share
+        self._held[job.key] = self._held.get(job.key, 0) + 1
+        if beyond:
+            self._beyond += 1
+            self._over[job.key] = self._over.get(job.key, 0) + 1
 
     def _release(self, job: Job) -> None:
         self._running -= 1
+        if over := self._over.pop(job.key, 0):
+            # What a key has beyond its share is the first to go.
+            self._beyond -= 1
+            if over > 1:
+                self._over[job.key] = over - 1
         left = self._held[job.key] - 1
-        self._beyond -= left >= self.share
         if left:
             self._held[job.key] = left
         else:
@@ -205,7 +284,7 @@ class FairPool:
 
     def _next(self) -> Job | None:
         """The job whose turn it is, if a slot is free for it; the lock is held."""
-        chosen = self._whose_turn()
+        chosen, beyond = self._whose_turn()
         if chosen is None:
             return None
         queue = self._waiting[chosen]
@@ -216,11 +295,11 @@ class FairPool:
             self._waiting.move_to_end(chosen)
         else:
             del self._waiting[chosen]
-        self._take(job)
+        self._take(job, beyond=beyond)
         return job
 
-    def _whose_turn(self) -> str | None:
-        """The waiting key that may run a job and runs the fewest."""
+    def _whose_turn(self) -> tuple[str | None, bool]:
+        """The waiting key that may run a job and runs the fewest; whether beyond its share."""
         if self._running - self._beyond < self.slots:
             fewest, chosen = self.share, None
             for key in self._waiting:
@@ -230,21 +309,22 @@ class FairPool:
                     if not held:
                         break
             if chosen is not None:
-                return chosen
+                return chosen, False
         if len(self._waiting) == 1 and self._running < self.slots:
             alone = next(iter(self._waiting))
             if self._held.get(alone) == self._running:
-                return alone
-        return None
+                return alone, True
+        return None, False
 
     def _work(self, worker: _Worker) -> None:
-        _current.pool = self
+        _current.pool, _current.worker = self, worker
         job = worker.job
         while job is not None:
             _current.job = job
             try:
                 job.run()
-            except Exception:
+            except BaseException:
+                # Whatever it was, the slot is free again.
                 log.exception("pool.job_failed")
             _current.job = None
             job = self._after(job, worker)
@@ -255,12 +335,8 @@ class FairPool:
         worker.job = None
         with self._lock:
             self._release(job)
-            following = self._next()
-            if following is not None:
-                # One slot may have become free for two keys' jobs.
-                self._dispatch()
-                return following
             self._idle.append(worker)
+            self._dispatch()
             if not (self._running or self._queued or self._parked):
                 self._quiet.notify_all()
         while not worker.sleep(IDLE_THREAD_S):
@@ -274,6 +350,7 @@ class FairPool:
 
 class _Current(threading.local):
     job: Job | None = None
+    worker: _Worker | None = None
     pool: FairPool | None = None
 
 
@@ -294,7 +371,7 @@ def waiting() -> Iterator[None]:
         yield
 
 
-def charge(key: str) -> None:
-    """Count the running request to this tenant; outside a pool it does nothing."""
+def charge(key: str, *, wait_s: float) -> None:
+    """Count the running request to this tenant (`FairPool.charge`); outside a pool, nothing."""
     if _current.pool is not None:
-        _current.pool.charge(key)
+        _current.pool.charge(key, wait_s=wait_s)

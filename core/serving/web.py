@@ -5,21 +5,16 @@ loop and within a deadline, so that a sender who never ends holds no thread. The
 for a slot of its tenant (`slots.py`) and runs Django's WSGI handler in a thread: the views are
 synchronous, with one database connection a thread.
 
-Which tenant a request belongs to shows only after authentication. Until then it counts to the
-caller's address; `note_tenant` remembers the tenant of the credential, so that the next request
-with it waits in the tenant's queue. A thousand invented keys from one address have one share.
+Whose turn a request takes is in `callers.py`.
 """
 
 from __future__ import annotations
 
 import asyncio
-import hashlib
 import time
-from collections import OrderedDict
 from collections.abc import Awaitable, Callable, Iterable, Mapping, MutableMapping
-from contextvars import ContextVar
 from dataclasses import dataclass, field
-from threading import Lock
+from http import HTTPStatus
 from typing import Any, Final
 
 import structlog
@@ -27,8 +22,9 @@ from django.conf import settings
 from django.db import connections
 
 from core import deadline
-from core.proxies import caller_address, network_of
+from core.errors import Unavailable
 from core.serving import refusals, slots
+from core.serving.callers import Caller, caller_of, current, known_tenants
 from core.serving.environ import Environ, RepeatedHeader, environ, read_headers
 from core.serving.refusals import Refusal
 
@@ -92,11 +88,11 @@ class WebGate:
                 receive=receive,
                 send=send,
                 arrived=time.monotonic(),
-                credential=_credential_of(headers),
+                caller=caller_of(scope, headers),
             )
             pool = self._health if scope["path"].startswith("/health/") else self.pool
-            pool.submit(_key_of(scope, headers, request), lambda: self._run(request))
-            answer = await request.done
+            pool.submit(request.caller.queue(), lambda: self._run(request))
+            answer = await request.answered()
         except RepeatedHeader as repeated:
             answer = refusals.repeated_header(repeated.name).answer(path=scope["path"])
         except slots.PoolBusy:
@@ -146,19 +142,22 @@ class WebGate:
 
     def _run(self, request: _Request) -> None:
         """Answer in this thread of the pool."""
+        request.begun = True
         left_s = settings.REQUEST_DEADLINE_S - (time.monotonic() - request.arrived)
         if left_s <= 0:
             request.finish(refusals.BUSY.answer(path=request.path))
             return
-        token = _credential.set(request.credential)
+        token = current.set(request.caller)
         try:
-            with deadline.within(left_s):
-                request.answer(self._app)
+            request.answer(self._app, within_s=left_s)
+        except Unavailable:
+            # Its tenant's turn did not come in time.
+            request.finish(refusals.BUSY.answer(path=request.path))
         except Exception:
             log.exception("web.handler_failed")
             request.finish(refusals.FAILED.answer(path=request.path))
         finally:
-            _credential.reset(token)
+            current.reset(token)
 
     async def _lifespan(self, receive: Receive, send: Send) -> None:
         while True:
@@ -207,25 +206,44 @@ class _Request:
         receive: Receive,
         send: Send,
         arrived: float,
-        credential: bytes,
+        caller: Caller,
     ) -> None:
         self._environ = environ
         self._loop = loop
         self._receive = receive
         self._send = send
         self.arrived = arrived
-        self.credential = credential
+        self.caller = caller
         #: The answer; None where it was sent in pieces.
         self.done: asyncio.Future[Answer | None] = loop.create_future()
+        self.begun = False
+
+    async def answered(self) -> Answer | None:
+        """The answer; `BUSY` for a request whose turn has not come while it had time.
+
+        A thread that takes it up later finds its time over, and does nothing.
+        """
+        late = self._loop.call_later(settings.REQUEST_DEADLINE_S, self._give_up)
+        try:
+            return await self.done
+        finally:
+            late.cancel()
+
+    def _give_up(self) -> None:
+        if not self.begun and not self.done.done():
+            self.done.set_result(refusals.BUSY.answer(path=self.path))
 
     @property
     def path(self) -> str:
         return str(self._environ["PATH_INFO"])
 
-    def answer(self, app: WsgiApp) -> None:
-        """Run the application; the thread's part."""
+    def answer(self, app: WsgiApp, *, within_s: float) -> None:
+        """Run the application; the thread's part. Each piece of a stream has a time of its own."""
         head = _Head()
-        result = app(self._environ, head)
+        with deadline.within(within_s):
+            result = app(self._environ, head)
+        if head.status == HTTPStatus.UNAUTHORIZED:
+            known_tenants.forget(self.caller.credential)
         try:
             if getattr(result, "streaming", False):
                 self._stream(head, result)
@@ -308,50 +326,6 @@ class _Head:
         ]
 
 
-#: The digest of the running request's credential; empty without one.
-_credential: ContextVar[bytes] = ContextVar("merchantry_credential", default=b"")
-
-
-class _Tenants:
-    """Which tenant a credential was last found to belong to; the oldest are forgotten."""
-
-    MOST: Final = 10_000
-
-    def __init__(self) -> None:
-        self._known: OrderedDict[bytes, str] = OrderedDict()
-        self._lock = Lock()
-
-    def get(self, credential: bytes) -> str | None:
-        return self._known.get(credential)
-
-    def remember(self, credential: bytes, key: str) -> None:
-        if self._known.get(credential) == key:
-            return
-        with self._lock:
-            self._known[credential] = key
-            if len(self._known) > self.MOST:
-                self._known.popitem(last=False)
-
-    def forget(self) -> None:
-        with self._lock:
-            self._known.clear()
-
-
-_tenants = _Tenants()
-
-
-def note_tenant(tenant: object) -> None:
-    """Count the running request, and the next ones with its credential, to this tenant.
-
-    Called where a caller was found: authentication, the seat of a session, a payer's checkout.
-    """
-    key = f"tenant:{tenant}"
-    slots.charge(key)
-    credential = _credential.get()
-    if credential:
-        _tenants.remember(credential, key)
-
-
 def _pool(slots_: int) -> slots.FairPool:
     return slots.FairPool(
         slots=slots_,
@@ -359,25 +333,3 @@ def _pool(slots_: int) -> slots.FairPool:
         parked=settings.PROVIDER_WAITS_MAX + SLOW_READERS,
         on_thread_end=connections.close_all,
     )
-
-
-def _credential_of(headers: Mapping[bytes, bytes]) -> bytes:
-    """A digest of what the caller shows; the credential itself is not kept."""
-    shown = headers.get(b"authorization") or headers.get(b"x-merchantry-key-id") or b""
-    if not shown:
-        name = settings.SESSION_COOKIE_NAME.encode()
-        for part in headers.get(b"cookie", b"").split(b";"):
-            key, _, value = part.strip().partition(b"=")
-            if key == name:
-                shown = value
-    return hashlib.blake2b(shown, digest_size=16).digest() if shown else b""
-
-
-def _key_of(scope: Mapping[str, Any], headers: Mapping[bytes, bytes], request: _Request) -> str:
-    """Whose queue the request waits in."""
-    known = _tenants.get(request.credential) if request.credential else None
-    if known is not None:
-        return known
-    peer = str((scope.get("client") or ("",))[0])
-    forwarded = headers.get(b"x-forwarded-for", b"").decode("latin-1")
-    return f"address:{network_of(caller_address(peer, forwarded))}"

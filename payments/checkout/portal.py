@@ -26,7 +26,7 @@ from core.errors import InvalidRequest, NotFound, PermissionDenied
 from core.idempotency import check_key
 from core.proxies import client_ip
 from core.ratelimit import Rate
-from core.serving.web import note_tenant
+from core.serving.callers import note_tenant
 from payments.acceptance.serializers import TokenCreate
 from payments.checkout import serializers as shapes
 from payments.checkout.representations import payer_json

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 import threading
 from collections import Counter
 from collections.abc import Callable, Iterator
@@ -9,6 +10,7 @@ from functools import partial
 
 import pytest
 
+from core.errors import Unavailable
 from core.serving.slots import FairPool, PoolBusy, charge, waiting
 from tests.core.support import eventually
 
@@ -150,7 +152,7 @@ def test_where_no_more_may_be_parked_a_job_keeps_its_slot(gate: Gate) -> None:
 
 def test_a_job_counts_to_whom_it_was_charged(gate: Gate) -> None:
     pool = FairPool(slots=3, share=1)
-    pool.submit("address:1", gate.job("greedy", inside=lambda: charge("tenant")))
+    pool.submit("address:1", gate.job("greedy", inside=lambda: charge("tenant", wait_s=LIMIT_S)))
     gate.wait_for("greedy")
 
     # The address has its share again, the tenant has not.
@@ -160,6 +162,107 @@ def test_a_job_counts_to_whom_it_was_charged(gate: Gate) -> None:
     assert pool.figures() == {"running": 2, "queued": 1, "parked": 0, "threads": 2}
     gate.let_go("greedy")
     gate.wait_for("third")
+
+
+def test_jobs_that_turn_out_to_be_one_tenants_wait_for_its_turn(gate: Gate) -> None:
+    """Twenty requests of one address that all show the same tenant are that tenant's."""
+    pool = FairPool(slots=4, share=2)
+    pool.submit("other", gate.job("other"))
+    gate.wait_for("other")
+    for _ in range(20):
+        pool.submit(
+            "address:1", gate.job("greedy", inside=lambda: charge("tenant", wait_s=LIMIT_S))
+        )
+    eventually(lambda: pool.figures()["parked"] == 18)
+
+    assert pool.figures() == {"running": 3, "queued": 18, "parked": 18, "threads": 21}
+    assert Counter(gate.begun) == {"other": 1, "greedy": 2}
+
+    pool.submit("third", gate.job("third"))
+    gate.wait_for("third")
+    gate.let_go("greedy", 20)
+    gate.wait_for(*["greedy"] * 20)
+
+
+def test_a_tenant_alone_has_no_more_than_every_slot_by_whatever_name(gate: Gate) -> None:
+    pool = FairPool(slots=4, share=3, parked=8)
+    for _ in range(30):
+        pool.submit(
+            "address:1", gate.job("greedy", inside=lambda: charge("tenant", wait_s=LIMIT_S))
+        )
+    gate.wait_for(*["greedy"] * 4)
+    eventually(lambda: pool.figures()["parked"] == 8)
+
+    # Those for whom no thread may be parked keep the slot that they began in.
+    figures = pool.figures()
+    assert figures["running"] + figures["queued"] == 30
+    assert figures["running"] <= 5
+    assert figures["threads"] <= 13
+    gate.let_go("greedy", 30)
+    gate.wait_for(*["greedy"] * 30)
+
+
+def test_however_many_slots_a_key_took_alone_few_run_beyond_them(gate: Gate) -> None:
+    pool = FairPool(slots=4, share=3)
+    for _ in range(40):
+        pool.submit("greedy", gate.job("greedy"))
+    gate.wait_for(*["greedy"] * 4)
+    gate.let_go("greedy", 12)
+    gate.wait_for(*["greedy"] * 16)
+    for number in range(8):
+        pool.submit(f"other:{number}", gate.job("other"))
+    gate.wait_for("other")
+
+    assert pool.figures() == {"running": 5, "queued": 31, "parked": 0, "threads": 5}
+
+
+def test_one_whose_turn_does_not_come_in_time_is_told_so(gate: Gate) -> None:
+    pool = FairPool(slots=3, share=1)
+    refused = threading.Event()
+
+    def ask() -> None:
+        with pytest.raises(Unavailable):
+            charge("tenant", wait_s=0.05)
+        refused.set()
+
+    pool.submit("tenant", gate.job("greedy"))
+    pool.submit("other", gate.job("other"))
+    gate.wait_for("greedy", "other")
+    pool.submit("address:1", ask)
+
+    assert refused.wait(LIMIT_S)
+    eventually(partial(_runs, pool, 2))
+    assert pool.figures() == {"running": 2, "queued": 0, "parked": 0, "threads": 3}
+
+
+def test_a_thread_that_cannot_be_started_costs_no_slot(
+    gate: Gate, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refuse(_: threading.Thread) -> None:
+        raise RuntimeError("can't start new thread")
+
+    pool = FairPool(slots=2)
+    with monkeypatch.context() as patched:
+        patched.setattr(threading.Thread, "start", refuse)
+        with pytest.raises(PoolBusy):
+            pool.submit("greedy", gate.job("greedy"))
+    assert pool.figures() == {"running": 0, "queued": 0, "parked": 0, "threads": 0}
+
+    pool.submit("greedy", gate.job("greedy"))
+    gate.wait_for("greedy")
+    with monkeypatch.context() as patched:
+        patched.setattr(threading.Thread, "start", refuse)
+        pool.submit("other", gate.job("other"))
+        assert pool.figures() == {"running": 1, "queued": 1, "parked": 0, "threads": 1}
+    gate.let_go("greedy")
+    gate.wait_for("other")
+
+
+def test_what_ends_a_job_with_more_than_an_error_leaves_its_slot_too(gate: Gate) -> None:
+    pool = FairPool(slots=1)
+    pool.submit("greedy", sys.exit)
+    pool.submit("other", gate.job("other"))
+    gate.wait_for("other")
 
 
 def test_a_full_queue_is_said_at_once_and_is_of_one_key_alone(gate: Gate) -> None:

@@ -12,8 +12,10 @@ from typing import Any
 import pytest
 from django.core.handlers.wsgi import WSGIHandler
 
+from core import deadline
 from core.serving import web
-from core.serving.web import MAX_BODY_BYTES, WebGate, note_tenant
+from core.serving.callers import note_tenant
+from core.serving.web import MAX_BODY_BYTES, WebGate
 from tests.api import Api, new_api
 from tests.serving.asgi import Exchange, post
 
@@ -299,6 +301,39 @@ async def test_a_stream_is_sent_piece_by_piece_and_closed() -> None:
     assert [message.get("body") for message in sent.sent[1:]] == [b"a" * 10, b"b" * 10, b""]
     assert sent.header("content-type") == "text/csv"
     assert stream.closed
+
+
+async def test_a_stream_outlasts_the_requests_deadline() -> None:
+    """A statement may take longer to send than any answer may take to begin."""
+    left: list[float | None] = []
+
+    def pieces() -> Iterator[bytes]:
+        left.append(deadline.remaining_s())
+        yield b"first"
+
+    def app(environ: dict[str, Any], start: Callable[..., Any]) -> Iterable[bytes]:
+        left.append(deadline.remaining_s())
+        start("200 OK", [])
+        return Pieces(pieces())
+
+    await Exchange().through(WebGate(app, slots=1))
+    assert left[0] is not None
+    assert left[1] is None
+
+
+async def test_one_whose_turn_never_comes_is_answered(settings: Any) -> None:
+    settings.REQUEST_DEADLINE_S = 0.2
+    app = Held()
+    gate = WebGate(app, slots=1)
+    stay = asyncio.create_task(Exchange(target="/stay").through(gate))
+    await until(app, lambda: "/stay" in app.inside)
+
+    waited = await Exchange(target="/v1/payments").through(gate)
+
+    assert (waited.status, waited.json["error"]["code"]) == (503, "busy")
+    app.let_go()
+    await stay
+    assert "/v1/payments" not in app.inside
 
 
 async def test_a_stream_that_breaks_breaks_the_connection() -> None:
