@@ -68,7 +68,8 @@ def test_what_was_refused_has_had_no_effect(world: World) -> None:
     assert key["revoked_at"] is None
 
 
-def test_an_empty_object_says_nothing_and_is_taken(world: World) -> None:
+def test_an_empty_object_says_nothing_and_is_taken(database: str) -> None:
+    world = World()
     path = "/v1/customers/{customer_id}"
     assert send(world, "GET", path, {})[0] == 200
     assert send(world, "DELETE", path, {})[0] == 200

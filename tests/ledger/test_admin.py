@@ -31,6 +31,14 @@ def t() -> Tenants:
     return found
 
 
+@pytest.fixture
+def own() -> Tenants:
+    """Books that the test changes."""
+    found = make_tenants(totp=True)
+    fill(found)
+    return found
+
+
 def staff(t: Tenants, role: str) -> Client:
     return browser_for(t, Level.PLATFORM, role)
 
@@ -160,13 +168,13 @@ def test_a_page_of_the_books_alone_is_marked_in_the_sidebar_and_has_an_icon(t: T
     assert re.search(r'<link rel="icon" href="[^"]*mark[^"]*\.svg(\?v=\w+)?"', page)
 
 
-def test_a_reversal_is_booked_by_a_second_person_alone(t: Tenants) -> None:
-    before, fee = fees_taken(t), fee_of(t)
-    finance = staff(t, "finance")
+def test_a_reversal_is_booked_by_a_second_person_alone(own: Tenants) -> None:
+    before, fee = fees_taken(own), fee_of(own)
+    finance = staff(own, "finance")
     # Asking changes nothing, and support is not even asked.
     propose = address("transfer", fee.id, page="propose_reversal")
     assert "A second person must confirm" in shown(finance, propose)
-    assert staff(t, "support").post(propose).status_code == 403
+    assert staff(own, "support").post(propose).status_code == 403
     with tenant_atomic(Scope.staff()):
         assert not CorrectionProposal.objects.filter(corrects_id=fee.id).exists()
     # Without a reason nothing is proposed.
@@ -183,40 +191,42 @@ def test_a_reversal_is_booked_by_a_second_person_alone(t: Tenants) -> None:
     with tenant_atomic(Scope.staff()):
         assert CorrectionProposal.objects.filter(corrects_id=fee.id).count() == 1
     assert proposal.public_id in shown(finance, address("correctionproposal"))
-    assert fees_taken(t) == before
+    assert fees_taken(own) == before
 
     confirm = address("correctionproposal", proposal.id, page="confirm")
     refused = finance.post(confirm, follow=True)
     assert "cannot confirm it" in refused.content.decode()
-    assert staff(t, "support").post(confirm).status_code == 403
-    assert fees_taken(t) == before
+    assert staff(own, "support").post(confirm).status_code == 403
+    assert fees_taken(own) == before
     with tenant_atomic(Scope.staff()):
         assert CorrectionProposal.objects.get(id=proposal.id).state == "proposed"
 
     second = staff(make_tenants(totp=True), "finance")
     assert "is booked" in second.post(confirm, follow=True).content.decode()
-    assert fees_taken(t) == before - 320
+    assert fees_taken(own) == before - 320
     again = second.post(confirm, follow=True)
     assert "already" in again.content.decode()
-    assert fees_taken(t) == before - 320
+    assert fees_taken(own) == before - 320
     # What is reversed is not reversed once more.
     once_more = finance.post(propose, {"reason": "charged twice"})
     assert "has corrected this transfer already" in once_more.content.decode()
-    assert fees_taken(t) == before - 320
+    assert fees_taken(own) == before - 320
 
 
-def test_a_correction_between_any_two_accounts_is_booked_by_a_second_person(t: Tenants) -> None:
-    book, finance = book_of(t), staff(t, "finance")
+def test_a_correction_between_any_two_accounts_is_booked_by_a_second_person(own: Tenants) -> None:
+    book, finance = book_of(own), staff(own, "finance")
     propose = reverse("admin:ledger_correctionproposal_propose")
-    yen = MerchantBook(t.merchant.id, t.reseller.id, "JPY", False).pending
+    yen = MerchantBook(own.merchant.id, own.reseller.id, "JPY", False).pending
     in_yen = TransferSpec(
         id=new_id(),
-        debit=MerchantBook(t.merchant.id, t.reseller.id, "JPY", False).provider_clearing(new_id()),
+        debit=MerchantBook(own.merchant.id, own.reseller.id, "JPY", False).provider_clearing(
+            new_id()
+        ),
         credit=yen,
         amount_minor=100,
         code=TransferCode.PAYMENT,
     )
-    with tenant_atomic(Scope.merchant(t.merchant.id)):
+    with tenant_atomic(Scope.merchant(own.merchant.id)):
         assert [r.status for r in post([in_yen])] == [TransferStatus.CREATED]
     typed = {
         "debit_account": book.platform_fee.name,
@@ -232,7 +242,7 @@ def test_a_correction_between_any_two_accounts_is_booked_by_a_second_person(t: T
 
     assert "Propose correction" in shown(finance, address("correctionproposal"))
     assert 'name="debit_account"' in shown(finance, propose)
-    assert staff(t, "support").post(propose, typed).status_code == 403
+    assert staff(own, "support").post(propose, typed).status_code == 403
     for wrong, said in (
         ({"reason": ""}, "This field is required"),
         ({"amount": "0"}, "must be more than zero"),
@@ -253,12 +263,12 @@ def test_a_correction_between_any_two_accounts_is_booked_by_a_second_person(t: T
 
     assert finance.post(propose, typed).status_code == 302
     [proposal] = proposals()
-    before = fees_taken(t)
+    before = fees_taken(own)
     second = staff(make_tenants(totp=True), "finance")
     confirm = address("correctionproposal", proposal.id, page="confirm")
     assert "is booked" in second.post(confirm, follow=True).content.decode()
 
-    assert fees_taken(t) == before - 125
+    assert fees_taken(own) == before - 125
     with tenant_atomic(Scope.staff()):
         [booked] = Transfer.objects.filter(document_id=proposal.id)
     assert (booked.amount, str(booked.effective_on)) == (125, "2026-01-31")
@@ -294,10 +304,10 @@ def test_what_is_wrong_with_a_correction_stands_at_its_field(t: Tenants) -> None
     assert re.search(r'<input type="date" name="effective_on"', page)
 
 
-def test_the_second_person_sees_what_there_is_to_judge(t: Tenants) -> None:
-    finance, reason = staff(t, "finance"), "the fee was rounded up"
-    proposal = proposed_by(finance, t, reason)
-    name = t.merchant.name
+def test_the_second_person_sees_what_there_is_to_judge(own: Tenants) -> None:
+    finance, reason = staff(own, "finance"), "the fee was rounded up"
+    proposal = proposed_by(finance, own, reason)
+    name = own.merchant.name
     sentence = (
         f"Move $1.50 from Platform&#x27;s fees ({name}, test)"
         f" to Merchant, not yet available ({name}, test)."
@@ -310,7 +320,7 @@ def test_the_second_person_sees_what_there_is_to_judge(t: Tenants) -> None:
     page = shown(second, address("correctionproposal", proposal.id, page="change"))
     for words in (sentence, reason, author, "falls by $1.50", "rises by $1.50"):
         assert words in page
-    for account in (book_of(t).platform_fee, book_of(t).pending):
+    for account in (book_of(own).platform_fee, book_of(own).pending):
         assert address("account", account.id, page="change") in page
     asked = shown(second, address("correctionproposal", proposal.id, page="confirm"))
     for words in (sentence, f"Proposed by {author}: {reason}", "2026-01-31"):
@@ -318,23 +328,23 @@ def test_the_second_person_sees_what_there_is_to_judge(t: Tenants) -> None:
 
 
 def test_confirming_is_offered_to_the_second_person_alone_and_nothing_once_it_is_decided(
-    t: Tenants,
+    own: Tenants,
 ) -> None:
-    author = staff(t, "finance")
-    proposal = proposed_by(author, t, "a fee of another day")
+    author = staff(own, "finance")
+    proposal = proposed_by(author, own, "a fee of another day")
     page = address("correctionproposal", proposal.id, page="change")
     confirm, reject = (
         address("correctionproposal", proposal.id, page=name) for name in ("confirm", "reject")
     )
-    own = shown(author, page)
-    assert confirm not in own
-    assert reject in own
-    assert "Somebody else of finance has to confirm" in own
+    authors = shown(author, page)
+    assert confirm not in authors
+    assert reject in authors
+    assert "Somebody else of finance has to confirm" in authors
     second = staff(make_tenants(totp=True), "finance")
     others = shown(second, page)
     assert confirm in others
     assert reject in others
-    assert confirm not in shown(staff(t, "support"), page)
+    assert confirm not in shown(staff(own, "support"), page)
     assert second.post(confirm).status_code == 302
     decided = shown(second, page)
     assert confirm not in decided
@@ -384,14 +394,14 @@ def test_an_integrity_run_says_how_far_it_went(alone: Tenants) -> None:
     assert 'material-symbols-outlined">check_small' not in listed
 
 
-def test_ids_that_are_refused_say_why(t: Tenants) -> None:
-    book = book_of(t)
+def test_ids_that_are_refused_say_why(own: Tenants) -> None:
+    book = book_of(own)
     refused = TransferSpec(
         id=new_id(), debit=book.reserve, credit=book.pending, amount_minor=10**9, code=22
     )
-    with tenant_atomic(Scope.merchant(t.merchant.id)):
+    with tenant_atomic(Scope.merchant(own.merchant.id)):
         assert [r.status for r in post([refused])] == [TransferStatus.EXCEEDS_CREDITS]
-    client = staff(t, "support")
+    client = staff(own, "support")
     for wanted in (str(refused.id), encode("trf", refused.id)):
         listed = shown(client, address("failedtransfer"), q=wanted)
         assert TransferStatus.EXCEEDS_CREDITS.words in listed
