@@ -21,13 +21,13 @@ from typing import Any
 import psycopg
 
 from devtools import say
+from devtools.bench._api import card_tokens
 from devtools.bench._stack import Load, Platform, platform
 from devtools.fleet import EVERY_PROCESS
 
 CLIENTS = (1, 4, 16)
 KINDS = ("floor", "create", "full")
 PATHS = {"floor": "/v1/_bench/floor", "create": "/v1/payments", "full": "/v1/payments"}
-CARD = {"number": "4242424242424242", "exp_month": 12, "exp_year": 2031, "cvc": "123"}
 MEMORY_PAYMENTS = 10_000
 #: The figures that the platform promises (docs/architecture.md).
 LEAST_RATIO, LEAST_RATIO_CREATE, MOST_COMMITS, MOST_STATEMENTS = 0.33, 0.7, 3, 25
@@ -113,7 +113,7 @@ class _Bench:
         Counted are the statements that clients send: BEGIN, COMMIT and ROLLBACK are no statements
         but counted as commits, and what a SQL function does inside is one statement.
         """
-        tokens = self._tokens(payments)
+        tokens = card_tokens(self._running, self._load, payments, clients=8)
         with psycopg.connect(self._running.admin_url, autocommit=True) as admin:
             admin.execute("create extension if not exists pg_stat_statements")
             admin.execute("select pg_stat_statements_reset()")
@@ -147,7 +147,9 @@ class _Bench:
         }
 
     def _send(self, kind: str, *, clients: int, requests: int) -> dict[str, Any]:
-        tokens = self._tokens(requests) if kind == "full" else []
+        tokens = (
+            card_tokens(self._running, self._load, requests, clients=8) if kind == "full" else []
+        )
         return self._load.send(
             **self._plan(kind, clients=clients, requests=requests, tokens=tokens)
         )
@@ -176,19 +178,6 @@ class _Bench:
             "requests": requests,
             "bodies": bodies,
         }
-
-    def _tokens(self, count: int) -> list[str]:
-        """Card tokens, one for each payment; made while no clock runs."""
-        outcome = self._load.send(
-            port=self._running.port,
-            path="/v1/tokens",
-            key=self._merchant["publishable_key_test"],
-            clients=min(8, count),
-            requests=count,
-            bodies=[{"card": CARD}],
-            replies=True,
-        )
-        return [reply["data"]["id"] for reply in outcome["replies"]]
 
 
 def _rate(outcome: dict[str, Any]) -> float:

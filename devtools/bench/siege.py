@@ -16,12 +16,11 @@ import json
 import statistics
 import time
 from dataclasses import dataclass, field
-from typing import Any
 
 from devtools import say
-from devtools.bench._sieges import SIEGES, ask
+from devtools.bench._api import ask, card_tokens
+from devtools.bench._sieges import SIEGES
 from devtools.bench._stack import Load, Platform, platform
-from devtools.bench.payments import CARD
 from devtools.fleet import EVERY_PROCESS
 
 PER_S = 20
@@ -93,7 +92,7 @@ def _pay_during(running: Platform, load: Load, *, seconds: float) -> Case:
         per_s=PER_S,
         bodies=[
             {"amount": 4_200, "currency": "USD", "payment_method_token": token, "confirm": True}
-            for token in _tokens(running, load, count)
+            for token in card_tokens(running, load, count)
         ],
     )
     case = Case(latencies_ms=outcome["latencies_ms"])
@@ -119,20 +118,6 @@ def _look_up(running: Platform, case: Case) -> None:
         if open_ones:
             time.sleep(1)
     case.unsettled = len(open_ones)
-
-
-def _tokens(running: Platform, load: Load, count: int) -> list[str]:
-    """Card tokens, one for each payment; made before the siege's clock starts."""
-    outcome: dict[str, Any] = load.send(
-        port=running.port,
-        path="/v1/tokens",
-        key=running.demo["merchants"][0]["publishable_key_test"],
-        clients=4,
-        requests=count,
-        bodies=[{"card": CARD}],
-        replies=True,
-    )
-    return [reply["data"]["id"] for reply in outcome["replies"]]
 
 
 def _options(arguments: list[str]) -> argparse.Namespace:
