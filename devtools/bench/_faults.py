@@ -111,6 +111,9 @@ def _wait_for_database(running: Platform) -> None:
             time.sleep(0.05)
 
 
+#: By fault: how long nothing at all can be paid, whatever the platform does.
+AWAY_S = {"stop_backends": POSTGRES_STOPPED_S}
+
 FAULTS: dict[str, Callable[[Platform], None]] = {
     **{f"kill_{name}": functools.partial(kill, name) for name in EVERY_PROCESS},
     "kill_backend": kill_backend,
