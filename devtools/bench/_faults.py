@@ -111,7 +111,8 @@ def _wait_for_database(running: Platform) -> None:
             time.sleep(0.05)
 
 
-#: By fault: how long nothing at all can be paid, whatever the platform does.
+#: By fault: how long it may hold up every payment, whatever the platform does. With a stopped
+#: backend in each of web's slots, as a rule, nothing is answered until they go on.
 AWAY_S = {"stop_backends": POSTGRES_STOPPED_S}
 
 FAULTS: dict[str, Callable[[Platform], None]] = {

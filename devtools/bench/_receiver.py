@@ -23,6 +23,8 @@ class Receiver(http.server.ThreadingHTTPServer):
         super().__init__((HOST, 0), _Handler)
         self.after_s = after_s
         self.over = threading.Event()
+        #: Paths that were sent to.
+        self.asked: set[str] = set()
         self._lock = threading.Lock()
         self._webhooks: defaultdict[tuple[str, str], Counter[str]] = defaultdict(Counter)
 
@@ -52,6 +54,7 @@ class _Handler(http.server.BaseHTTPRequestHandler):
 
     def do_POST(self) -> None:
         body = self.rfile.read(int(self.headers.get("Content-Length") or 0))
+        self.server.asked.add(self.path)
         if self.server.after_s:
             self.server.over.wait(self.server.after_s)
         if webhook_id := self.headers.get("webhook-id"):

@@ -140,6 +140,7 @@ def slow_receivers(running: Platform) -> Iterator[None]:
             # Each endpoint has something to wait for before the measurement begins.
             time.sleep(2)
             yield
+        say.line(f"  {len(late.asked)} of the endpoints were sent to")
 
 
 _MERCHANTS = """

@@ -6,8 +6,8 @@ whole server, Valkey forgets everything, Valkey and the database stop answering.
 client repeats what broke under the same Idempotency-Key (`_payers`).
 
 By fault, in seconds: `gap_s`, the longest time without an answered payment, but for the time
-between two payments; `away_s`, how much of that is the fault itself (the database is stopped for so
-long), which `worst_gap_s` leaves out; `slowest_s`, the slowest payment, from when it was due to its
+between two payments; `away_s`, how long the fault itself may hold up every payment (connections to
+the database are stopped for so long), which `worst_gap_s` leaves out; `slowest_s`, the slowest payment, from when it was due to its
 end; `webhooks_s`, how long after load and fault were over the last `payment.completed` came. `lost`
 counts payments without an end, or that were acknowledged and are not completed; `double` payments
 and charges beyond the first of one Idempotency-Key. At the end the books are recomputed.
@@ -55,7 +55,7 @@ class Case:
 
     @property
     def own_gap_s(self) -> float:
-        """The gap without what no platform could have spared the merchant."""
+        """The gap without the time for which the fault itself may hold up every payment."""
         return round(max(0.0, self.gap_s - self.away_s), 2)
 
     @property

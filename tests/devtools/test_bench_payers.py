@@ -37,7 +37,7 @@ class _Handler(http.server.BaseHTTPRequestHandler):
         self.server.asked.append((f"{self.command} {self.path}", self.headers["Idempotency-Key"]))
         self.server.answers.pop(0)(self)
 
-    do_GET = do_POST
+    do_GET = do_POST  # noqa: N815 - the base class names it
 
     def log_message(self, format: str, *args: Any) -> None:  # noqa: A002 - the base class's name
         """Say nothing."""
