@@ -8,6 +8,7 @@ import importlib.util
 import os
 import shutil
 import subprocess
+import sys
 import tempfile
 import time
 from dataclasses import dataclass, field
@@ -32,6 +33,11 @@ NEW_CLUSTER_BYTES = 400_000_000
 #: Nothing to keep: a crash of the machine may lose a test database. `synchronous_commit` stays as
 #: it is, so that commits cost and behave as they do in production.
 THROWAWAY = ("fsync=off", "full_page_writes=off", "max_wal_size=4GB", "max_connections=300")
+
+
+#: After a crash PostgreSQL first brings every file of the data folder to the disk: one system call
+#: for the file system where there is one (Linux), instead of one for each of thousands of files.
+_RECOVERY = ("recovery_init_sync_method=syncfs",) if sys.platform == "linux" else ()
 
 
 class PortTaken(Stop):
@@ -103,6 +109,7 @@ class Cluster:
             "jit=off",
             "timezone=UTC",
             "log_timezone=UTC",
+            *_RECOVERY,
             *self.options,
         )
         arguments = [part for setting in settings for part in ("-c", setting)]

@@ -24,7 +24,7 @@ import sys
 import threading
 import time
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -44,16 +44,17 @@ class Outcome:
 class Connection:
     """One keep-alive connection; an answer is read by its Content-Length."""
 
-    def __init__(self, port: int) -> None:
-        self._socket = socket.create_connection((HOST, port), timeout=60)
+    def __init__(self, port: int, *, timeout_s: float = 60) -> None:
+        self._socket = socket.create_connection((HOST, port), timeout=timeout_s)
         self._socket.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         self._buffer = b""
+        self._head = b""
 
     def ask(self, request: bytes) -> tuple[str, bytes]:
         self._socket.sendall(request)
         while (end := self._buffer.find(b"\r\n\r\n")) < 0:
             self._read()
-        head = self._buffer[:end].lower()
+        self._head = head = self._buffer[:end].lower()
         at = head.find(b"content-length:")
         if at < 0:
             raise ConnectionError("an answer without Content-Length")
@@ -63,6 +64,13 @@ class Connection:
         body = self._buffer[end + 4 : end + 4 + length]
         self._buffer = self._buffer[end + 4 + length :]
         return head[9:12].decode(), body
+
+    def retry_after_s(self) -> float | None:
+        """What the last answer said in Retry-After, in seconds."""
+        at = self._head.find(b"\r\nretry-after:")
+        if at < 0:
+            return None
+        return float(self._head[at + 14 :].split(b"\r\n", 1)[0])
 
     def close(self) -> None:
         self._socket.close()
@@ -80,7 +88,7 @@ def run(plan: dict[str, Any]) -> dict[str, Any]:
     prefix, bodies = _prepared(plan)
     outcomes = [Outcome() for _ in range(clients)]
     gate = threading.Barrier(clients + 1)
-    turns = _Turns(requests, float(plan["per_s"])) if plan.get("per_s") else None
+    turns = Turns(requests, float(plan["per_s"])) if plan.get("per_s") else None
     threads = [
         threading.Thread(target=_on_time, args=(plan, prefix, bodies, turns, outcome, gate))
         if turns is not None
@@ -118,14 +126,15 @@ def _prepared(plan: dict[str, Any]) -> tuple[bytes, list[bytes]]:
     return prefix, [json.dumps(body, separators=(",", ":")).encode() for body in plan["bodies"]]
 
 
-class _Turns:
+class Turns:
     """Numbers of requests and when each is due, shared by the clients."""
 
     def __init__(self, requests: int, per_s: float) -> None:
         self._numbers = iter(range(requests))
         self._lock = threading.Lock()
         self._per_s = per_s
-        self._begin = time.perf_counter() + 0.5
+        #: When the first one is due, on the monotonic clock.
+        self.begin = time.monotonic() + 0.5
 
     def __iter__(self) -> Iterator[tuple[int, float]]:
         while True:
@@ -133,21 +142,21 @@ class _Turns:
                 number = next(self._numbers, None)
             if number is None:
                 return
-            yield number, self._begin + number / self._per_s
+            yield number, self.begin + number / self._per_s
 
 
 def _on_time(
     plan: dict[str, Any],
     prefix: bytes,
     bodies: list[bytes],
-    turns: _Turns,
+    turns: Turns,
     outcome: Outcome,
     gate: threading.Barrier,
 ) -> None:
     connection: Connection | None = None
     gate.wait()
     for number, due in turns:
-        time.sleep(max(0.0, due - time.perf_counter()))
+        time.sleep(max(0.0, due - time.monotonic()))
         try:
             connection = connection or Connection(int(plan["port"]))
             status, answer = connection.ask(_request(prefix, bodies[number % len(bodies)]))
@@ -155,7 +164,7 @@ def _on_time(
         except (OSError, ValueError) as error:
             status, connection = "error", None
             outcome.replies.append({"error": f"{type(error).__name__}: {error}"})
-        outcome.latencies_ms.append((time.perf_counter() - due) * 1000)
+        outcome.latencies_ms.append((time.monotonic() - due) * 1000)
         outcome.statuses[status] += 1
     if connection is not None:
         connection.close()
@@ -202,14 +211,15 @@ def _client(
             connection.close()
 
 
-def main() -> None:
+def serve(answer_to: Callable[[dict[str, Any]], dict[str, Any]]) -> None:
+    """Answer each line of the input."""
     for line in sys.stdin:
         try:
-            answer = run(json.loads(line))
+            answer = answer_to(json.loads(line))
         except threading.BrokenBarrierError:
             answer = {"error": "the server does not take connections"}
         print(json.dumps(answer), flush=True)
 
 
 if __name__ == "__main__":
-    main()
+    serve(run)

@@ -6,48 +6,27 @@ All of them speak to loopback alone, hold a bounded number of connections, and e
 from __future__ import annotations
 
 import contextlib
-import http.server
 import json
 import os
-import secrets
 import signal
 import socket
 import threading
 import time
-import urllib.error
-import urllib.request
 from collections.abc import Iterator
 from typing import Any
 
-from devtools import stack
+from devtools import say, stack
+from devtools.bench._api import ask
+from devtools.bench._receiver import receiver
 from devtools.bench._stack import Platform
 from devtools.ports import HOST
 
 SLOW_BODIES, SLOW_HEADERS, SLOW_RECEIVERS, GREEDY_CLIENTS = 400, 2_000, 200, 64
+#: As many as a merchant may have (notifications.services.MAX_ENDPOINTS).
+ENDPOINTS_EACH = 16
 #: A receiver of webhooks that still answers in time (15 s), and a provider that does not (8 s).
 RECEIVER_AFTER_S, PROVIDER_AFTER_S = 14.0, 12.0
 FROZEN_S = 20.0
-
-
-def ask(
-    running: Platform, method: str, path: str, key: str, body: Any = None, *, timeout_s: float = 60
-) -> tuple[int, Any]:
-    """One request to the API: status and `data` (or the error)."""
-    request = urllib.request.Request(
-        f"http://{HOST}:{running.port}{path}",
-        data=None if body is None else json.dumps(body).encode(),
-        method=method,
-        headers={
-            "Authorization": f"Bearer {key}",
-            "Content-Type": "application/json",
-            "Idempotency-Key": secrets.token_hex(12),
-        },
-    )
-    try:
-        with urllib.request.urlopen(request, timeout=timeout_s) as answer:
-            return answer.status, json.loads(answer.read())["data"]
-    except urllib.error.HTTPError as error:
-        return error.code, error.read()[:500]
 
 
 @contextlib.contextmanager
@@ -117,46 +96,6 @@ def slow_headers(running: Platform) -> Iterator[None]:
         yield
 
 
-class _Late(http.server.BaseHTTPRequestHandler):
-    """Answers after the server's `after_s`, or when the siege is over."""
-
-    server: _LateServer
-
-    def do_POST(self) -> None:
-        self.rfile.read(int(self.headers.get("Content-Length") or 0))
-        self.server.over.wait(self.server.after_s)
-        with contextlib.suppress(OSError):
-            self.send_response(200)
-            self.send_header("Content-Length", "2")
-            self.end_headers()
-            self.wfile.write(b"{}")
-
-    def log_message(self, format: str, *args: Any) -> None:  # noqa: A002 - the base class's name
-        """Say nothing."""
-
-
-class _LateServer(http.server.ThreadingHTTPServer):
-    daemon_threads = True
-    request_queue_size = 512
-
-    def __init__(self, after_s: float) -> None:
-        super().__init__((HOST, 0), _Late)
-        self.after_s = after_s
-        self.over = threading.Event()
-
-
-@contextlib.contextmanager
-def _late_server(after_s: float) -> Iterator[str]:
-    server = _LateServer(after_s)
-    threading.Thread(target=server.serve_forever, daemon=True).start()
-    try:
-        yield f"http://{HOST}:{server.server_address[1]}"
-    finally:
-        server.over.set()
-        server.shutdown()
-        server.server_close()
-
-
 @contextlib.contextmanager
 def _repeating(work: Any, clients: int) -> Iterator[None]:
     """So many threads that do the same again and again until the block ends."""
@@ -180,35 +119,66 @@ def _repeating(work: Any, clients: int) -> Iterator[None]:
 
 @contextlib.contextmanager
 def slow_receivers(running: Platform) -> Iterator[None]:
-    """Another merchant's endpoints take their time, each with events that wait for it."""
-    key = running.demo["merchants"][1]["secret_key_test"]
-    with _late_server(RECEIVER_AFTER_S) as url:
-        made = 0
+    """Other merchants' endpoints take their time, each with events that wait for it."""
+    with receiver(RECEIVER_AFTER_S) as late:
+        keys = _merchants(running, -(-SLOW_RECEIVERS // ENDPOINTS_EACH))
         for number in range(SLOW_RECEIVERS):
-            status, _ = ask(
-                running, "POST", "/v1/webhook_endpoints", key,
-                {"url": f"{url}/{number}", "events": ["*"]},
+            status, refusal = ask(
+                running, "POST", "/v1/webhook_endpoints", keys[number // ENDPOINTS_EACH],
+                {"url": f"{late.url}/{number}", "events": ["*"]},
             )  # fmt: skip
-            made += status == 201
             if status != 201:
-                break
-        _note(f"{made} endpoints")
+                raise RuntimeError(f"Endpoint {number} was refused: {status} {refusal!r}")
+        say.line(f"  {SLOW_RECEIVERS} endpoints of {len(keys)} merchants")
 
         def happen() -> None:
-            ask(running, "POST", "/v1/customers", key, {"name": "Somebody"})
-            ask(running, "POST", "/v1/payments", key, {"amount": 500, "currency": "USD"})
+            for key in keys:
+                ask(running, "POST", "/v1/payments", key, {"amount": 500, "currency": "USD"})
             time.sleep(1)
 
         with _repeating(happen, 1):
+            # Each endpoint has something to wait for before the measurement begins.
+            time.sleep(2)
             yield
+        say.line(f"  {len(late.asked)} of the endpoints were sent to")
+
+
+_MERCHANTS = """
+import json
+from core import ids
+from core.context import Actor
+from tenants.services.api_keys import api_key_create
+from tenants.services.merchants import merchant_create
+bench = dict(kind="system", id="bench", reseller_id=ids.decode("res", {reseller!r}))
+keys = []
+for number in range({count}):
+    merchant = merchant_create(
+        actor=Actor(**bench), name=f"Slow {{number}}", country="US", default_currency="USD")
+    _, text = api_key_create(actor=Actor(**bench, merchant_id=merchant.id), name="bench")
+    keys.append(text)
+print(json.dumps(keys))
+"""
+
+
+def _merchants(running: Platform, count: int) -> list[str]:
+    """Sign up so many merchants with a demo reseller; their secret keys of the test mode."""
+    reseller = running.demo["resellers"][0]["id"]
+    done = stack.run_manage(
+        ["shell", "--no-imports", "-c", _MERCHANTS.format(reseller=reseller, count=count)],
+        running.env,
+    )
+    if done.returncode:
+        raise RuntimeError(f"The merchants could not be made:\n{done.stderr[-2000:]}")
+    keys: list[str] = json.loads(done.stdout)
+    return keys
 
 
 @contextlib.contextmanager
 def slow_provider(running: Platform) -> Iterator[None]:
     """Another merchant's provider answers after longer than any request waits."""
     merchant = running.demo["merchants"][1]
-    with _late_server(PROVIDER_AFTER_S) as url:
-        _route_to(running, merchant["id"], url)
+    with receiver(PROVIDER_AFTER_S) as provider:
+        _route_to(running, merchant["id"], provider.url)
         body = {
             "amount": 700,
             "currency": "USD",
@@ -265,12 +235,6 @@ def greedy_tenant(running: Platform) -> Iterator[None]:
     key = running.demo["merchants"][1]["secret_key_test"]
     with _repeating(lambda: ask(running, "GET", "/v1/payments?limit=100", key), GREEDY_CLIENTS):
         yield
-
-
-def _note(text: str) -> None:
-    from devtools import say
-
-    say.line(f"  {text}")
 
 
 SIEGES = {

@@ -8,6 +8,7 @@ import os
 import subprocess
 import sys
 import tempfile
+import threading
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -33,15 +34,18 @@ class Platform:
     web_port: int
     demo: dict[str, Any]
     admin_url: str
-    web_pid: int
-    #: Of every process, the servers among them.
-    pids: dict[str, int]
+    supervisor: Supervisor
     #: What `manage.py` needs to reach the same database.
     env: dict[str, str]
 
+    @property
+    def pids(self) -> dict[str, int]:
+        """Of every process, the servers among them."""
+        return self.supervisor.pids()
+
     def web_memory_mb(self) -> float:
         """Resident memory of the web server's processes together."""
-        leader = psutil.Process(self.web_pid)
+        leader = psutil.Process(self.pids["web"])
         processes = [leader, *leader.children(recursive=True)]
         return float(sum(process.memory_info().rss for process in processes)) / 1_048_576
 
@@ -78,11 +82,9 @@ def _start(supervisor: Supervisor, wanted: tuple[str, ...], extra: dict[str, str
     up.migrate(env)
     up.seed(home, env)
     with say.timed(f"starting {', '.join(wanted)}", "ready"):
-        started = {
-            service.name: supervisor.start(service).pid
-            for service in services(home, env, ports)
-            if service.name in wanted
-        }
+        for service in services(home, env, ports):
+            if service.name in wanted:
+                supervisor.start(service)
         up.wait_until_ready(
             supervisor, base_url, streams=ports.streams if "streams" in wanted else None
         )
@@ -91,18 +93,30 @@ def _start(supervisor: Supervisor, wanted: tuple[str, ...], extra: dict[str, str
         web_port=ports.web,
         demo=read_json(home.demo_file),
         admin_url=servers.admin_url,
-        web_pid=started["web"],
-        pids=supervisor.pids(),
+        supervisor=supervisor,
         env=env,
     )
 
 
-class Load:
-    """The load generator's process."""
+@contextlib.contextmanager
+def restarting(running: Platform) -> Iterator[None]:
+    """Within the block a process that dies is started again, as an orchestrator would."""
+    over = threading.Event()
+    watch = threading.Thread(target=running.supervisor.watch, args=(over.is_set,))
+    watch.start()
+    try:
+        yield
+    finally:
+        over.set()
+        watch.join()
 
-    def __init__(self) -> None:
+
+class Load:
+    """A load generator's process; `program` is the module that it runs."""
+
+    def __init__(self, program: str = "devtools.bench._load") -> None:
         self._process = subprocess.Popen(
-            [sys.executable, "-m", "devtools.bench._load"],
+            [sys.executable, "-m", program],
             cwd=ROOT,
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
@@ -138,9 +152,17 @@ class Load:
 
     def try_to_send(self, **plan: Any) -> dict[str, Any]:
         """As `send`, whatever the answers are."""
+        self.begin(**plan)
+        return self.outcome()
+
+    def begin(self, **plan: Any) -> None:
+        """Start on a plan; `outcome` waits for its end."""
         assert self._process.stdin is not None
-        assert self._process.stdout is not None
         self._process.stdin.write(json.dumps(plan) + "\n")
         self._process.stdin.flush()
+
+    def outcome(self) -> dict[str, Any]:
+        """What became of the plan that was begun last."""
+        assert self._process.stdout is not None
         outcome: dict[str, Any] = json.loads(self._process.stdout.readline() or "{}")
         return outcome

@@ -27,13 +27,13 @@ import psycopg
 
 from devtools import say
 from devtools.bench._against import compare, other_platform
+from devtools.bench._api import card_tokens
 from devtools.bench._stack import Load, Platform, platform
 from devtools.fleet import EVERY_PROCESS
 
 CLIENTS = (1, 4, 16)
 KINDS = ("floor", "create", "full")
 PATHS = {"floor": "/v1/_bench/floor", "create": "/v1/payments", "full": "/v1/payments"}
-CARD = {"number": "4242424242424242", "exp_month": 12, "exp_year": 2031, "cvc": "123"}
 MEMORY_PAYMENTS = 10_000
 #: The figures that the platform promises (docs/architecture.md).
 LEAST_RATIO, LEAST_RATIO_CREATE, MOST_COMMITS, MOST_STATEMENTS = 0.33, 0.7, 3, 25
@@ -118,16 +118,7 @@ class _Payer:
 
     def tokens(self, count: int) -> list[str]:
         """Card tokens, one for each payment; made while no clock runs."""
-        outcome = self._load.send(
-            port=self._port,
-            path="/v1/tokens",
-            key=self._merchant["publishable_key_test"],
-            clients=min(8, count),
-            requests=count,
-            bodies=[{"card": CARD}],
-            replies=True,
-        )
-        return [reply["data"]["id"] for reply in outcome["replies"]]
+        return card_tokens(self._load, port=self._port, merchant=self._merchant, count=count)
 
 
 class _Bench:

@@ -16,12 +16,11 @@ import json
 import statistics
 import time
 from dataclasses import dataclass, field
-from typing import Any
 
 from devtools import say
-from devtools.bench._sieges import SIEGES, ask
+from devtools.bench._api import ask, card_tokens
+from devtools.bench._sieges import SIEGES
 from devtools.bench._stack import Load, Platform, platform
-from devtools.bench.payments import CARD
 from devtools.fleet import EVERY_PROCESS
 
 PER_S = 20
@@ -84,16 +83,17 @@ def run(arguments: list[str]) -> int:
 def _pay_during(running: Platform, load: Load, *, seconds: float) -> Case:
     """Pay at fixed times for so long."""
     count = int(PER_S * seconds)
+    merchant = running.demo["merchants"][0]
     outcome = load.try_to_send(
         port=running.port,
         path="/v1/payments",
-        key=running.demo["merchants"][0]["secret_key_test"],
+        key=merchant["secret_key_test"],
         clients=PAYERS,
         requests=count,
         per_s=PER_S,
         bodies=[
             {"amount": 4_200, "currency": "USD", "payment_method_token": token, "confirm": True}
-            for token in _tokens(running, load, count)
+            for token in card_tokens(load, port=running.port, merchant=merchant, count=count)
         ],
     )
     case = Case(latencies_ms=outcome["latencies_ms"])
@@ -119,20 +119,6 @@ def _look_up(running: Platform, case: Case) -> None:
         if open_ones:
             time.sleep(1)
     case.unsettled = len(open_ones)
-
-
-def _tokens(running: Platform, load: Load, count: int) -> list[str]:
-    """Card tokens, one for each payment; made before the siege's clock starts."""
-    outcome: dict[str, Any] = load.send(
-        port=running.port,
-        path="/v1/tokens",
-        key=running.demo["merchants"][0]["publishable_key_test"],
-        clients=4,
-        requests=count,
-        bodies=[{"card": CARD}],
-        replies=True,
-    )
-    return [reply["data"]["id"] for reply in outcome["replies"]]
 
 
 def _options(arguments: list[str]) -> argparse.Namespace:
