@@ -16,14 +16,14 @@ from django.utils import timezone
 from guardian.shortcuts import assign_perm
 
 from core import errors, ids
+from core.card_columns import checked
 from core.context import Actor
-from core.db import Scope, tenant_atomic
+from core.db import Scope, fetch_one, tenant_atomic
 from core.unit import Writes
 from tenants import keys, policies, selectors
 from tenants.lock_objects import (
     lock_invitation,
     lock_membership,
-    lock_open_invitation,
     lock_tenant,
 )
 from tenants.models import (
@@ -207,14 +207,12 @@ def invitation_revoke(*, actor: Actor, invitation_id: UUID) -> None:
 def invitation_find(*, token: str) -> Invitation:
     """The open invitation behind a link. Raises NotFound for an old, used or withdrawn one."""
     with tenant_atomic(Scope.auth()):
+        # The digests prove who was invited, so this scope looks one up and reads none.
+        found = fetch_one("SELECT tenants_invitation_find(%s)", [_digests(token)])
         row = (
             Invitation.objects.select_related("platform", "reseller", "merchant")
-            .filter(
-                token_digest__in=keys.digests(token, purpose=INVITATION_PURPOSE),
-                accepted_at__isnull=True,
-                revoked_at__isnull=True,
-                expires_at__gt=timezone.now(),
-            )
+            .defer("token_digest")
+            .filter(id=found[0] if found else None)
             .first()
         )
     if row is None:
@@ -242,20 +240,29 @@ def invitation_accept(
     invitation = invitation_find(token=token)
     _check_invited(invitation, user)
     person = user or _new_person(invitation, name=name, password=password)
-    writes = _acceptance(invitation, person, is_new=user is None, ip=ip)
     try:
         with tenant_atomic(Scope.auth()):
-            # The lock decides a race of two tabs: the second one finds no open invitation.
-            if not lock_open_invitation(invitation.id):
+            # It locks, which decides a race of two tabs: the second one finds no open invitation.
+            if not _accept(token, person, is_new=user is None):
                 raise errors.NotFound(
                     "This invitation was used already.", code="invitation_invalid"
                 )
+            writes = Writes()
+            writes.audit(
+                actor=user_actor(person, ip=ip),
+                action="invitation.accepted",
+                target=invitation.public_id,
+                after={"role": invitation.role, "level": invitation.level},
+                merchant_id=invitation.merchant_id,
+                reseller_id=invitation.reseller_id,
+            )
             writes.flush()
     except IntegrityError as error:
         taken = _taken(error)
         if taken is None:
             raise
         raise taken from error
+    person.is_staff = person.is_staff or invitation.level == Level.PLATFORM
     return person
 
 
@@ -433,35 +440,22 @@ def _check_invited(invitation: Invitation, user: User | None) -> None:
         )
 
 
-def _acceptance(invitation: Invitation, person: User, *, is_new: bool, ip: str | None) -> Writes:
-    """What accepting writes: the invitation used up, the person where new, the membership."""
-    invitation.accepted_at = timezone.now()
-    writes = Writes()
-    writes.update(invitation, "accepted_at")
-    if is_new:
-        writes.insert(person)
-    elif invitation.level == Level.PLATFORM and not person.is_staff:
-        person.is_staff = True
-        writes.update(person, "is_staff")
-    writes.insert(
-        Membership(
-            user=person,
-            level=invitation.level,
-            role=invitation.role,
-            platform_id=invitation.platform_id,
-            reseller_id=invitation.reseller_id,
-            merchant_id=invitation.merchant_id,
-        )
+def _digests(token: str) -> list[bytes]:
+    return keys.digests(token, purpose=INVITATION_PURPOSE)
+
+
+def _accept(token: str, person: User, *, is_new: bool) -> bool:
+    """Use the invitation up for a membership, and store the person where new.
+
+    In a function with rights of its own: what the web process may do by itself makes neither people
+    nor members, least of all of the platform. False: the invitation is not open any more.
+    """
+    account = (person.name, person.password, person.login_stamp) if is_new else (None, None, None)
+    done = fetch_one(
+        "SELECT tenants_invitation_accept(%s, %s, %s, %s, %s, %s)",
+        [_digests(token), person.id, ids.new_id(), *account],
     )
-    writes.audit(
-        actor=user_actor(person, ip=ip),
-        action="invitation.accepted",
-        target=invitation.public_id,
-        after={"role": invitation.role, "level": invitation.level},
-        merchant_id=invitation.merchant_id,
-        reseller_id=invitation.reseller_id,
-    )
-    return writes
+    return done == (True,)
 
 
 def _taken(error: IntegrityError) -> errors.Conflict | None:
@@ -481,9 +475,7 @@ def _new_person(invitation: Invitation, *, name: str, password: str) -> User:
     if not cleaned:
         raise errors.InvalidRequest("Enter your name.", code="name_missing", param="name")
     person = User(
-        email=invitation.email,
-        name=cleaned,
-        is_staff=invitation.level == Level.PLATFORM,
+        email=invitation.email, name=checked(User._meta.get_field("name"), cleaned)
     )
     check_password_strength(password, user=person)
     person.set_password(password)
