@@ -25,7 +25,6 @@ from tenants.selectors import roles_of
 from tenants.services import login_guard, mail_limits
 from tenants.services.sessions import stranger, user_actor
 
-
 _RESET_PURPOSE: Final = "password_reset"
 
 

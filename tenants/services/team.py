@@ -212,8 +212,10 @@ def invitation_find(*, token: str) -> Invitation:
         row = (
             Invitation.objects.select_related("platform", "reseller", "merchant")
             .defer("token_digest")
-            .filter(id=found[0] if found else None)
+            .filter(id=found[0])
             .first()
+            if found and found[0]
+            else None
         )
     if row is None:
         raise errors.NotFound(
@@ -257,13 +259,12 @@ def invitation_accept(
                 reseller_id=invitation.reseller_id,
             )
             writes.flush()
+            return User.objects.get(id=person.id)
     except IntegrityError as error:
         taken = _taken(error)
         if taken is None:
             raise
         raise taken from error
-    person.is_staff = person.is_staff or invitation.level == Level.PLATFORM
-    return person
 
 
 def membership_change_role(*, actor: Actor, membership_id: UUID, role: str) -> Membership:
@@ -474,9 +475,7 @@ def _new_person(invitation: Invitation, *, name: str, password: str) -> User:
     cleaned = " ".join(name.split())[:120]
     if not cleaned:
         raise errors.InvalidRequest("Enter your name.", code="name_missing", param="name")
-    person = User(
-        email=invitation.email, name=checked(User._meta.get_field("name"), cleaned)
-    )
+    person = User(email=invitation.email, name=checked(User._meta.get_field("name"), cleaned))
     check_password_strength(password, user=person)
     person.set_password(password)
     return person

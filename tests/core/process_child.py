@@ -284,9 +284,7 @@ def _enrol(client: Client) -> list[str]:
 
     assert client.get("/login/setup").status_code == 200
     session = client.session
-    secret = second_factor.open_secret(
-        session[ENROLMENT], user_id=UUID(session["_auth_user_id"])
-    )
+    secret = second_factor.open_secret(session[ENROLMENT], user_id=UUID(session["_auth_user_id"]))
     page = client.post("/login/setup", {"code": second_factor.code_at(secret)})
     return re.findall(r"<li>([0-9a-z]{5}-[0-9a-z]{5})</li>", page.content.decode())
 

@@ -321,7 +321,7 @@ def test_people_join_and_set_passwords_in_the_web_process(
     joined = [10, "/login/verify", 302, 422, 10, 404]
     assert found == {
         "joined": {"platform": ["/admin/", *joined], "merchant": ["/", *joined]},
-        "reset": dict.fromkeys(resets, [200, 404, 302, 200, 302, 404]),
+        "reset": {name: [200, 404, 302, 200, 302, 404] for name in resets},
     }
     with tenant_atomic(Scope.staff()):
         rows = Membership.objects.filter(user__email__in=[staff.email, owner.email])

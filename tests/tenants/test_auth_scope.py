@@ -161,7 +161,9 @@ def test_web_makes_no_staff_in_any_scope(process_dsns: dict[str, str], admin_dsn
     }
     assert {key for key, said in found.items() if said == "something"} == set()
     # Where somebody is logged in, the database refuses by itself; functions look for their proof.
-    says_no = {what for (what, scope), said in found.items() if said != "refused" and scope == "app_auth"}
+    says_no = {
+        what for (what, scope), said in found.items() if said != "refused" and scope == "app_auth"
+    }
     assert says_no == {"guesses an invitation's proof", "guesses a reset link", "renews a password"}
     assert state(admin_dsn) == before
 

@@ -114,6 +114,14 @@ def test_a_hash_that_is_due_is_replaced_at_login() -> None:
     assert stored_password(user) == renewed
 
 
+def test_a_hash_of_staff_that_is_due_stays_and_lets_them_in() -> None:
+    user = make_tenants().users["platform.support"]
+    stale = age_password(user)
+    found = sessions.password_check(email=user.email, password=PASSWORD, place=make_place())
+    assert found == user
+    assert stored_password(user) == stale
+
+
 def test_the_portal_replaces_a_hash_that_is_due_and_stays_logged_in() -> None:
     t = make_tenants()
     user = t.users["merchant.viewer"]
