@@ -15,7 +15,7 @@ DROP FUNCTION tenants_password_set(uuid, bytea[], text, uuid);
 DROP FUNCTION tenants_invitation_accept(bytea[], uuid, uuid, text, text, uuid);
 DROP FUNCTION tenants_invitation_find(bytea[]);
 REVOKE INSERT ON tenants_user FROM app_definer;
-REVOKE UPDATE (password, login_stamp, is_staff) ON tenants_user FROM app_definer;
+REVOKE UPDATE (password, login_stamp) ON tenants_user FROM app_definer;
 REVOKE INSERT ON tenants_membership FROM app_definer;
 REVOKE SELECT ON tenants_invitation FROM app_definer;
 REVOKE UPDATE (accepted_at) ON tenants_invitation FROM app_definer;

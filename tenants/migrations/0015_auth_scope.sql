@@ -34,7 +34,7 @@ GRANT UPDATE (used_at) ON tenants_signinlink TO app_auth;
 CREATE POLICY app_definer ON tenants_invitation TO app_definer USING (true);
 GRANT SELECT, UPDATE (accepted_at) ON tenants_invitation TO app_definer;
 GRANT INSERT ON tenants_membership TO app_definer;
-GRANT INSERT, UPDATE (password, login_stamp, is_staff) ON tenants_user TO app_definer;
+GRANT INSERT, UPDATE (password, login_stamp) ON tenants_user TO app_definer;
 
 -- The open invitation of a link, by the link's digests under every pepper.
 CREATE FUNCTION tenants_invitation_find(p_digests bytea[]) RETURNS uuid
@@ -46,7 +46,8 @@ $$;
 
 -- Use an invitation up: its address becomes a member where it says, as what it says. With a password
 -- the person is made; without, it is the person of the invited address who is there. False where the
--- invitation is not open, or is not this person's.
+-- invitation is not open, or is not this person's. Nobody who was there before becomes staff: what
+-- app_auth may do to others' passwords (tenants_password_renew) would then reach staff.
 CREATE FUNCTION tenants_invitation_accept(
     p_digests bytea[], p_user uuid, p_membership uuid,
     p_name text, p_password text, p_login_stamp uuid
@@ -67,10 +68,12 @@ BEGIN
         INSERT INTO public.tenants_user
             (id, created_at, email, name, password, login_stamp, is_active, is_staff, is_superuser)
         VALUES
-            (p_user, now(), invited.email, p_name, p_password, p_login_stamp, true, false, false);
+            (p_user, now(), invited.email, p_name, p_password, p_login_stamp, true,
+             invited.level = 'platform', false);
     ELSE
         PERFORM FROM public.tenants_user u
-        WHERE u.id = p_user AND u.email = invited.email AND u.is_active;
+        WHERE u.id = p_user AND u.email = invited.email AND u.is_active
+          AND (u.is_staff OR invited.level <> 'platform');
         IF NOT FOUND THEN
             RETURN false;
         END IF;
@@ -81,9 +84,6 @@ BEGIN
     VALUES
         (p_membership, now(), p_user, invited.level, invited.role, invited.platform_id,
          invited.reseller_id, invited.merchant_id, false);
-    IF invited.level = 'platform' THEN
-        UPDATE public.tenants_user u SET is_staff = true WHERE u.id = p_user AND NOT u.is_staff;
-    END IF;
     RETURN true;
 END $$;
 

@@ -236,8 +236,9 @@ def invitation_accept(
     Raises:
         NotFound: the link is not good any more. InvalidRequest: the password is too weak.
         Conflict: a person with this address exists and must log in first (``login_required``),
-            somebody else is logged in (``wrong_account``), or the person is a member already
-            (``already_member``).
+            somebody else is logged in (``wrong_account``), the person is a member already
+            (``already_member``), or should join the platform with a tenant's account
+            (``staff_account_needed``).
     """
     invitation = invitation_find(token=token)
     _check_invited(invitation, user)
@@ -435,6 +436,8 @@ def _check_invited(invitation: Invitation, user: User | None) -> None:
             f"This invitation is for {invitation.email}. Log out and open the link again.",
             code="wrong_account",
         )
+    if user is not None and invitation.level == Level.PLATFORM and not user.is_staff:
+        raise staff_account_needed(invitation.email)
     if user is None and person_exists(email=invitation.email):
         raise errors.Conflict(
             "You have an account already. Log in, then open the link again.", code="login_required"
@@ -457,6 +460,15 @@ def _accept(token: str, person: User, *, is_new: bool) -> bool:
         [_digests(token), person.id, ids.new_id(), *account],
     )
     return done == (True,)
+
+
+def staff_account_needed(email: str) -> errors.Conflict:
+    """Why somebody who has an account in a tenant does not join the platform with it."""
+    return errors.Conflict(
+        f"{email} has an account that is no member of staff's. Staff need one of their own: use "
+        "another address.",
+        code="staff_account_needed",
+    )
 
 
 def _taken(error: IntegrityError) -> errors.Conflict | None:

@@ -11,11 +11,11 @@ from uuid import UUID
 import psycopg
 import pytest
 
-from core import roles
+from core import errors, roles
 from core.db import Scope, fetch_one, tenant_atomic
 from core.ids import new_id
 from tenants import keys
-from tenants.models import Invitation, RecoveryCode, User
+from tenants.models import Invitation, Membership, RecoveryCode, User
 from tenants.services import passwords, sign_up, team
 from tests.factories import Tenants, make_tenants
 
@@ -196,6 +196,49 @@ def test_a_link_that_is_too_old_sets_no_password(admin_dsn: str) -> None:
             "SELECT tenants_password_set(%s, %s, 'set', %s)", [user.id, digests, new_id()]
         )
     assert done == (False,)
+
+
+def test_nobody_who_was_there_before_becomes_staff() -> None:
+    t = make_tenants()
+    user, email = t.users["merchant.viewer"], f"late.{t.merchant.id.hex}@example.test"
+    with pytest.raises(errors.Conflict) as caught:
+        sign_up.platform_set_up(name="x", email=user.email)
+    assert caught.value.code == "staff_account_needed"
+    row = sign_up.platform_set_up(name="x", email=email).invitation
+    assert row is not None
+    with tenant_atomic(Scope.staff()):
+        # The address has come to a tenant's account since.
+        User.objects.filter(id=user.id).update(email=email)
+        user = User.objects.get(id=user.id)
+    token = team.invitation_token(row.id)
+    with pytest.raises(errors.Conflict) as caught:
+        team.invitation_accept(token=token, name="", password="", ip=None, user=user)
+    assert caught.value.code == "staff_account_needed"
+    digests = keys.digests(token, purpose=team.INVITATION_PURPOSE)
+    with tenant_atomic(Scope.auth()):
+        done = fetch_one(
+            "SELECT tenants_invitation_accept(%s, %s, %s, NULL, NULL, NULL)",
+            [digests, user.id, new_id()],
+        )
+    assert done == (False,)
+    with tenant_atomic(Scope.staff()):
+        assert not User.objects.get(id=user.id).is_staff
+        assert not Membership.objects.filter(user=user, level="platform").exists()
+
+
+def test_staff_who_left_is_invited_again_and_joins_with_the_same_account() -> None:
+    t = make_tenants()
+    user = t.users["platform.support"]
+    with tenant_atomic(Scope.staff()):
+        Membership.objects.filter(user=user).delete()
+    row = sign_up.platform_set_up(name="x", email=user.email, role="finance").invitation
+    assert row is not None
+    team.invitation_accept(
+        token=team.invitation_token(row.id), name="", password="", ip=None, user=user
+    )
+    with tenant_atomic(Scope.staff()):
+        found = Membership.objects.get(user=user)
+    assert (found.level, found.role) == ("platform", "finance")
 
 
 def test_an_invitation_is_accepted_for_the_person_of_its_address_alone() -> None:
