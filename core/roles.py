@@ -33,7 +33,9 @@ LOGIN = "merchantry_app"
 DEFINER = "app_definer"
 
 #: The login role of each kind of process, and the scopes that it opens. What a web process's SQL
-#: can be made to do ends there: no staff, and no worker, sees all tenants from it.
+#: can be made to do ends there: it becomes neither staff nor worker. Nor does it make staff of
+#: anybody: web logs people in, and what `app_auth` may write is narrow for that reason
+#: (tenants/migrations/0015_auth_scope.sql). docs/access.md lists what is left.
 PROCESS_LOGINS: Final[Mapping[str, tuple[Role, ...]]] = {
     # Portal, API, checkout and websockets.
     "merchantry_web": ("app_merchant", "app_reseller", "app_auth", "app_intake"),

@@ -34,6 +34,7 @@ class TenantsConfig(AppConfig):
         register_rule(Rule("tenants_refreshtoken", "expires_at < clock_timestamp()"))
         register_rule(Rule("tenants_knownplace", "expires_at < clock_timestamp()", kept=None))
         register_rule(Rule("tenants_signinlink", "expires_at < clock_timestamp()", kept=None))
+        register_rule(Rule("tenants_passwordreset", "expires_at < clock_timestamp()", kept=None))
         register_rule(
             Rule(
                 "django_session",

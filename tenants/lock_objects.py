@@ -52,14 +52,6 @@ def lock_invitation(rows: QuerySet[Invitation], invitation_id: UUID) -> Invitati
     return row
 
 
-def lock_open_invitation(invitation_id: UUID) -> bool:
-    """Lock an invitation that was neither accepted nor withdrawn; False where it was."""
-    rows = Invitation.objects.select_for_update().filter(
-        id=invitation_id, accepted_at__isnull=True, revoked_at__isnull=True
-    )
-    return rows.exists()
-
-
 def lock_membership(actor: Actor, membership_id: UUID) -> tuple[Membership, int]:
     """The membership, of the actor's own tenant and level, and how many owners that has.
 

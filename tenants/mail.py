@@ -20,7 +20,7 @@ from core.db import Scope, after_commit, assert_outside_transaction, tenant_atom
 from core.enqueue import enqueue
 from core.mail import mail_send
 from tenants.models import DueMail, Invitation, SignInLink, User
-from tenants.services.passwords import reset_tokens
+from tenants.services.passwords import reset_link_issue
 from tenants.services.sign_in_links import LINK_LIFETIME, sign_in_link_token
 from tenants.services.team import invitation_token
 
@@ -111,6 +111,7 @@ def invitation_mail(*, invitation_id: UUID) -> bool:
     with tenant_atomic(Scope.auth()):
         row = (
             Invitation.objects.select_related("platform", "reseller", "merchant")
+            .defer("token_digest")
             .filter(
                 id=invitation_id,
                 accepted_at__isnull=True,
@@ -139,7 +140,7 @@ def password_reset_mail(*, user_id: UUID) -> bool:
         user = User.objects.filter(id=user_id, is_active=True).first()
     if user is None:
         return False
-    token = reset_tokens.make_token(user)
+    token = reset_link_issue(user=user)
     link = f"{settings.BASE_URL}/password/reset/{user.public_id}/{token}"
     _send(
         to=user.email,

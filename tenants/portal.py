@@ -286,7 +286,11 @@ def reset_confirm_page(request: HttpRequest, user_id: str, token: str) -> HttpRe
         return _page(request, "reset_confirm", form, status=422, email=user.email)
     place = browser_place(request)
     try:
-        passwords.password_set(user=user, password=form.cleaned_data["password"], place=place)
+        passwords.password_set(
+            user=user, token=token, password=form.cleaned_data["password"], place=place
+        )
+    except errors.NotFound:
+        return render(request, "tenants/link_invalid.html", {"kind": "reset"}, status=404)
     except errors.AppError as error:
         return _refused(request, "reset_confirm", form, error, email=user.email)
     response = render(request, "tenants/reset_done.html")

@@ -130,14 +130,21 @@ def enrolment_confirm(*, user: User, secret: bytes, code: str, actor: Actor) -> 
     writes.audit(actor=actor, action="user.second_factor_enrolled", target=user.public_id)
     with tenant_atomic(Scope.auth()):
         fetch_all("DELETE FROM tenants_recoverycode WHERE user_id = %s RETURNING 1", [user.id])
-        TotpDevice.objects.update_or_create(
-            user_id=user.id,
-            defaults={
-                "name": "Authenticator app",
-                "confirmed": True,
-                "secret_sealed": sealed,
-                "last_step": step,
-            },
+        # Replaced in place: no scope of the web's takes an authenticator away, for whoever has none
+        # may enrol another with the password alone.
+        TotpDevice.objects.bulk_create(
+            [
+                TotpDevice(
+                    user_id=user.id,
+                    name="Authenticator app",
+                    confirmed=True,
+                    secret_sealed=sealed,
+                    last_step=step,
+                )
+            ],
+            update_conflicts=True,
+            unique_fields=["user"],
+            update_fields=["name", "confirmed", "secret_sealed", "last_step"],
         )
         writes.flush()
     return codes

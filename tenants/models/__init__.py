@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from tenants.models.access import KnownPlace, PersonChange, SignInLink
+from tenants.models.access import KnownPlace, PasswordReset, PersonChange, SignInLink
 from tenants.models.credentials import (
     ApiKey,
     MachineClient,
@@ -32,6 +32,7 @@ __all__ = [
     "Membership",
     "Merchant",
     "MerchantGrant",
+    "PasswordReset",
     "PersonChange",
     "Platform",
     "RecoveryCode",

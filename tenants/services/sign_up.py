@@ -21,6 +21,7 @@ from tenants.models import (
     Platform,
     Reseller,
     Role,
+    User,
 )
 from tenants.models.people import PLATFORM_ROLES
 from tenants.services.merchants import clean_name, merchant_create, reseller_create
@@ -29,6 +30,7 @@ from tenants.services.team import (
     invitation_create,
     invite,
     refuse_second_owner,
+    staff_account_needed,
 )
 
 #: Whoever runs commands on the machine; there is no person to name before the first one.
@@ -50,7 +52,8 @@ def platform_set_up(*, name: str, email: str, role: str = Role.COMPLIANCE) -> Se
     Safe to repeat: a platform that exists keeps its name, an invitation that is still good is
     returned again, and a member stays one. No permission is asked: it is the machine's operator.
 
-    Raises InvalidRequest: bad address or role, or no name for a platform that has yet to be made.
+    Raises InvalidRequest: bad address or role, or no name for a platform that has yet to be made;
+    Conflict: the address has an account that is no member of staff's (``staff_account_needed``).
     """
     address = clean_email(email)
     if role not in PLATFORM_ROLES:
@@ -72,6 +75,8 @@ def platform_set_up(*, name: str, email: str, role: str = Role.COMPLIANCE) -> Se
         }
         if Membership.objects.filter(user__email=address, platform_id=platform.id).exists():
             return SetUp(platform, made, None)
+        if User.objects.filter(email=address, is_staff=False).exists():
+            raise staff_account_needed(address)
         open_one = Invitation.objects.filter(
             email=address,
             role=role,

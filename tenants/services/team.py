@@ -16,14 +16,14 @@ from django.utils import timezone
 from guardian.shortcuts import assign_perm
 
 from core import errors, ids
+from core.card_columns import checked
 from core.context import Actor
-from core.db import Scope, tenant_atomic
+from core.db import Scope, fetch_one, tenant_atomic
 from core.unit import Writes
 from tenants import keys, policies, selectors
 from tenants.lock_objects import (
     lock_invitation,
     lock_membership,
-    lock_open_invitation,
     lock_tenant,
 )
 from tenants.models import (
@@ -207,15 +207,15 @@ def invitation_revoke(*, actor: Actor, invitation_id: UUID) -> None:
 def invitation_find(*, token: str) -> Invitation:
     """The open invitation behind a link. Raises NotFound for an old, used or withdrawn one."""
     with tenant_atomic(Scope.auth()):
+        # The digests prove who was invited, so this scope looks one up and reads none.
+        found = fetch_one("SELECT tenants_invitation_find(%s)", [_digests(token)])
         row = (
             Invitation.objects.select_related("platform", "reseller", "merchant")
-            .filter(
-                token_digest__in=keys.digests(token, purpose=INVITATION_PURPOSE),
-                accepted_at__isnull=True,
-                revoked_at__isnull=True,
-                expires_at__gt=timezone.now(),
-            )
+            .defer("token_digest")
+            .filter(id=found[0])
             .first()
+            if found and found[0]
+            else None
         )
     if row is None:
         raise errors.NotFound(
@@ -236,27 +236,36 @@ def invitation_accept(
     Raises:
         NotFound: the link is not good any more. InvalidRequest: the password is too weak.
         Conflict: a person with this address exists and must log in first (``login_required``),
-            somebody else is logged in (``wrong_account``), or the person is a member already
-            (``already_member``).
+            somebody else is logged in (``wrong_account``), the person is a member already
+            (``already_member``), or should join the platform with a tenant's account
+            (``staff_account_needed``).
     """
     invitation = invitation_find(token=token)
     _check_invited(invitation, user)
     person = user or _new_person(invitation, name=name, password=password)
-    writes = _acceptance(invitation, person, is_new=user is None, ip=ip)
     try:
         with tenant_atomic(Scope.auth()):
-            # The lock decides a race of two tabs: the second one finds no open invitation.
-            if not lock_open_invitation(invitation.id):
+            # It locks, which decides a race of two tabs: the second one finds no open invitation.
+            if not _accept(token, person, is_new=user is None):
                 raise errors.NotFound(
                     "This invitation was used already.", code="invitation_invalid"
                 )
+            writes = Writes()
+            writes.audit(
+                actor=user_actor(person, ip=ip),
+                action="invitation.accepted",
+                target=invitation.public_id,
+                after={"role": invitation.role, "level": invitation.level},
+                merchant_id=invitation.merchant_id,
+                reseller_id=invitation.reseller_id,
+            )
             writes.flush()
+            return User.objects.get(id=person.id)
     except IntegrityError as error:
         taken = _taken(error)
         if taken is None:
             raise
         raise taken from error
-    return person
 
 
 def membership_change_role(*, actor: Actor, membership_id: UUID, role: str) -> Membership:
@@ -427,41 +436,39 @@ def _check_invited(invitation: Invitation, user: User | None) -> None:
             f"This invitation is for {invitation.email}. Log out and open the link again.",
             code="wrong_account",
         )
+    if user is not None and invitation.level == Level.PLATFORM and not user.is_staff:
+        raise staff_account_needed(invitation.email)
     if user is None and person_exists(email=invitation.email):
         raise errors.Conflict(
             "You have an account already. Log in, then open the link again.", code="login_required"
         )
 
 
-def _acceptance(invitation: Invitation, person: User, *, is_new: bool, ip: str | None) -> Writes:
-    """What accepting writes: the invitation used up, the person where new, the membership."""
-    invitation.accepted_at = timezone.now()
-    writes = Writes()
-    writes.update(invitation, "accepted_at")
-    if is_new:
-        writes.insert(person)
-    elif invitation.level == Level.PLATFORM and not person.is_staff:
-        person.is_staff = True
-        writes.update(person, "is_staff")
-    writes.insert(
-        Membership(
-            user=person,
-            level=invitation.level,
-            role=invitation.role,
-            platform_id=invitation.platform_id,
-            reseller_id=invitation.reseller_id,
-            merchant_id=invitation.merchant_id,
-        )
+def _digests(token: str) -> list[bytes]:
+    return keys.digests(token, purpose=INVITATION_PURPOSE)
+
+
+def _accept(token: str, person: User, *, is_new: bool) -> bool:
+    """Use the invitation up for a membership, and store the person where new.
+
+    In a function with rights of its own: what the web process may do by itself makes neither people
+    nor members, least of all of the platform. False: the invitation is not open any more.
+    """
+    account = (person.name, person.password, person.login_stamp) if is_new else (None, None, None)
+    done = fetch_one(
+        "SELECT tenants_invitation_accept(%s, %s, %s, %s, %s, %s)",
+        [_digests(token), person.id, ids.new_id(), *account],
     )
-    writes.audit(
-        actor=user_actor(person, ip=ip),
-        action="invitation.accepted",
-        target=invitation.public_id,
-        after={"role": invitation.role, "level": invitation.level},
-        merchant_id=invitation.merchant_id,
-        reseller_id=invitation.reseller_id,
+    return done == (True,)
+
+
+def staff_account_needed(email: str) -> errors.Conflict:
+    """Why somebody who has an account in a tenant does not join the platform with it."""
+    return errors.Conflict(
+        f"{email} has an account that is no member of staff's. Staff need one of their own: use "
+        "another address.",
+        code="staff_account_needed",
     )
-    return writes
 
 
 def _taken(error: IntegrityError) -> errors.Conflict | None:
@@ -480,11 +487,7 @@ def _new_person(invitation: Invitation, *, name: str, password: str) -> User:
     cleaned = " ".join(name.split())[:120]
     if not cleaned:
         raise errors.InvalidRequest("Enter your name.", code="name_missing", param="name")
-    person = User(
-        email=invitation.email,
-        name=cleaned,
-        is_staff=invitation.level == Level.PLATFORM,
-    )
+    person = User(email=invitation.email, name=checked(User._meta.get_field("name"), cleaned))
     check_password_strength(password, user=person)
     person.set_password(password)
     return person

@@ -6,6 +6,7 @@ Prints as its last line, as JSON, what it could do.
 from __future__ import annotations
 
 import json
+import re
 import secrets
 import sys
 from pathlib import Path
@@ -247,5 +248,65 @@ def relay(given: dict[str, Any]) -> dict[str, Any]:
     return {"waiting": waiting[0][0], "unsealed": unsealed[0][0]}
 
 
-KINDS = {"web": web, "console": console, "worker": worker, "relay": relay}
+def people(given: dict[str, Any]) -> dict[str, Any]:
+    """Join by each invitation and enrol; set a new password by a link; use a sign-in link."""
+    return {
+        "joined": {name: _join(given, **invited) for name, invited in given["invited"].items()},
+        "reset": {name: _reset(given, **person) for name, person in given["resets"].items()},
+    }
+
+
+def _join(given: dict[str, Any], *, link: str, email: str) -> list[Any]:
+    """Accept, enrol, come back with a recovery code, put another app in the first one's place."""
+    first, again = (Client(REMOTE_ADDR=given["address"]) for _ in range(2))
+    joined = first.post(link, {"name": "New person", "password": given["password"]})
+    codes = _enrol(first)
+    login = again.post("/login", {"email": email, "password": given["password"]})
+    verify = again.post("/login/verify", {"code": codes[0]})
+    used_up = Client(REMOTE_ADDR=given["address"])
+    used_up.post("/login", {"email": email, "password": given["password"]})
+    twice = used_up.post("/login/verify", {"code": codes[0]})
+    return [
+        joined.headers.get("Location"),
+        len(codes),
+        login.headers.get("Location"),
+        verify.status_code,
+        twice.status_code,
+        len(_enrol(again)),
+        first.get(link).status_code,
+    ]
+
+
+def _enrol(client: Client) -> list[str]:
+    """Set an app up with the secret that the page shows; returns the recovery codes."""
+    from tenants import second_factor
+    from tenants.portal import ENROLMENT
+
+    assert client.get("/login/setup").status_code == 200
+    session = client.session
+    secret = second_factor.open_secret(session[ENROLMENT], user_id=UUID(session["_auth_user_id"]))
+    page = client.post("/login/setup", {"code": second_factor.code_at(secret)})
+    return re.findall(r"<li>([0-9a-z]{5}-[0-9a-z]{5})</li>", page.content.decode())
+
+
+def _reset(given: dict[str, Any], *, link: str, email: str, otp: str) -> list[Any]:
+    """Set a new password by the link and log in with it; then ask for a sign-in link and use it."""
+    from tenants.models import SignInLink
+    from tenants.services import sign_in_links
+
+    client = Client(REMOTE_ADDR=given["address"])
+    password = "quite another sentence"
+    statuses = [client.post(link, {"password": password}).status_code for _ in range(2)]
+    client.post("/login", {"email": email, "password": password})
+    statuses.append(client.post("/login/verify", {"code": otp}).status_code)
+    other = Client(REMOTE_ADDR=given["address"])
+    statuses.append(other.post("/login/link", {"email": email}).status_code)
+    with tenant_atomic(Scope.auth()):
+        row = SignInLink.objects.get(user__email=email)
+    token = sign_in_links.sign_in_link_token(row.id)
+    statuses += [other.post(f"/login/link/{token}").status_code for _ in range(2)]
+    return statuses
+
+
+KINDS = {"web": web, "people": people, "console": console, "worker": worker, "relay": relay}
 print(json.dumps(KINDS[sys.argv[1]](json.load(sys.stdin))))

@@ -103,7 +103,7 @@ def test_the_row_that_the_database_quotes_is_removed(logged: io.StringIO) -> Non
     tenants = make_tenants()
     email = tenants.users["merchant.owner"].email
     try:
-        with tenant_atomic(Scope.auth()), connection.cursor() as cursor:
+        with tenant_atomic(Scope.staff()), connection.cursor() as cursor:
             cursor.execute(
                 "INSERT INTO tenants_user (id, email, name, password, is_active, is_staff,"
                 " created_at, is_superuser) SELECT gen_random_uuid(), email, '', '', true, false,"

@@ -19,7 +19,7 @@ from psycopg import sql
 
 from core import roles
 from core.checks import own_database_role
-from core.db import TENANT_ROLES, tenant_atomic
+from core.db import TENANT_ROLES, Scope, tenant_atomic
 from core.ids import encode
 from core.process import Process, current_process, serves
 from devtools.fleet import EVERY_PROCESS, process_env
@@ -27,8 +27,8 @@ from devtools.home import ROOT
 from payments.providers import signing
 from payments.providers.selectors import sandbox_webhook_secret
 from tenants import second_factor
-from tenants.models import Merchant
-from tenants.services import team
+from tenants.models import Membership, Merchant
+from tenants.services import passwords, sign_up, team
 from tests.factories import PASSWORD, Tenants, make_tenants
 from tests.places import new_address
 from tests.providers.test_webhook_door import body as webhook_event
@@ -283,6 +283,52 @@ def test_the_web_process_does_its_work_without_staff_rights(
         "ready": 200,
         "metrics": 200,
     }  # fmt: skip
+
+
+def test_people_join_and_set_passwords_in_the_web_process(
+    t: Tenants, process_dsns: dict[str, str]
+) -> None:
+    mark = t.merchant.id.hex
+    staff = sign_up.platform_set_up(name="x", email=f"staff.{mark}@example.test").invitation
+    assert staff is not None
+    owner = team.invitation_create(
+        actor=t.actor("owner"), email=f"owner.{mark}@example.test", role="owner"
+    )
+    resets = {}
+    for name in ("platform.finance", "merchant.owner"):
+        user = t.users[name]
+        token = passwords.reset_link_issue(user=user)
+        resets[name] = {
+            "link": f"/password/reset/{user.public_id}/{token}",
+            "email": user.email,
+            "otp": second_factor.code_at(t.totp_secrets[user.id]),
+        }
+    found = run_child(
+        "people",
+        process_dsns["merchantry_web"],
+        "web",
+        address=new_address(),
+        password="a new long passphrase 42",
+        invited={
+            row.level: {
+                "link": f"/invitations/{team.invitation_token(row.id)}",
+                "email": row.email,
+            }
+            for row in (staff, owner)
+        },
+        resets=resets,
+    )
+    joined = [10, "/login/verify", 302, 422, 10, 404]
+    assert found == {
+        "joined": {"platform": ["/admin/", *joined], "merchant": ["/", *joined]},
+        "reset": {name: [200, 404, 302, 200, 302, 404] for name in resets},
+    }
+    with tenant_atomic(Scope.staff()):
+        rows = Membership.objects.filter(user__email__in=[staff.email, owner.email])
+        assert set(rows.values_list("user__email", "level", "role", "user__is_staff")) == {
+            (staff.email, "platform", "compliance", True),
+            (owner.email, "merchant", "owner", False),
+        }
 
 
 def test_the_console_process_serves_the_admin_alone(

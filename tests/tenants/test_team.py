@@ -18,9 +18,10 @@ from core.models import AuditRecord, OutboxEvent
 from tenants import mail, selectors
 from tenants.models import Invitation, Membership, User
 from tenants.seats import seats_of
-from tenants.services import team
+from tenants.services import sessions, team
 from tenants.services.passwords import check_password_strength
 from tests.factories import Tenants, make_merchant, make_tenants
+from tests.places import make_place
 
 CHECK = "tenants.services.team.check_password_strength"
 NEW = "A new long passphrase 42"
@@ -53,7 +54,7 @@ def test_an_invitation_is_mailed_accepted_and_becomes_a_membership() -> None:
     assert sent.to == [email]
     token = sent.body.split("/invitations/")[1].split()[0]
     person = team.invitation_accept(token=token, name="New Person", password=NEW, ip=None)
-    assert person.check_password(NEW)
+    assert sessions.password_check(email=email, password=NEW, place=make_place()) == person
     assert memberships_of(email) == [("merchant", "developer")]
     with pytest.raises(errors.NotFound):
         team.invitation_accept(token=token, name="Again", password=NEW, ip=None)

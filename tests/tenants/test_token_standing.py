@@ -56,8 +56,12 @@ def _remove(t: Tenants, pair: sessions.TokenPair) -> None:
 
 
 def _new_password(t: Tenants, pair: sessions.TokenPair) -> None:
+    user = t.users[WHO]
     passwords.password_set(
-        user=t.users[WHO], password="another long password 91", place=make_place()
+        user=user,
+        token=passwords.reset_link_issue(user=user),
+        password="another long password 91",
+        place=make_place(),
     )
 
 
