@@ -9,7 +9,7 @@ What was not acknowledged comes again after the visibility time, as all work may
 
 from __future__ import annotations
 
-from kombu.transport import TRANSPORT_ALIASES, redis, virtual
+from kombu.transport import redis, virtual
 
 
 class QoS(redis.QoS):
@@ -37,16 +37,6 @@ class Channel(redis.Channel):
 
 
 class Transport(redis.Transport):
-    """What redis:// and rediss:// mean."""
+    """What redis:// and rediss:// mean (config/celery.py)."""
 
     Channel = Channel
-
-
-def install() -> None:
-    """Use it for every broker address of this process.
-
-    By alias, not by the setting `broker_transport`: kombu reads the address again when it connects
-    again, and forgets the setting then.
-    """
-    for scheme in ("redis", "rediss"):
-        TRANSPORT_ALIASES[scheme] = f"{__name__}:Transport"

@@ -29,7 +29,8 @@ STOP_ORDER = (
     "postgres",
 )
 
-BACKOFF_FIRST_S = 0.5
+#: The first restart comes at once: whoever calls the process waits for it.
+BACKOFF_FIRST_S = 0.1
 BACKOFF_MOST_S = 30.0
 #: A process that ran this long was healthy: its next crash begins with the short pause again.
 HEALTHY_AFTER_S = 60.0

@@ -7,10 +7,11 @@ client repeats what broke under the same Idempotency-Key (`_payers`).
 
 By fault, in seconds: `gap_s`, the longest time without an answered payment, but for the time
 between two payments; `away_s`, how long the fault itself may hold up every payment (connections to
-the database are stopped for so long), which `worst_gap_s` leaves out; `slowest_s`, the slowest payment, from when it was due to its
-end; `webhooks_s`, how long after load and fault were over the last `payment.completed` came. `lost`
-counts payments without an end, or that were acknowledged and are not completed; `double` payments
-and charges beyond the first of one Idempotency-Key. At the end the books are recomputed.
+the database are stopped for so long), which `worst_gap_s` leaves out; `slowest_s`, the slowest
+payment, from when it was due to its end; `webhooks_s`, how long after load and fault were over the
+last `payment.completed` came. `lost` counts payments without an end, or that were acknowledged and
+are not completed; `double` payments and charges beyond the first of one Idempotency-Key. At the end
+the books are recomputed.
 """
 
 from __future__ import annotations
