@@ -30,6 +30,7 @@ from devtools.bench._against import compare, other_platform
 from devtools.bench._api import card_tokens
 from devtools.bench._stack import Load, Platform, platform
 from devtools.fleet import EVERY_PROCESS
+from devtools.stack import DATABASE
 
 CLIENTS = (1, 4, 16)
 KINDS = ("floor", "create", "full")
@@ -213,7 +214,7 @@ def _warm_up(payer: _Payer, admin_url: str) -> None:
     for kind in KINDS:
         payer.send(kind, clients=16, requests=200)
     # As autovacuum would within a minute: plans made for empty tables are made again.
-    with psycopg.connect(admin_url, autocommit=True) as admin:
+    with psycopg.connect(admin_url, dbname=DATABASE, autocommit=True) as admin:
         admin.execute("analyze")
     for kind in KINDS:
         payer.send(kind, clients=16, requests=200)
