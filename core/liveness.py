@@ -146,7 +146,11 @@ class _Process:
         self._turns: set[int] = set()
         self._stopped = threading.Event()
         self._connect()
-        threading.Thread(target=self._watch, name="liveness", daemon=True).start()
+        try:
+            threading.Thread(target=self._watch, name="liveness", daemon=True).start()
+        except RuntimeError:
+            self.stop()
+            raise
 
     def renew(self) -> None:
         with self._lock:
