@@ -148,7 +148,7 @@ class Flight:
                 try:
                     future = pool.submit(post, item)
                 except RuntimeError as error:
-                    # No more threads: what flies is still recorded, the rest is due after its lease.
+                    # No more threads: what flies is recorded, the rest is due after its lease.
                     log.warning("webhook.no_thread", error=str(error))
                     return
                 self.flying[future] = _Sending(item, time.monotonic(), lane)

@@ -158,6 +158,8 @@ WS_PER_PERSON = env.int("WS_PER_PERSON", default=20)
 
 # Celery: ids only, acknowledged after the work, one at a time; limits below the visibility time.
 CELERY_BROKER_URL = REDIS_URL
+#: kombu's own, whose connections wait for a name no longer than for the server.
+CELERY_BROKER_TRANSPORT = "core.valkey:Transport"
 CELERY_TASK_IGNORE_RESULT = True
 CELERY_TASK_SERIALIZER = "json"
 CELERY_ACCEPT_CONTENT = ["json"]
