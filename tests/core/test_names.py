@@ -184,7 +184,9 @@ def test_a_client_tries_the_next_address(server: Frozen, resolver: Resolver) -> 
 def test_a_connection_keeps_the_name_that_tls_compares(server: Frozen, resolver: Resolver) -> None:
     link = valkey.client(by_name(server, "cache.test")).connection_pool.get_connection()
     assert (link.host, link.socket_connect_timeout) == ("cache.test", valkey.TIMEOUT_S)
-    assert link._get_socket().getpeername()[0] == "127.0.0.1"
+    joined = link._get_socket()
+    assert joined is not None
+    assert joined.getpeername()[0] == "127.0.0.1"
 
 
 def test_tls_connections_look_names_up_in_the_same_way() -> None:
