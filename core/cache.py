@@ -11,7 +11,8 @@ from core import valkey
 
 class _Client(RedisCacheClient):
     def __init__(self, servers: Any, **options: Any) -> None:
-        super().__init__(servers, **{**valkey.OPTIONS, **options})
+        ours = {**valkey.OPTIONS, **valkey.connections_of(servers[0])}
+        super().__init__(servers, **{**ours, **options})
         self._client = valkey.Client
 
 

@@ -15,7 +15,7 @@ from django.urls import path
 from django.views.decorators.http import require_safe
 from prometheus_client import CONTENT_TYPE_LATEST
 
-from core import metrics
+from core import metrics, valkey
 from core.proxies import client_ip
 from core.relay import relay_lag_s
 
@@ -90,7 +90,11 @@ def _database() -> None:
 
 def _ping(url: str) -> None:
     client = redis.Redis.from_url(
-        url, socket_timeout=_TIMEOUT_S, socket_connect_timeout=_TIMEOUT_S, retry=None
+        url,
+        socket_timeout=_TIMEOUT_S,
+        socket_connect_timeout=_TIMEOUT_S,
+        retry=None,
+        **valkey.connections_of(url),
     )
     try:
         client.ping()

@@ -35,7 +35,7 @@ from django.db import connection, models
 
 from core import deadline
 from core.db import Scope, fetch_one, tenant_atomic
-from core.postgres.base import BoundedConnection
+from core.postgres.base import BoundedConnection, resolved
 
 log = structlog.get_logger(__name__)
 
@@ -146,7 +146,11 @@ class _Process:
         self._turns: set[int] = set()
         self._stopped = threading.Event()
         self._connect()
-        threading.Thread(target=self._watch, name="liveness", daemon=True).start()
+        try:
+            threading.Thread(target=self._watch, name="liveness", daemon=True).start()
+        except RuntimeError:
+            self.stop()
+            raise
 
     def renew(self) -> None:
         with self._lock:
@@ -212,7 +216,9 @@ class _Process:
                 return False
             try:
                 with deadline.within(_ANSWER_S):
-                    conn = BoundedConnection.connect(**_address())
+                    conn = BoundedConnection.connect(
+                        **resolved(_address(), limit_s=deadline.cap_s(_CONNECT_TIMEOUT_S))
+                    )
                     self._hold(conn)
             except psycopg.Error as error:
                 log.warning("liveness.not_connected", error_type=type(error).__name__)

@@ -11,13 +11,10 @@ from __future__ import annotations
 
 import ipaddress
 import re
-import socket
 import ssl
-import threading
 import time
 import typing
 from collections.abc import Iterable, Mapping
-from concurrent.futures import Future
 from dataclasses import dataclass, field
 from functools import lru_cache
 from typing import Any, Final, TypeAlias
@@ -27,7 +24,7 @@ import httpcore
 import httpx
 from django.conf import settings
 
-from core import deadline
+from core import deadline, names
 from core.errors import InvalidRequest
 
 Address: TypeAlias = ipaddress.IPv4Address | ipaddress.IPv6Address
@@ -145,14 +142,8 @@ def check_public_url(url: str, *, param: str = "url") -> None:
         parsed = _parse(url, allow_loopback=allow_loopback)
         host, plain_http = _host_of(parsed), parsed.scheme == "http"
         try:
-            _judged_addresses(
-                host,
-                _port_of(parsed),
-                allow_loopback=allow_loopback,
-                plain_http=plain_http,
-                flags=socket.AI_NUMERICHOST,
-            )
-        except OutboundFailedError:
+            _judged(names.numeric(host), allow_loopback=allow_loopback, plain_http=plain_http)
+        except names.NotResolved:
             # A name. Loopback alone may go without TLS, and no other name is known to lead there.
             if plain_http and not _is_localhost(host):
                 raise OutboundRefusedError("The URL must start with https://") from None
@@ -293,32 +284,6 @@ def _host_of(parsed: httpx.URL) -> str:
     return parsed.raw_host.decode("ascii").strip("[]").rstrip(".").lower()
 
 
-def _port_of(parsed: httpx.URL) -> int:
-    return parsed.port or (443 if parsed.scheme == "https" else 80)
-
-
-def _look_up(
-    host: str, port: int, *, allow_loopback: bool, plain_http: bool, timeout_s: float
-) -> list[str]:
-    """`_judged_addresses`, given up after `timeout_s`: the resolver itself knows no deadline."""
-    found: Future[list[str]] = Future()
-
-    def work() -> None:
-        try:
-            found.set_result(
-                _judged_addresses(host, port, allow_loopback=allow_loopback, plain_http=plain_http)
-            )
-        except Exception as error:  # noqa: BLE001 - raised again by who waits for it
-            found.set_exception(error)
-
-    # A thread of its own: in a pool, names whose servers never answer would hold up all others.
-    threading.Thread(target=work, name="dns", daemon=True).start()
-    try:
-        return found.result(timeout=timeout_s)
-    except TimeoutError:
-        raise OutboundFailedError("The host name did not resolve in time.", reason="dns") from None
-
-
 _MACHINE_WORDS = re.compile(r"^\[[^\]]+\] ?| \(_[a-z]+\.c:\d+\)$")
 
 
@@ -327,18 +292,11 @@ def _said(error: Exception) -> str:
     return _MACHINE_WORDS.sub("", str(error))
 
 
-def _judged_addresses(
-    host: str, port: int, *, allow_loopback: bool, plain_http: bool, flags: int = 0
-) -> list[str]:
-    try:
-        answers = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM, flags=flags)
-    except (OSError, UnicodeError) as error:
-        raise OutboundFailedError(
-            f"The host name does not resolve: {_said(error)}", reason="dns"
-        ) from None
+def _judged(addresses: names.Addresses, *, allow_loopback: bool, plain_http: bool) -> list[str]:
+    """The addresses, each of which we may call. Raises OutboundRefusedError."""
     found: list[str] = []
-    for *_, sockaddr in answers:
-        text = str(sockaddr[0]).partition("%")[0]
+    for each in addresses:
+        text = each.partition("%")[0]
         address = ipaddress.ip_address(text)
         if address_denied(address, allow_loopback=allow_loopback):
             raise OutboundRefusedError(
@@ -348,9 +306,18 @@ def _judged_addresses(
             raise OutboundRefusedError("The URL must start with https://")
         if text not in found:
             found.append(text)
-    if not found:
-        raise OutboundFailedError("The host name has no address.", reason="dns")
     return found
+
+
+def _looked_up(host: str, *, timeout_s: float) -> names.Addresses:
+    try:
+        return names.look_up(host, timeout_s=timeout_s)
+    except names.NotResolvedInTime as error:
+        raise OutboundFailedError(str(error), reason="dns") from None
+    except names.NotResolved as error:
+        raise OutboundFailedError(
+            f"The host name does not resolve: {_said(error)}", reason="dns"
+        ) from None
 
 
 def _read_capped(response: httpcore.Response, cap_bytes: int, *, whole: bool) -> tuple[bytes, bool]:
@@ -392,12 +359,10 @@ class _PinnedBackend(httpcore.NetworkBackend):
         socket_options: Iterable[Any] | None = None,
     ) -> httpcore.NetworkStream:
         exchange = self._exchange
-        addresses = _look_up(
-            host.strip("[]"),
-            port,
+        addresses = _judged(
+            _looked_up(host.strip("[]"), timeout_s=exchange.remaining_s()),
             allow_loopback=exchange.allow_loopback,
             plain_http=exchange.plain_http,
-            timeout_s=exchange.remaining_s(),
         )
         error: httpcore.ConnectError | None = None
         # All were judged, so falling back to the second (IPv6 without a route) is safe.

@@ -8,6 +8,7 @@ breaker; the others go on at once without it (`Away` is a RedisError, which all 
 from __future__ import annotations
 
 import threading
+import time
 from typing import Any, Final, cast
 from urllib.parse import urlsplit
 
@@ -15,10 +16,13 @@ import redis
 from redis.backoff import ExponentialWithJitterBackoff
 from redis.retry import Retry
 
+from core import names
 from core.breaker import Breaker, BreakerOpen
 
 TIMEOUT_S: Final = 0.25
 _OPEN_S: Final = 5.0
+#: With an address left to try, so much time is given to it; 0 would mean not to block.
+_LEAST_S: Final = 0.01
 
 #: A connection that broke (the server was restarted) is made again once; a time-out is final.
 _RETRY: Final = Retry(
@@ -37,6 +41,34 @@ _FAILURES: Final = (redis.ConnectionError, redis.TimeoutError, OSError)
 
 _breakers: dict[str, Breaker] = {}
 _lock = threading.Lock()
+
+
+class Connection(redis.Connection):
+    """A connection whose name is looked up within its limit, as connecting is."""
+
+    def _connect(self) -> Any:
+        """redis-py's own, to each address in turn; `socket_connect_timeout` is for all of it."""
+        host, limit_s = self.host, self.socket_connect_timeout
+        ends_at = time.monotonic() + (TIMEOUT_S if limit_s is None else limit_s)
+        addresses = names.addresses_of(host, timeout_s=ends_at - time.monotonic())
+        failure: OSError | None = None
+        try:
+            for tried, address in enumerate(addresses):
+                share_s = (ends_at - time.monotonic()) / (len(addresses) - tried)
+                self.host, self.socket_connect_timeout = address, max(share_s, _LEAST_S)
+                try:
+                    return super()._connect()  # type: ignore[no-untyped-call]
+                except OSError as error:
+                    failure = error
+        finally:
+            # TLS compares the certificate with the name.
+            self.host, self.socket_connect_timeout = host, limit_s
+        assert failure is not None
+        raise failure
+
+
+class TlsConnection(redis.SSLConnection, Connection):
+    """The same with TLS, whose `_connect` wraps the socket of the next class: ours."""
 
 
 class Away(redis.ConnectionError):
@@ -83,7 +115,13 @@ class Client(redis.Redis):
 
 def client(url: str) -> Client:
     """A client of the server that `url` names; make one for a process and keep it."""
-    return cast("Client", Client.from_url(url, **OPTIONS))
+    return cast("Client", Client.from_url(url, **OPTIONS, **connections_of(url)))
+
+
+def connections_of(url: str) -> dict[str, Any]:
+    """The option that gives a client of this server our connections; none for a Unix socket."""
+    found = {"redis": Connection, "rediss": TlsConnection}.get(urlsplit(url).scheme)
+    return {"connection_class": found} if found else {}
 
 
 def address_of(url: str) -> str:

@@ -218,7 +218,6 @@ _ACCOUNT: Final[dict[str, str | tuple[int, str]]] = {
     "invitation_invalid": (404, "The invitation was used, withdrawn or is too old."),
     "reset_link_invalid": (404, "The link was used or is too old."),
     "sign_in_link_invalid": (404, "The link was used or is too old."),
-    "other_browser": (409, "Open the link in the browser in which you asked for it."),
     "invited_already": (429, "The address was invited within a day. Wait for `Retry-After`."),
     "mail_sent_already": (429, "The address gets no more mails today. Wait for `Retry-After`."),
     "person_protected": (403, "Your role may not do this to this person."),

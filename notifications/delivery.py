@@ -145,7 +145,13 @@ class Flight:
                 continue
             claimed = lanes.claim(lane, limit=free, under_way=under_way, slow_now=slow_now)
             for item in _ready(claimed):
-                self.flying[pool.submit(post, item)] = _Sending(item, time.monotonic(), lane)
+                try:
+                    future = pool.submit(post, item)
+                except RuntimeError as error:
+                    # No more threads: what flies is recorded, the rest is due after its lease.
+                    log.warning("webhook.no_thread", error=str(error))
+                    return
+                self.flying[future] = _Sending(item, time.monotonic(), lane)
 
 
 def post(item: Outgoing) -> Answer:

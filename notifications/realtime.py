@@ -131,10 +131,16 @@ class _PushLoop:
     def _running(self) -> asyncio.AbstractEventLoop:
         with self._lock:
             if self._loop is None or self._pid != os.getpid():
-                self._loop, self._pid = asyncio.new_event_loop(), os.getpid()
-                threading.Thread(
-                    target=self._loop.run_forever, name="realtime-push", daemon=True
-                ).start()
+                loop = asyncio.new_event_loop()
+                try:
+                    threading.Thread(
+                        target=loop.run_forever, name="realtime-push", daemon=True
+                    ).start()
+                except RuntimeError:
+                    loop.close()
+                    raise
+                # Only now: every push would wait for a loop whose thread could not start.
+                self._loop, self._pid = loop, os.getpid()
             return self._loop
 
 

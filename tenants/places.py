@@ -1,7 +1,7 @@
 """Where somebody logs in from: the network of the address, and the browser by its own cookie.
 
 The cookie is random and says nothing about anybody. It is set at the first finished login, or when
-a sign-in link is asked for. Which accounts have logged in from it is in `models.KnownPlace`.
+a sign-in link is used. Which accounts have logged in from it is in `models.KnownPlace`.
 """
 
 from __future__ import annotations

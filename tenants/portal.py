@@ -163,7 +163,7 @@ def verify_page(request: HttpRequest) -> HttpResponse:
 
 @require_http_methods(["GET", "HEAD", "POST"])
 def link_page(request: HttpRequest) -> HttpResponse:
-    """Mail a link that lets this browser try again at once. The answer tells of no account."""
+    """Mail a link that lets a browser try again at once. The answer tells of no account."""
     if request.method != "POST":
         return _page(request, "link", ResetForm())
     form = ResetForm(request.POST)
@@ -174,9 +174,7 @@ def link_page(request: HttpRequest) -> HttpResponse:
         sign_in_links.sign_in_link_request(email=form.cleaned_data["email"], place=place)
     except errors.AppError as error:
         return _refused(request, "link", form, error)
-    response = render(request, "tenants/link_sent.html", {"email": form.cleaned_data["email"]})
-    keep_device(response, place)
-    return response
+    return render(request, "tenants/link_sent.html", {"email": form.cleaned_data["email"]})
 
 
 @require_http_methods(["GET", "HEAD", "POST"])
@@ -185,19 +183,15 @@ def link_use_page(request: HttpRequest, token: str) -> HttpResponse:
     place = browser_place(request)
     try:
         if request.method != "POST":
-            sign_in_links.sign_in_link_check(token=token, place=place)
+            sign_in_links.sign_in_link_check(token=token)
             return render(request, "tenants/link_use.html")
         sign_in_links.sign_in_link_use(token=token, place=place)
-    except errors.Conflict as error:
-        return render(
-            request,
-            "tenants/link_invalid.html",
-            {"kind": "other_browser", "problem": error.message},
-            status=409,
-        )
     except errors.NotFound:
         return render(request, "tenants/link_invalid.html", {"kind": "sign_in"}, status=404)
-    return redirect("login")
+    response = redirect("login")
+    # The browser need not be the one that asked.
+    keep_device(response, place)
+    return response
 
 
 @require_http_methods(["GET", "HEAD", "POST"])

@@ -38,7 +38,7 @@ _NOT_A_TESTS: Final = frozenset(
 
 def forget() -> None:
     """Empty the caches that hold what a database, a server or a setting said earlier."""
-    from core import crypto, enqueue, mail, proxies, ratelimit, valkey
+    from core import crypto, enqueue, mail, names, proxies, ratelimit, valkey
     from core.serving.callers import known_tenants
     from notifications import realtime
     from payments.providers.calls import forget_calls
@@ -46,6 +46,7 @@ def forget() -> None:
 
     crypto.forget_keys()
     forget_accounts()
+    names.forget_names()
     proxies._warn_once.cache_clear()
     ratelimit._script.cache_clear()
     valkey._breakers.clear()

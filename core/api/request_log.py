@@ -97,8 +97,14 @@ def _ensure_writer() -> None:
     if _writer is None or not _writer.is_alive():
         with _lock:
             if _writer is None or not _writer.is_alive():
-                _writer = threading.Thread(target=_run, name="request-log", daemon=True)
-                _writer.start()
+                writer = threading.Thread(target=_run, name="request-log", daemon=True)
+                try:
+                    writer.start()
+                except RuntimeError as error:
+                    # No more threads: the request is answered, and the next one tries again.
+                    log.warning("request_log.no_thread", error=str(error))
+                    return
+                _writer = writer
                 atexit.register(_last_flush)
 
 

@@ -10,6 +10,7 @@ from __future__ import annotations
 import math
 import select
 import time
+from collections.abc import Mapping
 from typing import Any, Final
 
 import psycopg
@@ -18,7 +19,7 @@ from django.db.backends.postgresql.operations import DatabaseOperations as Postg
 from psycopg import IsolationLevel
 from psycopg.errors import OperationalError, _WaitTimeout
 
-from core import deadline
+from core import deadline, names
 
 #: The server ends a statement at the deadline; its word about it may take so long to arrive.
 _GRACE_S: Final = 1.0
@@ -66,6 +67,48 @@ class BoundedConnection(psycopg.Connection[Any]):
         return not poll.poll(0)
 
 
+def resolved(params: Mapping[str, Any], *, limit_s: float) -> dict[str, Any]:
+    """The connection parameters with the addresses of their hosts, and a `connect_timeout`.
+
+    libpq and psycopg look names up without a limit, unless `hostaddr` spares them that; TLS still
+    compares the certificate with `host`. Names and all addresses together take `limit_s`, though no
+    address less than libpq's two seconds.
+
+    Raises:
+        OperationalError: no host has an address, or not in time.
+    """
+    ends_at = time.monotonic() + limit_s
+    hosts = str(params.get("host") or "").split(",")
+    if params.get("hostaddr") or any(not host or host[0] in "/@" for host in hosts):
+        # Given, or a socket in the file system.
+        return {**params, "connect_timeout": _whole_s(limit_s)}
+    ports = str(params.get("port") or "").split(",")
+    ports = ports * len(hosts) if len(ports) == 1 else ports
+    found: list[tuple[str, str, str]] = []
+    failure: names.NotResolved | None = None
+    for host, port in zip(hosts, ports, strict=True):
+        try:
+            addresses = names.addresses_of(host, timeout_s=ends_at - time.monotonic())
+        except names.NotResolved as error:
+            failure = error
+            continue
+        found += [(host, address, port) for address in addresses]
+    if not found:
+        raise OperationalError(f"failed to resolve host {params['host']!r}: {failure}")
+    share_s = (ends_at - time.monotonic()) / len(found)
+    return {
+        **params,
+        "host": ",".join(host for host, _, _ in found),
+        "hostaddr": ",".join(address for _, address, _ in found),
+        "port": ",".join(port for _, _, port in found),
+        "connect_timeout": _whole_s(share_s),
+    }
+
+
+def _whole_s(limit_s: float) -> int:
+    return max(_CONNECT_MIN_S, math.ceil(limit_s))
+
+
 class DatabaseOperations(PostgresOperations):
     """Django's, with the compilers that refuse card numbers."""
 
@@ -87,8 +130,7 @@ class DatabaseWrapper(base.DatabaseWrapper):
         """Connect within `connect_timeout` or what is left, whichever is less."""
         self.isolation_level = IsolationLevel.READ_COMMITTED
         limit_s = deadline.cap_s(float(conn_params["connect_timeout"]))
-        timeout_s = max(_CONNECT_MIN_S, math.ceil(limit_s))
         connection: BoundedConnection = BoundedConnection.connect(
-            **{**conn_params, "connect_timeout": timeout_s}
+            **resolved(conn_params, limit_s=limit_s)
         )
         return connection

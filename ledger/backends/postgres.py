@@ -17,6 +17,7 @@ from psycopg import pq
 
 from core.db import Scope, tenant_atomic
 from core.errors import Unavailable
+from core.postgres.base import resolved
 from ledger import services
 from ledger.backends import pgwire
 from ledger.backends.base import (
@@ -191,6 +192,7 @@ class PostgresLedger:
         for name in ("cursor_factory", "context", "prepare_threshold"):
             settings.pop(name, None)
         try:
+            settings = resolved(settings, limit_s=float(settings["connect_timeout"]))
             conn: psycopg.Connection[Any] = psycopg.connect(**settings, autocommit=True)
         except psycopg.OperationalError as error:
             raise Unavailable("The ledger's database does not answer. Try again.") from error

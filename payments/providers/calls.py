@@ -202,8 +202,11 @@ def _started(
 ) -> Future[_T]:
     """Make the call in a thread of its own, which holds its place for as long as it is out.
 
-    Raises ProviderBusy.
+    Raises ProviderBusy; no place is taken then.
     """
+    future: Future[_T] = Future()
+    context = contextvars.copy_context()
+    timeout_s = float(adapter.config.timeout_s)
     if not account.places.enter(merchant_id):
         raise _saturated()
     try:
@@ -213,9 +216,6 @@ def _started(
         raise ProviderBusy(
             "The provider does not answer at present.", retry_after_s=error.retry_after_s
         ) from None
-    future: Future[_T] = Future()
-    context = contextvars.copy_context()
-    timeout_s = float(adapter.config.timeout_s)
 
     def call() -> _T:
         # It goes on when its request has given it up, for a late answer is worth having.
@@ -233,8 +233,15 @@ def _started(
         else:
             _hand(partial(future.set_result, answer), on_late)
 
-    # Daemonic: a call that hangs must not keep the process from ending.
-    threading.Thread(target=work, name="provider-call", daemon=True).start()
+    try:
+        # Daemonic: a call that hangs must not keep the process from ending.
+        threading.Thread(target=work, name="provider-call", daemon=True).start()
+    except (RuntimeError, MemoryError) as error:
+        # The system gives no more threads. `work` will not run, and so gives nothing back.
+        account.places.leave(merchant_id)
+        account.breaker.abandoned()
+        log.warning("provider.no_thread", error=str(error))
+        raise _saturated() from error
     return future
 
 

@@ -39,17 +39,13 @@ class KnownPlace(Entity):
 
 
 class SignInLink(Entity):
-    """A mailed link that makes the browser which asked for it a known place; used once."""
+    """A mailed link that makes the browser in which it is opened a known place; used once."""
 
     PREFIX: ClassVar[str] = "sil"
-    CARD_NUMBERS: ClassVar = {
-        "token_digest": Exempt("a digest, made by us"),
-        "device_digest": Exempt("a digest, made by us"),
-    }
+    CARD_NUMBERS: ClassVar = {"token_digest": Exempt("a digest, made by us")}
 
     user = models.ForeignKey(User, on_delete=models.CASCADE, related_name="sign_in_links")
     token_digest = models.BinaryField(max_length=32, unique=True)
-    device_digest = models.BinaryField(max_length=32, help_text="The browser that asked.")
     expires_at = models.DateTimeField()
     used_at = models.DateTimeField(null=True, blank=True)
 

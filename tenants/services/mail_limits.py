@@ -1,5 +1,10 @@
 """How many mails a stranger can send to one address: every mail of that kind is counted here.
 
+A stranger who uses a limit up must not keep the owner out. So a mail that is counted here carries a
+link that lets its reader in, wherever it is opened, for at least as long as the limit stays closed;
+and one that the owner has used is given back. While no mail can be asked for, one that works is in
+the mailbox.
+
 Counters are kept by the address alone, whether or not it has an account, so a refusal says nothing
 about that. They are part of the caller's transaction: a mail that is not sent after all is not
 counted.
@@ -9,7 +14,7 @@ from __future__ import annotations
 
 from typing import Final
 
-from core.attempts import Throttle, mail_take
+from core.attempts import Throttle, attempts_give_back, mail_take
 from core.errors import RateLimited
 from tenants.places import Place
 
@@ -24,7 +29,7 @@ RESETS: Final = Throttle("mail_reset", free=1, first_delay_s=DAY_S, max_delay_s=
 RESETS_KNOWN: Final = Throttle(
     "mail_reset_known", free=5, first_delay_s=DAY_S, max_delay_s=DAY_S, leak_s=DAY_S
 )
-#: A link is good for the browser alone that asked, so each network has a few of its own.
+#: One network alone cannot ask for all of them.
 SIGN_IN_HERE: Final = Throttle(
     "mail_sign_in_here", free=2, first_delay_s=DAY_S, max_delay_s=DAY_S, leak_s=DAY_S
 )
@@ -48,6 +53,16 @@ def sign_in_take(*, email: str, place: Place) -> None:
     _take(ASKED_FROM, place.network, what="network")
     _take(SIGN_IN, email, what="address")
     _take(SIGN_IN_HERE, f"{email} {place.network}", what="address")
+
+
+def sign_in_give_back(*, email: str) -> None:
+    """Allow one more sign-in link: the owner has used one. Call it outside a transaction."""
+    attempts_give_back((SIGN_IN, email))
+
+
+def reset_give_back(*, email: str) -> None:
+    """Allow one more reset mail: the owner has used one. Call it outside a transaction."""
+    attempts_give_back((RESETS, email))
 
 
 def invitation_take(*, email: str) -> None:

@@ -44,7 +44,8 @@ reset_tokens: Final = ResetTokens()
 def password_reset_request(*, email: str, place: Place) -> None:
     """Send a reset link if the address has an account; says nothing either way.
 
-    One mail per address and day for strangers; from a place that the account knows, five.
+    One mail per address and day for strangers; from a place that the account knows, five. Its link
+    is good for longer than that day (PASSWORD_RESET_TIMEOUT), whoever asked for it.
 
     Raises RateLimited, for an unknown address too: a mail was asked for already, or this network
     asks for many.
@@ -149,6 +150,7 @@ def password_set(*, user: User, token: str, password: str, place: Place) -> None
         login_guard.place_remember(writes, user_id=user.id, place=place)
         writes.flush()
     login_guard.account_forget(account=user.email)
+    mail_limits.reset_give_back(email=user.email)
 
 
 def _link_invalid() -> errors.NotFound:

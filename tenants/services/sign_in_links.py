@@ -1,7 +1,11 @@
 """A proof for owners whose account others guess at: a mailed link that lets their browser try.
 
-The link makes the browser that asked for it a known place of the account for an hour. It is no
+The link makes the browser in which it is opened a known place of the account for an hour. It is no
 login: password and second factor are asked for as ever.
+
+It is good for whichever browser opens it, and for as long as the mails of strangers can keep the
+next one back (`mail_limits`): so a stranger who asks for an owner's links only sends them to the
+owner. Who reads the mail is the owner, whoever asked.
 """
 
 from __future__ import annotations
@@ -23,11 +27,11 @@ from tenants.places import Place
 from tenants.services import login_guard, mail_limits
 from tenants.services.sessions import stranger, user_actor
 
-LINK_LIFETIME: Final = timedelta(minutes=15)
+#: With an hour for the mail to arrive.
+LINK_LIFETIME: Final = timedelta(seconds=mail_limits.DAY_S) + timedelta(hours=1)
 #: How long a browser that used its link may try; a finished login makes it known for longer.
 PASS_LIFETIME: Final = timedelta(hours=1)
 _LINK_PURPOSE: Final = "sign_in_link"
-_DEVICE_PURPOSE: Final = "sign_in_link.device"
 
 
 def sign_in_link_token(link_id: UUID) -> str:
@@ -37,7 +41,7 @@ def sign_in_link_token(link_id: UUID) -> str:
 
 
 def sign_in_link_request(*, email: str, place: Place) -> None:
-    """Mail a link for this browser if the address has an account; says nothing either way.
+    """Mail a link if the address has an account; says nothing either way.
 
     Raises RateLimited, for an unknown address too.
     """
@@ -52,19 +56,14 @@ def sign_in_link_request(*, email: str, place: Place) -> None:
             target=user.public_id if user else "",
         )
         if user is not None:
-            row = _new_link(user, device=place.device)
+            row = _new_link(user)
             writes.insert(row)
             writes.emit("user.sign_in_link_requested", aggregate=row.public_id, payload={})
         writes.flush()
 
 
-def sign_in_link_check(*, token: str, place: Place) -> UUID:
-    """The id of a link that this browser may use.
-
-    Raises:
-        NotFound: too old, used, or none of ours.
-        Conflict: another browser asked for it (``other_browser``); the link stays good there.
-    """
+def sign_in_link_check(*, token: str) -> UUID:
+    """The id of a link that may be used. Raises NotFound: too old, used, or none of ours."""
     with tenant_atomic(Scope.auth()):
         row = SignInLink.objects.filter(
             token_digest__in=keys.digests(token, purpose=_LINK_PURPOSE),
@@ -76,19 +75,17 @@ def sign_in_link_check(*, token: str, place: Place) -> UUID:
             "This link is too old or was used already. Ask for a new one.",
             code="sign_in_link_invalid",
         )
-    if bytes(row.device_digest) not in keys.digests(place.device, purpose=_DEVICE_PURPOSE):
-        raise errors.Conflict(
-            "Open the link in the browser in which you asked for it.", code="other_browser"
-        )
     return row.id
 
 
 def sign_in_link_use(*, token: str, place: Place) -> str:
     """Let this browser past the account's counter for an hour; returns the account's address.
 
+    One more link may be asked for in its place: the used one no longer lets the owner in.
+
     Raises as `sign_in_link_check`; the second of two at once finds the link used.
     """
-    link_id = sign_in_link_check(token=token, place=place)
+    link_id = sign_in_link_check(token=token)
     with tenant_atomic(Scope.auth()):
         row = fetch_one(
             "UPDATE tenants_signinlink SET used_at = now()"
@@ -108,16 +105,16 @@ def sign_in_link_use(*, token: str, place: Place) -> str:
             target=user.public_id,
         )
         writes.flush()
+    mail_limits.sign_in_give_back(email=user.email)
     return user.email
 
 
-def _new_link(user: User, *, device: str) -> SignInLink:
+def _new_link(user: User) -> SignInLink:
     link_id = ids.new_id()
     token = sign_in_link_token(link_id)
     return SignInLink(
         id=link_id,
         user_id=user.id,
         token_digest=keys.digest(token, purpose=_LINK_PURPOSE).value,
-        device_digest=keys.digest(device, purpose=_DEVICE_PURPOSE).value,
         expires_at=timezone.now() + LINK_LIFETIME,
     )

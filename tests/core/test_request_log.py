@@ -14,6 +14,7 @@ from core.models import RequestLog
 from devtools.ports import free_port
 from tests.api import Api
 from tests.factories import make_tenants
+from tests.threads import no_more_threads
 
 pytestmark = pytest.mark.usefixtures("own_database")
 
@@ -82,3 +83,12 @@ def test_rows_whose_commit_was_made_unseen_are_written_once(api: Api) -> None:
 
     assert request_log.flush() == 1
     assert logged() == ["/v1/events"]
+
+
+def test_a_request_is_answered_though_the_writer_gets_no_thread(
+    api: Api, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(request_log, "_writer", None)
+    with no_more_threads():
+        assert api.get("/v1/events").status_code == 200
+    assert request_log._writer is None, "the next request tries again"

@@ -29,6 +29,7 @@ from tests.notifications.support import (
     send,
     time_passes,
 )
+from tests.threads import no_more_threads
 
 
 def mails_about(receiver: Receiver) -> list[mail.EmailMessage]:
@@ -387,3 +388,19 @@ def test_a_huge_answer_is_cut_and_a_huge_event_sent_thin(
     [row] = deliveries(target)
     assert len(attempts(row)[0].response_excerpt) == 1000
     assert row.state == "delivered"
+
+
+def test_a_sender_that_gets_no_thread_leaves_the_delivery_due(
+    tenants: Tenants, receiver: Receiver
+) -> None:
+    target, _ = endpoint(tenants, receiver.url)
+    happen(tenants)
+    liveness.holder()
+    with no_more_threads():
+        send()
+    [row] = deliveries(target)
+    assert (row.state, receiver.requests) == ("pending", [])
+
+    time_passes(target)
+    send()
+    assert [row.state for row in deliveries(target)] == ["delivered"]

@@ -24,6 +24,7 @@ from tenants.models import TotpDevice, User
 from tenants.sessions_backend import SessionStore
 from tests.core.support import drain, emit
 from tests.factories import Tenants, make_tenants
+from tests.threads import no_more_threads
 
 ORIGIN = django_settings.BASE_URL
 
@@ -349,3 +350,17 @@ async def test_plain_http_is_answered_without_its_body() -> None:
         sent.clear()
         await application(scope, receive, send)
         assert [message.get("status") for message in sent] == [421, None]
+
+
+def test_pushes_go_on_after_their_loop_got_no_thread() -> None:
+    loop, done = realtime._PushLoop(), []
+
+    async def work() -> None:
+        done.append("pushed")
+
+    failed = work()
+    with no_more_threads(), pytest.raises(RuntimeError):
+        loop.run(failed, timeout_s=30)
+    failed.close()
+    loop.run(work(), timeout_s=30)
+    assert done == ["pushed"]

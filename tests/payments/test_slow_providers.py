@@ -29,6 +29,7 @@ from payments.providers.services import account_create, health_check, rule_creat
 from tests.api import Api, new_api
 from tests.payments.slow_provider import SlowProvider, slow_provider
 from tests.payments.support import books
+from tests.threads import no_more_threads
 
 STAFF = Actor(kind="user", id="usr_staff", label="staff", platform=True)
 #: A limit that only ends what hangs.
@@ -97,6 +98,13 @@ def shops(provider: SlowProvider, count: int, *, timeout_s: int = 40) -> list[Sh
         )
         made.append(Shop(api, account.id))
     return made
+
+
+def sent(shop: Shop) -> str:
+    """Call the provider for a shop; what is called does nothing."""
+    return provider_call(
+        account_id=shop.account_id, merchant_id=shop.merchant_id, send=lambda _: "sent"
+    )
 
 
 def until(condition: Callable[[], object]) -> None:
@@ -371,6 +379,31 @@ def test_a_call_is_not_begun_without_time_to_commit_its_answer(provider: SlowPro
             send=lambda adapter: adapter.health(),
         )
     assert provider.asked == 0
+
+
+def test_a_call_that_gets_no_thread_gives_its_place_back(provider: SlowProvider, settings) -> None:
+    settings.PROVIDER_CALLS_MAX = 2
+    (shop,) = shops(provider, 1)
+
+    for _ in range(2):
+        with no_more_threads(), pytest.raises(ProviderBusy):
+            sent(shop)
+    assert sent(shop) == "sent"
+
+
+def test_a_probe_that_gets_no_thread_leaves_its_turn_to_the_next(
+    provider: SlowProvider, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(calls, "OPEN_S", 0.1)
+    (shop,) = shops(provider, 1)
+
+    breaker = calls._account(shop.account_id).breaker
+    for _ in range(calls.FAILURES):
+        breaker.failed()
+    until(lambda: not breaker.is_open)
+    with no_more_threads(), pytest.raises(ProviderBusy):
+        sent(shop)
+    assert sent(shop) == "sent"
 
 
 def test_a_request_gives_its_slot_back_while_it_waits(

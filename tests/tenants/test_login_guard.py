@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 import secrets
 import time
+from datetime import timedelta
 from typing import Any, Final
 
 import psycopg
@@ -22,7 +23,7 @@ from core.models import AuditRecord
 from tenants import mail, second_factor
 from tenants.models import KnownPlace, SignInLink, User
 from tenants.places import Place
-from tenants.services import login_guard, passwords, sessions, sign_in_links
+from tenants.services import login_guard, mail_limits, passwords, sessions, sign_in_links
 from tenants.services.login_guard import THROTTLES
 from tests.factories import PASSWORD, Tenants, make_tenants
 from tests.places import make_place, new_address, shift_throttle, throttle_level
@@ -362,13 +363,71 @@ def test_the_link_works_once(t: Tenants) -> None:
     assert client.post(link).status_code == client.get(link).status_code == 404
 
 
-def test_the_link_opens_nothing_in_another_browser_and_stays_good_in_its_own(t: Tenants) -> None:
-    user, client, other = viewer(t), browser(), browser()
-    link = ask_for_link(client, user)
-    assert other.get(link).status_code == other.post(link).status_code == 409
+def test_a_link_that_a_stranger_asked_for_lets_the_owners_browser_in_alone(t: Tenants) -> None:
+    user, stranger, owner = viewer(t), browser(), browser()
+    besiege(user)
+    link = ask_for_link(stranger, user)
+    assert owner.post(link).status_code == 302
+    assert post_login(stranger, user).status_code == 429
+    assert post_login(owner, user).status_code == 302
+    assert "_auth_user_id" in owner.session
+
+
+def newest_link(user: User) -> str:
+    """What the owner reads in the newest mail, whoever asked for it."""
     with tenant_atomic(Scope.auth()):
-        assert not KnownPlace.objects.filter(user=user).exists()
-    assert client.post(link).status_code == 302
+        row = SignInLink.objects.filter(user=user).order_by("-id").first()
+    assert row is not None
+    return f"/login/link/{sign_in_links.sign_in_link_token(row.id)}"
+
+
+def use_up(counter: Counter, user: User, address: str) -> int:
+    """Strangers ask until no more mails go to the account; how many went."""
+    sent = 0
+    while browser().post(address, {"email": user.email}).status_code == 200:
+        sent += 1
+    assert throttle_level(counter) == counter[0].free
+    return sent
+
+
+def test_strangers_who_use_up_the_links_do_not_keep_the_owner_out(t: Tenants) -> None:
+    """While no link can be asked for, one that works is in the mailbox."""
+    user, owner = viewer(t), browser()
+    besiege(user)
+    links = (mail_limits.SIGN_IN, user.email)
+    assert use_up(links, user, "/login/link") == 5
+    assert owner.post("/login/link", {"email": user.email}).status_code == 429
+    assert post_login(owner, user).status_code == 429
+    with tenant_atomic(Scope.auth()):
+        newest = SignInLink.objects.filter(user=user).order_by("-id")[0]
+    closed_for_s = timedelta(seconds=links[0].max_delay_s)
+    assert newest.expires_at > newest.created_at + closed_for_s
+
+    assert owner.post(newest_link(user)).status_code == 302
+    assert post_login(owner, user).status_code == 302
+
+
+def test_a_used_link_allows_the_next_one(t: Tenants) -> None:
+    user = viewer(t)
+    links = (mail_limits.SIGN_IN, user.email)
+    use_up(links, user, "/login/link")
+    assert browser().post(newest_link(user)).status_code == 302
+    assert use_up(links, user, "/login/link") == 1
+    assert browser().post(newest_link(user)).status_code == 302
+
+
+def test_a_strangers_reset_mail_lets_the_owner_set_a_password(t: Tenants) -> None:
+    """Its link works for longer than the next mail is kept back, and frees the next when used."""
+    user = viewer(t)
+    resets = (mail_limits.RESETS, user.email)
+    assert use_up(resets, user, "/password/reset") == 1
+    assert resets[0].max_delay_s < settings.PASSWORD_RESET_TIMEOUT
+    token = passwords.reset_tokens.make_token(user)
+    response = browser().post(
+        f"/password/reset/{user.public_id}/{token}", {"password": "quite another sentence"}
+    )
+    assert response.status_code == 200
+    assert use_up(resets, user, "/password/reset") == 1
 
 
 def test_an_old_link_is_refused_and_not_mailed(t: Tenants, admin_dsn: str) -> None:
