@@ -8,7 +8,6 @@ A push says that something happened and to what; the page fetches the rest with 
 from __future__ import annotations
 
 import asyncio
-import os
 import threading
 from collections import deque
 from collections.abc import Callable, Coroutine, Sequence
@@ -117,7 +116,7 @@ class _PushLoop:
     def __init__(self) -> None:
         self._lock = threading.Lock()
         self._loop: asyncio.AbstractEventLoop | None = None
-        self._pid = 0
+        self._thread: threading.Thread | None = None
 
     def run(self, work: Coroutine[Any, Any, None], *, timeout_s: float) -> None:
         """Run to the end, or raise TimeoutError and cancel."""
@@ -130,11 +129,13 @@ class _PushLoop:
 
     def _running(self) -> asyncio.AbstractEventLoop:
         with self._lock:
-            if self._loop is None or self._pid != os.getpid():
-                self._loop, self._pid = asyncio.new_event_loop(), os.getpid()
-                threading.Thread(
+            # In a forked child no thread of the parent lives.
+            if self._loop is None or self._thread is None or not self._thread.is_alive():
+                self._loop = asyncio.new_event_loop()
+                self._thread = threading.Thread(
                     target=self._loop.run_forever, name="realtime-push", daemon=True
-                ).start()
+                )
+                self._thread.start()
             return self._loop
 
 

@@ -244,7 +244,8 @@ class FairPool:
             _current.job = job
             try:
                 job.run()
-            except Exception:
+            except BaseException:
+                # SystemExit too: a thread that ended here would keep its slot for ever.
                 log.exception("pool.job_failed")
             _current.job = None
             job = self._after(job, worker)

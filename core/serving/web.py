@@ -154,7 +154,8 @@ class WebGate:
         try:
             with deadline.within(left_s):
                 request.answer(self._app)
-        except Exception:
+        except BaseException:
+            # The loop waits for an answer, whatever was raised: in a thread SystemExit ends nothing.
             log.exception("web.handler_failed")
             request.finish(refusals.FAILED.answer(path=request.path))
         finally:
