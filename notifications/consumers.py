@@ -142,8 +142,7 @@ class PortalConsumer(AsyncJsonWebsocketConsumer):
                 # The check waits for a thread too, which others' checks may hold.
                 async with asyncio.timeout_at(max(checked_at + UNCHECKED_MAX_S, clock())):
                     code = await self._why_to_close()
-            except Exception as error:
-                # Nobody awaits this task: whatever ends it unsaid would leave the socket open.
+            except Exception as error:  # noqa: BLE001 - nobody awaits this task: the socket would stay
                 log.warning("websocket.not_checked", error_type=type(error).__name__)
                 if clock() < checked_at + UNCHECKED_MAX_S:
                     continue

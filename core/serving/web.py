@@ -155,7 +155,7 @@ class WebGate:
             with deadline.within(left_s):
                 request.answer(self._app)
         except BaseException:
-            # The loop waits for an answer, whatever was raised: in a thread SystemExit ends nothing.
+            # The loop waits for an answer; in a thread SystemExit ends nothing else.
             log.exception("web.handler_failed")
             request.finish(refusals.FAILED.answer(path=request.path))
         finally:
