@@ -17,11 +17,13 @@ import fcntl
 import os
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import IO, Final, Protocol
 from urllib.parse import urlsplit
 
+import structlog
 from django.conf import settings
 from django.core.exceptions import ImproperlyConfigured
 
@@ -31,6 +33,8 @@ from core.audit_anchor_s3 import S3Anchor
 from core.audit_seal import Head
 from core.audit_timestamps import TimeStampAuthority
 from core.db import Scope, tenant_atomic
+
+log = structlog.get_logger(__name__)
 
 _FILE: Final = "file:"
 _S3: Final = "s3:"
@@ -53,7 +57,13 @@ class AuditAnchor(Protocol):
 
 
 class FileAnchor:
-    """An append-only file; put it on another disk or host than the database's."""
+    """An append-only file; put it on another disk or host than the database's.
+
+    A last line without its end was cut off while it was written (power, a full disk). It counts as
+    never written: its heads are anchored again, and the next anchoring moves it to `<file>.torn`.
+    Whoever can make a line look so can as well take it away, and no other line may look so: every
+    line that stays is sealed together with the one before it.
+    """
 
     def __init__(self, path: Path, *, stamps: TimeStamps | None = None) -> None:
         self.path = path
@@ -62,8 +72,14 @@ class FileAnchor:
     def append(self, heads: Sequence[Head], *, at: datetime) -> int:
         with self._locked() as file:
             reading = Pass()
+            torn = ""
             for number, text in enumerate(file, start=1):
-                reading.read(text, where=_where(number))
+                if _is_torn(text):
+                    torn = text
+                else:
+                    reading.read(text, where=_where(number))
+            if torn:
+                self._set_aside(file, len(torn))
             texts = reading.added(heads, at=at)
             _write(file, texts)
             # Behind the lines: without an authority that answers these are kept all the same.
@@ -72,34 +88,62 @@ class FileAnchor:
 
     def read(self) -> Holding:
         evidence = Evidence(self.stamps)
+        notes: list[str] = []
+        if self._torn_path.exists():
+            notes.append(f"lines whose writing was cut off are set aside in {self._torn_path}.")
         if self.path.exists():
             with self._locked() as file:
-                self._read(file, evidence)
-        return evidence.holding(
+                notes += self._read(file, evidence)
+        holding = evidence.holding(
             checked=f"{len(evidence.anchored)} heads in the file {self.path}: the seal of each was"
             " checked.",
             attests=False,
         )
+        return replace(holding, checked=[*holding.checked, *notes])
 
-    def _read(self, file: IO[str], evidence: Evidence) -> None:
+    @property
+    def _torn_path(self) -> Path:
+        return self.path.with_name(f"{self.path.name}.torn")
+
+    def _set_aside(self, file: IO[str], size: int) -> None:
+        """Move the file's last bytes to the torn ones; they are there twice rather than nowhere."""
+        start = os.fstat(file.fileno()).st_size - size
+        flags = os.O_WRONLY | os.O_APPEND | os.O_CREAT
+        with os.fdopen(os.open(self._torn_path, flags, 0o600), "wb") as aside:
+            aside.write(os.pread(file.fileno(), size, start) + b"\n")
+            aside.flush()
+            os.fsync(aside.fileno())
+        os.ftruncate(file.fileno(), start)
+        file.seek(start)
+        log.error("audit.anchor_line_torn", bytes=size, kept_in=str(self._torn_path))
+
+    def _read(self, file: IO[str], evidence: Evidence) -> Sequence[str]:
+        """Collect what is anchored; returns what is worth a note and no fault."""
         reading = Pass()
         for number, text in enumerate(file, start=1):
+            if _is_torn(text):
+                cut_off = (
+                    f"the writing of {_where(number)} was cut off: it counts as never written,"
+                )
+                return [f"{cut_off} and the next anchoring sets it aside."]
             try:
                 found = reading.read(text, where=_where(number))
             except AnchorBroken as error:
                 evidence.faults.append(str(error))
-                return
+                return []
             if isinstance(found, bytes):
                 evidence.stamp(found, reading.last, where=_where(number))
             else:
                 evidence.head(found)
+        return []
 
     @contextmanager
     def _locked(self) -> Iterator[IO[str]]:
         """The file at its beginning; one process at a time has it."""
         self.path.parent.mkdir(parents=True, exist_ok=True)
         descriptor = os.open(self.path, os.O_RDWR | os.O_APPEND | os.O_CREAT, 0o600)
-        with os.fdopen(descriptor, "r+", encoding="ascii", errors="replace") as file:
+        # One character for each byte, whatever is in it.
+        with os.fdopen(descriptor, "r+", encoding="ascii", errors="replace", newline="\n") as file:
             fcntl.flock(file, fcntl.LOCK_EX)
             file.seek(0)
             yield file
@@ -154,6 +198,10 @@ def anchor_audit_heads(*, now: datetime | None = None) -> int:
 
 def _where(number: int) -> str:
     return f"line {number} of the anchor"
+
+
+def _is_torn(text: str) -> bool:
+    return not text.endswith("\n")
 
 
 def _write(file: IO[str], texts: Sequence[str]) -> None:

@@ -3,10 +3,9 @@
 The signature covers version, key id, timestamp, nonce, method, host, path, raw query, content
 type, idempotency key and the SHA-256 of the raw body, joined by newlines; a newline inside a field
 is refused, so that no two requests share one string. The path is signed in its one canonical
-spelling (`canonical_path`), and a request that spells it otherwise on the wire is refused wherever
-the server says how it was spelt (RAW_URI). A signature is good for ±300 s and each nonce for one
-request: they are unique in PostgreSQL, for a flushed cache must not let money move
-twice.
+spelling (`canonical_path`), and a request that spells it otherwise on the wire is refused (RAW_URI
+says how it was spelt). A signature is good for ±300 s and each nonce for one request: they are
+unique in PostgreSQL, for a flushed cache must not let money move twice.
 """
 
 from __future__ import annotations
@@ -91,7 +90,8 @@ def refuse_other_spelling(raw_target: str, *, decoded_path: str) -> None:
         decoded_path: the path as the server hands it over.
 
     Raises:
-        InvalidRequest: another spelling (``path_not_canonical``), an absolute URL included.
+        InvalidRequest: another spelling (``path_not_canonical``). An absolute URL would be one; the
+            server answers it with 400 before (`core/serving/protocol.py`).
     """
     wanted = canonical_path(decoded_path)
     if raw_target.partition("?")[0] != wanted:

@@ -241,13 +241,17 @@ class _Process:
     def _watch(self) -> None:
         pause_s = _RETRY_MIN_S
         while not self._stopped.is_set():
-            conn = self._conn
-            if conn is not None:
-                self._wait_for_end(conn)
-                continue
-            if self._connect():
-                pause_s = _RETRY_MIN_S
-                continue
+            try:
+                conn = self._conn
+                if conn is not None:
+                    self._wait_for_end(conn)
+                    continue
+                if self._connect():
+                    pause_s = _RETRY_MIN_S
+                    continue
+            except Exception:
+                # Without this thread a lost lease would stay lost for as long as the process runs.
+                log.exception("liveness.watch_failed")
             self._stopped.wait(pause_s)
             pause_s = min(pause_s * 2, _RETRY_MAX_S)
 

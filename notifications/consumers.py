@@ -3,9 +3,9 @@
 The same session as the pages with the same limits, the same seat, the same second factor. Foreign
 origins are turned away before a consumer is asked (config/asgi.py). While a socket is open,
 session, seat and document are checked again every 20 s, so that a logout, an idle quarter of an
-hour or a lost membership ends it. How many sockets a person may hold is limited, and what waits for
-a page that reads slowly does not grow: a push says only that something changed, so the newest one
-stands for those before it.
+hour or a lost membership ends it; so does a minute in which none of it could be checked. How many
+sockets a person may hold is limited, and what waits for a page that reads slowly does not grow: a
+push says only that something changed, so the newest one stands for those before it.
 """
 
 from __future__ import annotations
@@ -14,6 +14,7 @@ import asyncio
 from dataclasses import dataclass
 from typing import Any, Final
 
+import structlog
 from channels.db import database_sync_to_async
 from channels.generic.websocket import AsyncJsonWebsocketConsumer
 from django.conf import settings
@@ -32,9 +33,15 @@ from tenants.models import Level, User
 from tenants.portal_base import second_factor_due
 from tenants.seats import resolve_seat
 
+log = structlog.get_logger(__name__)
+
 RECHECK_S: Final = 20.0
+#: For so long a socket stays open on its last check alone: three that fail end it.
+UNCHECKED_MAX_S: Final = 60.0
 CLOSE_NOT_LOGGED_IN: Final = 4401
 CLOSE_NOT_FOUND: Final = 4404
+#: Not 44xx, which pages take for a refusal: they poll meanwhile, and try again.
+CLOSE_NOT_CHECKED: Final = 4503
 #: A burst of pushes is told in so many messages; a page fetches itself no more often anyway.
 PUSH_GAP_S: Final = 0.5
 #: A page sends nothing; who sends more than a few messages is no page.
@@ -126,15 +133,31 @@ class PortalConsumer(AsyncJsonWebsocketConsumer):
         await self.close(code=code)
 
     async def _recheck(self) -> None:
+        """Close the socket when it may not be open any more, or nobody can say whether it may."""
+        clock = asyncio.get_running_loop().time
+        checked_at = clock()
         while True:
             await asyncio.sleep(RECHECK_S)
-            listener = await self._listener()
-            if listener is None:
-                await self.close(code=CLOSE_NOT_LOGGED_IN)
+            try:
+                # The check waits for a thread too, which others' checks may hold.
+                async with asyncio.timeout_at(max(checked_at + UNCHECKED_MAX_S, clock())):
+                    code = await self._why_to_close()
+            except Exception as error:  # noqa: BLE001 - nobody awaits this task: the socket would stay
+                log.warning("websocket.not_checked", error_type=type(error).__name__)
+                if clock() < checked_at + UNCHECKED_MAX_S:
+                    continue
+                code = CLOSE_NOT_CHECKED
+            if code is not None:
+                await self.close(code=code)
                 return
-            if await database_sync_to_async(self.group_for)(listener.actor) != self.group:
-                await self.close(code=CLOSE_NOT_FOUND)
-                return
+            checked_at = clock()
+
+    async def _why_to_close(self) -> int | None:
+        listener = await self._listener()
+        if listener is None:
+            return CLOSE_NOT_LOGGED_IN
+        group = await database_sync_to_async(self.group_for)(listener.actor)
+        return None if group == self.group else CLOSE_NOT_FOUND
 
 
 class NothingHere(AsyncJsonWebsocketConsumer):

@@ -8,7 +8,6 @@ A push says that something happened and to what; the page fetches the rest with 
 from __future__ import annotations
 
 import asyncio
-import os
 import threading
 from collections import deque
 from collections.abc import Callable, Coroutine, Sequence
@@ -117,7 +116,7 @@ class _PushLoop:
     def __init__(self) -> None:
         self._lock = threading.Lock()
         self._loop: asyncio.AbstractEventLoop | None = None
-        self._pid = 0
+        self._thread: threading.Thread | None = None
 
     def run(self, work: Coroutine[Any, Any, None], *, timeout_s: float) -> None:
         """Run to the end, or raise TimeoutError and cancel."""
@@ -130,17 +129,19 @@ class _PushLoop:
 
     def _running(self) -> asyncio.AbstractEventLoop:
         with self._lock:
-            if self._loop is None or self._pid != os.getpid():
+            # In a forked child no thread of the parent lives.
+            if self._loop is None or self._thread is None or not self._thread.is_alive():
                 loop = asyncio.new_event_loop()
+                thread = threading.Thread(
+                    target=loop.run_forever, name="realtime-push", daemon=True
+                )
                 try:
-                    threading.Thread(
-                        target=loop.run_forever, name="realtime-push", daemon=True
-                    ).start()
+                    thread.start()
                 except RuntimeError:
                     loop.close()
                     raise
                 # Only now: every push would wait for a loop whose thread could not start.
-                self._loop, self._pid = loop, os.getpid()
+                self._loop, self._thread = loop, thread
             return self._loop
 
 

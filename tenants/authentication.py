@@ -254,7 +254,8 @@ def _account_closed() -> errors.AuthenticationFailed:
 def _by_signature(http: HttpRequest) -> Actor:
     """A signed request: known caller, right signature, unused nonce, in this order.
 
-    RAW_URI is the request target as it stood on the wire, from servers that say it (gunicorn does).
+    RAW_URI is the path and query as they stood on the wire (`core/serving/environ.py`); another
+    form of target the server refuses itself (`core/serving/protocol.py`).
     """
     raw_target = http.META.get("RAW_URI")
     if raw_target is not None:

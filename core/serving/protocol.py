@@ -3,6 +3,9 @@
 A connection on the event loop holds no thread, but it holds memory and a socket. So headers have a
 size and a time, and so has a reader who takes nothing. The entry has limits of its own; these hold
 for whoever runs without it. The body's are the gate's (`web.py`).
+
+A request names its target by path and query alone. uvicorn would answer `GET http://other/v1/x` as
+`/v1/x` and drop a fragment, so that what is signed, logged and compared were not what was sent.
 """
 
 from __future__ import annotations
@@ -20,8 +23,13 @@ HEAD_WITHIN_S: Final = 5.0
 READ_WITHIN_S: Final = 30.0
 
 
+class _OtherTarget(ValueError):
+    """A request target that is not a path with a query; the parser makes a 400 of it."""
+
+
 class BoundedProtocol(HttpToolsProtocol):
-    """Closes a connection whose headers are late or too large, or whose reader is gone."""
+    """Closes a connection whose headers are late, too large or of another target than a path, or
+    whose reader is gone."""
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
@@ -61,6 +69,10 @@ class BoundedProtocol(HttpToolsProtocol):
         """The parser's hook."""
         self._in_head = False
         self._stop_head_timer()
+        # RFC 9112, 3.2: of its four forms only proxies need the absolute one; the entry sends the
+        # origin form, whatever it was sent itself. No form has a fragment.
+        if not self.url.startswith(b"/") or b"#" in self.url:
+            raise _OtherTarget
         super().on_headers_complete()
 
     def pause_writing(self) -> None:

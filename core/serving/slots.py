@@ -324,7 +324,7 @@ class FairPool:
             try:
                 job.run()
             except BaseException:
-                # Whatever it was, the slot is free again.
+                # SystemExit too: a thread that ended here would keep its slot for ever.
                 log.exception("pool.job_failed")
             _current.job = None
             job = self._after(job, worker)

@@ -153,7 +153,8 @@ class WebGate:
         except Unavailable:
             # Its tenant's turn did not come in time.
             request.finish(refusals.BUSY.answer(path=request.path))
-        except Exception:
+        except BaseException:
+            # The loop waits for an answer; in a thread SystemExit ends nothing else.
             log.exception("web.handler_failed")
             request.finish(refusals.FAILED.answer(path=request.path))
         finally:

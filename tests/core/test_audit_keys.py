@@ -15,6 +15,7 @@ from django.apps import apps
 from django.conf import LazySettings
 from django.core.management import CommandError, call_command
 from django.db import connection
+from structlog.testing import capture_logs
 
 from core import crypto
 from core.audit_anchor import FileAnchor, anchor_audit_heads
@@ -331,6 +332,49 @@ def test_an_edited_anchor_is_named_and_not_gone_on_with(
         anchor_audit_heads()
     with pytest.raises(CommandError, match="Nothing was anchored"):
         call_command("audit_anchor")
+
+
+@pytest.mark.parametrize("kept", [-1, -40, 1], ids=["its end alone", "half of it", "one byte"])
+def test_a_line_whose_writing_was_cut_off_is_anchored_again(
+    tenants: Tenants, anchor: Path, kept: int
+) -> None:
+    audit(make_tenants(users=False), "thing.do")
+    seal_all()
+    anchor_audit_heads()
+    lines = anchor.read_bytes().splitlines(keepends=True)
+    before, torn = b"".join(lines[:-1]), lines[-1][:kept]
+    anchor.write_bytes(before + torn)
+
+    held = FileAnchor(anchor).read()
+    assert (held.faults, len(held.anchored)) == ([], len(lines) - 1)
+    assert f"the writing of line {len(lines)} of the anchor was cut off" in held.checked[1]
+
+    with capture_logs() as logs:
+        assert anchor_audit_heads() == 1
+    assert [line["event"] for line in logs] == ["audit.anchor_line_torn"]
+    aside = anchor.with_name("anchor.jsonl.torn")
+    assert aside.read_bytes() == torn + b"\n"
+    assert anchor.read_bytes().startswith(before)
+    held = FileAnchor(anchor).read()
+    assert (held.faults, len(held.anchored)) == ([], len(lines))
+    assert str(aside) in held.checked[1]
+    assert anchor_audit_heads() == 0
+
+
+def test_a_line_cut_off_hides_no_other(tenants: Tenants, anchor: Path) -> None:
+    """Only the last line may have no end, and what stands before it must follow its forerunner."""
+    make_tenants(users=False)
+    audit(make_tenants(users=False), "thing.do")
+    seal_all()
+    anchor_audit_heads()
+    lines = anchor.read_bytes().splitlines(keepends=True)
+    assert len(lines) >= 2
+    for cut in (lines[0][:-40] + b"".join(lines[1:]), b"".join(lines[1:]) + b'{"at": "20'):
+        anchor.write_bytes(cut)
+        assert len(FileAnchor(anchor).read().faults) == 1
+        with pytest.raises(AnchorBroken):
+            anchor_audit_heads()
+        assert anchor.read_bytes() == cut
 
 
 def test_the_command_says_what_the_verification_rests_on(

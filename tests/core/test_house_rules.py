@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import subprocess
 import sys
 from typing import Any, Final
@@ -33,6 +34,11 @@ ROOMS: Final = (
     ("core",),
 )
 LEVELS: Final = {room: level for level, rooms in enumerate(ROOMS) for room in rooms}
+
+#: `env.int("NAME", …)` of the settings; `os.environ["NAME"]`, `os.environ.get("NAME")`.
+_ENV_READ: Final = re.compile(
+    r"""(?:\benv(?:\.\w+)?\(|\bos\.environ(?:\.\w+\(|\[)|\bos\.getenv\()\s*["']([A-Z][A-Z0-9_]+)"""
+)
 
 
 def _room(model: type[Model]) -> str:
@@ -151,3 +157,21 @@ def test_rows_are_locked_in_lock_objects_alone(room: str) -> None:
         if "select_for_update(" in path.read_text(encoding="utf-8")
     }
     assert locking == {"lock_objects.py"}
+
+
+def test_every_variable_that_is_read_is_named_in_the_documents() -> None:
+    """What nobody can find is set by nobody."""
+    rooms = ["config", *(room.partition(".")[0] for room in LEVELS)]
+    sources = [path for room in set(rooms) for path in (ROOT / room).rglob("*.py")]
+    read = {
+        name for path in sources for name in _ENV_READ.findall(path.read_text(encoding="utf-8"))
+    }
+    assert {"SECRET_KEY", "WS_PER_PERSON", "TIGERBEETLE_TIMEOUT_S"} <= read
+    documents = [ROOT / "README.md", *(ROOT / "docs").rglob("*.md")]
+    named = {
+        name
+        for path in documents
+        for name in re.findall(r"[A-Z][A-Z0-9_]+", path.read_text(encoding="utf-8"))
+    }
+    # Not for whoever runs the platform: each process sets it for itself.
+    assert read - named - {"DJANGO_SETTINGS_MODULE"} == set()

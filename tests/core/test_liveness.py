@@ -6,8 +6,10 @@ import os
 import signal
 import subprocess
 import sys
+import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
+from typing import Any
 
 import psycopg
 import pytest
@@ -114,6 +116,29 @@ def test_a_cut_lease_connection_is_replaced_under_a_new_id(admin_dsn: str) -> No
             "SELECT pg_terminate_backend(pid, 10000) FROM pg_stat_activity"
             " WHERE datname = current_database() AND application_name = 'merchantry-lease'"
         )
+    assert liveness.died(before)
+    eventually(lambda: not liveness.died(liveness.holder()), timeout_s=DIES_WITHIN_S)
+
+
+def test_the_watch_outlives_an_error_that_nobody_thought_of(
+    admin_dsn: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    before = liveness.holder()
+    address, failed = liveness._address, threading.Event()
+
+    def fails_once() -> dict[str, Any]:
+        if failed.is_set():
+            return address()
+        failed.set()
+        raise ValueError("planned")
+
+    monkeypatch.setattr(liveness, "_address", fails_once)
+    with psycopg.connect(admin_dsn, autocommit=True) as admin:
+        admin.execute(
+            "SELECT pg_terminate_backend(pid, 10000) FROM pg_stat_activity"
+            " WHERE datname = current_database() AND application_name = 'merchantry-lease'"
+        )
+    assert failed.wait(DIES_WITHIN_S)
     assert liveness.died(before)
     eventually(lambda: not liveness.died(liveness.holder()), timeout_s=DIES_WITHIN_S)
 

@@ -3,18 +3,25 @@
 from __future__ import annotations
 
 import asyncio
+import threading
 import time
 from collections.abc import AsyncIterator, Callable
 from contextlib import AsyncExitStack, asynccontextmanager
 from typing import Any
 
+import psycopg
 import pytest
 from asgiref.sync import sync_to_async
+from channels.db import database_sync_to_async
 from channels.layers import get_channel_layer
 from channels.testing import WebsocketCommunicator
 from django.conf import settings as django_settings
 from django.contrib.auth import BACKEND_SESSION_KEY, HASH_SESSION_KEY, SESSION_KEY
+from django.db import connection
 from django_otp import DEVICE_ID_SESSION_KEY
+from psycopg import sql
+from psycopg.conninfo import conninfo_to_dict, make_conninfo
+from structlog.testing import capture_logs
 
 from config.asgi import application
 from core.context import Actor
@@ -22,7 +29,7 @@ from notifications import consumers, realtime, socket_limits
 from tenants.middleware import SESSION_SEEN, SESSION_STARTED
 from tenants.models import TotpDevice, User
 from tenants.sessions_backend import SessionStore
-from tests.core.support import drain, emit
+from tests.core.support import drain, emit, eventually
 from tests.factories import Tenants, make_tenants
 from tests.threads import no_more_threads
 
@@ -251,6 +258,72 @@ async def test_a_lost_right_ends_open_sockets(
         assert await closed_with(page) == consumers.CLOSE_NOT_FOUND
 
 
+@asynccontextmanager
+async def outage(admin_dsn: str) -> AsyncIterator[None]:
+    """The thread that checks sessions loses its connection and gets no other."""
+    pid = await database_sync_to_async(lambda: connection.connection.info.backend_pid)()
+    name = sql.Identifier(str(conninfo_to_dict(admin_dsn)["dbname"]))
+    # A database cannot be closed from within.
+    elsewhere = make_conninfo(admin_dsn, dbname="postgres")
+    admin = await psycopg.AsyncConnection.connect(elsewhere, autocommit=True)
+    allow = sql.SQL("ALTER DATABASE {} ALLOW_CONNECTIONS {}")
+    async with admin:
+        await admin.execute(allow.format(name, sql.Literal(False)))
+        try:
+            await admin.execute("SELECT pg_terminate_backend(%s, 10000)", [pid])
+            yield
+        finally:
+            await admin.execute(allow.format(name, sql.Literal(True)))
+
+
+async def test_sessions_are_checked_again_after_an_outage_of_the_database(
+    tenants: Tenants, monkeypatch: pytest.MonkeyPatch, admin_dsn: str
+) -> None:
+    monkeypatch.setattr(consumers, "RECHECK_S", 0.1)
+    session = await in_thread(log_in)(tenants.users["merchant.viewer"])
+    async with socket("/ws/activity", session) as page:
+        assert (await page.connect(timeout=30))[0] is True
+        with capture_logs() as logs:
+            async with outage(admin_dsn):
+                await asyncio.to_thread(
+                    eventually,
+                    lambda: sum(line["event"] == "websocket.not_checked" for line in logs) > 1,
+                )
+        assert await page.receive_nothing(timeout=0.3)
+        await database_sync_to_async(session.flush)()
+        assert await closed_with(page) == consumers.CLOSE_NOT_LOGGED_IN
+
+
+async def test_a_socket_that_cannot_be_checked_for_long_is_closed(
+    tenants: Tenants, monkeypatch: pytest.MonkeyPatch, admin_dsn: str
+) -> None:
+    monkeypatch.setattr(consumers, "RECHECK_S", 0.1)
+    monkeypatch.setattr(consumers, "UNCHECKED_MAX_S", 0.5)
+    session = await in_thread(log_in)(tenants.users["merchant.viewer"])
+    async with socket("/ws/activity", session) as page:
+        assert (await page.connect(timeout=30))[0] is True
+        async with outage(admin_dsn):
+            assert await closed_with(page) == consumers.CLOSE_NOT_CHECKED
+
+
+async def test_a_check_that_hangs_ends_the_socket_too(
+    tenants: Tenants, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(consumers, "RECHECK_S", 0.1)
+    monkeypatch.setattr(consumers, "UNCHECKED_MAX_S", 0.5)
+    session = await in_thread(log_in)(tenants.users["merchant.viewer"])
+    let_go = threading.Event()
+    async with socket("/ws/activity", session) as page:
+        assert (await page.connect(timeout=30))[0] is True
+        # What holds the one thread that all checks share.
+        holding = asyncio.create_task(in_thread(let_go.wait)(60))
+        try:
+            assert await closed_with(page) == consumers.CLOSE_NOT_CHECKED
+        finally:
+            let_go.set()
+            await holding
+
+
 async def test_what_a_page_sends_means_nothing(tenants: Tenants) -> None:
     session = await in_thread(log_in)(tenants.users["merchant.viewer"])
     async with socket("/ws/activity", session) as page:
@@ -266,6 +339,22 @@ async def test_an_address_that_there_is_not_closes_with_4404(path: str) -> None:
     async with socket(path, None) as page:
         assert (await page.connect(timeout=30))[0] is True
         assert await closed_with(page) == consumers.CLOSE_NOT_FOUND
+
+
+def test_pushes_go_on_after_the_end_of_their_thread() -> None:
+    loop = realtime._PushLoop()
+    ran: list[str] = []
+
+    async def note() -> None:
+        ran.append(threading.current_thread().name)
+
+    loop.run(note(), timeout_s=30)
+    assert loop._loop is not None
+    assert loop._thread is not None
+    loop._loop.call_soon_threadsafe(loop._loop.stop)
+    loop._thread.join(30)
+    loop.run(note(), timeout_s=30)
+    assert ran == ["realtime-push"] * 2
 
 
 async def test_a_burst_of_events_is_few_messages_and_the_newest_is_told(

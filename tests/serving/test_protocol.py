@@ -144,6 +144,45 @@ def test_a_request_that_is_none_is_answered_with_400() -> None:
         assert until_closed(connection).startswith(b"HTTP/1.1 400 ")
 
 
+@pytest.mark.parametrize(
+    "line",
+    [
+        b"GET http://test/once HTTP/1.1",
+        b"GET http://other.example/once?x=1 HTTP/1.1",
+        b"GET HTTPS://test/once HTTP/1.1",
+        b"CONNECT test:443 HTTP/1.1",
+        b"OPTIONS * HTTP/1.1",
+        b"GET /once#x HTTP/1.1",
+    ],
+    ids=lambda line: line.decode().rpartition(" ")[0],
+)
+def test_a_target_that_is_no_path_never_reaches_the_application(line: bytes) -> None:
+    asked: list[str] = []
+
+    def noting(environ: dict[str, Any], start: Callable[..., Any]) -> Iterable[bytes]:
+        asked.append(environ["RAW_URI"])
+        return echo(environ, start)
+
+    with serving(noting) as port, connected(port) as connection:
+        connection.sendall(line + b"\r\nHost: test\r\nConnection: close\r\n\r\n")
+        assert until_closed(connection).startswith(b"HTTP/1.1 400 ")
+    assert asked == []
+
+
+@pytest.mark.parametrize("target", ["/v1/%69ntents/%C3%BC?x=%41", "//test/once", "/?a=http://b/"])
+def test_a_path_reaches_the_application_as_it_stood_on_the_wire(target: str) -> None:
+    asked: list[str] = []
+
+    def noting(environ: dict[str, Any], start: Callable[..., Any]) -> Iterable[bytes]:
+        asked.append(environ["RAW_URI"])
+        return echo(environ, start)
+
+    with serving(noting) as port, connected(port) as connection:
+        connection.sendall(f"GET {target} HTTP/1.1\r\nHost: test\r\n\r\n".encode())
+        assert answer(connection).startswith(b"HTTP/1.1 200 OK")
+    assert asked == [target]
+
+
 @pytest.mark.parametrize("leaves", [True, False], ids=["leaves", "reads nothing"])
 def test_an_answer_ends_with_its_reader(monkeypatch: pytest.MonkeyPatch, leaves: bool) -> None:
     monkeypatch.setattr(protocol, "READ_WITHIN_S", 0.2)

@@ -280,9 +280,10 @@ def test_a_full_queue_is_said_at_once_and_is_of_one_key_alone(gate: Gate) -> Non
     gate.wait_for("other")
 
 
-def test_a_job_that_raises_leaves_its_slot_and_its_thread(gate: Gate) -> None:
+@pytest.mark.parametrize("error", [ValueError("planned"), SystemExit(1)])
+def test_a_job_that_raises_leaves_its_slot_and_its_thread(gate: Gate, error: BaseException) -> None:
     def fail() -> None:
-        raise ValueError("planned")
+        raise error
 
     pool = FairPool(slots=1)
     pool.submit("greedy", fail)

@@ -351,9 +351,10 @@ async def test_a_stream_that_breaks_breaks_the_connection() -> None:
     assert exchange.sent[-1]["more_body"] is True
 
 
-async def test_a_handler_that_fails_is_answered_with_500() -> None:
+@pytest.mark.parametrize("error", [ValueError("planned"), SystemExit(1)])
+async def test_a_handler_that_fails_is_answered_with_500(error: BaseException) -> None:
     def app(environ: dict[str, Any], start: Callable[..., Any]) -> Iterable[bytes]:
-        raise ValueError("planned")
+        raise error
 
     failed = await Exchange(target="/v1/payments").through(WebGate(app, slots=1))
     assert (failed.status, failed.json["error"]["code"]) == (500, "internal_error")
