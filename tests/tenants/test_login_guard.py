@@ -422,7 +422,7 @@ def test_a_strangers_reset_mail_lets_the_owner_set_a_password(t: Tenants) -> Non
     resets = (mail_limits.RESETS, user.email)
     assert use_up(resets, user, "/password/reset") == 1
     assert resets[0].max_delay_s < settings.PASSWORD_RESET_TIMEOUT
-    token = passwords.reset_tokens.make_token(user)
+    token = passwords.reset_link_issue(user=user)
     response = browser().post(
         f"/password/reset/{user.public_id}/{token}", {"password": "quite another sentence"}
     )
