@@ -220,6 +220,10 @@ _ACCOUNT: Final[dict[str, str | tuple[int, str]]] = {
     "sign_in_link_invalid": (404, "The link was used or is too old."),
     "invited_already": (429, "The address was invited within a day. Wait for `Retry-After`."),
     "mail_sent_already": (429, "The address gets no more mails today. Wait for `Retry-After`."),
+    "staff_account_needed": (
+        409,
+        "The platform's staff have accounts of their own. Invite another address of this person.",
+    ),
     "person_protected": (403, "Your role may not do this to this person."),
     "proposed_already": (409, "A second person has to confirm the open proposal first."),
     "proposal_expired": (409, "The proposal waited for too long. Propose it again."),

@@ -47,6 +47,8 @@ _AGAIN: Final = frozenset({"40001", "40P01", "23505"})
 _ATTEMPTS: Final = 5
 #: The largest batch takes a few seconds; what takes this long hangs.
 _STATEMENT_S: Final = 60
+#: Where the settings do not say.
+_CONNECT_S: Final = 5
 
 
 class PostgresLedger:
@@ -192,7 +194,9 @@ class PostgresLedger:
         for name in ("cursor_factory", "context", "prepare_threshold"):
             settings.pop(name, None)
         try:
-            settings = resolved(settings, limit_s=float(settings["connect_timeout"]))
+            settings = resolved(
+                settings, limit_s=float(settings.get("connect_timeout") or _CONNECT_S)
+            )
             conn: psycopg.Connection[Any] = psycopg.connect(**settings, autocommit=True)
         except psycopg.OperationalError as error:
             raise Unavailable("The ledger's database does not answer. Try again.") from error

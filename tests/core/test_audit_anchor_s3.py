@@ -96,6 +96,8 @@ def s3_port(tmp_path_factory: pytest.TempPathFactory) -> Iterator[int]:
                 weed, "server", "-ip=127.0.0.1", "-ip.bind=127.0.0.1", f"-dir={home}",
                 "-s3", f"-s3.config={home / 's3.json'}", "-s3.iam=false",
                 "-master.volumeSizeLimitMB=16", "-master.telemetry=false",
+                # Servers that nobody asks here, at ports that others may have.
+                "-s3.port.iceberg=0", "-s3.port.lance=0",
                 *(f"-{name}={port}" for name, port in ports.items()),
             ],
             stdout=log,
