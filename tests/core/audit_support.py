@@ -7,6 +7,7 @@ import pytest
 from django.core.management import CommandError, call_command
 
 from core.audit import seal_audit_records, signed_heads
+from core.audit_anchor import anchor_audit_heads
 from core.audit_seal import GENESIS, Head, head_signature, newest_key_version, record_mac
 from core.audit_verification import Fault, verify_audit_log
 from core.db import Scope, tenant_atomic
@@ -22,6 +23,12 @@ def merchant_with_sealed_records() -> Tenants:
         audit(made, "thing.do", n=number)
     seal_all()
     return made
+
+
+def seal_another(tenants: Tenants) -> None:
+    """One more record of the merchant, sealed."""
+    audit(tenants, "thing.after")
+    seal_all()
 
 
 def seal_all() -> None:
@@ -105,3 +112,18 @@ def the_fault(tenants: Tenants) -> Fault:
     with pytest.raises(CommandError, match="1 bad of"):
         call_command("audit_verify", tenant=tenants.merchant.id)
     return fault
+
+
+def assert_named_when_computed_again_and_anchored(admin_dsn: str, tenants: Tenants) -> None:
+    """With the key, an anchored chain is computed again and anchored: the first anchor counts."""
+    assert anchor_audit_heads() >= 1
+    first = chain_records(tenants)[0]
+    tamper(admin_dsn, "UPDATE core_auditrecord SET actor_id = 'other' WHERE id = %s", first.id)
+    compute_again_with_the_key(admin_dsn, tenants)
+    assert anchor_audit_heads() >= 1
+
+    fault = the_fault(tenants)
+
+    assert fault.sequence == 5
+    assert fault.problem.startswith("differs from the anchor of ")
+    assert fault.problem.endswith("the chain was computed again")

@@ -26,12 +26,12 @@ from tests.core.audit_support import (
     cut_to,
     head_row,
     merchant_with_sealed_records,
-    seal_all,
+    seal_another,
     signed_head,
     tamper,
     the_fault,
 )
-from tests.core.support import audit, eventually
+from tests.core.support import eventually
 from tests.core.time_stamper import OPENSSL, Authority, serving
 from tests.factories import Tenants
 
@@ -65,11 +65,6 @@ def anchor(tmp_path: Path, tsa: Authority, settings: LazySettings) -> Path:
 @pytest.fixture
 def tenants(anchor: Path) -> Tenants:
     return merchant_with_sealed_records()
-
-
-def go_on(tenants: Tenants) -> None:
-    audit(tenants, "thing.after")
-    seal_all()
 
 
 def a_day_and_a_half_ago(admin_dsn: str, tenants: Tenants) -> None:
@@ -144,7 +139,7 @@ def test_the_command_says_what_was_checked(
 
 def test_an_edit_a_deletion_and_a_cut_are_named(tenants: Tenants, admin_dsn: str) -> None:
     earlier = head_row(admin_dsn, tenants)
-    go_on(tenants)
+    seal_another(tenants)
     anchor_audit_heads()
     third = chain_records(tenants)[2]
     tamper(admin_dsn, "UPDATE core_auditrecord SET actor_id = 'other' WHERE id = %s", third.id)
@@ -202,7 +197,7 @@ def test_a_removed_anchor_tail_shows_once_its_records_are_a_day_old(
 ) -> None:
     anchor_audit_heads()
     kept = anchor.read_text()
-    go_on(tenants)
+    seal_another(tenants)
     anchor_audit_heads()
     anchor.write_text(kept)
     last = chain_records(tenants)[-1]
@@ -261,7 +256,7 @@ def test_an_old_answer_played_again_is_refused(
 ) -> None:
     tsa.behaviour = "replay"
     anchor_audit_heads()
-    go_on(tenants)
+    seal_another(tenants)
     with pytest.raises(NotStamped, match="Nonce mismatch"):
         anchor_audit_heads()
     assert len(stamps_in(anchor)) == 1
@@ -302,7 +297,7 @@ def test_the_task_fails_without_its_stamp_and_the_log_goes_on(
         anchor_heads()
     with pytest.raises(CommandError, match="anchored without a time stamp"):
         call_command("audit_anchor")
-    go_on(tenants)
+    seal_another(tenants)
     assert chain_records(tenants)[-1].sequence == 6
     assert verify_audit_log(chain=tenants.merchant.id).faults == ()
 
@@ -322,7 +317,7 @@ def test_a_verifier_needs_the_roots_alone(
     anchor_audit_heads()
     settings.AUDIT_TIMESTAMPS = ""
     assert verify_audit_log(chain=tenants.merchant.id).faults == ()
-    go_on(tenants)
+    seal_another(tenants)
     with pytest.raises(AnchorUnavailable, match="names no authority"):
         anchor_audit_heads()
 
