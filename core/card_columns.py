@@ -140,7 +140,7 @@ def _refuse(name: str, value: Any) -> Any:
     if isinstance(value, str):
         if len(value) >= _SHORTEST and contains_card_number(value):
             refuse_card_numbers(value, name)
-    elif may_contain_card_number(_encoded(value)):
+    elif may_contain_card_number(encoded(value)):
         refuse_card_numbers(value, name)
     return value
 
@@ -148,7 +148,7 @@ def _refuse(name: str, value: Any) -> Any:
 def _mask(value: Any) -> Any:
     if isinstance(value, str):
         return mask_card_numbers(value)
-    return mask_in(value) if may_contain_card_number(_encoded(value)) else value
+    return mask_in(value) if may_contain_card_number(encoded(value)) else value
 
 
 def _mask_bytes(value: Any) -> Any:
@@ -165,5 +165,10 @@ def _mask_bytes(value: Any) -> Any:
     return value if hidden == content else orjson.dumps(hidden)
 
 
-def _encoded(value: Any) -> bytes:
+def encoded(value: Any) -> bytes:
+    """A column's value as `may_contain_card_number` looks at it: text, bytes, or JSON."""
+    if isinstance(value, str):
+        return value.encode(errors="replace")
+    if isinstance(value, bytes | bytearray | memoryview):
+        return bytes(value)
     return orjson.dumps(value, default=str, option=orjson.OPT_NON_STR_KEYS)

@@ -22,7 +22,7 @@ from decimal import Decimal
 from typing import Any, Literal, NamedTuple
 
 import psycopg
-from django.db import DatabaseError, connection, transaction
+from django.db import DEFAULT_DB_ALIAS, DatabaseError, connection, connections, transaction
 from psycopg.adapt import PyFormat
 from psycopg.pq import TransactionStatus
 
@@ -172,7 +172,8 @@ def tenant_atomic(scope: Scope) -> Iterator[None]:
             raise ScopeError(f"a transaction for {outer} is open; {scope} needs one of its own")
         yield
         return
-    if connection.in_atomic_block:
+    database = connections[DEFAULT_DB_ALIAS]
+    if database.in_atomic_block:
         raise ScopeError("tenant_atomic() cannot begin inside transaction.atomic()")
     deadline.check()
     with transaction.atomic():
@@ -181,9 +182,9 @@ def tenant_atomic(scope: Scope) -> Iterator[None]:
         token, last_token = _scope.set(scope), _last.set([])
         opening_token = _opening.set(opening)
         try:
-            with connection.execute_wrapper(opening):
+            with database.execute_wrapper(opening):
                 yield
-            if not connection.needs_rollback:
+            if not database.needs_rollback:
                 _refuse_to_lose()
                 _commit_with(_last.get())
         finally:
@@ -235,11 +236,14 @@ def _send(statements: Sequence[Statement], *, commit: bool = False) -> list[Rows
     opening = _opening.get()
     first = [opening.statement] if opening is not None and opening.is_due else []
     sent = [*first, *statements]
-    connection.ensure_connection()
-    if connection.queries_logged:
-        connection.queries_log.extend({"sql": text, "time": ""} for text, _ in sent)
-    with connection.wrap_database_errors:
-        rows = roundtrip(connection.connection, sent, commit=commit)
+    database = connections[DEFAULT_DB_ALIAS]
+    # As Django's cursors do: a connection that has rested may be gone.
+    database.close_if_health_check_failed()
+    database.ensure_connection()
+    if database.queries_logged:
+        database.queries_log.extend({"sql": text, "time": ""} for text, _ in sent)
+    with database.wrap_database_errors:
+        rows = roundtrip(database.connection, sent, commit=commit)
     if opening is not None:
         opening.is_due = False
     return rows[len(first) :]

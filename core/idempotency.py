@@ -30,6 +30,7 @@ from core.db import Scope, after_commit, tenant_atomic
 from core.errors import Conflict, InvalidRequest, NotFound, Unprocessable
 from core.models import IdempotencyRecord
 from core.pan import refuse_card_numbers
+from core.rows import new_row
 from core.unit import Writes
 
 #: A claim ends with the process that holds it (`core.liveness`), or when its request lets it go.
@@ -138,7 +139,8 @@ class Claim:
         self.record, self.answer = record, answer
 
     def _new_record(self, resource_id: uuid.UUID | None) -> IdempotencyRecord:
-        return IdempotencyRecord(
+        return new_row(
+            IdempotencyRecord,
             owner=self.owner,
             key=self.key,
             fingerprint=self.fingerprint,

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import contextlib
 import datetime as dt
+import functools
 import uuid
 
 import uuid_utils
@@ -45,6 +46,7 @@ def _smallest(made_ms: int) -> uuid.UUID:
     return uuid.UUID(int=min(max(made_ms, 0), (1 << 48) - 1) << 80)
 
 
+@functools.lru_cache(maxsize=4_096)
 def encode(prefix: str, value: uuid.UUID) -> str:
     """The public form of an id, e.g. `pay_01k2…`."""
     number = value.int

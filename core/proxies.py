@@ -36,6 +36,11 @@ def caller_address(peer: str, forwarded_for: str) -> str:
     trusted = _trusted_proxies()
     if forwarded_for and not trusted:
         _warn_once()
+    return _caller(peer, forwarded_for, trusted)
+
+
+@lru_cache(maxsize=4_096)
+def _caller(peer: str, forwarded_for: str, trusted: tuple[Network, ...]) -> str:
     found = peer
     for hop in reversed(forwarded_for.split(",")):
         if not _is_trusted(found, trusted):
@@ -57,6 +62,7 @@ def client_network(request: HttpRequest) -> str:
     return network_of(client_ip(request) or "")
 
 
+@lru_cache(maxsize=4_096)
 def network_of(address: str) -> str:
     """Whom a limit by address counts: of IPv6 the /64, which one line holds whole (RFC 6177)."""
     parsed = _parse(address)

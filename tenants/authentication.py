@@ -30,7 +30,7 @@ from rest_framework.request import Request
 
 from core import errors, hmac_auth, ids
 from core.context import Actor
-from core.db import fetch_one
+from core.db import execute_prepared, fetch_one
 from core.process import Process, current_process
 from core.proxies import client_ip
 from core.serving.callers import note_tenant
@@ -154,6 +154,14 @@ def _bad_key() -> errors.AuthenticationFailed:
     )
 
 
+_FIND_KEY: Final = (
+    "SELECT key_id, kind, key_name, digest, pepper_version, livemode, scopes, ip_allowlist,"
+    " expires_at, revoked_at, merchant_id, reseller_id, merchant_status, reseller_status,"
+    " merchant_name, default_currency, fee_bps, fee_fixed_minor, reseller_share_bps"
+    " FROM tenants_api_key_find($1)"
+)
+
+
 def _by_api_key(http: HttpRequest, text: str) -> Actor:
     """One statement, and none at all for a mistyped key."""
     parsed = keys.parse(text)
@@ -162,15 +170,10 @@ def _by_api_key(http: HttpRequest, text: str) -> Actor:
             "The API key is misspelt: its checksum does not match. Copy it whole.",
             code="api_key_malformed",
         )
-    row = fetch_one(
-        "SELECT key_id, kind, key_name, digest, pepper_version, livemode, scopes, ip_allowlist,"
-        " expires_at, revoked_at, merchant_id, reseller_id, merchant_status, reseller_status,"
-        " merchant_name, default_currency, fee_bps, fee_fixed_minor, reseller_share_bps"
-        " FROM tenants_api_key_find(%s)",
-        [parsed.lookup_id],
-    )
-    if row is None:
+    rows = execute_prepared(_FIND_KEY, [parsed.lookup_id])
+    if not rows:
         raise _bad_key()
+    row = rows[0]
     key_id, kind, name, digest, pepper, livemode, scopes, allowlist, expires, revoked = row[:10]
     if not keys.matches(text, purpose=KEY_PURPOSE, stored=digest, pepper_version=pepper):
         raise _bad_key()

@@ -74,7 +74,7 @@ MIDDLEWARE = [
     "tenants.middleware.SessionLimitsMiddleware",
     "django.contrib.messages.middleware.MessageMiddleware",
     "django.middleware.clickjacking.XFrameOptionsMiddleware",
-    "csp.middleware.CSPMiddleware",
+    "core.csp.PolicyMiddleware",
     "core.process.ProcessMiddleware",
     "core.middleware.NulGuardMiddleware",
     "tenants.middleware.AdminScopeMiddleware",

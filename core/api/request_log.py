@@ -22,6 +22,7 @@ from core.db import Scope, tenant_atomic
 from core.logging import shown_path
 from core.models import RequestLog
 from core.pan import mask_card_numbers
+from core.rows import new_row
 
 log = structlog.get_logger(__name__)
 
@@ -38,7 +39,8 @@ def record(
 ) -> None:
     """Note one finished request; the query string and the body are left out."""
     _buffer.append(
-        RequestLog(
+        new_row(
+            RequestLog,
             merchant_id=actor.merchant_id,
             reseller_id=actor.reseller_id,
             livemode=actor.livemode,

@@ -122,6 +122,8 @@ class DatabaseWrapper(base.DatabaseWrapper):
 
     def close_if_health_check_failed(self) -> None:
         """Django's, once a request, with `SELECT 1` for connections that have rested alone."""
+        if self.health_check_done:
+            return
         if isinstance(self.connection, BoundedConnection) and self.connection.is_fresh():
             self.health_check_done = True
         super().close_if_health_check_failed()

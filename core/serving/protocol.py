@@ -23,6 +23,40 @@ HEAD_WITHIN_S: Final = 5.0
 READ_WITHIN_S: Final = 30.0
 
 
+class _JoinedWrites:
+    """A transport that sends the pieces written in one turn of the event loop together.
+
+    uvicorn writes an answer's head and its body apart, and each write is a system call that wakes
+    the reader.
+    """
+
+    __slots__ = ("_held", "_loop", "_transport")
+
+    def __init__(self, transport: asyncio.Transport, loop: asyncio.AbstractEventLoop) -> None:
+        self._transport = transport
+        self._loop = loop
+        self._held: list[bytes] = []
+
+    def write(self, data: bytes) -> None:
+        """asyncio's method; sent by `flush`, at the latest in the loop's next turn."""
+        if not self._held:
+            self._loop.call_soon(self.flush)
+        self._held.append(data)
+
+    def flush(self) -> None:
+        if self._held:
+            held, self._held = self._held, []
+            self._transport.write(held[0] if len(held) == 1 else b"".join(held))
+
+    def close(self) -> None:
+        """asyncio's method: what was written goes out first."""
+        self.flush()
+        self._transport.close()
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._transport, name)
+
+
 class _OtherTarget(ValueError):
     """A request target that is not a path with a query; the parser makes a 400 of it."""
 
@@ -40,7 +74,8 @@ class BoundedProtocol(HttpToolsProtocol):
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
         """asyncio's hook: a connection that says nothing ends too."""
-        super().connection_made(transport)
+        self._writes = _JoinedWrites(transport, self.loop)
+        super().connection_made(self._writes)  # type: ignore[arg-type]
         self._await_head()
 
     def connection_lost(self, exc: Exception | None) -> None:
@@ -74,6 +109,11 @@ class BoundedProtocol(HttpToolsProtocol):
         if not self.url.startswith(b"/") or b"#" in self.url:
             raise _OtherTarget
         super().on_headers_complete()
+
+    def on_response_complete(self) -> None:
+        """uvicorn's hook: the last piece of an answer is written."""
+        self._writes.flush()
+        super().on_response_complete()
 
     def pause_writing(self) -> None:
         """asyncio's hook: our buffer is full."""

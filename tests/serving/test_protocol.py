@@ -264,3 +264,38 @@ class _Transport(asyncio.Transport):
 
     def close(self) -> None:
         pass
+
+
+class _Sent:
+    """A transport that notes what reaches it."""
+
+    def __init__(self) -> None:
+        self.calls: list[bytes | str] = []
+
+    def write(self, data: bytes) -> None:
+        self.calls.append(data)
+
+    def close(self) -> None:
+        self.calls.append("closed")
+
+    def is_closing(self) -> bool:
+        return "closed" in self.calls
+
+
+def test_what_is_written_in_one_turn_of_the_loop_is_sent_together() -> None:
+    async def answer() -> list[bytes | str]:
+        sent: Any = _Sent()
+        writes = protocol._JoinedWrites(sent, asyncio.get_running_loop())
+        writes.write(b"head ")
+        writes.write(b"body")
+        assert not sent.calls
+        await asyncio.sleep(0)
+        writes.write(b"next")
+        writes.flush()
+        writes.write(b"last")
+        writes.close()
+        await asyncio.sleep(0)
+        assert writes.is_closing()
+        return list(sent.calls)
+
+    assert asyncio.run(answer()) == [b"head body", b"next", b"last", "closed"]

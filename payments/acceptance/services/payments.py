@@ -15,6 +15,7 @@ from core.db import Scope, tenant_atomic
 from core.errors import InvalidRequest, NotFound, PermissionDenied
 from core.idempotency import Claim
 from core.ids import new_id
+from core.rows import new_row
 from core.unit import Writes
 from payments.acceptance.lock_objects import lock_payment
 from payments.acceptance.models import Payment, PaymentMethod
@@ -266,7 +267,8 @@ def check_may_take(seller: Seller, actor: Actor) -> None:
 def _build(
     draft: PaymentDraft, seller: Seller, actor: Actor, payment_id: uuid.UUID | None
 ) -> Payment:
-    return Payment(
+    return new_row(
+        Payment,
         id=payment_id or new_id(),
         merchant_id=seller.merchant_id,
         reseller_id=seller.reseller_id,

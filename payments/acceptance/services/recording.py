@@ -7,6 +7,7 @@ from typing import Any
 from django.utils import timezone
 
 from core.context import Actor
+from core.rows import new_row
 from core.unit import Writes
 from payments.acceptance.models import Payment, PaymentEvent, Refund
 from payments.acceptance.representations import payment_json, refund_json
@@ -34,11 +35,12 @@ def record_payment(
     `event_type` is the public name, e.g. `payment.completed`.
     """
     writes.insert(
-        PaymentEvent(
+        new_row(
+            PaymentEvent,
             merchant_id=payment.merchant_id,
             reseller_id=payment.reseller_id,
             livemode=payment.livemode,
-            payment=payment,
+            payment_id=payment.id,
             type=event_type,
             status=payment.status,
             amount_minor=amount_minor,
@@ -113,11 +115,12 @@ def record_refund(
 ) -> None:
     """Add history line (on the payment), audit record and outbox event for a refund."""
     writes.insert(
-        PaymentEvent(
+        new_row(
+            PaymentEvent,
             merchant_id=payment.merchant_id,
             reseller_id=payment.reseller_id,
             livemode=payment.livemode,
-            payment=payment,
+            payment_id=payment.id,
             type=event_type,
             status=payment.status,
             amount_minor=refund.amount_minor,

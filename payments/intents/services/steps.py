@@ -25,6 +25,7 @@ from core.context import Actor
 from core.crashpoints import crash_point
 from core.db import Scope, after_commit, tenant_atomic
 from core.enqueue import enqueue
+from core.rows import new_row
 from core.idempotency import Claim
 from core.unit import Writes
 from ledger.services import TransferSpec, post_with_commit
@@ -241,7 +242,8 @@ def _validated(draft: Draft) -> Intent:
             merchant_id=draft.merchant_id,
             livemode=draft.livemode,
         ).id
-    return Intent(
+    intent = new_row(
+        Intent,
         merchant_id=draft.merchant_id,
         reseller_id=draft.reseller_id,
         livemode=draft.livemode,
@@ -249,7 +251,6 @@ def _validated(draft: Draft) -> Intent:
         document_id=draft.document_id,
         operation=draft.operation,
         channel=_CHANNELS[draft.operation],
-        refers_to=draft.refers_to,
         state=IntentState.VALIDATED,
         step=Step.AUTHORIZE,
         manual_capture=draft.manual_capture,
@@ -267,6 +268,10 @@ def _validated(draft: Draft) -> Intent:
         next_check_at=timezone.now() + CRASH_AFTER,
         holder=liveness.holder(),
     )
+    if draft.refers_to is not None:
+        # The channel reads the whole row.
+        intent.refers_to = draft.refers_to
+    return intent
 
 
 def _take_step(
