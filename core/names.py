@@ -15,6 +15,7 @@ how many names are looked up at once.
 
 from __future__ import annotations
 
+import asyncio
 import ipaddress
 import os
 import socket
@@ -131,21 +132,21 @@ def addresses_of(host: str, *, timeout_s: float) -> Addresses:
         NotResolvedInTime: no answer within `timeout_s`.
         NotResolved: the name has no address, or could not be asked for.
     """
-    here = _without_asking(host)
-    if here:
-        return here
-    known = _own.known(host)
-    if time.monotonic() < known.ask_at:
-        if known.addresses:
-            return known.addresses
-        raise NotResolved(f"{host} did not resolve a moment ago.")
-    try:
-        asked = _own.begin(host)
-    except NotResolved:
-        if known.addresses:
-            return known.addresses
-        raise
-    return known.addresses or _waited_for(asked, timeout_s)[:_ADDRESSES_MAX]
+    found = _known_or_asked(host)
+    return found if isinstance(found, tuple) else _waited_for(found, timeout_s)[:_ADDRESSES_MAX]
+
+
+async def addresses_in_loop(host: str) -> Addresses:
+    """The same for a coroutine; its caller limits the wait, and the look-up takes no executor.
+
+    Raises NotResolved: the name has no address, or could not be asked for.
+    """
+    found = _known_or_asked(host)
+    if isinstance(found, tuple):
+        return found
+    # Others wait for the same look-up: who gives up must not cancel it.
+    answer = await asyncio.shield(asyncio.wrap_future(found))
+    return answer[:_ADDRESSES_MAX]
 
 
 def look_up(host: str, *, timeout_s: float) -> Addresses:
@@ -166,6 +167,25 @@ def forget_names() -> None:
 
 # The threads of look-ups under way, and whoever held a lock, stay behind in the parent.
 os.register_at_fork(after_in_child=forget_names)
+
+
+def _known_or_asked(host: str) -> Addresses | Future[Addresses]:
+    """The addresses of one of our servers where they are known; else the look-up under way."""
+    here = _without_asking(host)
+    if here:
+        return here
+    known = _own.known(host)
+    if time.monotonic() < known.ask_at:
+        if known.addresses:
+            return known.addresses
+        raise NotResolved(f"{host} did not resolve a moment ago.")
+    try:
+        asked = _own.begin(host)
+    except NotResolved:
+        if known.addresses:
+            return known.addresses
+        raise
+    return known.addresses or asked
 
 
 def _without_asking(host: str) -> Addresses:

@@ -16,6 +16,7 @@ from core.errors import InvalidRequest
 _SEPARATORS: Final = r"\s\-‐-―._/\u200b-\u200d\u2060\ufeff"
 _RUN: Final = re.compile(rf"\d(?:[{_SEPARATORS}]{{0,2}}\d){{12,}}")
 _GROUP: Final = re.compile(r"\d+")
+_LONG_GROUP: Final = re.compile(r"\d{13,}", re.ASCII)
 # What also stands between the numbers of a list (commas, colons, wide gaps) separates a card's
 # groups only where they are as on the card, the separator is one throughout, and no list goes on
 # before or behind. Of lists of four four-digit numbers 3 in 100 read like a card (see `_glued`).
@@ -29,14 +30,16 @@ _LAYOUT: Final = re.compile(
 # 44 x (10/16)^20 / 16 = 1 of 4,400; with a month, an issuer's length and Luhn in 1 of two million.
 _TRACK_2: Final = re.compile(r"(?<=\d{13})[Dd=](?=\d{2}(?:0[1-9]|1[0-2])\d{3})", re.ASCII)
 _TRACK_DATA: Final = re.compile(r"\d+[fF]?", re.ASCII)
-# Digests, UUIDs, timestamps and our public ids (`core.ids`; those made before 3084 begin with 0)
-# hold long digit runs by chance; a card number is never part of one. Thirty-two hex digits without
-# a letter, or with F alone as padding, are no digest: one in three million is, (10/16)^32.
+# Digests, UUIDs, timestamps and our public ids hold long digit runs by chance; a card number is
+# never part of one. Thirty-two hex digits without a letter, or with F alone as padding, are no
+# digest: one in three million is, (10/16)^32. Our ids (`core.ids`; those made before 3084 begin
+# with 0) are UUIDs of version 7, or 5, whose version and variant show in the base32.
 _TOKEN: Final = re.compile(
     r"(?<![0-9A-Za-z])(?:(?![0-9]{13,}[fF]*(?![0-9A-Za-z]))[0-9a-fA-F]{32,}"
     r"|[0-9a-fA-F]{8}(?:-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}"
     r"|[0-9]{4}-[0-9]{2}-[0-9]{2}[T ][0-9]{2}:[0-9]{2}:[0-9]{2}(?:[.,][0-9]{1,9})?Z?"
-    r"|[a-z]{2,8}_0[0-9a-hjkmnp-tv-z]{25})(?![0-9A-Za-z])"
+    r"|(?P<id>[a-z]{2,8}_0[0-9a-hjkmnp-tv-z]{9}[abef][0-9a-hjkmnp-tv-z]{2}[89abrstv]"
+    r"[0-9a-hjkmnp-tv-z]{12}))(?![0-9A-Za-z])"
 )
 _IBAN: Final = re.compile(
     r"(?<![0-9A-Za-z])[A-Z]{2}[0-9]{2}(?: ?[A-Z0-9]{4}){2,7}(?: ?[A-Z0-9]{1,3})?(?![0-9A-Za-z])"
@@ -167,8 +170,8 @@ def _spans(text: str) -> Iterator[tuple[int, int]]:
     if len(text) < _SHORTEST or not may_contain_card_number(text.encode(errors="replace")):
         return
     yield from _track_spans(text)
-    text = _TOKEN.sub(_crossed_out, text)
-    text = _IBAN.sub(lambda found: _crossed_out(found) if _is_iban(found[0]) else found[0], text)
+    text = _TOKEN.sub(lambda found: found[0] if _id_holds_card(found) else "x" * len(found[0]), text)
+    text = _IBAN.sub(lambda found: "x" * len(found[0]) if _is_iban(found[0]) else found[0], text)
     for run in _RUN.finditer(text):
         is_phone = text[max(0, run.start() - 1) : run.start()] == "+"
         groups = list(_GROUP.finditer(text, run.start(), run.end()))
@@ -177,8 +180,19 @@ def _spans(text: str) -> Iterator[tuple[int, int]]:
     yield from _layout_spans(text)
 
 
-def _crossed_out(found: re.Match[str]) -> str:
-    return "x" * len(found[0])
+def _id_holds_card(found: re.Match[str]) -> bool:
+    """Whether what is shaped like an id of ours ends in a card number: one in 100 million does.
+
+    Before the version's letter there are ten characters, behind it fifteen.
+    """
+    if found["id"] is None:
+        return False
+    return any(
+        _issued(run[first : first + length])
+        for run in _LONG_GROUP.findall(found["id"])
+        for length in range(13, len(run) + 1)
+        for first in range(len(run) - length + 1)
+    )
 
 
 def _track_spans(text: str) -> Iterator[tuple[int, int]]:
@@ -220,10 +234,21 @@ def _windows(groups: list[str], *, is_phone: bool) -> Iterator[tuple[int, int]]:
                 yield first, last
             if len(digits) > 19:
                 break
-            if is_phone and first == 0 and len(digits) <= _E164_MAX_DIGITS:
+            if is_phone and first == 0 and _may_be_phone(digits):
                 continue
             if _plausible(digits) and luhn_valid(digits):
                 yield first, last
+
+
+def _may_be_phone(digits: str) -> bool:
+    """Whether the digits after a `+` can be a telephone number (ITU-T E.164).
+
+    No numbering plan whose country code begins as a card of 14 or 15 digits (30, 34, 36 to 39) has
+    as many; of 13 digits, which begin with 4, Austria and Germany have some.
+    """
+    if len(digits) > _E164_MAX_DIGITS:
+        return False
+    return len(digits) == _SHORTEST or not _issued(digits)
 
 
 def _plausible(digits: str) -> bool:

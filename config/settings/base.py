@@ -141,13 +141,8 @@ CACHES = {
 }
 CHANNEL_LAYERS = {
     "default": {
-        "BACKEND": "channels_redis.pubsub.RedisPubSubChannelLayer",
-        "CONFIG": {
-            # What is pushed is lost rather than waited for (notifications/realtime.py). Reading has
-            # its own limit in the layer, which asks in turns of 0.1 s.
-            "hosts": [{"address": REDIS_URL, "socket_connect_timeout": 1, "socket_timeout": 5}],
-            "prefix": f"ws{_redis_number}",
-        },
+        "BACKEND": "core.channel_layer.ChannelLayer",
+        "CONFIG": {"url": REDIS_URL, "prefix": f"ws{_redis_number}"},
     }
 }
 

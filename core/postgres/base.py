@@ -8,6 +8,7 @@ ended the statement by itself (`core.db` sets its time-out from the same deadlin
 from __future__ import annotations
 
 import math
+import os
 import select
 import time
 from collections.abc import Mapping
@@ -71,18 +72,23 @@ def resolved(params: Mapping[str, Any], *, limit_s: float) -> dict[str, Any]:
     """The connection parameters with the addresses of their hosts, and a `connect_timeout`.
 
     libpq and psycopg look names up without a limit, unless `hostaddr` spares them that; TLS still
-    compares the certificate with `host`. Names and all addresses together take `limit_s`, though no
+    compares the certificate with `host`. What the URL leaves out libpq takes from the environment
+    (PGHOST, PGHOSTADDR, PGPORT), and so it is done here. Names and all addresses together take `limit_s`, though no
     address less than libpq's two seconds.
 
     Raises:
         OperationalError: no host has an address, or not in time.
     """
     ends_at = time.monotonic() + limit_s
-    hosts = str(params.get("host") or "").split(",")
-    if params.get("hostaddr") or any(not host or host[0] in "/@" for host in hosts):
+    named, address, port_ = (
+        str(params.get(name) or os.environ.get(f"PG{name.upper()}", ""))
+        for name in ("host", "hostaddr", "port")
+    )
+    hosts = named.split(",")
+    if address or any(not host or host[0] in "/@" for host in hosts):
         # Given, or a socket in the file system.
         return {**params, "connect_timeout": _whole_s(limit_s)}
-    ports = str(params.get("port") or "").split(",")
+    ports = port_.split(",")
     ports = ports * len(hosts) if len(ports) == 1 else ports
     found: list[tuple[str, str, str]] = []
     failure: names.NotResolved | None = None
@@ -94,7 +100,7 @@ def resolved(params: Mapping[str, Any], *, limit_s: float) -> dict[str, Any]:
             continue
         found += [(host, address, port) for address in addresses]
     if not found:
-        raise OperationalError(f"failed to resolve host {params['host']!r}: {failure}")
+        raise OperationalError(f"failed to resolve host {named!r}: {failure}")
     share_s = (ends_at - time.monotonic()) / len(found)
     return {
         **params,

@@ -2,16 +2,20 @@
 
 from __future__ import annotations
 
+import asyncio
 import time
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
+from typing import Any
 
 import psycopg
 import pytest
 import redis
 from django.db import connection
+from redis.asyncio.connection import ConnectionPool, UnixDomainSocketConnection
 
-from core import names, valkey
+from core import channel_layer, names, valkey
+from core.channel_layer import ChannelLayer
 from core.enqueue import enqueue
 from core.postgres.base import BoundedConnection, resolved
 from tests.core.support import eventually
@@ -50,6 +54,13 @@ def server() -> Iterator[Frozen]:
 def broker(monkeypatch: pytest.MonkeyPatch) -> Iterator[Frozen]:
     with own_broker(monkeypatch) as started:
         yield started
+
+
+class _NoThreads(ThreadPoolExecutor):
+    """An executor whose threads hang already."""
+
+    def submit(self, *_: Any, **__: Any) -> Any:
+        raise AssertionError("a thread of the executor was taken")
 
 
 def found(host: str = "db.test", timeout_s: float = LONG_S) -> names.Addresses:
@@ -195,6 +206,47 @@ def test_tls_connections_look_names_up_in_the_same_way() -> None:
     assert valkey.TlsConnection.__mro__[1:3] == (redis.SSLConnection, valkey.Connection)
 
 
+def test_the_channel_layer_waits_for_a_name_without_a_thread_of_the_executor(
+    server: Frozen, resolver: Resolver, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(channel_layer, "CONNECT_WITHIN_S", SOON_S)
+
+    async def push() -> None:
+        asyncio.get_running_loop().set_default_executor(_NoThreads())
+        layer = ChannelLayer(url=by_name(server, "cache.test"), prefix="t")
+        resolver.hold()
+        with pytest.raises(redis.RedisError):
+            await layer.group_send("g", {"type": "t"})
+        resolver.let_go()
+        names.addresses_of("cache.test", timeout_s=LONG_S)
+        await layer.group_send("g", {"type": "t"})
+        await layer.flush()
+
+    asyncio.run(push())
+
+
+@pytest.mark.parametrize(
+    ("url", "kind"),
+    [
+        ("redis://cache.test:6379/0", channel_layer.Connection),
+        ("rediss://cache.test:6379/0", channel_layer.TlsConnection),
+        ("unix:///run/valkey.sock", UnixDomainSocketConnection),
+    ],
+)
+def test_the_channel_layer_has_connections_for_every_kind_of_address(url: str, kind: type) -> None:
+    made = ConnectionPool(**channel_layer.options_of(url)).make_connection()
+    assert type(made) is kind
+    assert made.socket_timeout == channel_layer.ANSWER_WITHIN_S
+
+
+def test_the_tls_of_the_channel_layer_compares_the_name() -> None:
+    made = ConnectionPool(**channel_layer.options_of("rediss://cache.test:6379/0")).make_connection()
+    made._address = "127.0.0.1"
+    found = made._connection_arguments()
+    assert (found["host"], found["server_hostname"]) == ("127.0.0.1", "cache.test")
+    assert "ssl" in found
+
+
 def test_enqueueing_waits_for_a_name_no_longer_than_its_limit(
     broker: Frozen, resolver: Resolver, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -253,4 +305,20 @@ def test_each_address_of_each_host_is_tried_within_the_limit(resolver: Resolver)
 def test_a_socket_in_the_file_system_has_no_name(resolver: Resolver) -> None:
     given = {"host": "/run/postgresql", "port": "5432"}
     assert resolved(given, limit_s=4.2) == {**given, "connect_timeout": 5}
+
+
+def test_a_host_that_the_environment_names_is_looked_up_too(
+    resolver: Resolver, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("PGHOST", "db.test")
+    monkeypatch.setenv("PGPORT", "6432")
+    found_for = resolved({"dbname": "d"}, limit_s=9)
+    assert (found_for["host"], found_for["hostaddr"], found_for["port"]) == (
+        "db.test",
+        "127.0.0.1",
+        "6432",
+    )
+    monkeypatch.setenv("PGHOSTADDR", "127.0.0.9")
+    assert resolved({"dbname": "d"}, limit_s=9) == {"dbname": "d", "connect_timeout": 9}
+    assert resolver.asked == ["db.test"]
     assert resolver.asked == []

@@ -55,6 +55,11 @@ _TEXTS = st.lists(
         "4242   4242   4242   4242",
         "4242 - 4242 - 4242 - 4242",
         "3782, 822463, 10005",
+        "pay_04242424242424242abcdefgha",
+        "pay_01k2v3w4x5e378282246310005",
+        "+378282246310005",
+        "+30569309025904",
+        "+4242424242424242",
     ],
 )
 def test_finds_a_card_number_however_it_is_written(text: str) -> None:
@@ -107,7 +112,8 @@ def test_finds_a_number_with_its_cvc_glued_to_it() -> None:
         "2026-11-21 09:08:32",
         "192.168.100.200",
         "4242,4242,4242,4242,4242,4242",
-        "pay_04242424242424242abcdefgha",
+        "pay_01k2v3w4x5e424242424242424",
+        "acc_01k2v3w4x5a4288888888888abc",
     ],
 )
 def test_lets_other_numbers_through(text: str) -> None:
@@ -170,7 +176,9 @@ def _numbers_of_others(rng: random.Random) -> Iterator[str]:
     yield at.isoformat(sep=" ", timespec="seconds")
     yield at.isoformat(timespec="microseconds").replace("+00:00", "Z")
     yield str(rng.randrange(1_000_000_000_000, 2_000_000_000_000))
-    yield f"+{rng.randrange(10**10, 10**15)}"
+    # The longest are Austria's, with 13 digits; E.164 allows 15.
+    yield f"+{rng.randrange(10**10, 10**13)}"
+    yield ids.encode("acc", uuid.uuid5(uuid.NAMESPACE_URL, random_bytes.hex()))
     country = rng.choice(["DE", "AT", "ES", "BE", "PL", "LT"])
     bank_account = str(rng.randrange(10**17, 10**18))
     rearranged = "".join(str(int(char, 36)) for char in f"{bank_account}{country}00")
