@@ -6,6 +6,7 @@ wait for it ends, and a few of them stop whatever else uses the executor.
 
 from __future__ import annotations
 
+import asyncio
 from typing import Any, Final
 
 from channels_redis.pubsub import RedisPubSubChannelLayer
@@ -28,14 +29,16 @@ class Connection(connection.Connection):
     _address = ""
 
     async def _connect(self) -> None:
-        async with connection.async_timeout(self.socket_connect_timeout):
+        async with asyncio.timeout(self.socket_connect_timeout):
             addresses = await names.addresses_in_loop(self.host)
         failure: OSError | None = None
         for self._address in addresses:
             try:
-                return await super()._connect()  # type: ignore[no-untyped-call]
+                await super()._connect()  # type: ignore[no-untyped-call]
             except OSError as error:
                 failure = error
+            else:
+                return
         assert failure is not None
         raise failure
 
@@ -59,11 +62,11 @@ class ChannelLayer(RedisPubSubChannelLayer):
 
 def options_of(url: str) -> dict[str, Any]:
     """What redis-py's asyncio pool makes connections with; a Unix socket is connected as ever."""
-    options = {
+    options: dict[str, Any] = {
         **connection.parse_url(url),
         "socket_connect_timeout": CONNECT_WITHIN_S,
         "socket_timeout": ANSWER_WITHIN_S,
     }
     ours = {None: Connection, connection.SSLConnection: TlsConnection}
-    found = ours.get(options.get("connection_class"))
-    return {**options, "connection_class": found} if found else options
+    made_by = ours.get(options.get("connection_class"))
+    return {**options, "connection_class": made_by} if made_by else options

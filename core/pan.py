@@ -170,7 +170,9 @@ def _spans(text: str) -> Iterator[tuple[int, int]]:
     if len(text) < _SHORTEST or not may_contain_card_number(text.encode(errors="replace")):
         return
     yield from _track_spans(text)
-    text = _TOKEN.sub(lambda found: found[0] if _id_holds_card(found) else "x" * len(found[0]), text)
+    text = _TOKEN.sub(
+        lambda found: found[0] if _id_holds_card(found) else "x" * len(found[0]), text
+    )
     text = _IBAN.sub(lambda found: "x" * len(found[0]) if _is_iban(found[0]) else found[0], text)
     for run in _RUN.finditer(text):
         is_phone = text[max(0, run.start() - 1) : run.start()] == "+"

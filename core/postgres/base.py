@@ -72,9 +72,9 @@ def resolved(params: Mapping[str, Any], *, limit_s: float) -> dict[str, Any]:
     """The connection parameters with the addresses of their hosts, and a `connect_timeout`.
 
     libpq and psycopg look names up without a limit, unless `hostaddr` spares them that; TLS still
-    compares the certificate with `host`. What the URL leaves out libpq takes from the environment
-    (PGHOST, PGHOSTADDR, PGPORT), and so it is done here. Names and all addresses together take `limit_s`, though no
-    address less than libpq's two seconds.
+    compares the certificate with `host`. What the parameters leave out comes from the environment,
+    as with libpq (PGHOST, PGHOSTADDR, PGPORT). Names and all addresses together take `limit_s`,
+    though no address less than libpq's two seconds.
 
     Raises:
         OperationalError: no host has an address, or not in time.
@@ -123,6 +123,8 @@ class DatabaseOperations(PostgresOperations):
 
 class DatabaseWrapper(base.DatabaseWrapper):
     """Django's wrapper around a `BoundedConnection`."""
+
+    health_check_done: bool
 
     ops_class = DatabaseOperations
 

@@ -63,6 +63,11 @@ class _NoThreads(ThreadPoolExecutor):
         raise AssertionError("a thread of the executor was taken")
 
 
+def _made(url: str) -> Any:
+    pool: Any = ConnectionPool(**channel_layer.options_of(url))
+    return pool.make_connection()
+
+
 def found(host: str = "db.test", timeout_s: float = LONG_S) -> names.Addresses:
     return names.addresses_of(host, timeout_s=timeout_s)
 
@@ -234,13 +239,13 @@ def test_the_channel_layer_waits_for_a_name_without_a_thread_of_the_executor(
     ],
 )
 def test_the_channel_layer_has_connections_for_every_kind_of_address(url: str, kind: type) -> None:
-    made = ConnectionPool(**channel_layer.options_of(url)).make_connection()
-    assert type(made) is kind
+    made: Any = _made(url)
     assert made.socket_timeout == channel_layer.ANSWER_WITHIN_S
+    assert type(made) is kind
 
 
 def test_the_tls_of_the_channel_layer_compares_the_name() -> None:
-    made = ConnectionPool(**channel_layer.options_of("rediss://cache.test:6379/0")).make_connection()
+    made = _made("rediss://cache.test:6379/0")
     made._address = "127.0.0.1"
     found = made._connection_arguments()
     assert (found["host"], found["server_hostname"]) == ("127.0.0.1", "cache.test")
@@ -305,6 +310,7 @@ def test_each_address_of_each_host_is_tried_within_the_limit(resolver: Resolver)
 def test_a_socket_in_the_file_system_has_no_name(resolver: Resolver) -> None:
     given = {"host": "/run/postgresql", "port": "5432"}
     assert resolved(given, limit_s=4.2) == {**given, "connect_timeout": 5}
+    assert resolver.asked == []
 
 
 def test_a_host_that_the_environment_names_is_looked_up_too(
@@ -321,4 +327,3 @@ def test_a_host_that_the_environment_names_is_looked_up_too(
     monkeypatch.setenv("PGHOSTADDR", "127.0.0.9")
     assert resolved({"dbname": "d"}, limit_s=9) == {"dbname": "d", "connect_timeout": 9}
     assert resolver.asked == ["db.test"]
-    assert resolver.asked == []

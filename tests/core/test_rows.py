@@ -50,5 +50,5 @@ def test_a_row_takes_the_values_that_are_given() -> None:
 
 
 def test_a_column_that_does_not_exist_is_an_error() -> None:
-    with pytest.raises(TypeError, match="PaymentEvent has no payment$"):
+    with pytest.raises(TypeError, match=r"PaymentEvent has no payment$"):
         new_row(PaymentEvent, payment=None)

@@ -25,8 +25,8 @@ from core.context import Actor
 from core.crashpoints import crash_point
 from core.db import Scope, after_commit, tenant_atomic
 from core.enqueue import enqueue
-from core.rows import new_row
 from core.idempotency import Claim
+from core.rows import new_row
 from core.unit import Writes
 from ledger.services import TransferSpec, post_with_commit
 from payments.intents import bookings
