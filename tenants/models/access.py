@@ -96,6 +96,8 @@ class PersonChange(Entity):
     expires_at = models.DateTimeField()
 
     class Meta:
+        verbose_name = "change to a person"
+        verbose_name_plural = "changes to people"
         constraints = [
             # The database refuses the same person twice, whatever a service does.
             models.CheckConstraint(
