@@ -6,7 +6,6 @@ of a million rows), and the setting is read through a sub-select, which PostgreS
 
 from __future__ import annotations
 
-import re
 from pathlib import Path
 from typing import Any
 
@@ -149,6 +148,23 @@ class NarrowTable(RunSQL):
         super().__init__("\n".join(up), "\n".join(down))
 
 
+def frozen_sql(migration_file: str, name: str) -> str:
+    """Text of an .sql file that lies beside a migration and is a part of it.
+
+    Args:
+        migration_file: `__file__` of the migration.
+        name: the file's name; it begins with the migration's number, e.g. "0015_scopes.sql".
+
+    Raises:
+        ValueError: the name has another number. A migration that runs text of another one changes
+            when that one is touched, so it keeps a copy of its own.
+    """
+    migration = Path(migration_file)
+    if name.split("_")[0] != migration.name.split("_")[0]:
+        raise ValueError(f"{migration.name} runs {name}, which belongs to another migration")
+    return (migration.parent / name).read_text(encoding="utf-8")
+
+
 class RunSqlFile(RunSQL):
     """Run the .sql file that lies beside the migration.
 
@@ -159,26 +175,5 @@ class RunSqlFile(RunSQL):
     """
 
     def __init__(self, migration_file: str, name: str, *, reverse: str, **kwargs: Any) -> None:
-        text = (Path(migration_file).parent / name).read_text(encoding="utf-8")
-        super().__init__(text, reverse, **kwargs)
-
-
-def functions_of(migration_file: str, name: str, *functions: str) -> str:
-    """Definitions from the .sql file of an earlier migration, to put them back in their place.
-
-    Args:
-        migration_file: `__file__` of the migration that asks.
-        name: the earlier file's name, in the same folder.
-        functions: their names, each defined in it once and with `$$` around its body.
-    """
-    text = (Path(migration_file).parent / name).read_text(encoding="utf-8")
-    found = []
-    for function in functions:
-        begun = re.search(rf"^create function {function}\(", text, re.IGNORECASE | re.MULTILINE)
-        if begun is None:
-            raise LookupError(f"{name} does not define {function}")
-        body = text.index("$$", begun.end())
-        end = text.index(";", text.index("$$", body + 2)) + 1
-        definition = text[begun.start() + len("create function") : end]
-        found.append(f"create or replace function{definition}\n")
-    return "\n".join(found)
+        self.path = Path(migration_file).parent / name
+        super().__init__(frozen_sql(migration_file, name), reverse, **kwargs)

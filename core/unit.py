@@ -24,7 +24,7 @@ from core.models import AuditRecord, OutboxEvent
 from core.pan import may_contain_card_number
 from core.rows import new_row
 
-#: The SQLSTATE of `core_must_touch` (core/migrations/0005).
+#: The SQLSTATE of `core_must_touch` (core/sql).
 STALE: Final = "M0001"
 
 

@@ -74,6 +74,10 @@ def steps() -> list[Step]:
         Step("migrations complete", _migrations),
         Step("OpenAPI document up to date", _openapi),
         Step(
+            "SQL functions as migrated",
+            lambda: _without_server([sys.executable, "-m", "devtools.sql_texts"]),
+        ),
+        Step(
             "templates (djlint)",
             lambda: _command([str(BIN / "djlint"), "templates", "--lint", "--quiet"]),
         ),
@@ -127,9 +131,15 @@ def _openapi() -> Result:
 
 
 def _manage(arguments: list[str]) -> Result:
-    """Run manage.py with settings that need no server: these commands only read the code."""
+    return _without_server(
+        [sys.executable, "-W", "ignore::RuntimeWarning", "manage.py", *arguments]
+    )
+
+
+def _without_server(command: list[str]) -> Result:
+    """Run with settings that need no server: these commands only read the code."""
     return _command(
-        [sys.executable, "-W", "ignore::RuntimeWarning", "manage.py", *arguments],
+        command,
         {
             "DJANGO_SETTINGS_MODULE": "config.settings.test",
             "SECRET_KEY": "checks-only-0123456789-0123456789-0123456789",

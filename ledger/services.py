@@ -79,7 +79,7 @@ __all__ = [
 ]
 
 
-#: The SQLSTATE of `ledger_post_all` (ledger/migrations/0007).
+#: The SQLSTATE of `ledger_post_all` (ledger/sql).
 REFUSED: Final = "M0002"
 _POST_ALL: Final = "SELECT " + POST_SQL.replace("ledger_post(", "ledger_post_all(")
 

@@ -15,7 +15,7 @@ Rules that are not in the table:
 * permissions marked ``second_factor`` are left out of a session that has passed no second factor;
 * who may do what to which person is the second table, ``PEOPLE``;
 * a reseller's agent holds what the role gives, on the granted merchants only
-  (``tenants_seats`` in 0002_functions.sql, django-guardian).
+  (``sql/tenants_seats.sql``, django-guardian).
 """
 
 from __future__ import annotations

@@ -4,12 +4,7 @@ from __future__ import annotations
 
 from django.db import migrations
 
-from core.rls import RunSqlFile, functions_of
-
-_DROP = """
-DROP FUNCTION core_datakey_readable(uuid);
-DROP FUNCTION core_scope_tenant();
-"""
+from core.rls import RunSqlFile, frozen_sql
 
 
 class Migration(migrations.Migration):
@@ -19,14 +14,6 @@ class Migration(migrations.Migration):
         RunSqlFile(
             __file__,
             "0026_scope_tenant.sql",
-            reverse=functions_of(
-                __file__,
-                "0004_functions.sql",
-                "core_datakey_newest",
-                "core_datakey_wrapped",
-            ).replace(
-                "search_path = pg_catalog, public", "search_path = pg_catalog, public, pg_temp"
-            )
-            + _DROP,
+            reverse=frozen_sql(__file__, "0026_scope_tenant_reverse.sql"),
         ),
     ]

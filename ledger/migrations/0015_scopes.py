@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from django.db import migrations
 
-from core.rls import RunSqlFile, functions_of
+from core.rls import RunSqlFile, frozen_sql
 
 
 class Migration(migrations.Migration):
@@ -18,7 +18,6 @@ class Migration(migrations.Migration):
         RunSqlFile(
             __file__,
             "0015_scopes.sql",
-            reverse=functions_of(__file__, "0003_open.sql", "ledger_open")
-            + functions_of(__file__, "0003_post.sql", "ledger_known", "ledger_post"),
+            reverse=frozen_sql(__file__, "0015_scopes_reverse.sql"),
         ),
     ]

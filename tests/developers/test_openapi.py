@@ -162,7 +162,7 @@ def _codes_of_providers(node: ast.Call) -> set[str]:
 
 def _codes_of_the_sandbox() -> set[str]:
     """What its functions in the database refuse with."""
-    files = (ROOT / "payments" / "providers" / "migrations").glob("*.sql")
+    files = (ROOT / "payments" / "providers" / "sql").glob("*.sql")
     return {
         code for file in files for code in re.findall(r"sandbox_error\('(\w+)'", file.read_text())
     }

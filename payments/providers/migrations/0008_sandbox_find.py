@@ -10,7 +10,7 @@ from typing import Final
 
 from django.db import migrations, models
 
-from core.rls import RunSqlFile, functions_of
+from core.rls import RunSqlFile, frozen_sql
 
 # The functions belong to app_definer, and only its owner may put others in their place.
 _AS_DEFINER: Final = migrations.RunSQL("SET LOCAL ROLE app_definer", "RESET ROLE")
@@ -35,9 +35,7 @@ class Migration(migrations.Migration):
         RunSqlFile(
             __file__,
             "0008_sandbox_find.sql",
-            reverse=functions_of(
-                __file__, "0003_sandbox.sql", "sandbox_find", "sandbox_get_refund"
-            ),
+            reverse=frozen_sql(__file__, "0008_sandbox_find_reverse.sql"),
         ),
         _AS_OWNER,
     ]

@@ -4,14 +4,7 @@ from __future__ import annotations
 
 from django.db import migrations
 
-from core.rls import RunSqlFile, functions_of
-
-_GRANTS = """
-GRANT EXECUTE ON FUNCTION providers_account(uuid) TO app_merchant, app_reseller;
-GRANT EXECUTE ON FUNCTION providers_candidates(uuid, boolean, text) TO app_reseller;
-GRANT EXECUTE ON FUNCTION sandbox_tokenize(uuid, text, integer, text, text, text, text, boolean,
-    boolean, text, text, text, integer, integer, text) TO app_merchant;
-"""
+from core.rls import RunSqlFile, frozen_sql
 
 
 class Migration(migrations.Migration):
@@ -21,6 +14,6 @@ class Migration(migrations.Migration):
         RunSqlFile(
             __file__,
             "0009_scopes.sql",
-            reverse=functions_of(__file__, "0003_accounts.sql", "providers_candidates") + _GRANTS,
+            reverse=frozen_sql(__file__, "0009_scopes_reverse.sql"),
         ),
     ]

@@ -2,7 +2,7 @@
 
 Each request is one statement that commits by itself, as a call to another company's API would: it
 is durable before it is answered, whatever becomes of the caller. The functions, and nothing else,
-may touch the bank's tables (``migrations/0003_sandbox.sql``).
+may touch the bank's tables (``../sql/sandbox_*.sql``).
 """
 
 from __future__ import annotations
