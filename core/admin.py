@@ -1,8 +1,8 @@
 """The base classes of every page in the admin, and the kernel's own pages.
 
-Money, ledger and audit are read-only here (design §10): what staff may change, they change through
-an action that calls a service. A class says which permission (tenants/policies.py) opens it; the
-staff scope and ``request.actor`` come from ``tenants.middleware.AdminScopeMiddleware``.
+Money, ledger and audit are read-only here (docs/house-rules.md): what staff may change, they change
+through an action that calls a service. A class says which permission (tenants/policies.py) opens
+it; the staff scope and ``request.actor`` come from ``tenants.middleware.AdminScopeMiddleware``.
 
     @admin.register(Payment)
     class PaymentAdmin(ReadOnlyAdmin):

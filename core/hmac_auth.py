@@ -1,4 +1,4 @@
-"""HMAC-signed requests of services and devices (design §8).
+"""HMAC-signed requests of services and devices.
 
 The signature covers version, key id, timestamp, nonce, method, host, path, raw query, content
 type, idempotency key and the SHA-256 of the raw body, joined by newlines; a newline inside a field

@@ -1,4 +1,4 @@
-"""Standing tests over all models and settings (the design, section 11)."""
+"""Standing tests over all models and settings (docs/house-rules.md)."""
 
 from __future__ import annotations
 
