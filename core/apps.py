@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 from django.apps import AppConfig
+from django.utils.module_loading import autodiscover_modules
 
 
 class CoreConfig(AppConfig):
@@ -16,6 +17,8 @@ class CoreConfig(AppConfig):
         )
         from core.logging import configure_logging
 
+        # Declarations of a room above: whatever process asks, the catalogue is whole.
+        autodiscover_modules("events")
         configure_logging()
         # An event about an object means that the object exists: what was parked for it is due.
         outbox.subscribe_batch("*", inbox.match_parked_for_events)

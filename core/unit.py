@@ -20,6 +20,7 @@ from core.card_columns import Check, check_of, encoded
 from core.context import Actor, request_id
 from core.db import ScopeError, current_scope, execute_prepared, execute_with_commit, numbered
 from core.errors import Conflict
+from core.events import EventSpec, is_declared
 from core.models import AuditRecord, OutboxEvent
 from core.pan import may_contain_card_number
 from core.rows import new_row
@@ -230,7 +231,7 @@ class Writes:
 
     def emit(
         self,
-        event_type: str,
+        spec: EventSpec,
         *,
         aggregate: str,
         payload: Mapping[str, Any],
@@ -242,13 +243,18 @@ class Writes:
         """Add an event that the relay will deliver once this transaction has committed.
 
         Args:
+            spec: the event as its room declares it (`<room>/events.py`).
             aggregate: public id of the object whose events must arrive in order.
             payload: the public JSON of the object that the event is about.
             object_id: that object's public id, where it is not the aggregate itself.
+
+        Raises ValueError: the event is not declared.
         """
+        if not is_declared(spec):
+            raise ValueError(f"The event {spec.name} is not declared.")
         event = new_row(
             OutboxEvent,
-            type=event_type,
+            type=spec.name,
             aggregate=aggregate,
             object_id=object_id or aggregate,
             payload=dict(payload),

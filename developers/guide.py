@@ -1,11 +1,10 @@
-"""What the guide shows beside its prose: test cards, snippets, the events."""
+"""What the guide shows beside its prose: test cards and snippets."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 from typing import Final
 
-from notifications.catalogue import event_types
 from payments.providers.sandbox.cards import TEST_CARDS
 
 _BEHAVIOUR: Final = {
@@ -126,11 +125,3 @@ def test_cards() -> list[CardRow]:
         number = _grouped(card.number)
         rows.append(CardRow(number, card.brand.capitalize(), text, code))
     return rows
-
-
-def event_families() -> list[tuple[str, list[tuple[str, str]]]]:
-    """Public events by family: (family, [(name, what it says)])."""
-    families: dict[str, list[tuple[str, str]]] = {}
-    for name, text in event_types().items():
-        families.setdefault(name.partition(".")[0], []).append((name, text))
-    return list(families.items())

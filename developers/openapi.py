@@ -1,4 +1,4 @@
-"""What the OpenAPI document says beyond the views: credentials, tags, the introduction, examples.
+"""What the OpenAPI document says beyond the views: credentials, tags, examples, webhooks.
 
 `config/openapi.json` names the hooks. The document is generated from the code, committed as
 `docs/openapi.json` and compared by `./dev check`.
@@ -12,7 +12,9 @@ from drf_spectacular.extensions import OpenApiAuthenticationExtension
 
 from core.api.schema import ID_BODY, enveloped
 from core.hmac_auth import HEADER_KEY_ID
+from developers.errors import known_codes
 from developers.examples import EXAMPLES
+from developers.webhooks import add_webhooks
 
 _SCHEMES: Final[dict[str, dict[str, Any]]] = {
     "apiKey": {
@@ -122,7 +124,7 @@ def only_the_api(endpoints: list[tuple[str, str, str, Any]]) -> list[tuple[str, 
 
 
 def complete(result: dict[str, Any], **_: Any) -> dict[str, Any]:
-    """Post-processing hook: tags in the order of the guide, path parameters, examples."""
+    """Post-processing hook: tags in the order of the guide, path parameters, examples, webhooks."""
     used = set()
     for operations in result["paths"].values():
         for operation in operations.values():
@@ -137,6 +139,9 @@ def complete(result: dict[str, Any], **_: Any) -> dict[str, Any]:
         for name in [*TAGS, *sorted(used - set(TAGS))]
         if name in used
     ]
+    add_webhooks(result)
+    codes = result["components"]["schemas"]["Error"]["properties"]["code"]
+    codes["x-extensible-enum"] = sorted(known_codes())
     _forget_generator_marks(result)
     result["servers"] = [{"url": "/", "description": "The host that served this document."}]
     return result

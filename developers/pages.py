@@ -16,6 +16,7 @@ from django.utils.safestring import SafeString
 from django.views.decorators.http import require_safe
 
 from core.caching import IN_THE_BROWSER, same_for_all
+from core.events import public_families
 from developers import guide
 from developers.document import document
 from developers.errors import GROUPS
@@ -48,7 +49,7 @@ def reference_page(request: HttpRequest) -> HttpResponse:
 @require_safe
 def events_page(request: HttpRequest) -> HttpResponse:
     """The catalogue of events."""
-    context = {"here": "events", "families": guide.event_families(), "body": _events_body()}
+    context = {"here": "events", "families": public_families().items(), "body": _events_body()}
     return render(request, "developers/events.html", context)
 
 
@@ -86,5 +87,5 @@ def _events_body() -> SafeString:
     example = EXAMPLES["events_retrieve"].response
     return render_to_string(
         "developers/events_body.html",
-        {"families": guide.event_families(), "example": json_html(example)},
+        {"families": public_families().items(), "example": json_html(example)},
     )

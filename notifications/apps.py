@@ -12,11 +12,11 @@ class NotificationsConfig(AppConfig):
         from core.outbox import subscribe, subscribe_batch
         from core.retention import Rule, register_rule
         from core.rotation import register_sealed_column
-        from notifications import delivery, realtime, services, tasks
+        from notifications import delivery, events, realtime, services, tasks
 
         subscribe_batch("*", realtime.push)
         subscribe_batch("*", services.fan_out)
-        subscribe("webhook_endpoint.disabled", tasks.on_endpoint_disabled)
+        subscribe(events.WEBHOOK_ENDPOINT_DISABLED.name, tasks.on_endpoint_disabled)
         register_gauge(
             "merchantry_webhooks_due", "Deliveries whose time has come.", delivery.due_count
         )

@@ -30,7 +30,7 @@ from core.net import (
 )
 from core.pan import mask_card_numbers
 from core.unit import Writes
-from notifications import lanes, retries, services, signing
+from notifications import events, lanes, retries, services, signing
 from notifications.models import WebhookAttempt, WebhookDelivery, WebhookEndpoint
 from notifications.payloads import webhook_body
 from notifications.representations import endpoint_json
@@ -361,7 +361,7 @@ def _disable(
         **place,
     )
     writes.emit(
-        "webhook_endpoint.disabled",
+        events.WEBHOOK_ENDPOINT_DISABLED,
         aggregate=endpoint.public_id,
         payload=endpoint_json(endpoint),
         **place,

@@ -15,9 +15,10 @@ from django.utils.dateparse import parse_date
 
 from core import errors, ids
 from core.db import tenant_atomic
+from core.events import public_events, public_families
 from core.models import OutboxEvent
 from core.pagination import PageRequest
-from notifications import catalogue, selectors, services
+from notifications import selectors, services
 from notifications.models import WebhookDelivery, WebhookEndpoint
 from notifications.payloads import event_json, webhook_body
 from tenants.models import Level
@@ -35,20 +36,12 @@ def _page_request(request: PortalRequest) -> PageRequest:
         return PageRequest()
 
 
-def _families() -> list[tuple[str, list[tuple[str, str]]]]:
-    """Event types by family, for the choice in the form."""
-    families: dict[str, list[tuple[str, str]]] = {}
-    for name, text in catalogue.event_types().items():
-        families.setdefault(name.partition(".")[0], []).append((name, text))
-    return list(families.items())
-
-
 # ---- endpoints ------------------------------------------------------------------------------
 
 
 def _endpoints_context(request: PortalRequest, **more: Any) -> dict[str, Any]:
     page = selectors.endpoints_page(actor=request.actor, page=PageRequest(limit=100))
-    return {"endpoints": page.items, "families": _families(), **more}
+    return {"endpoints": page.items, "families": public_families().items(), **more}
 
 
 @portal_view("webhooks.read", levels=_MERCHANT)
@@ -110,7 +103,7 @@ def _endpoint_context(
             ("delivered", "Delivered"),
             ("failed", "Gave up"),
         ],
-        "families": _families(),
+        "families": public_families().items(),
         "chosen": endpoint.events,
         **more,
     }
@@ -223,7 +216,7 @@ def events_page(request: PortalRequest) -> HttpResponse:
         "notifications/events.html",
         {
             "events": page,
-            "types": [("", "Every type"), *((name, name) for name in catalogue.event_types())],
+            "types": [("", "Every type"), *((name, name) for name in public_events())],
             "type": event_type,
             "object": object_id,
             "refused": refused,
@@ -252,7 +245,7 @@ def event_page(request: PortalRequest, event_id: str) -> HttpResponse:
         "notifications/event.html",
         {
             "event": event,
-            "text": catalogue.event_types().get(event.type, ""),
+            "text": public_events()[event.type].text,
             "content": event_json(event),
             "deliveries": [(row, endpoints.get(row.endpoint_id)) for row in deliveries],
         },

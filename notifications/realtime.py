@@ -20,6 +20,7 @@ from channels.layers import get_channel_layer
 
 from core.breaker import Breaker, BreakerOpen
 from core.context import Actor
+from core.events import Audience, find
 from core.models import OutboxEvent
 from core.times import iso
 
@@ -75,7 +76,7 @@ def push(events: Sequence[OutboxEvent]) -> None:
     """Outbox subscriber: tell whoever listens. Never raises for a layer that is away."""
     layer = get_channel_layer()
     # After a long outage of the relay nobody wants the backlog pushed; pages have polled.
-    wanted = [event for event in events if event.merchant_id is not None][-MAX_PUSH:]
+    wanted = [event for event in events if _is_pushed(event)][-MAX_PUSH:]
     if layer is None or not wanted:
         return
 
@@ -92,6 +93,12 @@ def push(events: Sequence[OutboxEvent]) -> None:
         return
     except _LOST as error:
         log.warning("realtime.not_pushed", error_type=type(error).__name__, count=len(wanted))
+
+
+def _is_pushed(event: OutboxEvent) -> bool:
+    spec = find(event.type)
+    internal = spec is None or spec.seen_by is Audience.INTERNAL
+    return event.merchant_id is not None and not internal
 
 
 def _by_group(events: Sequence[OutboxEvent]) -> dict[str, deque[OutboxEvent]]:

@@ -11,10 +11,10 @@ from django.db.models import QuerySet
 
 from core.context import Actor
 from core.errors import InvalidRequest, NotFound
+from core.events import public_events
 from core.ids import decode, first_id
 from core.models import OutboxEvent
 from core.pagination import Page, PageRequest, paginate
-from notifications.catalogue import event_types
 from notifications.models import WebhookAttempt, WebhookDelivery, WebhookEndpoint
 
 
@@ -50,7 +50,7 @@ def events_page(*, actor: Actor, wanted: EventFilter, page: PageRequest) -> Page
     if wanted.event_type:
         family, star, rest = wanted.event_type.partition("*")
         types = [
-            name for name in event_types() if name == family or (star and name.startswith(family))
+            name for name in public_events() if name == family or (star and name.startswith(family))
         ]
         if not types or rest:
             raise InvalidRequest(
@@ -60,7 +60,7 @@ def events_page(*, actor: Actor, wanted: EventFilter, page: PageRequest) -> Page
             )
         rows = rows.filter(type__in=types)
     else:
-        rows = rows.filter(type__in=list(event_types()))
+        rows = rows.filter(type__in=list(public_events()))
     if wanted.object_id:
         rows = rows.filter(object_id=wanted.object_id)
     if wanted.created_from:
@@ -80,7 +80,7 @@ def event_get(*, actor: Actor, event_id: str) -> OutboxEvent:
         id=decode(OutboxEvent.PREFIX, event_id),
         merchant_id=owner_of(actor),
         livemode=actor.livemode,
-        type__in=list(event_types()),
+        type__in=list(public_events()),
     ).first()
     if found is None:
         raise NotFound(f"No event has the id {event_id!r}.")

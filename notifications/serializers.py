@@ -6,7 +6,7 @@ from typing import Any
 
 from rest_framework import serializers
 
-from core.api.fields import IdField, StrictSerializer, TextField
+from core.api.fields import EventTypeField, IdField, StrictSerializer, TextField
 
 
 class EventSerializer(serializers.Serializer[Any]):
@@ -14,7 +14,7 @@ class EventSerializer(serializers.Serializer[Any]):
 
     id = serializers.CharField(help_text="`evt_…`; also the `webhook-id` of its webhooks.")
     object = serializers.CharField(default="event")
-    type = serializers.CharField(help_text="For example `payment.completed`.")
+    type = EventTypeField(help_text="For example `payment.completed`.")
     created_at = serializers.DateTimeField()
     livemode = serializers.BooleanField()
     request_id = serializers.CharField(allow_null=True, help_text="The request that caused it.")
@@ -115,7 +115,7 @@ class DeliverySerializer(serializers.Serializer[Any]):
     id = serializers.CharField(help_text="`whd_…`")
     object = serializers.CharField(default="webhook_delivery")
     event = serializers.CharField(help_text="`evt_…`")
-    event_type = serializers.CharField()
+    event_type = EventTypeField()
     endpoint = serializers.CharField(help_text="`we_…`")
     trigger = serializers.ChoiceField(
         choices=["event", "resend", "replay"], help_text="Why it was made."

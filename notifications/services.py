@@ -16,13 +16,15 @@ from core.context import Actor
 from core.db import Scope, after_commit, fetch_all, tenant_atomic
 from core.enqueue import enqueue
 from core.errors import Conflict, InvalidRequest, NotFound
+from core.events import is_public
 from core.ids import first_id, new_id
 from core.models import OutboxEvent
 from core.net import check_public_url
 from core.pan import refuse_card_numbers
 from core.unit import Writes
-from notifications import catalogue, selectors, signing
+from notifications import selectors, signing
 from notifications.models import WebhookDelivery, WebhookEndpoint
+from notifications.patterns import check_patterns, wanted_types
 
 MAX_ENDPOINTS: Final = 16
 MAX_REPLAY: Final = 10_000
@@ -77,7 +79,7 @@ def endpoint_spec(
         )
     return EndpointSpec(
         url=url,
-        events=None if events is None else catalogue.check_patterns(events),
+        events=None if events is None else check_patterns(events),
         description=description,
         status=None if status is None else str(status),
     )
@@ -251,7 +253,7 @@ SELECT e.id, e.type, ep.id, ep.merchant_id, ep.reseller_id, ep.livemode
 
 def fan_out(events: Sequence[OutboxEvent]) -> None:
     """Outbox subscriber: one delivery for each event and endpoint that wants it, made once."""
-    public = [e for e in events if e.merchant_id is not None and catalogue.is_public(e.type)]
+    public = [e for e in events if e.merchant_id is not None and is_public(e.type)]
     if not public:
         return
     columns: list[list[Any]] = [
@@ -388,7 +390,7 @@ def deliveries_replay(
         if endpoint.status != WebhookEndpoint.Status.ENABLED:
             raise Conflict("The endpoint is disabled. Enable it first.", code="endpoint_disabled")
         now = timezone.now()
-        types = [name for name in catalogue.event_types() if _wants(endpoint, name)]
+        types = wanted_types(endpoint.events)
         found = fetch_all(
             _REPLAYABLE,
             [
@@ -434,11 +436,6 @@ def deliveries_replay(
 def wake_senders() -> None:
     """Tell a worker that deliveries are due. A lost call costs seconds: the sweep finds them."""
     enqueue("notifications.send_due_webhooks", expires_s=60)
-
-
-def _wants(endpoint: WebhookEndpoint, event_type: str) -> bool:
-    family = event_type.partition(".")[0] + ".*"
-    return bool({event_type, family, "*"} & set(endpoint.events))
 
 
 def _delivery(event: OutboxEvent, endpoint: WebhookEndpoint, trigger: str) -> WebhookDelivery:

@@ -20,11 +20,11 @@ class TenantsConfig(AppConfig):
         from core import outbox
         from core.retention import Rule, register_rule
         from core.rotation import register_sealed_column
-        from tenants import tasks
+        from tenants import events, tasks
 
-        outbox.subscribe("invitation.created", tasks.on_invitation_created)
-        outbox.subscribe("user.password_reset_requested", tasks.on_password_reset_requested)
-        outbox.subscribe("user.sign_in_link_requested", tasks.on_sign_in_link_requested)
+        outbox.subscribe(events.INVITATION_CREATED.name, tasks.on_invitation_created)
+        outbox.subscribe(events.PASSWORD_RESET_REQUESTED.name, tasks.on_password_reset_requested)
+        outbox.subscribe(events.SIGN_IN_LINK_REQUESTED.name, tasks.on_sign_in_link_requested)
         # An authenticator's secret is bound to its person, not to its own row.
         register_sealed_column(
             table="tenants_totpdevice", column="secret_sealed", tenant=None, pk="user_id"

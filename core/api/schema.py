@@ -16,11 +16,13 @@ from drf_spectacular.utils import OpenApiParameter
 from core.api.fields import (
     AmountField,
     CurrencyField,
+    EventTypeField,
     HttpUrlField,
     IdField,
     MetadataField,
     StrictSerializer,
 )
+from core.events import public_events
 from core.money import MAX_AMOUNT_MINOR
 from core.pagination import DEFAULT_LIMIT, MAX_LIMIT
 
@@ -228,6 +230,8 @@ def _limits(field: Any) -> dict[str, Any]:
         return {"type": "string", "pattern": "^[A-Za-z]{3,4}$"}
     if isinstance(field, IdField):
         return {"type": "string", "pattern": f"^{field.prefix}_{ID_BODY}$"}
+    if isinstance(field, EventTypeField):
+        return {"x-extensible-enum": list(public_events())}
     if isinstance(field, HttpUrlField):
         return {
             "type": "string",

@@ -2,19 +2,6 @@ from __future__ import annotations
 
 from django.apps import AppConfig
 
-#: Public events of this room beside those of payments and refunds (notifications/catalogue.py).
-_EVENTS = {
-    "payment.authorized": "The amount is held on the card and waits for its capture.",
-    "payment.dispute_opened": "The payer disputed the payment; the amount is held.",
-    "payment.dispute_won": "The dispute was won; the amount came back.",
-    "payment.dispute_lost": "The dispute was lost; the amount went to the payer.",
-    "customer.created": "A customer was created.",
-    "customer.updated": "A customer was changed.",
-    "customer.deleted": "A customer was deleted; the personal data is gone.",
-    "payment_method.attached": "A card was saved for a customer.",
-    "payment_method.detached": "A saved card can no longer be charged.",
-}
-
 
 class AcceptanceConfig(AppConfig):
     name = "payments.acceptance"
@@ -23,7 +10,6 @@ class AcceptanceConfig(AppConfig):
     def ready(self) -> None:
         from ledger.chart import TransferCode
         from ledger.documents import register_document_prefix, register_documents
-        from notifications.catalogue import register_event_types
         from notifications.realtime import register_document_checker
         from payments.acceptance.selectors import payment_is_visible
         from payments.acceptance.selectors.named import payments_named, refunds_named
@@ -38,7 +24,6 @@ class AcceptanceConfig(AppConfig):
             register_refund_handler,
         )
 
-        register_event_types(_EVENTS)
         register_document_prefix(
             "pay",
             (

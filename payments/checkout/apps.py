@@ -9,10 +9,7 @@ class CheckoutConfig(AppConfig):
 
     def ready(self) -> None:
         from core.outbox import subscribe
-        from notifications.catalogue import register_event_types
-        from payments.checkout.events import PATTERNS, follow_payment
-        from payments.checkout.recording import PUBLIC_EVENTS
+        from payments.checkout.following import FOLLOWED, follow_payment
 
-        register_event_types(PUBLIC_EVENTS)
-        for pattern in PATTERNS:
-            subscribe(pattern, follow_payment)
+        for event_type in FOLLOWED:
+            subscribe(event_type, follow_payment)

@@ -1,34 +1,23 @@
-"""What the relay tells checkout: a payment of a session has moved."""
+"""The events of this room.
+
+A session's other moves are in the audit log and in the payment's own events.
+"""
 
 from __future__ import annotations
 
 from typing import Final
 
-from core import ids
-from core.context import Actor
-from core.db import Scope
-from core.models import OutboxEvent
-from payments.acceptance.models import Payment
-from payments.checkout.services import CHANNEL, session_follow, session_of_payment
+from core.events import Audience, declare
 
-#: `payment.authorized` counts too: a held payment is what a session with manual capture ends with.
-PATTERNS: Final = (
-    "payment.authorized",
-    "payment.completed",
-    "payment.failed",
-    "payment.canceled",
+SESSION_COMPLETED: Final = declare(
+    "checkout_session.completed",
+    "The payer has paid; `payment` names the payment that counts.",
+    carries="Session",
+    seen_by=Audience.WEBHOOKS,
 )
-
-
-def follow_payment(event: OutboxEvent) -> None:
-    """Move the session of a payment that has ended. Harmless to repeat."""
-    if event.payload.get("channel") != CHANNEL or event.merchant_id is None:
-        return
-    payment_id = ids.decode(Payment.PREFIX, event.aggregate)
-    session_id = session_of_payment(payment_id=payment_id)
-    if session_id is not None:
-        session_follow(
-            session_id=session_id,
-            scope=Scope.merchant(event.merchant_id),
-            actor=Actor.system("relay"),
-        )
+SESSION_EXPIRED: Final = declare(
+    "checkout_session.expired",
+    "The session ran out of time or was expired; it was not paid.",
+    carries="Session",
+    seen_by=Audience.WEBHOOKS,
+)

@@ -2,27 +2,30 @@
 
 from __future__ import annotations
 
-from typing import Any, Final
+from typing import Final
 
 from django.utils import timezone
 
 from core.context import Actor
+from core.events import EventSpec
 from core.unit import Writes
+from payments.checkout import events
 from payments.checkout.models import CheckoutSession
 from payments.checkout.representations import session_json
 from payments.checkout.states import SessionStatus, check_session_move
 
-_EVENT: Final = {
+_VERBS: Final = {
     SessionStatus.OPEN: "reopened",
     SessionStatus.PROCESSING: "processing",
     SessionStatus.COMPLETE: "completed",
     SessionStatus.EXPIRED: "expired",
 }
-#: What integrators may subscribe to; the other moves are in the audit log and in the payment's own
-#: events.
-PUBLIC_EVENTS: Final = {
-    "checkout_session.completed": "The payer has paid; `payment` names the payment that counts.",
-    "checkout_session.expired": "The session ran out of time or was expired; it was not paid.",
+#: What a session that reaches a state tells, beside its audit record.
+SESSION_EVENTS: Final = {
+    SessionStatus.OPEN: None,
+    SessionStatus.PROCESSING: None,
+    SessionStatus.COMPLETE: events.SESSION_COMPLETED,
+    SessionStatus.EXPIRED: events.SESSION_EXPIRED,
 }
 
 
@@ -45,14 +48,25 @@ def move_session(
         what="The checkout session",
     )
     record_session(
-        writes, session, f"checkout_session.{_EVENT[status]}", actor=actor, before=str(before)
+        writes,
+        session,
+        f"checkout_session.{_VERBS[status]}",
+        event=SESSION_EVENTS[status],
+        actor=actor,
+        before=str(before),
     )
 
 
 def record_session(
-    writes: Writes, session: CheckoutSession, action: str, *, actor: Actor, before: str = ""
+    writes: Writes,
+    session: CheckoutSession,
+    action: str,
+    *,
+    event: EventSpec | None,
+    actor: Actor,
+    before: str = "",
 ) -> None:
-    payload: dict[str, Any] = session_json(session)
+    """Add audit record and, unless it is None, event for a change of a session."""
     writes.audit(
         actor=actor,
         action=action,
@@ -63,11 +77,11 @@ def record_session(
         reseller_id=session.reseller_id,
         livemode=session.livemode,
     )
-    if action in PUBLIC_EVENTS:
+    if event is not None:
         writes.emit(
-            action,
+            event,
             aggregate=session.public_id,
-            payload=payload,
+            payload=session_json(session),
             merchant_id=session.merchant_id,
             reseller_id=session.reseller_id,
             livemode=session.livemode,

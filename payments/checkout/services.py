@@ -143,7 +143,7 @@ def session_create(
     )
     writes = Writes()
     writes.insert(session)
-    record_session(writes, session, "checkout_session.created", actor=actor)
+    record_session(writes, session, "checkout_session.created", event=None, actor=actor)
     writes.flush()
     return session, secret
 

@@ -16,7 +16,7 @@ from core.db import tenant_atomic
 from core.money import currency
 from core.pan import refuse_card_numbers
 from core.unit import Writes
-from tenants import policies
+from tenants import events, policies
 from tenants.models import Merchant, Platform, Reseller, TenantStatus
 
 _DESCRIPTOR: Final = re.compile(r"(?=.*[A-Za-z])[A-Za-z0-9 .,&+\-/#]{5,22}")
@@ -89,7 +89,7 @@ def merchant_create(
         after={"name": row.name, "country": row.country, "currency": row.default_currency},
     )
     writes.emit(
-        "merchant.created",
+        events.MERCHANT_CREATED,
         aggregate=row.public_id,
         payload={"id": row.public_id, "name": row.name, "status": row.status},
         reseller_id=row.reseller_id,
@@ -165,7 +165,7 @@ def tenant_set_status(*, actor: Actor, tenant: Merchant | Reseller, status: str)
             reseller_id=reseller_id,
         )
         writes.emit(
-            f"{kind}.status_changed",
+            events.MERCHANT_STATUS_CHANGED if merchant_id else events.RESELLER_STATUS_CHANGED,
             aggregate=tenant.public_id,
             payload={"id": tenant.public_id, "status": status},
             merchant_id=merchant_id,

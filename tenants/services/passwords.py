@@ -16,7 +16,7 @@ from core import errors
 from core.context import Actor
 from core.db import Scope, fetch_one, tenant_atomic
 from core.unit import Writes
-from tenants import keys, policies
+from tenants import events, keys, policies
 from tenants.lock_objects import lock_user
 from tenants.models import PasswordReset, User
 from tenants.models.people import normalise_email
@@ -63,7 +63,7 @@ def password_reset_request(*, email: str, place: Place) -> None:
             target=user.public_id if user else "",
         )
         if user is not None:
-            writes.emit("user.password_reset_requested", aggregate=user.public_id, payload={})
+            writes.emit(events.PASSWORD_RESET_REQUESTED, aggregate=user.public_id, payload={})
         writes.flush()
 
 
@@ -80,7 +80,7 @@ def password_reset_send(*, actor: Actor, user: User) -> None:
             )
         writes = Writes()
         writes.audit(actor=actor, action="user.password_reset_sent", target=user.public_id)
-        writes.emit("user.password_reset_requested", aggregate=user.public_id, payload={})
+        writes.emit(events.PASSWORD_RESET_REQUESTED, aggregate=user.public_id, payload={})
         writes.flush()
 
 

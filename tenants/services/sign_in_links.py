@@ -20,7 +20,7 @@ from django.utils import timezone
 from core import errors, ids
 from core.db import Scope, fetch_one, tenant_atomic
 from core.unit import Writes
-from tenants import keys
+from tenants import events, keys
 from tenants.models import SignInLink, User
 from tenants.models.people import normalise_email
 from tenants.places import Place
@@ -58,7 +58,7 @@ def sign_in_link_request(*, email: str, place: Place) -> None:
         if user is not None:
             row = _new_link(user)
             writes.insert(row)
-            writes.emit("user.sign_in_link_requested", aggregate=row.public_id, payload={})
+            writes.emit(events.SIGN_IN_LINK_REQUESTED, aggregate=row.public_id, payload={})
         writes.flush()
 
 

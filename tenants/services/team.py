@@ -20,7 +20,7 @@ from core.card_columns import checked
 from core.context import Actor
 from core.db import Scope, fetch_one, tenant_atomic
 from core.unit import Writes
-from tenants import keys, policies, selectors
+from tenants import events, keys, policies, selectors
 from tenants.lock_objects import (
     lock_invitation,
     lock_membership,
@@ -133,7 +133,7 @@ def invite(*, actor: Actor, email: str, role: str, place: dict[str, Any]) -> Inv
         after={"email": email, "role": role, "level": place["level"]},
         **tenant,
     )
-    writes.emit("invitation.created", aggregate=invitation.public_id, payload={}, **tenant)
+    writes.emit(events.INVITATION_CREATED, aggregate=invitation.public_id, payload={}, **tenant)
     writes.flush()
     return invitation
 

@@ -20,6 +20,7 @@ from core.errors import InvalidRequest
 from core.models import AuditRecord, InboxMessage, OutboxEvent, RequestLog
 from core.unit import Writes
 from payments.acceptance.models import Customer
+from tests.core.support import spec_of
 from tests.factories import Tenants, make_tenants
 
 ROOT = Path(__file__).resolve().parent.parent.parent
@@ -232,7 +233,7 @@ def test_an_event_masks_what_a_provider_said(tenants: Tenants) -> None:
     with tenant_atomic(tenants.scope):
         writes = Writes()
         event = writes.emit(
-            "thing.done",
+            spec_of("test.done"),
             aggregate="pay_x",
             payload={"failure_message": f"No such card {CARD}", "amount": 900},
             merchant_id=tenants.merchant.id,

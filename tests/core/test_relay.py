@@ -23,6 +23,7 @@ from tests.core.support import (
     emit,
     event_row,
     lease_runs_out,
+    spec_of,
     subscribed,
     worker_sql,
 )
@@ -68,7 +69,8 @@ def test_an_event_of_a_rolled_back_transaction_never_was(tenants: Tenants) -> No
         with tenant_atomic(tenants.scope):
             writes = Writes()
             merchant = tenants.merchant.id
-            writes.emit("test.rolled_back", aggregate="x_1", payload={}, merchant_id=merchant)
+            spec = spec_of("test.rolled_back")
+            writes.emit(spec, aggregate="x_1", payload={}, merchant_id=merchant)
             writes.flush()
             raise RuntimeError
 
@@ -89,7 +91,8 @@ def test_an_event_that_commits_late_is_not_passed_over(tenants: Tenants) -> None
     def slow_transaction() -> None:
         with tenant_atomic(tenants.scope):
             writes = Writes()
-            writes.emit("test.late", aggregate="obj_slow", payload={}, merchant_id=merchant_id)
+            spec = spec_of("test.late")
+            writes.emit(spec, aggregate="obj_slow", payload={}, merchant_id=merchant_id)
             writes.flush()
             written.set()
             commit.wait(60)

@@ -13,6 +13,7 @@ from core.ids import decode
 from core.models import OutboxEvent
 from core.unit import Writes
 from notifications.payloads import webhook_body
+from payments.acceptance.events import REFUND_CREATED
 from payments.acceptance.models import Customer
 from payments.acceptance.services import customer_delete, customer_update
 from tests.api import Api, new_api
@@ -62,7 +63,7 @@ def test_a_thin_webhook_names_the_object_and_not_what_orders_it(api: Api) -> Non
     with tenant_atomic(api.tenants.scope):
         writes = Writes()
         event = writes.emit(
-            "refund.created",
+            REFUND_CREATED,
             aggregate="pay_1",
             object_id="ref_1",
             payload={"note": "x" * 30_000},

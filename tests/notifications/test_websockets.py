@@ -124,6 +124,16 @@ async def test_activity_is_of_the_own_tenant_and_mode(tenants: Tenants) -> None:
     assert pushed["object"] == "pay_own"
 
 
+async def test_what_is_internal_reaches_no_page(tenants: Tenants) -> None:
+    session = await in_thread(log_in)(tenants.users["merchant.developer"])
+    async with socket("/ws/activity", session) as page:
+        assert (await page.connect(timeout=30))[0] is True
+        await in_thread(happen)(tenants, "user.password_reset_requested", "usr_own")
+        await in_thread(happen)(tenants, "merchant.status_changed", "mer_own")
+        pushed = await page.receive_json_from(timeout=30)
+    assert pushed["type"] == "merchant.status_changed"
+
+
 async def test_a_reseller_hears_of_its_merchants(tenants: Tenants) -> None:
     session = await in_thread(log_in)(tenants.users["reseller.viewer"])
     async with socket("/ws/activity", session) as page:

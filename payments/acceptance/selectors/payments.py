@@ -18,6 +18,7 @@ from core import ids
 from core.context import Actor
 from core.db import current_scope, tenant_atomic
 from core.errors import NotFound
+from payments.acceptance.events import PAYMENT_DISPUTE_LOST
 from payments.acceptance.models import Customer, Payment, PaymentEvent, Refund
 from payments.acceptance.selectors.shown import SHOWN_STATES
 from payments.intents.models import Intent
@@ -120,7 +121,7 @@ def payment_refundable(payment: Payment) -> Refundable:
     What a dispute holds, or has taken for good, is not left: the payer's bank has the money, or
     may get it, and a refund would pay the payer twice.
     """
-    lost = PaymentEvent.objects.filter(payment=payment, type="payment.dispute_lost")
+    lost = PaymentEvent.objects.filter(payment=payment, type=PAYMENT_DISPUTE_LOST.name)
     held = payment.amount_disputed_minor + (lost.aggregate(sum=Sum("amount_minor"))["sum"] or 0)
     left = payment.amount_captured_minor - payment.amount_refunded_minor - held
     return Refundable(left_minor=max(0, left), held_minor=held)

@@ -11,9 +11,11 @@ from core import ids
 from core.context import Actor
 from core.db import Scope, tenant_atomic
 from core.errors import AppError, NotFound, Unavailable
+from core.events import EventSpec
 from core.idempotency import Claim
 from core.ids import new_id
 from core.unit import Writes
+from payments.acceptance import events
 from payments.acceptance.lock_objects import lock_customer
 from payments.acceptance.models import Customer, PaymentMethod
 from payments.acceptance.representations import customer_json, payment_method_json
@@ -49,7 +51,7 @@ def customer_create(
     )
     writes = Writes()
     writes.insert(customer)
-    _record(writes, customer, "customer.created", actor)
+    _record(writes, customer, events.CUSTOMER_CREATED, actor)
     writes.flush()
     return customer
 
@@ -69,7 +71,7 @@ def customer_update(*, customer_id: uuid.UUID, actor: Actor, changes: dict[str, 
     if named:
         writes = Writes()
         writes.update(customer, *named)
-        _record(writes, customer, "customer.updated", actor)
+        _record(writes, customer, events.CUSTOMER_UPDATED, actor)
         writes.flush()
     return customer
 
@@ -100,7 +102,7 @@ def customer_delete(*, customer_id: uuid.UUID, actor: Actor) -> Customer:
         payload=customer_json(customer),
         merchant_id=customer.merchant_id,
     )
-    _record(writes, customer, "customer.deleted", actor)
+    _record(writes, customer, events.CUSTOMER_DELETED, actor)
     writes.flush()
     return customer
 
@@ -163,7 +165,7 @@ def payment_method_attach(
         ).first()
         if before is None:
             writes.insert(method)
-            _record_method(writes, method, "payment_method.attached", actor)
+            _record_method(writes, method, events.PAYMENT_METHOD_ATTACHED, actor)
         else:
             # The token was saved before: the same card of the provider is the same method.
             method = before
@@ -214,15 +216,15 @@ def payment_method_detach(*, payment_method_id: uuid.UUID, actor: Actor) -> Paym
     method.detached_at = timezone.now()
     writes = Writes()
     writes.update(method, "detached_at")
-    _record_method(writes, method, "payment_method.detached", actor)
+    _record_method(writes, method, events.PAYMENT_METHOD_DETACHED, actor)
     writes.flush()
     return method
 
 
-def _record(writes: Writes, customer: Customer, action: str, actor: Actor) -> None:
-    writes.audit(actor=actor, action=action, target=customer.public_id)
+def _record(writes: Writes, customer: Customer, event: EventSpec, actor: Actor) -> None:
+    writes.audit(actor=actor, action=event.name, target=customer.public_id)
     writes.emit(
-        action,
+        event,
         aggregate=customer.public_id,
         payload=customer_json(customer),
         merchant_id=customer.merchant_id,
@@ -231,10 +233,10 @@ def _record(writes: Writes, customer: Customer, action: str, actor: Actor) -> No
     )
 
 
-def _record_method(writes: Writes, method: PaymentMethod, action: str, actor: Actor) -> None:
-    writes.audit(actor=actor, action=action, target=method.public_id)
+def _record_method(writes: Writes, method: PaymentMethod, event: EventSpec, actor: Actor) -> None:
+    writes.audit(actor=actor, action=event.name, target=method.public_id)
     writes.emit(
-        action,
+        event,
         aggregate=method.public_id,
         payload=payment_method_json(method),
         merchant_id=method.merchant_id,

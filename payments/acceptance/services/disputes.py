@@ -12,9 +12,11 @@ from typing import Final
 
 from core.context import Actor
 from core.db import Scope, tenant_atomic
+from core.events import EventSpec
 from core.unit import Writes
 from ledger.chart import AccountRef, TransferCode
 from ledger.services import TransferSpec, post_or_raise
+from payments.acceptance import events
 from payments.acceptance.lock_objects import lock_payment
 from payments.acceptance.models import Payment, PaymentEvent
 from payments.acceptance.services.recording import record_payment, save_payment
@@ -47,12 +49,12 @@ def dispute_notice(intent: Intent, notice: DisputeNotice) -> None:
     with tenant_atomic(Scope.merchant(intent.merchant_id)):
         payment = lock_payment(intent.document_id)
         told = _told(payment, notice.provider_id)
-        if notice.status in _OPENED | _ENDED and "payment.dispute_opened" not in told:
+        if notice.status in _OPENED | _ENDED and events.PAYMENT_DISPUTE_OPENED.name not in told:
             _open(payment, intent, notice)
-            told.add("payment.dispute_opened")
+            told.add(events.PAYMENT_DISPUTE_OPENED.name)
         if notice.status in _ENDED and not told & {
-            "payment.dispute_won",
-            "payment.dispute_lost",
+            events.PAYMENT_DISPUTE_WON.name,
+            events.PAYMENT_DISPUTE_LOST.name,
         }:
             _end(payment, intent, notice)
 
@@ -63,7 +65,7 @@ def _open(payment: Payment, intent: Intent, notice: DisputeNotice) -> None:
     _write(
         payment,
         notice,
-        "payment.dispute_opened",
+        events.PAYMENT_DISPUTE_OPENED,
         debit=book.available if payment.released_at else book.pending,
         credit=book.disputes,
         code=TransferCode.DISPUTE_OPENED,
@@ -80,7 +82,7 @@ def _end(payment: Payment, intent: Intent, notice: DisputeNotice) -> None:
     _write(
         payment,
         notice,
-        f"payment.dispute_{notice.status}",
+        events.PAYMENT_DISPUTE_WON if won else events.PAYMENT_DISPUTE_LOST,
         debit=book.disputes,
         credit=book.available if won else book.provider_clearing(intent.provider_account_id),
         code=TransferCode.DISPUTE_WON if won else TransferCode.DISPUTE_LOST,
@@ -90,7 +92,7 @@ def _end(payment: Payment, intent: Intent, notice: DisputeNotice) -> None:
 def _write(
     payment: Payment,
     notice: DisputeNotice,
-    event_type: str,
+    event: EventSpec,
     *,
     debit: AccountRef,
     credit: AccountRef,
@@ -100,7 +102,7 @@ def _write(
     record_payment(
         writes,
         payment,
-        event_type,
+        event,
         actor=PROVIDER,
         amount_minor=notice.amount_minor,
         message=notice.reason,
@@ -111,7 +113,7 @@ def _write(
     post_or_raise(
         [
             TransferSpec(
-                id=uuid.uuid5(payment.id, f"{event_type}/{notice.provider_id}"),
+                id=uuid.uuid5(payment.id, f"{event.name}/{notice.provider_id}"),
                 debit=debit,
                 credit=credit,
                 amount_minor=notice.amount_minor,
@@ -124,7 +126,7 @@ def _write(
 
 def _held_minor(payment: Payment, dispute: str) -> int:
     opened = PaymentEvent.objects.get(
-        payment=payment, type="payment.dispute_opened", data__dispute=dispute
+        payment=payment, type=events.PAYMENT_DISPUTE_OPENED.name, data__dispute=dispute
     )
     return opened.amount_minor or 0
 

@@ -9,6 +9,7 @@ from django.utils import timezone
 
 from core.context import Actor
 from core.unit import Writes
+from payments.acceptance import events
 from payments.acceptance.lock_objects import lock_payment, lock_refund
 from payments.acceptance.models import Payment, Refund
 from payments.acceptance.services.recording import (
@@ -90,7 +91,7 @@ class PaymentHandler:
         record_payment(
             writes,
             payment,
-            "payment.authorized",
+            events.PAYMENT_AUTHORIZED,
             actor=actor,
             amount_minor=intent.amount_minor,
         )

@@ -17,6 +17,7 @@ from core.idempotency import Claim
 from core.ids import new_id
 from core.rows import new_row
 from core.unit import Writes
+from payments.acceptance import events
 from payments.acceptance.lock_objects import lock_payment
 from payments.acceptance.models import Payment, PaymentMethod
 from payments.acceptance.selectors import customer_get, payment_method_get
@@ -102,7 +103,11 @@ def payment_create(
             writes = Writes()
             writes.insert(payment)
             record_payment(
-                writes, payment, "payment.created", actor=actor, amount_minor=payment.amount_minor
+                writes,
+                payment,
+                events.PAYMENT_CREATED,
+                actor=actor,
+                amount_minor=payment.amount_minor,
             )
             if claim is not None:
                 claim.finish(writes, payment)
@@ -291,7 +296,7 @@ def _build(
 def _open_attempt(writes: Writes, payment: Payment, actor: Actor) -> None:
     """Add a new payment whose attempt begins at once."""
     record_payment(
-        writes, payment, "payment.created", actor=actor, amount_minor=payment.amount_minor
+        writes, payment, events.PAYMENT_CREATED, actor=actor, amount_minor=payment.amount_minor
     )
     move_payment(writes, payment, PaymentStatus.PROCESSING, actor=actor)
     writes.insert(payment)

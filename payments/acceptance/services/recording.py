@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, Final
 
 from django.utils import timezone
 
 from core.context import Actor
+from core.events import EventSpec
 from core.rows import new_row
 from core.unit import Writes
+from payments.acceptance import events
 from payments.acceptance.models import Payment, PaymentEvent, Refund
 from payments.acceptance.representations import payment_json, refund_json
 from payments.acceptance.states import (
@@ -18,11 +20,24 @@ from payments.acceptance.states import (
     check_refund_move,
 )
 
+#: What a payment or refund that reaches a state tells; none is ever moved to its first state.
+PAYMENT_EVENTS: Final = {
+    PaymentStatus.PROCESSING: events.PAYMENT_PROCESSING,
+    PaymentStatus.REQUIRES_ACTION: events.PAYMENT_REQUIRES_ACTION,
+    PaymentStatus.COMPLETED: events.PAYMENT_COMPLETED,
+    PaymentStatus.FAILED: events.PAYMENT_FAILED,
+    PaymentStatus.CANCELED: events.PAYMENT_CANCELED,
+}
+REFUND_EVENTS: Final = {
+    RefundStatus.COMPLETED: events.REFUND_COMPLETED,
+    RefundStatus.FAILED: events.REFUND_FAILED,
+}
+
 
 def record_payment(
     writes: Writes,
     payment: Payment,
-    event_type: str,
+    event: EventSpec,
     *,
     actor: Actor,
     before: dict[str, Any] | None = None,
@@ -30,10 +45,7 @@ def record_payment(
     message: str = "",
     data: dict[str, Any] | None = None,
 ) -> None:
-    """Add history line, audit record and outbox event for a change of a payment.
-
-    `event_type` is the public name, e.g. `payment.completed`.
-    """
+    """Add history line, audit record and outbox event for a change of a payment."""
     writes.insert(
         new_row(
             PaymentEvent,
@@ -41,7 +53,7 @@ def record_payment(
             reseller_id=payment.reseller_id,
             livemode=payment.livemode,
             payment_id=payment.id,
-            type=event_type,
+            type=event.name,
             status=payment.status,
             amount_minor=amount_minor,
             actor_kind=actor.kind,
@@ -52,7 +64,7 @@ def record_payment(
     )
     writes.audit(
         actor=actor,
-        action=event_type,
+        action=event.name,
         target=payment.public_id,
         before=before,
         after={"status": payment.status, "amount": amount_minor},
@@ -61,7 +73,7 @@ def record_payment(
         livemode=payment.livemode,
     )
     writes.emit(
-        event_type,
+        event,
         aggregate=payment.public_id,
         payload=payment_json(payment),
         merchant_id=payment.merchant_id,
@@ -87,7 +99,7 @@ def move_payment(
     record_payment(
         writes,
         payment,
-        f"payment.{status.value}",
+        PAYMENT_EVENTS[status],
         actor=actor,
         before={"status": before},
         amount_minor=amount_minor,
@@ -111,7 +123,7 @@ def save_payment(writes: Writes, payment: Payment, *fields: str) -> None:
 
 
 def record_refund(
-    writes: Writes, refund: Refund, payment: Payment, event_type: str, *, actor: Actor
+    writes: Writes, refund: Refund, payment: Payment, event: EventSpec, *, actor: Actor
 ) -> None:
     """Add history line (on the payment), audit record and outbox event for a refund."""
     writes.insert(
@@ -121,7 +133,7 @@ def record_refund(
             reseller_id=payment.reseller_id,
             livemode=payment.livemode,
             payment_id=payment.id,
-            type=event_type,
+            type=event.name,
             status=payment.status,
             amount_minor=refund.amount_minor,
             actor_kind=actor.kind,
@@ -132,7 +144,7 @@ def record_refund(
     )
     writes.audit(
         actor=actor,
-        action=event_type,
+        action=event.name,
         target=refund.public_id,
         after={"status": refund.status, "amount": refund.amount_minor},
         merchant_id=refund.merchant_id,
@@ -140,7 +152,7 @@ def record_refund(
         livemode=refund.livemode,
     )
     writes.emit(
-        event_type,
+        event,
         aggregate=payment.public_id,
         object_id=refund.public_id,
         payload=refund_json(refund),
@@ -167,4 +179,4 @@ def move_refund(
         expect={"status": before},
         what="The refund",
     )
-    record_refund(writes, refund, payment, f"refund.{status.value}", actor=actor)
+    record_refund(writes, refund, payment, REFUND_EVENTS[status], actor=actor)

@@ -12,6 +12,7 @@ from core.errors import InvalidRequest, NotFound
 from core.idempotency import Claim
 from core.unit import Writes
 from ledger.services import LedgerRefused, TransferSpec
+from payments.acceptance import events
 from payments.acceptance.lock_objects import lock_payment
 from payments.acceptance.models import Payment, Refund
 from payments.acceptance.selectors import payment_refundable
@@ -149,7 +150,7 @@ def _claim(
     refund.payment = locked
     save_payment(writes, locked, "amount_refunded_minor")
     writes.insert(refund)
-    record_refund(writes, refund, locked, "refund.created", actor=actor)
+    record_refund(writes, refund, locked, events.REFUND_CREATED, actor=actor)
 
 
 def _reservation_of(refund: Refund) -> Callable[[Intent], list[TransferSpec]]:

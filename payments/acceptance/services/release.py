@@ -16,6 +16,7 @@ from core.sweep import due_batches
 from core.unit import Writes
 from ledger.chart import MerchantBook, TransferCode
 from ledger.services import TransferSpec, post_or_raise
+from payments.acceptance.events import PAYMENT_DISPUTE_OPENED
 from payments.acceptance.lock_objects import lock_unreleased
 from payments.acceptance.models import Payment, PaymentEvent
 from payments.acceptance.states import RefundStatus
@@ -99,7 +100,7 @@ def _disputed(payment_ids: Iterable[uuid.UUID]) -> dict[uuid.UUID, int]:
     What a dispute gives back goes to available, whenever it ends, so it is not counted here.
     """
     opened = PaymentEvent.objects.filter(
-        payment_id__in=list(payment_ids), type="payment.dispute_opened"
+        payment_id__in=list(payment_ids), type=PAYMENT_DISPUTE_OPENED.name
     )
     return dict(opened.values_list("payment_id").annotate(Sum("amount_minor")))
 

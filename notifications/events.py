@@ -1,0 +1,14 @@
+"""The events of this room."""
+
+from __future__ import annotations
+
+from typing import Final
+
+from core.events import Audience, declare
+
+WEBHOOK_ENDPOINT_DISABLED: Final = declare(
+    "webhook_endpoint.disabled",
+    "An endpoint was disabled: it answered 410, or has failed for two days. Told to the others.",
+    carries="Endpoint",
+    seen_by=Audience.WEBHOOKS,
+)
