@@ -18,7 +18,7 @@ from django.http import HttpRequest, HttpResponse, StreamingHttpResponse
 from django.http.response import HttpResponseBase
 from django.shortcuts import render
 
-from core import deadline
+from core import deadline, errors
 from core.db import current_scope
 from core.liveness import Turn, take_turn
 
@@ -117,6 +117,8 @@ def download(
     except BaseException as error:
         file.close()
         turn.give_back()
+        if isinstance(error, errors.PayloadTooLarge | errors.Unavailable):
+            return _refused(request, error.status, "Nothing was exported", error.message)
         if not isinstance(error, _TooSlow):
             raise
         return _refused(

@@ -1,7 +1,8 @@
 """Money: integers in minor units beside an ISO 4217 code (or a crypto asset's own).
 
 The exponent says how many minor units make a major one: JPY 0, USD 2, KWD 3, USDT 6, BTC 8 and
-ETH 9 (gwei). ISO exponents come from Babel's CLDR data, never from a hand-written list.
+ETH 9 (gwei). ISO's come from its own list (`iso4217`), for CLDR says how a currency is *shown*: it
+shows the Iraqi dinar without decimals, and ISO counts three.
 """
 
 from __future__ import annotations
@@ -11,7 +12,7 @@ import re
 from dataclasses import dataclass
 from decimal import Decimal
 
-import pycountry
+import iso4217
 from babel.numbers import format_currency, get_currency_precision
 
 from core.errors import InvalidRequest
@@ -19,14 +20,8 @@ from core.errors import InvalidRequest
 #: Assets outside ISO 4217. USDT as on Ethereum and Tron; ETH in gwei so that it fits 64 bits.
 _CRYPTO_EXPONENTS = {"USDT": 6, "BTC": 8, "ETH": 9}
 
-#: CLDR says how a currency is *shown* (ISK 0, HUF 2, UGX 0); where ISO 4217 counts otherwise, the
-#: minor unit of ISO is the one that the ledger keeps.
-_ISO_EXCEPTIONS = {
-    "IQD": 3, "LYD": 3, "AFN": 2, "ALL": 2, "IRR": 2, "KPW": 2, "LAK": 2, "LBP": 2, "MGA": 2,
-    "MMK": 2, "MRU": 2, "PKR": 2, "RSD": 2, "SLE": 2, "SOS": 2, "SYP": 2, "TZS": 2, "UYU": 2,
-    "YER": 2, "ZMW": 2, "COP": 2, "CRC": 2, "IDR": 2, "HUF": 2, "TWD": 2, "CZK": 2, "NOK": 2,
-    "SEK": 2, "DKK": 2, "GYD": 2, "MUR": 2, "MNT": 2, "UZS": 2, "AMD": 2, "CLP": 0,
-}  # fmt: skip
+#: A unit of account between central banks, which ISO 4217 lists with a minor unit all the same.
+_NOT_MONEY = {"XAD"}
 
 #: Amounts are 64-bit; this ceiling leaves room to add a year of them up without overflow.
 MAX_AMOUNT_MINOR = 999_999_999_999
@@ -54,12 +49,12 @@ class Money:
 def _known(code: str) -> Currency | None:
     if code in _CRYPTO_EXPONENTS:
         return Currency(code, _CRYPTO_EXPONENTS[code])
-    # Of the codes in X only the francs, the dollar and the guilder are money; the rest stand for
-    # metals, for testing and for no currency.
-    known = pycountry.currencies.get(alpha_3=code) is not None and not code.startswith("X")
-    if not known and code not in {"XAF", "XOF", "XPF", "XCD", "XCG"}:
+    try:
+        exponent = iso4217.Currency(code).exponent
+    except ValueError:
         return None
-    return Currency(code, _ISO_EXCEPTIONS.get(code, get_currency_precision(code)))
+    # Metals, the codes for testing and for no currency have no minor unit.
+    return None if exponent is None or code in _NOT_MONEY else Currency(code, exponent)
 
 
 def currency(code: object, *, param: str = "currency") -> Currency:
@@ -127,6 +122,11 @@ def to_major(amount_minor: int, code: str) -> Decimal:
     return Decimal(amount_minor).scaleb(-currency(code).exponent)
 
 
+def to_figure(amount_minor: int, code: str) -> str:
+    """An amount for a column of amounts, without its currency: -123456 EUR is "-1,234.56"."""
+    return f"{to_major(amount_minor, code):,.{currency(code).exponent}f}"
+
+
 def format_money(amount_minor: int, code: str, locale: str = "en_US") -> str:
     """An amount for people's eyes: 4890, "EUR" gives "€48.90".
 
@@ -136,7 +136,7 @@ def format_money(amount_minor: int, code: str, locale: str = "en_US") -> str:
     known = currency(code)
     major = to_major(amount_minor, code)
     if known.code in _CRYPTO_EXPONENTS:
-        return f"{major:,.{known.exponent}f} {known.code}"
+        return f"{to_figure(amount_minor, code)} {known.code}"
     text = (
         format_currency(
             major,

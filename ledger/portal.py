@@ -19,18 +19,19 @@ from django.utils.dateparse import parse_date
 from core import errors
 from core.cells import harmless
 from core.db import Scope, tenant_atomic
-from core.downloads import stream
+from core.downloads import download, stream
 from core.ids import encode
 from core.money import to_major
 from core.pagination import PageRequest
+from core.paper import paper_pdf
 from ledger import balances, selectors
 from ledger.chart import BY_NAME, TransferCode
 from ledger.documents import DocumentName, document_name, documents_named
 from ledger.models import Account, Transfer
-from ledger.pdf import pdf_pages
 from ledger.selectors import StatementLine
 from ledger.serializers import code_name, line_state
 from ledger.statement_filter import EVERY_LINE, StatementFilter
+from ledger.statement_paper import PaperLine, statement_data
 from tenants.models import Level
 from tenants.portal_base import PortalRequest, portal_view
 from tenants.selectors import merchants
@@ -45,6 +46,8 @@ _HEADER: Final = (
 )  # fmt: skip
 #: Names for documents are looked up for so many lines of an export at once.
 _NAMED_AT_ONCE: Final = 1000
+#: A longer statement would take a minute and a gigabyte to set (core/paper.py).
+PDF_LINES: Final = 5_000
 _NOTES: Final = {
     "Available": "Can be paid out",
     "Pending": "Taken, not yet available",
@@ -149,23 +152,21 @@ def statement_page(request: PortalRequest, account_id: str) -> HttpResponse:
 
 @portal_view("ledger.read")
 def statement_export(request: PortalRequest, account_id: str, kind: str) -> HttpResponseBase:
-    """The filtered statement as CSV or PDF, streamed in bounded memory."""
+    """The filtered statement: CSV is streamed in bounded memory, a PDF is made first and sent."""
     account = selectors.account_get(actor=request.actor, account_id=account_id)
     since, until, problem = _span(request)
     if problem or kind not in ("csv", "pdf"):
         return HttpResponse(
             problem or "Statements come as csv or pdf.", status=400, content_type="text/plain"
         )
-    write, content_type = {
-        "csv": (csv_lines, "text/csv; charset=utf-8"),
-        "pdf": (pdf_lines, "application/pdf"),
-    }[kind]
-    return stream(
-        request,
-        write(request.scope, account, since, until, _wanted(request)),
-        filename=f"statement-{account.public_id}-{timezone.now():%Y%m%d-%H%M%S}.{kind}",
-        content_type=content_type,
-    )
+    now, wanted = timezone.now(), _wanted(request)
+    filename = f"statement-{account.public_id}-{now:%Y%m%d-%H%M%S}.{kind}"
+    if kind == "csv":
+        lines = csv_lines(request.scope, account, since, until, wanted)
+        return stream(request, lines, filename=filename, content_type="text/csv; charset=utf-8")
+    holder = _holder(request, account)
+    pieces = pdf_pieces(request.scope, account, since, until, wanted, holder=holder, issued_at=now)
+    return download(request, pieces, filename=filename, content_type="application/pdf")
 
 
 class _Line:
@@ -221,32 +222,59 @@ def _with_documents(
             yield line, named.get(line.document_id) if line.document_id else None
 
 
-def pdf_lines(
+def pdf_pieces(
     scope: Scope,
     account: Account,
     since: datetime | None,
     until: datetime | None,
     wanted: StatementFilter = EVERY_LINE,
+    *,
+    holder: str,
+    issued_at: datetime,
 ) -> Generator[bytes]:
-    """The statement as a PDF; opens a scope for each chunk."""
+    """The statement as one PDF, oldest line first.
+
+    Raises:
+        PayloadTooLarge: it has more lines than one PDF holds.
+        PaperNotMade: it could not be set in time.
+    """
     side = selectors.normal_side(account.code)
+    stream = selectors.statement_stream(
+        account=account, scope=scope, since=since, until=until, wanted=wanted
+    )
+    found = list(islice(_with_documents(scope, stream), PDF_LINES + 1))
+    if len(found) > PDF_LINES:
+        raise errors.PayloadTooLarge(
+            f"This statement has more than {PDF_LINES:,} lines, too many for one PDF. Narrow the "
+            "filter, for example to fewer days, and export the rest after it; or export it as CSV, "
+            "which has no limit.",
+            code="statement_too_long",
+        )
+    data = statement_data(
+        account=account,
+        title=_title(account),
+        holder=holder,
+        kind=_kind(wanted.code) if wanted.code else "",
+        lines=[_paper_line(line, document, side) for line, document in found],
+        since=since,
+        until=until,
+        issued_at=issued_at,
+    )
+    yield paper_pdf("statement", data)
 
-    def lines() -> Iterator[str]:
-        for line in selectors.statement_stream(
-            account=account, scope=scope, since=since, until=until, wanted=wanted
-        ):
-            amount = f"{to_major(_signed(line, side), account.currency):,}"
-            after = _balance_after(line, side)
-            balance = "-" if after is None else f"{to_major(after, account.currency):,}"
-            when = line.booked_at.astimezone(UTC)
-            yield (
-                f"{when:%Y-%m-%d %H:%M:%S}  {code_name(line.code):<20} "
-                f"{line_state(line.flags):<9} {amount:>18} {balance:>20}"
-            )
 
-    columns = f"{'Booked (UTC)':<19}  {'What':<20} {'State':<9} {'Amount':>18} {'Balance':>20}"
-    heading = f"Statement: {_title(account)}, {account.currency} - {account.public_id}"
-    yield from pdf_pages(lines(), heading=heading, columns=columns)
+def _paper_line(line: StatementLine, document: DocumentName | None, side: str) -> PaperLine:
+    name = document_name(line.code, line.document_id)
+    known = [text for text in (name, document.reference if document else "") if text]
+    return PaperLine(
+        booked_at=line.booked_at,
+        what=_kind(line.code),
+        about=" · ".join(known),
+        state=line_state(line.flags),
+        amount_minor=_signed(line, side),
+        balance_minor=_balance_after(line, side),
+        posted=line_state(line.flags) == "posted",
+    )
 
 
 def _title(account: Account) -> str:
@@ -281,6 +309,13 @@ def _merchant_names(request: PortalRequest, accounts: list[Account]) -> dict[UUI
     wanted = {whose for a in accounts if (whose := _whose(a))}
     found = merchants(actor=request.actor).filter(id__in=wanted)
     return dict(found.values_list("id", "name"))
+
+
+def _holder(request: PortalRequest, account: Account) -> str:
+    """Whose money it is, and for a reseller's account the merchant whose business it is about."""
+    name = _merchant_names(request, [account]).get(_whose(account), "")
+    owner = name if name and account.merchant_id else request.seat.tenant_name
+    return owner if name in ("", owner) else f"{owner} · {name}"
 
 
 def _signed(line: StatementLine, side: str) -> int:

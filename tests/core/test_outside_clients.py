@@ -38,6 +38,7 @@ LIMITS: Final[dict[str, frozenset[str]]] = {
     "smtplib.SMTP": frozenset({"timeout"}),
     "smtplib.SMTP_SSL": frozenset({"timeout"}),
     "socket.create_connection": frozenset({"timeout"}),
+    "subprocess.run": frozenset({"timeout"}),
     "urlopen": frozenset({"timeout"}),
     "http.client.HTTPConnection": frozenset({"timeout"}),
     "http.client.HTTPSConnection": frozenset({"timeout"}),

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import csv
 import io
-import re
 from typing import Any
 
 import psycopg
@@ -20,8 +19,7 @@ from ledger import selectors
 from ledger.backends.postgres import PostgresLedger
 from ledger.chart import AccountRef, MerchantBook, TransferCode, account_ref
 from ledger.models import Account
-from ledger.pdf import pdf_pages
-from ledger.portal import csv_lines, pdf_lines
+from ledger.portal import csv_lines
 from ledger.services import (
     TransferFlags,
     TransferSpec,
@@ -299,7 +297,6 @@ def test_an_account_without_history_says_no_balance_rather_than_nought() -> None
         csv.DictReader(io.StringIO(b"".join(csv_lines(t.scope, account, None, None)).decode()))
     )
     assert [(r["amount"], r["balance"]) for r in rows] == [("1.00", ""), ("-1.00", "")]
-    assert b"".join(pdf_lines(t.scope, account, None, None)).endswith(b"%%EOF\n")
 
 
 @pytest.mark.parametrize("path", ["ledger/accounts/{}", "ledger/accounts/{}/statement"])
@@ -360,22 +357,6 @@ def test_an_export_holds_nothing_while_its_reader_is_slow_and_ends_where_it_bega
     fill(t)  # booked while it is read
     read += lines
     assert len(read) == whole
-
-
-def test_the_pdf_is_whole_and_names_every_line(t: Tenants) -> None:
-    with tenant_atomic(t.scope):
-        account = Account.objects.get(id=book_of(t).pending.id)
-    data = b"".join(pdf_lines(t.scope, account, None, None))
-    assert data.startswith(b"%PDF-1.4")
-    assert data.count(b"46.80") == 1
-    start = int(re.search(rb"startxref\n(\d+)", data).group(1))  # type: ignore[union-attr]
-    assert data[start : start + 4] == b"xref"
-
-
-def test_a_long_pdf_is_made_page_by_page() -> None:
-    pieces = pdf_pages((f"line {i}" for i in range(100_000)), heading="h", columns="c")
-    largest = max(len(piece) for piece in pieces)
-    assert largest < 100_000
 
 
 def test_a_pending_transfer_says_so(t: Tenants) -> None:
