@@ -115,7 +115,7 @@ class FileAnchor:
             os.fsync(aside.fileno())
         os.ftruncate(file.fileno(), start)
         file.seek(start)
-        log.error("audit.anchor_line_torn", bytes=size, kept_in=str(self._torn_path))
+        log.error("audit.anchor_line_torn", count=size, reason=f"kept in {self._torn_path}")
 
     def _read(self, file: IO[str], evidence: Evidence) -> Sequence[str]:
         """Collect what is anchored; returns what is worth a note and no fault."""

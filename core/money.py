@@ -122,6 +122,14 @@ def to_major(amount_minor: int, code: str) -> Decimal:
     return Decimal(amount_minor).scaleb(-currency(code).exponent)
 
 
+def to_plain(amount_minor: int, code: str) -> str:
+    """An amount for files and form fields: 123456 EUR is "1234.56", 5 BTC "0.00000005".
+
+    `str` writes so small a Decimal as a power of ten, which spreadsheets round and forms refuse.
+    """
+    return f"{to_major(amount_minor, code):f}"
+
+
 def to_figure(amount_minor: int, code: str) -> str:
     """An amount for a column of amounts, without its currency: -123456 EUR is "-1,234.56"."""
     return f"{to_major(amount_minor, code):,.{currency(code).exponent}f}"

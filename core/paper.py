@@ -88,7 +88,7 @@ def paper_pdf(template: str, data: Mapping[str, object]) -> bytes:
     if done.returncode or not done.stdout:
         raise PaperBroken(f"{template}: {said or f'ended with {done.returncode}'}")
     if said:
-        log.warning("paper.characters_without_font", template=template)
+        log.warning("paper.characters_without_font", reason=template)
     return done.stdout
 
 

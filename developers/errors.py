@@ -75,6 +75,8 @@ _REQUEST: Final[dict[str, str | tuple[int, str]]] = {
     "request_refused": "The request could not be read. Check its headers and its framing.",
     "header_repeated": "A header that has one value came twice. Send it once.",
     "payload_too_large": (413, "The body is larger than 256 KiB."),
+    "statement_too_long": (413, "Ask for fewer days, or for CSV, which has no limit of lines."),
+    "paper_not_made": (503, "The document was not made in time. Try again in a minute."),
     "bad_request": "The request could not be read at all, or names a host that is not served here.",
     "resource_missing": (404, "There is no such object in your account and mode."),
     "not_found": (404, "There is no such object in your account and mode."),

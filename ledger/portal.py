@@ -21,7 +21,7 @@ from core.cells import harmless
 from core.db import Scope, tenant_atomic
 from core.downloads import download, stream
 from core.ids import encode
-from core.money import to_major
+from core.money import to_plain
 from core.pagination import PageRequest
 from core.paper import paper_pdf
 from ledger import balances, selectors
@@ -200,8 +200,8 @@ def csv_lines(
                 code_name(line.code),
                 line_state(line.flags),
                 account.currency,
-                to_major(_signed(line, side), account.currency),
-                "" if after is None else to_major(after, account.currency),
+                to_plain(_signed(line, side), account.currency),
+                "" if after is None else to_plain(after, account.currency),
                 document_name(line.code, line.document_id) or "",
                 harmless(document.reference) if document else "",
             ]

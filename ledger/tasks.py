@@ -24,7 +24,7 @@ def verify_books() -> None:
     run = verify(full=full_is_due())
     log.info("ledger.verified", reason=run.coverage, count=run.transfers)
     if run.fault:
-        log.error("ledger.books_off", fault=run.fault, run_id=str(run.id))
+        log.error("ledger.books_off", error=run.fault, record_id=str(run.id))
 
 
 @shared_task(name="ledger.sweep_notes")

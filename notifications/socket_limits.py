@@ -73,7 +73,7 @@ class SocketLimits:
             _process.give_back("")
 
     async def _refuse(self, receive: Any, send: Any, limit: str) -> None:
-        log.warning("websocket.too_many", limit=limit)
+        log.warning("websocket.too_many", reason=limit)
         await receive()
         # A close code reaches the page only over an accepted socket.
         await send({"type": "websocket.accept"})

@@ -250,7 +250,7 @@ class FairPool:
             try:
                 thread.start()
             except RuntimeError:
-                log.warning("pool.no_thread", threads=self._threads)
+                log.warning("pool.no_thread", count=self._threads)
             else:
                 self._threads += 1
                 return True

@@ -288,7 +288,7 @@ def expire_due(*, batch: int = 500) -> int:
             try:
                 expired += _expire_one(session_id, Scope.merchant(merchant_id))
             except AppError as error:
-                log.error("checkout.not_expired", session=str(session_id), error=error.message)
+                log.error("checkout.not_expired", session_id=str(session_id), error=error.message)
     return expired
 
 

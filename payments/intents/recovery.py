@@ -154,7 +154,7 @@ def _check(intent: Intent) -> Intent:
             # Giving up must be the provider's word, not only ours.
             return intent_void(intent=intent, actor=POLLER)
     except StepRefused as refused:
-        log.info("intent.step_refused", intent=intent.public_id, reason=refused.code)
+        log.info("intent.step_refused", intent_id=intent.public_id, reason=refused.code)
         return intent
     return intent_apply(intent=intent, answer=answer, actor=POLLER)
 
@@ -214,7 +214,7 @@ def _send(intent: Intent) -> Intent:
     try:
         return intent_advance(intent=intent, actor=POLLER, again=True)
     except StepRefused as refused:
-        log.info("intent.step_refused", intent=intent.public_id, reason=refused.code)
+        log.info("intent.step_refused", intent_id=intent.public_id, reason=refused.code)
         return intent
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ast
 import json
 import os
 import re
@@ -13,6 +14,7 @@ import pytest
 from django.apps import apps
 from django.db.models import Model
 
+from core.logging import ALLOWED_FIELDS
 from devtools.home import ROOT
 
 #: From the top down; apps of one line are siblings, which do not know each other.
@@ -175,3 +177,39 @@ def test_every_variable_that_is_read_is_named_in_the_documents() -> None:
     }
     # Not for whoever runs the platform: each process sets it for itself.
     assert read - named - {"DJANGO_SETTINGS_MODULE"} == set()
+
+
+_LOGGED: Final = {"debug", "info", "warning", "error", "exception", "critical"}
+
+
+def _unlogged(source: str) -> list[str]:
+    """The fields of log calls that no line would show, or that a call may not have."""
+    return [
+        f"{call.lineno}: {keyword.arg}"
+        for call in ast.walk(ast.parse(source))
+        if isinstance(call, ast.Call)
+        and isinstance(call.func, ast.Attribute)
+        and call.func.attr in _LOGGED
+        and ast.unparse(call.func.value) == "log"
+        for keyword in call.keywords
+        # The message is `event` already, so a second one is a TypeError where it is logged.
+        if keyword.arg not in (ALLOWED_FIELDS | {"exc_info"}) - {"event"}
+    ]
+
+
+def test_every_field_that_is_logged_is_shown() -> None:
+    rooms = {room.partition(".")[0] for room in LEVELS} | {"config"}
+    found = {
+        str(path.relative_to(ROOT)): unlogged
+        for room in sorted(rooms)
+        for path in sorted((ROOT / room).rglob("*.py"))
+        if (unlogged := _unlogged(path.read_text(encoding="utf-8")))
+    }
+    assert found == {}
+
+
+def test_a_field_that_no_line_shows_is_found() -> None:
+    assert _unlogged('log.info("a", event="b")\nlog.error("c", intent=1, count=2)') == [
+        "1: event",
+        "2: intent",
+    ]

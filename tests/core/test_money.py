@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from core.errors import InvalidRequest
-from core.money import currency, format_money, to_figure
+from core.money import currency, format_money, to_figure, to_plain
 
 
 @pytest.mark.parametrize(
@@ -57,3 +57,17 @@ def test_what_is_no_money_is_refused(code: object) -> None:
 )
 def test_a_figure_has_the_decimals_of_its_currency(minor: int, code: str, shown: str) -> None:
     assert to_figure(minor, code) == shown
+
+
+@pytest.mark.parametrize(
+    ("minor", "code", "written"),
+    [
+        (123456, "EUR", "1234.56"),
+        (-5, "USD", "-0.05"),
+        (5, "JPY", "5"),
+        (5, "BTC", "0.00000005"),
+        (0, "BTC", "0.00000000"),
+    ],
+)
+def test_an_amount_in_a_file_is_written_out(minor: int, code: str, written: str) -> None:
+    assert to_plain(minor, code) == written

@@ -14,7 +14,7 @@ from django.db.models.functions import Coalesce
 
 from core import ids
 from core.cells import harmless
-from core.money import to_major
+from core.money import to_plain
 from payments.acceptance.selectors import PaymentFilter, payments
 from tenants.models import Merchant
 
@@ -80,7 +80,7 @@ def _cells(row: tuple[Any, ...]) -> list[str]:
         payment_id, created_at, status, code, amount, captured, refunded, fee, net,
         customer_id, email, reference, description, brand, last4, failure, channel, merchant_id,
     ) = row  # fmt: skip
-    amounts = [f"{to_major(value, code):f}" for value in (amount, captured, refunded, fee, net)]
+    amounts = [to_plain(value, code) for value in (amount, captured, refunded, fee, net)]
     words = [email, reference, description, brand, last4, failure, channel]
     return [
         ids.encode("pay", payment_id),

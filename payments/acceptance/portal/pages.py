@@ -20,7 +20,7 @@ from core import errors, ids
 from core.db import tenant_atomic
 from core.downloads import download
 from core.idempotency import Answer, Claim, is_duplicate_claim
-from core.money import format_money, to_major
+from core.money import format_money, to_plain
 from core.pagination import PageRequest, paginate
 from payments.acceptance import selectors
 from payments.acceptance.models import Payment, Refund
@@ -189,8 +189,8 @@ def _context(request: PortalRequest, payment: Payment, **more: Any) -> dict[str,
         "merchant_name": merchant_names(request, [payment]).get(payment.merchant_id, ""),
         "left_minor": left,
         "refund_hint": f"At most {format_money(left, payment.currency)}, all that is left.",
-        "left_major": to_major(left, payment.currency),
-        "capturable_major": to_major(payment.amount_capturable_minor, payment.currency),
+        "left_major": to_plain(left, payment.currency),
+        "capturable_major": to_plain(payment.amount_capturable_minor, payment.currency),
         "may_refund": completed and left > 0 and "payments.refund" in scopes,
         "may_capture": payment.amount_capturable_minor > 0 and "payments.capture" in scopes,
         "may_cancel": (payment.status in open_states or payment.amount_capturable_minor > 0)

@@ -71,7 +71,7 @@ def intent_apply(
             except (OperationalError, InterfaceError) as error:
                 connections.regain(error, ends_at=ends_at)
                 intent, document = reload(intent), None
-    log.warning("intent.contended", intent=intent.public_id)
+    log.warning("intent.contended", intent_id=intent.public_id)
     return reload(intent)
 
 

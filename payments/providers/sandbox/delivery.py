@@ -38,7 +38,9 @@ def deliver_due(*, limit: int = BATCH, account_id: uuid.UUID | None = None) -> i
             _deliver(leased)
             delivered += 1
         except (AppError, ServerTimeoutError, ServerRefusedError) as error:
-            log.warning("sandbox.webhook_refused", event=str(leased.get("row")), error=str(error))
+            log.warning(
+                "sandbox.webhook_refused", event_id=str(leased.get("row")), error=str(error)
+            )
         except (OperationalError, InterfaceError) as error:
             log.warning("sandbox.webhook_delayed", error=type(error).__name__)
             break
