@@ -1,10 +1,18 @@
-"""Amounts for people's eyes."""
+"""Amounts: taken in, shared out, and written for people."""
 
 from __future__ import annotations
 
 import pytest
 
-from core.money import format_money
+from core.errors import InvalidRequest
+from core.money import (
+    MAX_AMOUNT_MINOR,
+    Currency,
+    currency,
+    format_money,
+    parse_amount,
+    share_bps,
+)
 
 
 @pytest.mark.parametrize(
@@ -20,3 +28,75 @@ from core.money import format_money
 )
 def test_letters_and_figures_stand_apart(minor: int, code: str, shown: str) -> None:
     assert format_money(minor, code) == shown
+
+
+@pytest.mark.parametrize(
+    ("minor", "bps", "share"),
+    [
+        (10_000, 290, 290),
+        (49, 100, 0),
+        (50, 100, 1),  # half a minor unit goes up,
+        (150, 100, 2),
+        (250, 100, 3),  # also to an odd figure
+        (1, 4_999, 0),
+        (1, 5_000, 1),
+        (7_777, 10_000, 7_777),
+        (7_777, 0, 0),
+        (MAX_AMOUNT_MINOR, 1, 100_000_000),
+    ],
+)
+def test_a_share_is_rounded_half_up_once(minor: int, bps: int, share: int) -> None:
+    assert share_bps(minor, bps) == share
+
+
+@pytest.mark.parametrize(
+    ("code", "exponent"),
+    [
+        ("EUR", 2),
+        ("jpy", 0),
+        ("KWD", 3),
+        ("IQD", 3),  # CLDR shows it with 0,
+        ("HUF", 2),
+        ("CLP", 0),
+        ("XAF", 0),
+        ("USDT", 6),
+        ("BTC", 8),
+        ("ETH", 9),
+    ],
+)
+def test_a_currency_counts_in_the_minor_unit_of_iso_4217(code: str, exponent: int) -> None:
+    assert currency(code) == Currency(code.upper(), exponent)
+
+
+@pytest.mark.parametrize("code", ["XAU", "XTS", "XXX", "ZZZ", "EU", "EUROS", "", None, 978])
+def test_what_is_not_money_is_no_currency(code: object) -> None:
+    with pytest.raises(InvalidRequest) as refused:
+        currency(code, param="sold")
+    assert (refused.value.code, refused.value.param) == ("currency_unknown", "sold")
+
+
+@pytest.mark.parametrize("value", [1, MAX_AMOUNT_MINOR])
+def test_an_amount_is_an_integer_within_the_limits(value: int) -> None:
+    assert parse_amount(value) == value
+
+
+def test_a_minimum_of_zero_lets_zero_in() -> None:
+    assert parse_amount(0, minimum=0) == 0
+
+
+@pytest.mark.parametrize(
+    ("value", "code"),
+    [
+        (0, "amount_too_small"),
+        (-1, "amount_too_small"),
+        (MAX_AMOUNT_MINOR + 1, "amount_too_large"),
+        (1.0, "amount_not_integer"),
+        ("1", "amount_not_integer"),
+        (True, "amount_not_integer"),
+        (None, "amount_not_integer"),
+    ],
+)
+def test_any_other_amount_is_refused(value: object, code: str) -> None:
+    with pytest.raises(InvalidRequest) as refused:
+        parse_amount(value)
+    assert refused.value.code == code
