@@ -70,6 +70,13 @@ def test_a_foreign_object_does_not_exist_and_a_missing_right_is_denied() -> None
     policies.require(t.actor("owner"), "keys.write", t.key_rows["sk", False])
 
 
+def test_a_permission_covers_the_actors_own_objects_alone() -> None:
+    t, other = make_tenants(), make_tenants()
+    owner = t.actor("owner")
+    assert policies.can(owner, "keys.write", t.key_rows["sk", False]) is True
+    assert policies.can(owner, "keys.write", other.key_rows["sk", False]) is False
+
+
 def test_test_and_live_never_mix() -> None:
     t = make_tenants()
     with pytest.raises(errors.NotFound):
@@ -91,6 +98,10 @@ def test_a_publishable_key_only_tokenises() -> None:
 def test_a_restricted_key_without_scopes_holds_nothing() -> None:
     assert policies.key_permissions(kind="rk", scopes=[]) == frozenset()
     assert policies.key_permissions(kind="rk", scopes=["refunds.*"]) == {"refunds.read"}
+
+
+def test_scopes_narrow_a_secret_key_too() -> None:
+    assert policies.key_permissions(kind="sk", scopes=["payments.read"]) == {"payments.read"}
 
 
 def test_no_key_holds_what_is_for_persons() -> None:
