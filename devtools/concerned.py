@@ -31,6 +31,7 @@ SWEEPS: Final = (
     "tests/api_fuzz",
     "tests/core/test_house_rules.py",
     "tests/developers",
+    "tests/house",
     "tests/portal",
     "tests/tenants/test_permission_table.py",
     "tests/tenants/test_rls.py",
