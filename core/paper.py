@@ -35,8 +35,8 @@ _presses: Final = threading.BoundedSemaphore(AT_ONCE)
 #: All that the press knows of the world. typst would download packages that a template imports; no
 #: template does, and with a proxy that is not there none could.
 _ENVIRONMENT: Final = {
-    "HTTP_PROXY": "http://127.0.0.1:9",
-    "HTTPS_PROXY": "http://127.0.0.1:9",
+    "http_proxy": "http://127.0.0.1:9",
+    "https_proxy": "http://127.0.0.1:9",
     "RAYON_NUM_THREADS": "1",
 }
 

@@ -26,6 +26,12 @@ PACKAGES = (
     "onboarding", "portal", "developers", "devtools", "tests",
 )  # fmt: skip
 
+#: Tests that read the sources alone: without the suite's database, and without its workers.
+_PYTEST = (
+    sys.executable, "-m", "pytest", "--noconftest", "-p", "no:django", "-p", "no:cacheprovider",
+    "-n", "0", "-q",
+)  # fmt: skip
+
 _NOWHERE = "postgresql://nobody@127.0.0.1:1/nowhere"
 
 
@@ -71,6 +77,7 @@ def steps() -> list[Step]:
         Step("format (ruff)", lambda: _command([str(BIN / "ruff"), "format", "--check", "."])),
         Step("lint (ruff)", lambda: _command([str(BIN / "ruff"), "check", "."])),
         Step("imports (import-linter)", lambda: _command([str(BIN / "lint-imports"), "--no-logo"])),
+        Step("house rules (pytest)", lambda: _command([*_PYTEST, "tests/house"])),
         Step("migrations complete", _migrations),
         Step("OpenAPI document up to date", _openapi),
         Step(

@@ -14,8 +14,9 @@ Merchantry: the back office and merchant portal of a payment business.
   ./dev reset [--yes]              stop everything and forget all data
   ./dev manage ...                 manage.py in that environment
   ./dev test [pytest arguments]    the test suite, with a database and a cache of its own
-  ./dev check [--fix]              format, lint, types, imports, migrations, SQL functions,
-                                   OpenAPI, templates
+  ./dev test --since REF           only the tests that the changes since REF (main) concern
+  ./dev check [--fix]              format, lint, types, imports, house rules, migrations,
+                                   SQL functions, OpenAPI, templates
   ./dev bench NAME                 a benchmark: a table, then one line of JSON
   ./dev help                       this text
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import argparse
 import os
 import shutil
 import signal
@@ -10,7 +11,7 @@ import sys
 import tempfile
 from pathlib import Path
 
-from devtools import chromium, postgres, say, stack
+from devtools import chromium, concerned, postgres, say, stack
 from devtools.home import ROOT, Home
 from devtools.supervisor import (
     Interrupted,
@@ -26,9 +27,15 @@ PREFIX = "merchantry-test-"
 def test(arguments: list[str]) -> int:
     """Run pytest with the arguments; returns its exit code.
 
+    `--since REF` among them stands for the tests that the changes since REF concern.
+
     The servers are this run's own and vanish with it, unless DATABASE_URL (an administrator's
     address) and REDIS_URL name others.
     """
+    chosen = _since(arguments)
+    if chosen is None:
+        return 0
+    arguments = chosen
     _sweep()
     # Other accounts must be able to enter: under root PostgreSQL runs as one of them.
     with tempfile.TemporaryDirectory(prefix=PREFIX) as folder, interruptible():
@@ -48,6 +55,27 @@ def test(arguments: list[str]) -> int:
             postgres.forget_elsewhere(home)
             if lock is not None:
                 lock.close()
+
+
+def _since(arguments: list[str]) -> list[str] | None:
+    """The arguments with `--since REF` replaced by what it chooses; None when that is nothing."""
+    parser = argparse.ArgumentParser(prog="./dev test", allow_abbrev=False, add_help=False)
+    parser.add_argument("--since")
+    options, rest = parser.parse_known_args(arguments)
+    if options.since is None:
+        return arguments
+    changed = concerned.changed_since(options.since)
+    tests = concerned.concerned(changed)
+    if tests is None:
+        say.line(f"{len(changed)} files changed since {options.since}: they concern every test.")
+        return rest
+    if not tests:
+        say.line(f"{len(changed)} files changed since {options.since}: they concern no test.")
+        return None
+    say.line(f"{len(changed)} files changed since {options.since}; the tests that they concern:")
+    for name in tests:
+        say.line(f"  {name}")
+    return [*tests, *rest]
 
 
 def _sweep() -> None:

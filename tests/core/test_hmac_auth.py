@@ -88,6 +88,26 @@ def test_an_old_or_future_request_is_refused(offset_s: int) -> None:
     verify(secret=SECRET, request=request, given=given, now_s=time.time() + offset_s * 0.99)
 
 
+@pytest.mark.parametrize("offset_s", [-300, 300])
+def test_a_request_is_good_for_five_minutes_to_the_second(offset_s: int) -> None:
+    request, given = signed()
+    verify(secret=SECRET, request=request, given=given, now_s=int(request.timestamp) + offset_s)
+
+
+@pytest.mark.parametrize("length", [16, 64])
+def test_a_nonce_has_sixteen_to_sixty_four_characters(length: int) -> None:
+    request = replace(signed()[0], nonce="n" * length)
+    verify(secret=SECRET, request=request, given=signature(SECRET, request))
+
+
+@pytest.mark.parametrize("length", [15, 65])
+def test_a_nonce_of_another_length_is_refused(length: int) -> None:
+    request = replace(signed()[0], nonce="n" * length)
+    with pytest.raises(AuthenticationFailed) as refused:
+        verify(secret=SECRET, request=request, given=signature(SECRET, request))
+    assert refused.value.code == "signature_malformed"
+
+
 @pytest.mark.parametrize("timestamp", ["", "-1", "1e9", "１２３", "9" * 400, "12.5", "nan"])
 def test_a_timestamp_is_digits(timestamp: str) -> None:
     request, _ = signed()
@@ -96,11 +116,13 @@ def test_a_timestamp_is_digits(timestamp: str) -> None:
         verify(secret=SECRET, request=changed, given=signature(SECRET, changed))
 
 
-def test_a_line_break_cannot_move_the_fields() -> None:
+@pytest.mark.parametrize("line_break", ["\n", "\r"])
+def test_a_line_break_cannot_move_the_fields(line_break: str) -> None:
     request, _ = signed()
+    text = f"a{line_break}b"
     for name in ("path", "query", "content_type", "idempotency_key", "host"):
         with pytest.raises(AuthenticationFailed, match="line break"):
-            signature(SECRET, replace(request, **cast("dict[str, Any]", {name: "a\nb"})))
+            signature(SECRET, replace(request, **cast("dict[str, Any]", {name: text})))
 
 
 def test_wrong_secret_missing_headers_short_nonce() -> None:

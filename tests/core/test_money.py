@@ -1,11 +1,20 @@
-"""Currencies as ISO 4217 counts them, and amounts for people's eyes."""
+"""Amounts: taken in, shared out, and written; currencies as ISO 4217 counts them."""
 
 from __future__ import annotations
 
 import pytest
 
 from core.errors import InvalidRequest
-from core.money import currency, format_money, to_figure, to_plain
+from core.money import (
+    MAX_AMOUNT_MINOR,
+    Currency,
+    currency,
+    format_money,
+    parse_amount,
+    share_bps,
+    to_figure,
+    to_plain,
+)
 
 
 @pytest.mark.parametrize(
@@ -21,29 +30,6 @@ from core.money import currency, format_money, to_figure, to_plain
 )
 def test_letters_and_figures_stand_apart(minor: int, code: str, shown: str) -> None:
     assert format_money(minor, code) == shown
-
-
-@pytest.mark.parametrize(
-    ("code", "exponent"),
-    [
-        ("JPY", 0),
-        ("CLP", 0),
-        ("XAF", 0),
-        ("EUR", 2),
-        ("HUF", 2),
-        ("IQD", 3),
-        ("UYW", 4),
-        ("ETH", 9),
-    ],
-)
-def test_a_currency_has_the_minor_unit_of_iso_4217(code: str, exponent: int) -> None:
-    assert currency(code).exponent == exponent
-
-
-@pytest.mark.parametrize("code", ["XAU", "XTS", "XXX", "XAD", "XDR", "ZZZ", "usdd", None])
-def test_what_is_no_money_is_refused(code: object) -> None:
-    with pytest.raises(InvalidRequest):
-        currency(code)
 
 
 @pytest.mark.parametrize(
@@ -71,3 +57,78 @@ def test_a_figure_has_the_decimals_of_its_currency(minor: int, code: str, shown:
 )
 def test_an_amount_in_a_file_is_written_out(minor: int, code: str, written: str) -> None:
     assert to_plain(minor, code) == written
+
+
+@pytest.mark.parametrize(
+    ("minor", "bps", "share"),
+    [
+        (10_000, 290, 290),
+        (49, 100, 0),
+        (50, 100, 1),  # half a minor unit goes up,
+        (150, 100, 2),
+        (250, 100, 3),  # also to an odd figure
+        (1, 4_999, 0),
+        (1, 5_000, 1),
+        (7_777, 10_000, 7_777),
+        (7_777, 0, 0),
+        (MAX_AMOUNT_MINOR, 1, 100_000_000),
+    ],
+)
+def test_a_share_is_rounded_half_up_once(minor: int, bps: int, share: int) -> None:
+    assert share_bps(minor, bps) == share
+
+
+@pytest.mark.parametrize(
+    ("code", "exponent"),
+    [
+        ("EUR", 2),
+        ("jpy", 0),
+        ("KWD", 3),
+        ("IQD", 3),  # CLDR shows it with 0,
+        ("HUF", 2),
+        ("CLP", 0),
+        ("XAF", 0),
+        ("UYW", 4),
+        ("USDT", 6),
+        ("BTC", 8),
+        ("ETH", 9),
+    ],
+)
+def test_a_currency_counts_in_the_minor_unit_of_iso_4217(code: str, exponent: int) -> None:
+    assert currency(code) == Currency(code.upper(), exponent)
+
+
+@pytest.mark.parametrize(
+    "code", ["XAU", "XTS", "XXX", "XAD", "XDR", "ZZZ", "usdd", "EU", "EUROS", "", None, 978]
+)
+def test_what_is_not_money_is_no_currency(code: object) -> None:
+    with pytest.raises(InvalidRequest) as refused:
+        currency(code, param="sold")
+    assert (refused.value.code, refused.value.param) == ("currency_unknown", "sold")
+
+
+@pytest.mark.parametrize("value", [1, MAX_AMOUNT_MINOR])
+def test_an_amount_is_an_integer_within_the_limits(value: int) -> None:
+    assert parse_amount(value) == value
+
+
+def test_a_minimum_of_zero_lets_zero_in() -> None:
+    assert parse_amount(0, minimum=0) == 0
+
+
+@pytest.mark.parametrize(
+    ("value", "code"),
+    [
+        (0, "amount_too_small"),
+        (-1, "amount_too_small"),
+        (MAX_AMOUNT_MINOR + 1, "amount_too_large"),
+        (1.0, "amount_not_integer"),
+        ("1", "amount_not_integer"),
+        (True, "amount_not_integer"),
+        (None, "amount_not_integer"),
+    ],
+)
+def test_any_other_amount_is_refused(value: object, code: str) -> None:
+    with pytest.raises(InvalidRequest) as refused:
+        parse_amount(value)
+    assert refused.value.code == code

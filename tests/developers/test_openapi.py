@@ -41,7 +41,7 @@ def examples() -> Iterator[Any]:
                 yield pytest.param(media["schema"], example["value"], id=label)
 
 
-@pytest.mark.parametrize(("schema", "value"), examples())
+@pytest.mark.parametrize(("schema", "value"), list(examples()))
 def test_an_example_fits_its_schema(schema: dict[str, Any], value: Any) -> None:
     whole = {**schema, "components": document()["components"]}
     validator = jsonschema.Draft202012Validator(

@@ -30,21 +30,19 @@ def test_a_card_payment_completes_and_stands_in_the_books(api: Api) -> None:
     assert payment["status"] == "completed"
     assert payment["amount_captured"] == 10_000
     assert payment["card"]["last4"] == "4242"
-    assert payment["fee"] > 0
-    assert payment["net"] == 10_000 - payment["fee"]
+    assert (payment["fee"], payment["net"]) == (290, 9_710)
     expanded = api.get(f"/v1/payments/{payment['id']}?expand=events,attempts,ledger").json()["data"]
     assert [event["type"] for event in expanded["events"]] == [
         "payment.created",
         "payment.processing",
         "payment.completed",
     ]
-    codes = [(line["code"], line["state"]) for line in expanded["ledger"]]
-    assert codes == [
-        ("payment", "posted"),
-        ("platform_fee", "posted"),
-        ("reseller_residual", "posted"),
+    lines = [(line["code"], line["amount"], line["state"]) for line in expanded["ledger"]]
+    assert lines == [
+        ("payment", 10_000, "posted"),
+        ("platform_fee", 232, "posted"),
+        ("reseller_residual", 58, "posted"),
     ]
-    assert sum(line["amount"] for line in expanded["ledger"][1:]) == payment["fee"]
     assert [attempt["state"] for attempt in expanded["attempts"]] == ["SETTLED"]
 
 
@@ -200,6 +198,17 @@ def test_the_fixed_fee_is_taken_in_the_merchants_own_currency_alone(database: st
         for currency in ("USD", "EUR")
     ]
     assert fees == [320, 290]
+
+
+def test_a_payment_smaller_than_its_fee_costs_all_of_it_and_no_more(
+    database: str, admin_dsn: str
+) -> None:
+    api = new_api(default_currency="EUR", fee_bps=290, fee_fixed_minor=30)
+
+    payment = api.pay(amount=20).json()["data"]
+
+    assert (payment["status"], payment["fee"], payment["net"]) == ("completed", 20, 0)
+    assert books(admin_dsn, api.tenants.merchant.id)["merchant_pending"] == 0
 
 
 def _refunded_at_the_bank(admin_dsn: str, api: Api, amount_minor: int) -> None:

@@ -12,6 +12,7 @@ from django.db import connection
 from core import ids
 from core.context import Actor
 from core.db import Scope, tenant_atomic
+from core.models import AuditRecord
 from payments.acceptance.services import release, release_due
 from payments.acceptance.services.disputes import dispute_notice
 from payments.intents.exceptions import exception_add, exception_resolve
@@ -74,6 +75,23 @@ def test_the_net_is_released_once_and_only_when_due(api: Api, admin_dsn: str) ->
     assert [(each["pending"], each["available"]) for each in balance["balances"]] == [
         (0, made["net"])
     ]
+
+
+def test_a_release_is_audited_for_each_payment(api: Api, admin_dsn: str) -> None:
+    made = [api.pay(amount=1_000).json()["data"]["id"] for _ in range(2)]
+    _two_days_later(admin_dsn, api)
+
+    release_due()
+    release_due()
+
+    with tenant_atomic(Scope.merchant(api.tenants.merchant.id)):
+        rows = AuditRecord.objects.filter(action="payment.available").order_by("id")
+        found = [
+            (row.target, row.actor_kind, row.actor_label, row.reseller_id, row.livemode)
+            for row in rows
+        ]
+    of = ("system", "release", api.tenants.reseller.id, False)
+    assert sorted(found) == sorted((payment_id, *of) for payment_id in made)
 
 
 def test_a_refund_before_the_release_leaves_the_rest(api: Api, admin_dsn: str) -> None:

@@ -40,8 +40,11 @@ def test_a_payment_of_which_nothing_is_left_becomes_available_on_no_day() -> Non
 def test_a_reseller_reads_its_share_below_the_total() -> None:
     tenants = make_tenants(totp=True)
     payment_id = take_payment(tenants, amount=4890)["id"]
-    page = text_of(signed_in(tenants, "reseller.owner").get(f"/payments/{payment_id}"))
-    assert page.index("Net $") < page.index("Your share of the fee")
+    reseller = signed_in(tenants, "reseller.owner")
+    page = text_of(reseller.get(f"/payments/{payment_id}"))
+    # 2.9 % of $48.90 and $0.30 are $1.72; a fifth of it is the reseller's.
+    assert page.index("Net $47.18") < page.index("Your share of the fee $0.34")
+    assert "Your earnings $0.34" in text_of(reseller.get("/balance"))
 
 
 def test_a_dispute_says_how_much_why_and_what_comes_next() -> None:

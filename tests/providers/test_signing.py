@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import pytest
 import stripe
 from hypothesis import given
@@ -49,6 +51,36 @@ def test_a_wrong_secret_is_told_before_the_age() -> None:
     signature = signing.sign(raw_body=b"{}", secret="other", timestamp_s=0)
     with pytest.raises(SignatureInvalid):
         verify(signature, b"{}", "s")
+
+
+@pytest.mark.parametrize("secrets", [("old", "new"), ("new", "old"), ("", "old")])
+def test_any_secret_of_the_account_will_do(secrets: tuple[str, str]) -> None:
+    verify(signing.sign(raw_body=b"{}", secret="old", timestamp_s=NOW_S), b"{}", *secrets)
+
+
+def test_one_of_several_signatures_will_do() -> None:
+    right = signing.sign(raw_body=b"{}", secret="s", timestamp_s=NOW_S)
+    verify(f"{right},v1={'0' * 64}", b"{}", "s")
+    verify(right.replace("v1=", f"v1={'0' * 64},v1="), b"{}", "s")
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        (lambda right: right.replace("v1=", "v0="), "must read"),
+        (lambda right: f"{right},t={NOW_S}", "must read"),
+        (lambda right: right.partition(",")[2], "must read"),
+        (lambda right: right + ",v1=" + "0" * 2_000, "longer than any provider sends"),
+        (lambda right: "", "is missing"),
+    ],
+    ids=["another scheme", "two times", "no time", "too long", "nothing"],
+)
+def test_a_right_signature_in_a_wrong_header_is_refused(
+    change: Callable[[str], str], message: str
+) -> None:
+    right = signing.sign(raw_body=b"{}", secret="s", timestamp_s=NOW_S)
+    with pytest.raises(SignatureInvalid, match=message):
+        verify(change(right), b"{}", "s")
 
 
 def test_without_a_secret_nothing_is_accepted() -> None:

@@ -200,6 +200,14 @@ def test_a_reseller_signs_up_and_sees_its_merchants_only() -> None:
     assert call("GET", f"/v1/merchants/{made['id']}", headers=headers)[0] == 200
 
 
+def test_a_merchants_price_and_its_resellers_share_are_shown_as_they_are_set() -> None:
+    t = make_tenants(totp=True, fee_bps=275, fee_fixed_minor=25, reseller_share_bps=1_250)
+    headers = as_person(t, "viewer", level="reseller")
+    _, answer = call("GET", f"/v1/merchants/{t.merchant.public_id}", headers=headers)
+    shown = [answer["data"][name] for name in ("fee_bps", "fee_fixed", "reseller_share_bps")]
+    assert shown == [275, 25, 1_250]
+
+
 @pytest.mark.parametrize(
     ("change", "param"),
     [

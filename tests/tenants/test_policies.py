@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 
 from core import errors
@@ -58,6 +60,14 @@ def test_no_role_below_the_platform_holds_a_platform_permission() -> None:
             assert not {name for name in held if name.startswith("platform.")}
 
 
+def test_a_role_that_no_rule_names_protects_a_person_who_has_another_too() -> None:
+    action = policies.PersonAction.CHANGE_ROLE
+    named = policies.acts_on(level="platform", action=action, roles=["support"])
+    beside = policies.acts_on(level="platform", action=action, roles=["support", "owner"])
+    assert [*named.alone, *sorted(named.proposes)] == ["compliance", "support"]
+    assert [*beside.alone, *beside.proposes] == []
+
+
 def test_a_foreign_object_does_not_exist_and_a_missing_right_is_denied() -> None:
     t, other = make_tenants(), make_tenants()
     with pytest.raises(errors.NotFound):
@@ -68,6 +78,13 @@ def test_a_foreign_object_does_not_exist_and_a_missing_right_is_denied() -> None
     with pytest.raises(errors.NotFound):
         policies.require(t.actor("viewer"), "keys.write", other.key_rows["sk", False])
     policies.require(t.actor("owner"), "keys.write", t.key_rows["sk", False])
+
+
+def test_a_permission_covers_the_actors_own_objects_alone() -> None:
+    t, other = make_tenants(), make_tenants()
+    owner = t.actor("owner")
+    assert policies.can(owner, "keys.write", t.key_rows["sk", False]) is True
+    assert policies.can(owner, "keys.write", other.key_rows["sk", False]) is False
 
 
 def test_test_and_live_never_mix() -> None:
@@ -84,6 +101,14 @@ def test_a_reseller_owns_its_merchants_and_no_others() -> None:
         policies.require(actor, "merchants.read", other.merchant)
 
 
+def test_whoever_is_bound_to_no_tenant_owns_nothing_but_a_service_caller() -> None:
+    t = make_tenants(users=False, service_caller=True)
+    service, key = t.service_actor(), t.key_rows["sk", False]
+    assert (service.merchant_id, service.reseller_id) == (None, None)
+    assert policies.owns(service, key) is True
+    assert policies.owns(replace(service, kind="user"), key) is False
+
+
 def test_a_publishable_key_only_tokenises() -> None:
     assert policies.key_permissions(kind="pk", scopes=[]) == {"tokens.create"}
 
@@ -91,6 +116,10 @@ def test_a_publishable_key_only_tokenises() -> None:
 def test_a_restricted_key_without_scopes_holds_nothing() -> None:
     assert policies.key_permissions(kind="rk", scopes=[]) == frozenset()
     assert policies.key_permissions(kind="rk", scopes=["refunds.*"]) == {"refunds.read"}
+
+
+def test_scopes_narrow_a_secret_key_too() -> None:
+    assert policies.key_permissions(kind="sk", scopes=["payments.read"]) == {"payments.read"}
 
 
 def test_no_key_holds_what_is_for_persons() -> None:

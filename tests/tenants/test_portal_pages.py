@@ -162,6 +162,14 @@ def test_a_reseller_edits_its_merchant() -> None:
     )
 
 
+def test_a_reseller_reads_what_its_merchant_pays_and_what_of_it_is_its_own() -> None:
+    t = make_tenants(totp=True, fee_bps=300, fee_fixed_minor=25, reseller_share_bps=2_500)
+    page = text_of(signed_in(t, "reseller.viewer").get(f"/merchants/{t.merchant.public_id}"))
+    assert (
+        "The merchant pays 3 % + $0.25 Your share of the fee 25 % About, of the volume 0.75 %"
+    ) in page
+
+
 def test_the_owner_is_invited_where_there_is_none() -> None:
     t = make_tenants(totp=True)
     second, client = make_merchant(t), signed_in(t, "reseller.admin")
