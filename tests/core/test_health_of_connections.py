@@ -27,6 +27,8 @@ def asked(database: str, monkeypatch: pytest.MonkeyPatch) -> list[bool]:
         return answers[-1]
 
     monkeypatch.setattr(connection, "is_usable", is_usable)
+    # Whatever ran before may have left one that has rested.
+    connection.close()
     connection.ensure_connection()
     monkeypatch.setattr(connection, "health_check_enabled", True)
     return answers
