@@ -94,7 +94,7 @@ class ReasonForm(StaffForm):
     """Why; it stands in the audit log."""
 
     reason = LongText(
-        max_length=500, help_text="For the audit log, and for whoever looks at this after you."
+        max_length=500, help_text="Kept in the audit log, for the next person who looks at this."
     )
 
 

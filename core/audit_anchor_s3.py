@@ -250,7 +250,7 @@ class S3Anchor:
                 enabled = False
         if not enabled:
             raise AnchorUnavailable(
-                f"the bucket {self.bucket} has no object lock: whoever has its credentials could"
+                f"the bucket {self.bucket} has no object lock, so its credentials could be used to"
                 " delete the anchor. Make one with it (aws s3api create-bucket"
                 " --object-lock-enabled-for-bucket) and name that"
             )

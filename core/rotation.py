@@ -33,7 +33,7 @@ class SealedColumn:
 
 @dataclass(frozen=True, slots=True)
 class Rotated:
-    """What a rotation did: data keys wrapped anew and begun, fields sealed anew."""
+    """What a rotation did: data keys wrapped anew and begun, fields sealed again."""
 
     rewrapped: int
     new_keys: int

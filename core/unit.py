@@ -349,7 +349,7 @@ class Writes:
 
 def _stale(what: str) -> StaleState:
     return StaleState(
-        f"{what} was changed by another request at the same time. Read it again and decide anew."
+        f"{what} was changed by another request at the same time. Read it again before you decide."
     )
 
 

@@ -64,7 +64,7 @@ def snippets(base_url: str) -> dict[str, str]:
     return {
         "token": (
             f"export BASE={base_url}\n"
-            "export PK=mk_pk_test_…   # publishable: may stand in a page\n"
+            "export PK=mk_pk_test_…   # publishable: may appear in a page\n"
             "export SK=mk_sk_test_…   # secret: stays on your server\n\n"
             "curl $BASE/v1/tokens \\\n"
             '  -H "Authorization: Bearer $PK" \\\n'

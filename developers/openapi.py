@@ -23,7 +23,7 @@ _SCHEMES: Final[dict[str, dict[str, Any]]] = {
         "bearerFormat": "mk_sk_test_…",
         "description": (
             "`Authorization: Bearer mk_sk_test_…`. `sk` keys are secret and belong on your server; "
-            "`rk` keys carry chosen permissions; `pk` keys may stand in a page and can only make "
+            "`rk` keys carry chosen permissions; `pk` keys may appear in a page and can only make "
             "tokens. The key decides the mode: `test` and `live` never mix."
         ),
     },

@@ -99,7 +99,7 @@ def _fix() -> None:
         subprocess.run(command, cwd=ROOT, check=False)
     result = _manage(["spectacular", *_FORMAT, "--file", str(SCHEMA)])
     if not result.ok:
-        say.warn(f"{SCHEMA.name} was not written anew:\n{_indented(result.output)}")
+        say.warn(f"{SCHEMA.name} could not be written:\n{_indented(result.output)}")
 
 
 def _timed(step: Step) -> tuple[Result, float]:

@@ -100,7 +100,7 @@ def _downloaded() -> Path | None:
 
 def _debian_package() -> str:
     if not shutil.which("apt-get"):
-        return "this is no Debian"
+        return "this is not Debian"
     if os.geteuid() != 0:
         return "Debian's package can only be installed by root"
     say.doing("installing Debian's package chromium for the browser tests")

@@ -88,13 +88,13 @@ class Cluster:
                     return False
                 raise Stop(
                     f"The database folder {self.data} is damaged: files of PostgreSQL are missing "
-                    "from it. Nothing was touched. Put them back from a copy, or begin anew with "
+                    "from it. Nothing was touched. Put them back from a copy, or start over with "
                     "./dev reset (it deletes the data)."
                 )
             aside = self.base / f"data.incomplete-{time.strftime('%Y%m%d-%H%M%S')}"
             self.data.rename(aside)
             say.warn(
-                f"the database folder was half-written; moved it to {aside} and making it anew"
+                f"the database folder was half-written; moved it to {aside} and making a new one"
             )
         self._make()
         return True
@@ -140,7 +140,7 @@ class Cluster:
         if made_by != ours:
             raise Stop(
                 f"The database folder {self.data} was made by PostgreSQL {made_by}, and this "
-                f"checkout brings {ours}. Nothing was touched. Begin anew with ./dev reset (it "
+                f"checkout brings {ours}. Nothing was touched. Start over with ./dev reset (it "
                 "deletes the data), or go back to the earlier requirements.txt."
             )
 
@@ -195,7 +195,7 @@ def place_for(home: Home, password: str) -> Cluster:
         if not base.is_dir():
             raise Stop(
                 f"The database of this checkout lay in {base} and is gone from there. Put it back, "
-                "or begin anew with ./dev reset."
+                "or start over with ./dev reset."
             )
         return Cluster(base, password, account)
     home.postgres.mkdir(mode=0o700, exist_ok=True)
@@ -297,7 +297,7 @@ def wait_until_ready(
             if "password authentication failed" in str(error):
                 raise Stop(
                     "The database was made with another password than the one in .dev/env. Put "
-                    "the earlier .dev/env back, or begin anew with ./dev reset."
+                    "the earlier .dev/env back, or start over with ./dev reset."
                 ) from None
             if time.monotonic() > deadline:
                 raise Stop(

@@ -389,7 +389,7 @@ def reset(*, sure: bool) -> int:
     with stop_running(home):
         stop_recorded(home)
         _forget(home)
-    say.done("forgotten; ./dev up begins anew")
+    say.done("forgotten; ./dev up starts from nothing")
     return 0
 
 

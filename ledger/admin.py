@@ -414,7 +414,7 @@ class CorrectionProposalAdmin(SelectedActions, _MoneyAdmin):
         who = person(row.proposed_by)
         if row.state != CorrectionProposal.State.PROPOSED:
             return who
-        return f"{who}. Somebody else of finance has to confirm or reject it."
+        return f"{who}. A second person from finance has to confirm or reject it."
 
     @display(description="Debited account")
     def shown_debit(self, row: Any) -> SafeString:

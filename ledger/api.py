@@ -85,9 +85,7 @@ class AccountView(ApiView):
         summary="Retrieve a ledger account",
         tags=["Ledger"],
         parameters=[
-            OpenApiParameter(
-                "as_of", datetime, description="The balances as they stood at this time."
-            )
+            OpenApiParameter("as_of", datetime, description="The balances as of this time.")
         ],
         responses=shapes.AccountSerializer,
     )

@@ -59,7 +59,7 @@ def correction_propose(
     if not 0 < amount_minor <= AMOUNT_MAX:
         raise InvalidRequest("The amount must be more than zero and fit 64 bits.", param="amount")
     if not reason.strip():
-        raise InvalidRequest("Say why: the reason stands in the audit log.", param="reason")
+        raise InvalidRequest("Give a reason; it is kept in the audit log.", param="reason")
     if corrects is not None:
         _require_uncorrected(corrects)
     proposal = CorrectionProposal(
@@ -86,7 +86,7 @@ def correction_propose(
         # The same proposal at the same moment: neither saw the other, and the index did.
         if _ONCE in str(error):
             raise Conflict(
-                "Somebody has just proposed a correction of this transfer. Look at the corrections."
+                "A correction of this transfer has just been proposed. Look at the corrections."
             ) from error
         raise
     return proposal
@@ -148,7 +148,7 @@ def correction_confirm(*, actor: Actor, proposal_id: UUID) -> CorrectionProposal
     proposal = _open(proposal_id)
     if proposal.proposed_by == actor.id:
         raise PermissionDenied(
-            "Whoever proposed a correction cannot confirm it. Ask a second person.",
+            "You proposed this correction, so you cannot confirm it. Ask a second person.",
             code="second_person_required",
         )
     transfer_id = account_id(f"correction/{proposal.id}")

@@ -149,7 +149,7 @@ class AccountStatus(enum.IntEnum):
     ID_MUST_NOT_BE_ZERO = 6, "The id is zero."
     ID_MUST_NOT_BE_INT_MAX = 7, "The id is the highest number there is, which is reserved."
     EXISTS_WITH_DIFFERENT_FLAGS = 15, "The account exists with other flags."
-    EXISTS_WITH_DIFFERENT_OWNER = 216, "The account exists and belongs to somebody else."
+    EXISTS_WITH_DIFFERENT_OWNER = 216, "The account exists and belongs to another owner."
     EXISTS_WITH_DIFFERENT_LEDGER = 19, "The account exists in another ledger."
     EXISTS_WITH_DIFFERENT_CODE = 20, "The account exists with another code."
     EXISTS = 21, "Opened before, with the same content."

@@ -8,7 +8,8 @@ from core.events import Audience, declare
 
 WEBHOOK_ENDPOINT_DISABLED: Final = declare(
     "webhook_endpoint.disabled",
-    "An endpoint was disabled: it answered 410, or has failed for two days. Told to the others.",
+    "An endpoint was disabled: it answered 410, or has failed for two days. Sent to the other "
+    "endpoints.",
     carries="Endpoint",
     seen_by=Audience.WEBHOOKS,
 )

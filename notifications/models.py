@@ -46,7 +46,7 @@ class WebhookEndpoint(TenantOwned):
     )
     disabled_at = models.DateTimeField(null=True)
     tell_disabled_at = models.DateTimeField(
-        null=True, help_text="When the owners shall be told; empty once they were."
+        null=True, help_text="When the owners are due a mail; empty once it was sent."
     )
     deleted_at = models.DateTimeField(null=True)
     secret_sealed = models.TextField()

@@ -277,7 +277,7 @@ def endpoint_replay(request: PortalRequest, endpoint_id: str) -> HttpResponse:
     except ValueError:
         day = None
     if day is None:
-        messages.error(request, "Choose the day from which events shall be sent again.")
+        messages.error(request, "Choose the day from which to resend events.")
         return redirect("portal:webhook", endpoint_id=endpoint_id)
     try:
         replay = services.deliveries_replay(

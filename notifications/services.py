@@ -96,7 +96,9 @@ def endpoint_create(*, actor: Actor, spec: EndpointSpec) -> tuple[WebhookEndpoin
         raise NotFound("Webhooks belong to a merchant: act as one.")
     if spec.url is None:
         raise InvalidRequest(
-            "url is missing: where shall the events go?", code="parameter_missing", param="url"
+            "url is missing. Give the address that receives the events.",
+            code="parameter_missing",
+            param="url",
         )
     if spec.events is None:
         raise InvalidRequest(

@@ -151,7 +151,7 @@ class StatusActions(ReadOnlyAdmin):
     )
     close = _sets_status(
         "closed",
-        "Close for good",
+        "Close permanently",
         question="Its keys and its people are refused at once. A closed tenant stays closed.",
         icon="cancel",
     )

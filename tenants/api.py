@@ -315,7 +315,7 @@ class InvitationsView(ApiView):
         responses={201: shapes.InvitationShape},
     )
     def post(self, request: Request) -> Response:
-        """Invite somebody by e-mail; the link is good for seven days.
+        """Invite a member by e-mail; the link is good for seven days.
 
         One invitation per address and day (429 `invited_already`, with `Retry-After`).
         """

@@ -186,7 +186,7 @@ def _by_api_key(http: HttpRequest, text: str) -> Actor:
     ip = client_ip(http)
     if allowlist and not address_allowed(ip, allowlist):
         raise errors.PermissionDenied(
-            f"This API key may not be used from {ip}. Add the address to its allowlist.",
+            f"This API key cannot be used from {ip}. Add the address to its allowlist.",
             code="ip_not_allowed",
         )
     http.merchant = facts  # type: ignore[attr-defined]

@@ -62,7 +62,8 @@ class FormParser(BaseParser):
         found = dict(pairs)
         if len(found) != len(pairs) or any("\x00" in text for pair in pairs for text in pair):
             raise InvalidRequest(
-                "A parameter stands twice in the form, or holds a NUL.", code="parameter_invalid"
+                "A parameter appears twice in the form, or contains a NUL.",
+                code="parameter_invalid",
             )
         return found
 

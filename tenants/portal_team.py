@@ -51,7 +51,7 @@ def team_page(request: PortalRequest) -> HttpResponse:
 
 @portal_view("team.write", methods=("POST",))
 def invite(request: PortalRequest) -> HttpResponse:
-    """Invite somebody by e-mail."""
+    """Invite a member by e-mail."""
     try:
         invitation = services.invitation_create(
             actor=request.actor,

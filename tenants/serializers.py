@@ -54,7 +54,7 @@ class ClientSessionBody(StrictSerializer):
         max_length=1_000,
         required=False,
         default="",
-        help_text="What the token shall be good for at most, separated by spaces (RFC 6749, 3.3); "
+        help_text="The most that the token may do, separated by spaces (RFC 6749, 3.3); "
         "without it all that the client may.",
     )
 

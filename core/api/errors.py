@@ -69,7 +69,7 @@ def _translate(exc: Exception) -> AppError | None:
     if isinstance(exc, Http404):
         return NotFound("There is no such object.")
     if isinstance(exc, (exceptions.PermissionDenied, DjangoPermissionDenied)):
-        return PermissionDenied("You may not do this.")
+        return PermissionDenied("You do not have permission to do this.")
     if isinstance(exc, exceptions.ValidationError):
         return _validation(exc.detail)
     if isinstance(exc, exceptions.APIException):

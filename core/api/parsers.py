@@ -104,7 +104,7 @@ def _no_duplicates(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
         for key, _ in pairs:
             if key in seen:
                 raise InvalidRequest(
-                    f"The key {key[:64]!r} stands twice in one object.",
+                    f"The key {key[:64]!r} appears twice in one object.",
                     code="json_duplicate_key",
                     param=key[:_MAX_KEY],
                 )

@@ -121,7 +121,7 @@ class ApiView(APIView):
         for name, values in given.lists():
             if len(values) > 1:
                 raise InvalidRequest(
-                    f"The parameter {name!r} stands twice. Send it once: where it takes several "
+                    f"The parameter {name!r} appears twice. Send it once: where it takes several "
                     "values, commas separate them.",
                     code="parameter_invalid",
                     param=name,

@@ -148,7 +148,7 @@ MONEY: Final[dict[str, Example]] = {
         },
     ),
     "checkout_sessions_expire": Example(
-        "Nobody can pay it any more",
+        "It can no longer be paid",
         {},
         {**SESSION, "url": None, "status": "expired", "canceled_at": LATER},
     ),

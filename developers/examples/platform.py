@@ -145,7 +145,7 @@ PLATFORM: Final[dict[str, Example]] = {
     ),
     "invitations_list": Example("One page", None, page(INVITATION)),
     "invitations_create": Example(
-        "Somebody who may look",
+        "A viewer",
         {"email": "linus@shop.example", "role": "viewer"},
         INVITATION,
     ),

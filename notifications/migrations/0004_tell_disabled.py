@@ -15,7 +15,7 @@ class Migration(migrations.Migration):
             model_name="webhookendpoint",
             name="tell_disabled_at",
             field=models.DateTimeField(
-                help_text="When the owners shall be told; empty once they were.", null=True
+                help_text="When the owners are due a mail; empty once it was sent.", null=True
             ),
         ),
         migrations.AddIndex(

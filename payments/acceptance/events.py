@@ -38,7 +38,7 @@ PAYMENT_COMPLETED: Final = declare(
 )
 PAYMENT_FAILED: Final = declare(
     "payment.failed",
-    "The payment failed for good; `failure` names the decline.",
+    "The payment failed and will not be tried again; `failure` names the decline.",
     carries="Payment",
     seen_by=Audience.WEBHOOKS,
 )

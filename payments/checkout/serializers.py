@@ -36,9 +36,9 @@ class SessionCreate(StrictSerializer):
     statement_descriptor = StatementDescriptorField(required=False)
     success_url = HttpUrlField(
         required=False,
-        help_text="Where the payer may go on after paying. Prove nothing by it.",
+        help_text="Where the payer continues after paying. Reaching it does not prove a payment.",
     )
-    cancel_url = HttpUrlField(required=False, help_text="Where a payer who gives up may go.")
+    cancel_url = HttpUrlField(required=False, help_text="Where a payer who cancels is sent.")
     metadata = MetadataField(required=False, help_text="Copied to each payment of the session.")
 
 

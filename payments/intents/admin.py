@@ -121,8 +121,8 @@ class IntentAdmin(Operated, OfMerchantAdmin):
         "Ask the provider",
         permission="operate",
         question="The provider is asked, with our reference, what became of this attempt; its "
-        "answer is booked. Nothing is charged anew. An attempt that is over stays as it is: if the "
-        "provider contradicts it, it comes into the exceptions inbox.",
+        "answer is booked. Nothing is charged again. An attempt that is over stays as it is: if "
+        "the provider contradicts it, it comes into the exceptions inbox.",
         icon="sync",
     )
     def ask_provider(self, request: HttpRequest, object_id: str) -> HttpResponse:

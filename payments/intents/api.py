@@ -96,7 +96,7 @@ class IntentsView(ApiView):
             raise NotFound("There is no such merchant.", param="merchant")
         if actor.livemode and not facts.is_active:
             raise PermissionDenied(
-                "This merchant may not take live payments yet.", code="merchant_not_active"
+                "This merchant cannot take live payments yet.", code="merchant_not_active"
             )
         bound = dataclasses.replace(
             actor, merchant_id=facts.merchant_id, reseller_id=facts.reseller_id

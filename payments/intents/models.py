@@ -80,7 +80,7 @@ class Intent(TenantOwned):
     return_url = models.CharField(max_length=500, blank=True)
     statement_descriptor = models.CharField(max_length=22, blank=True)
     about = models.JSONField(
-        default=dict, blank=True, help_text="What the provider is told besides the money."
+        default=dict, blank=True, help_text="What the provider receives besides the amount."
     )
     next_action_url = models.CharField(max_length=500, blank=True)
     action_left_at = models.DateTimeField(null=True, help_text="When the challenge was answered.")

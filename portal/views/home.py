@@ -253,7 +253,7 @@ def _tasks(request: PortalRequest, *, has_payments: bool) -> list[Task]:
         tasks.append(
             Task(
                 "Live payments are not open yet",
-                "We are checking your business. Test mode works meanwhile.",
+                "We are checking your business. Test mode works in the meantime.",
                 reverse("portal:settings"),
                 "shield-check",
                 "warn",

@@ -76,7 +76,7 @@ def password_reset_send(*, actor: Actor, user: User) -> None:
     with tenant_atomic(actor.scope):
         if not policies.may_act(actor, policies.PersonAction.SEND_RESET, *roles_of(user.id)):
             raise errors.PermissionDenied(
-                "Your role may not do this to this person.", code="person_protected"
+                "Your role does not allow this for this person.", code="person_protected"
             )
         writes = Writes()
         writes.audit(actor=actor, action="user.password_reset_sent", target=user.public_id)

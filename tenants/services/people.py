@@ -93,7 +93,7 @@ def person_change_confirm(*, actor: Actor, change_id: UUID) -> PersonChange:
             rule.alone | rule.proposes
         ):
             raise errors.Conflict(
-                f"{proposer.email} may not propose this any more. Reject it.",
+                f"{proposer.email} is no longer allowed to propose this. Reject it.",
                 code="proposer_gone",
             )
         _decide(actor, change, PersonChange.State.CONFIRMED)
@@ -144,7 +144,7 @@ def _begin(*, actor: Actor, change: PersonChange, reason: str) -> PersonChange |
     if not cleaned:
         raise errors.InvalidRequest("Say why: the reason is kept.", param="reason")
     if change.user_id == actor.user_id:
-        raise errors.Conflict("Ask a colleague: nobody does this alone.", code="own_account")
+        raise errors.Conflict("Ask a colleague: this needs two people.", code="own_account")
     change.reason = cleaned
     with tenant_atomic(actor.scope):
         # One after the other: two proposals of the same at once would both be stored.
@@ -155,7 +155,7 @@ def _begin(*, actor: Actor, change: PersonChange, reason: str) -> PersonChange |
             return None
         if actor.role not in rule.proposes or actor.user_id is None:
             raise errors.PermissionDenied(
-                "Your role may not do this to this person.", code="person_protected"
+                "Your role does not allow this for this person.", code="person_protected"
             )
         _propose(actor, actor.user_id, change)
     return change

@@ -61,7 +61,7 @@ def invitation_create(
     role: str,
     merchant_id: UUID | None = None,
 ) -> Invitation:
-    """Invite somebody into the actor's tenant; a reseller may name one of its merchants.
+    """Invite a member into the actor's tenant; a reseller may name one of its merchants.
 
     A second invitation to the same address replaces the first, a day later at the earliest: each
     one is a mail to somebody who did not ask for it. The mail goes out after the commit.
@@ -176,7 +176,7 @@ def refuse_second_owner(place: dict[str, Any], *, email: str) -> None:
     asked = _not_answered(place).filter(role=Role.OWNER, expires_at__gt=timezone.now())
     if asked.exclude(email=email).exists():
         raise errors.Conflict(
-            "Somebody else is invited as owner. Withdraw that invitation first.",
+            "Another person is invited as owner. Withdraw that invitation first.",
             code="owner_invited",
         )
 
@@ -413,7 +413,7 @@ def _keep_an_owner(row: Membership, owners: int) -> None:
     """Refuse to take the last of ``owners`` away."""
     if row.role == Role.OWNER and owners <= 1:
         raise errors.Conflict(
-            "A tenant needs an owner. Make somebody else owner first.", code="last_owner"
+            "A tenant needs an owner. Make another member an owner first.", code="last_owner"
         )
 
 

@@ -25,6 +25,6 @@ class Command(BaseCommand):
     def handle(self, *args: Any, **options: Any) -> None:
         done = rotate(older_than=timedelta(days=options["older_than_days"]))
         self.stdout.write(
-            f"{done.rewrapped} data keys wrapped anew, {done.new_keys} begun, "
-            f"{done.resealed} fields sealed anew."
+            f"{done.rewrapped} data keys wrapped again, {done.new_keys} begun, "
+            f"{done.resealed} fields sealed again."
         )

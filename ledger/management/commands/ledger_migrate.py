@@ -25,7 +25,7 @@ class Command(BaseCommand):
         parser.add_argument(
             "--final",
             action="store_true",
-            help="nobody posts any more: replay the open reservations too and compare all accounts",
+            help="posting has stopped: replay the open reservations too and compare all accounts",
         )
 
     def handle(self, *args: Any, **options: Any) -> None:

@@ -61,7 +61,11 @@ def parse_major(text: str, code: str) -> int:
     example = f"{Decimal(1250).scaleb(-exponent):f}"
     written = _AMOUNT.fullmatch(text.strip())
     if written is None:
-        wrong = "A comma only separates thousands here." if "," in text else "This is no amount."
+        wrong = (
+            "A comma only separates thousands here."
+            if "," in text
+            else "Enter an amount, for example 12.45."
+        )
         raise errors.InvalidRequest(f"{wrong} Write it like {example}.")
     grouped, decimals = written["grouped"], written["decimals"] or ""
     # "1,234" is a decimal fraction to many, where the currency has three decimals or more.

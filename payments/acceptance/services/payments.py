@@ -263,7 +263,7 @@ def check_may_take(seller: Seller, actor: Actor) -> None:
     """
     if actor.livemode and not seller.is_active:
         raise PermissionDenied(
-            "This merchant may not take live payments yet. Finish the onboarding, or use a test "
+            "This merchant cannot take live payments yet. Finish the onboarding, or use a test "
             "key meanwhile.",
             code="merchant_not_active",
         )

@@ -13,7 +13,7 @@ class Migration(migrations.Migration):
             model_name="intent",
             name="about",
             field=models.JSONField(
-                blank=True, default=dict, help_text="What the provider is told besides the money."
+                blank=True, default=dict, help_text="What the provider receives besides the amount."
             ),
         ),
         migrations.AddField(

@@ -82,7 +82,7 @@ def ask(send: Callable[[], _Read]) -> _Read:
         raise
     except stripe.RateLimitError as error:
         raise ProviderError(
-            "Stripe takes no more requests for the moment.",
+            "Stripe is limiting our requests at the moment.",
             permanent=False,
             code="provider_rate_limited",
         ) from error
