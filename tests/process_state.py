@@ -27,7 +27,6 @@ REGISTRIES: Final = (
     ("payments.intents.documents", "_service_documents"),
     ("payments.intents.provider_events", "_dispute_handler"),
     ("payments.intents.provider_events", "_refund_handler"),
-    ("payments.providers.registry", "_FACTORIES"),
     ("payments.providers.services", "_handler"),
 )
 #: Set by pytest for each test, and by fixtures for all tests of a folder or module.

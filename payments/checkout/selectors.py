@@ -19,6 +19,7 @@ from payments.acceptance.selectors.payments import in_scope
 from payments.acceptance.states import PaymentStatus
 from payments.checkout.models import CheckoutAttempt, CheckoutSession
 from payments.checkout.states import SessionStatus
+from payments.providers.registry import provider_spec
 from payments.providers.selectors import Account, route
 
 _MAX_SECRET = 64
@@ -159,7 +160,7 @@ def takes_cards(session: CheckoutSession) -> bool:
 
 def has_card_fields(account: Account) -> bool:
     """Whether our page can take cards for an account: only the sandbox's vault takes numbers."""
-    return account.provider == "sandbox"
+    return provider_spec(account.provider).takes_card_numbers
 
 
 def sessions(

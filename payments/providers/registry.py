@@ -1,29 +1,51 @@
-"""Adapters by provider name. A new provider is one class and one line here."""
+"""Every provider by name. A new one is a folder here, with a `spec` module, and its name below."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import functools
+import importlib
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Final
+from uuid import UUID
 
 from payments.providers.base import AccountConfig, Adapter
 
-_FACTORIES: dict[str, Callable[[AccountConfig], Adapter]] = {}
+#: The folders of this package whose `spec.SPEC` declares a provider.
+PROVIDERS: Final = ("sandbox", "stripe")
 
 
-def register(name: str, factory: Callable[[AccountConfig], Adapter]) -> None:
-    """Make a provider known under ``name``. Registering a name twice replaces it."""
-    _FACTORIES[name] = factory
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ProviderSpec:
+    """What the platform knows of a provider beside how to speak to it.
+
+    Attributes:
+        adapter: makes the adapter that speaks for an account.
+        api_base: the provider's own address, for accounts that name none; may be empty.
+        check: raises InvalidRequest unless an account with these credentials may be opened in this
+            mode (True is live).
+        derived_secrets: the webhook secrets of an account, newest first, where they follow from
+            its id; None where they are stored with the account.
+        takes_card_numbers: whether our own pages may send it card numbers (test mode alone).
+    """
+
+    adapter: Callable[[AccountConfig], Adapter]
+    api_base: Callable[[], str]
+    check: Callable[[Mapping[str, str], bool], None]
+    derived_secrets: Callable[[UUID], tuple[str, ...]] | None = None
+    takes_card_numbers: bool = False
 
 
 def provider_names() -> tuple[str, ...]:
     """Every provider that accounts may be opened at, in alphabetical order."""
-    return tuple(sorted(_FACTORIES))
+    return tuple(sorted(PROVIDERS))
 
 
-def build_adapter(config: AccountConfig) -> Adapter:
-    """The adapter that speaks for ``config``. Raises LookupError for an unknown provider."""
-    try:
-        factory = _FACTORIES[config.provider]
-    except KeyError:
-        known = ", ".join(provider_names()) or "none"
-        raise LookupError(f"No provider named {config.provider!r}. Known: {known}.") from None
-    return factory(config)
+@functools.cache
+def provider_spec(name: str) -> ProviderSpec:
+    """The declaration of a provider. Raises LookupError for an unknown one."""
+    if name not in PROVIDERS:
+        known = ", ".join(provider_names())
+        raise LookupError(f"No provider named {name!r}. Known: {known}.")
+    spec: ProviderSpec = importlib.import_module(f"payments.providers.{name}.spec").SPEC
+    return spec

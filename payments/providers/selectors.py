@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
-import hmac
 import json
 import time
 import uuid
@@ -19,7 +17,7 @@ from core.crypto import PLATFORM_TENANT, open_sealed
 from core.db import fetch_all, fetch_one
 from core.errors import InvalidRequest, NotFound
 from payments.providers.base import AccountConfig, Adapter
-from payments.providers.registry import build_adapter
+from payments.providers.registry import provider_spec
 
 # Accounts and rules change by hand and are read on every payment. A change reaches every process
 # within this time.
@@ -187,16 +185,19 @@ def _load_account(account_id: uuid.UUID) -> tuple[Account, Adapter]:
         raise NotFound("No provider account has this id.", code="resource_missing")
     provider, label, livemode, merchant_id, api_base, timeout_s, credentials, secrets = row
     tenant_id = merchant_id or PLATFORM_TENANT
-    webhook_secrets = _opened_json(secrets, "webhook_secrets", account_id, tenant_id) or []
-    if provider == "sandbox":
-        webhook_secrets = [sandbox_webhook_secret(account_id)]
+    spec = provider_spec(provider)
+    if spec.derived_secrets is not None:
+        webhook_secrets = spec.derived_secrets(account_id)
+    else:
+        stored = _opened_json(secrets, "webhook_secrets", account_id, tenant_id)
+        webhook_secrets = tuple(stored or ())
     config = AccountConfig(
         account_id=account_id,
         provider=provider,
         livemode=livemode,
         credentials=_opened_json(credentials, "credentials", account_id, tenant_id) or {},
-        webhook_secrets=tuple(webhook_secrets),
-        api_base=api_base or _default_api_base(provider),
+        webhook_secrets=webhook_secrets,
+        api_base=api_base or spec.api_base(),
         timeout_s=timeout_s,
         return_url=returned_url(),
     )
@@ -208,7 +209,7 @@ def _adapter_with(config: AccountConfig) -> Adapter:
     """The adapter in use if nothing changed: it holds warm connections to the provider."""
     adapter = _built.get(config.account_id)
     if adapter is None or adapter.config != config:
-        adapter = build_adapter(config)
+        adapter = provider_spec(config.provider).adapter(config)
         if len(_built) >= _CACHE_SIZE:
             _built.clear()
         _built[config.account_id] = adapter
@@ -227,18 +228,3 @@ def _opened_json(sealed: str, column: str, account_id: uuid.UUID, tenant_id: uui
             pk=account_id,
         )
     )
-
-
-def _default_api_base(provider: str) -> str:
-    # The sandbox's pages are served by this platform.
-    bases: dict[str, str] = {
-        "sandbox": settings.BASE_URL,
-        "stripe": settings.STRIPE_API_BASE,
-    }
-    return bases.get(provider, "")
-
-
-def sandbox_webhook_secret(account_id: uuid.UUID) -> str:
-    """The secret between the sandbox and us: both ends live here, so nothing need be stored."""
-    purpose = f"sandbox webhook {account_id}"
-    return hmac.new(str(settings.SECRET_KEY).encode(), purpose.encode(), hashlib.sha256).hexdigest()

@@ -32,7 +32,7 @@ from payments.providers.base import (
 )
 from payments.providers.calls import ProviderBusy, ProviderSilent, provider_call
 from payments.providers.models import Operation, ProviderAccount, RoutingRule
-from payments.providers.registry import provider_names
+from payments.providers.registry import provider_names, provider_spec
 from payments.providers.selectors import (
     ACCOUNT_TABLE,
     Account,
@@ -309,17 +309,7 @@ def _check_account(
     if provider not in provider_names():
         known = ", ".join(provider_names())
         raise InvalidRequest(f"No provider named {provider!r}; known: {known}.", param="provider")
-    if provider == "sandbox" and livemode:
-        raise InvalidRequest("The sandbox takes test payments only.", param="livemode")
-    if provider == "stripe":
-        mode = "live" if livemode else "test"
-        key = credentials.get("secret_key", "")
-        if not key.startswith((f"sk_{mode}_", f"rk_{mode}_")):
-            raise InvalidRequest(
-                f"A {mode} account at Stripe needs a secret key that begins with sk_{mode}_.",
-                code="provider_key_mode",
-                param="credentials.secret_key",
-            )
+    provider_spec(provider).check(credentials, livemode)
     address = urlsplit(api_base)
     loopback = address.hostname in ("127.0.0.1", "::1", "localhost")
     if api_base and address.scheme != "https" and not (address.scheme == "http" and loopback):

@@ -25,7 +25,7 @@ from core.process import Process, current_process, serves
 from devtools.fleet import EVERY_PROCESS, process_env
 from devtools.home import ROOT
 from payments.providers import signing
-from payments.providers.selectors import sandbox_webhook_secret
+from payments.providers.sandbox.spec import webhook_secret
 from tenants import second_factor
 from tenants.models import Membership, Merchant
 from tenants.services import passwords, sign_up, team
@@ -259,7 +259,7 @@ def test_the_web_process_does_its_work_without_staff_rights(
         event=event,
         signature=signing.sign(
             raw_body=event.encode(),
-            secret=sandbox_webhook_secret(SANDBOX),
+            secret=webhook_secret(SANDBOX),
             timestamp_s=int(time.time()),
         ),
     )

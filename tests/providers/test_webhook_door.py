@@ -18,8 +18,9 @@ from core.ids import encode
 from payments.providers import services, signing
 from payments.providers.base import CreatePayment, EventKind, ProviderEvent, Status
 from payments.providers.sandbox import delivery
+from payments.providers.sandbox.spec import webhook_secret
 from payments.providers.sandbox.vault import CardInput, tokenize
-from payments.providers.selectors import Account, adapter_for, sandbox_webhook_secret
+from payments.providers.selectors import Account, adapter_for
 
 Handled = list[tuple[ProviderEvent, Account]]
 
@@ -76,7 +77,7 @@ def send(
     raw = json.dumps(event).encode() if raw is None else raw
     signature = signing.sign(
         raw_body=raw,
-        secret=secret or sandbox_webhook_secret(account_id),
+        secret=secret or webhook_secret(account_id),
         timestamp_s=int(time.time()) - age_s,
     )
     return Client().post(

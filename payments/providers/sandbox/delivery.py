@@ -18,8 +18,8 @@ from core.errors import AppError
 from payments.providers import signing
 from payments.providers.sandbox import server
 from payments.providers.sandbox.adapter import SIGNATURE_HEADER
+from payments.providers.sandbox.spec import webhook_secret
 from payments.providers.sandbox.wire import Json, ServerRefusedError, ServerTimeoutError
-from payments.providers.selectors import sandbox_webhook_secret
 from payments.providers.services import webhook_receive
 
 log = structlog.get_logger(__name__)
@@ -52,7 +52,7 @@ def _deliver(leased: Json) -> None:
     raw_body = json.dumps(leased["event"]).encode()
     signature = signing.sign(
         raw_body=raw_body,
-        secret=sandbox_webhook_secret(account_id),
+        secret=webhook_secret(account_id),
         timestamp_s=int(time.time()),
     )
     webhook_receive(
