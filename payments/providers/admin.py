@@ -44,7 +44,7 @@ class _StaffAdmin(Operated, FoundById):
         """The service has written the audit record; there is no second log."""
 
 
-class AccountForm(forms.ModelForm):  # type: ignore[type-arg]
+class AccountForm(forms.ModelForm):  # type: ignore[type-arg]  # takes no parameter at run time
     """What an account needs. The secrets are no fields of the model: they are sealed first."""
 
     provider = forms.ChoiceField(choices=lambda: [(name, name) for name in provider_names()])
