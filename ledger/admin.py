@@ -121,7 +121,7 @@ class AccountAdmin(ReadOnlyAdmin):
         """By how its name begins, which its index knows."""
         return queryset.filter(name__startswith=text)
 
-    @action(  # type: ignore[untyped-decorator]
+    @action(  # type: ignore[untyped-decorator]  # unfold types no decorator
         description="Trial balance", url_path="trial-balance", icon="balance"
     )
     def trial_balance(self, request: HttpRequest) -> HttpResponse:

@@ -33,7 +33,8 @@ from ledger.serializers import code_name, line_state
 from ledger.statement_filter import EVERY_LINE, StatementFilter
 from ledger.statement_paper import PaperLine, statement_data
 from tenants.models import Level
-from tenants.portal_base import PortalRequest, portal_view
+from tenants.portal_base import portal_view
+from tenants.requests import PortalRequest
 from tenants.selectors import merchants
 
 PERIODS: Final = (7, 30, 90)

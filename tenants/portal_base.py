@@ -2,7 +2,8 @@
 
 For the author of a page::
 
-    from tenants.portal_base import PortalRequest, portal_view
+    from tenants.portal_base import portal_view
+    from tenants.requests import PortalRequest
 
     @portal_view("payments.read")                      # permission from tenants/policies.py
     def payments_page(request: PortalRequest) -> HttpResponse:
@@ -39,8 +40,8 @@ What the frame does:
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
-from functools import wraps
-from typing import Any, Concatenate, ParamSpec, cast
+from functools import update_wrapper
+from typing import Any, Concatenate, Generic, ParamSpec
 
 from django.http import HttpRequest, HttpResponse, HttpResponseNotAllowed
 from django.http.response import HttpResponseBase
@@ -50,27 +51,16 @@ from django.urls import reverse
 
 from core import errors
 from core.back_address import with_next
-from core.context import Actor
-from core.db import Scope, tenant_atomic
-from core.proxies import client_ip
-from core.serving.callers import note_tenant
+from core.db import tenant_atomic
 from tenants import policies
 from tenants.models import Level, User
+from tenants.requests import PortalRequest, seated
 from tenants.seats import Seat, resolve_seat
 
 P = ParamSpec("P")
 SAFE_METHODS = ("GET", "HEAD")
 #: The field by which a form says for which seat it was made.
 SEAT_FIELD = "seat"
-
-
-class PortalRequest(HttpRequest):
-    """A request that went through :func:`portal_view` (for annotations; never instantiated)."""
-
-    user: User
-    actor: Actor
-    scope: Scope
-    seat: Seat
 
 
 View = Callable[Concatenate[PortalRequest, P], HttpResponseBase]
@@ -81,7 +71,7 @@ def portal_view(
     *,
     methods: Iterable[str] = ("GET",),
     levels: Iterable[str] = (Level.MERCHANT, Level.RESELLER),
-) -> Callable[[View[P]], Callable[Concatenate[HttpRequest, P], HttpResponseBase]]:
+) -> Callable[[View[P]], PortalPage[P]]:
     """Wrap a view function as a portal page; see the top of this file.
 
     ``permission=None`` admits every member of the tenant (own profile, home). Raises KeyError at
@@ -92,31 +82,49 @@ def portal_view(
     allowed_methods = tuple(methods) + (("HEAD",) if "GET" in methods else ())
     allowed_levels = frozenset(levels)
 
-    def decorate(view: View[P]) -> Callable[Concatenate[HttpRequest, P], HttpResponseBase]:
-        @wraps(view)
-        def frame(request: HttpRequest, /, *args: P.args, **kwargs: P.kwargs) -> HttpResponseBase:
-            if request.method not in allowed_methods:
-                return HttpResponseNotAllowed(allowed_methods)
-            refusal = _enter(request)
-            if refusal is not None:
-                return refusal
-            asked = cast("PortalRequest", request)
-            if request.method not in SAFE_METHODS and not _made_for_this_seat(asked):
-                return other_seat_page(asked)
-            if asked.seat.level not in allowed_levels:
-                if asked.seat.level == Level.PLATFORM and request.path == "/":
-                    return redirect("admin:index")
-                return not_found_page(asked)
-            if permission is not None and not policies.can(asked.actor, permission):
-                return no_permission_page(asked, permission)
-            return _run(view, asked, *args, **kwargs)
-
-        # The permission table test reads what a page demands.
-        frame.portal_permission = permission  # type: ignore[attr-defined]
-        frame.portal_levels = allowed_levels  # type: ignore[attr-defined]
-        return frame
+    def decorate(view: View[P]) -> PortalPage[P]:
+        return PortalPage(view, permission, allowed_methods, allowed_levels)
 
     return decorate
+
+
+class PortalPage(Generic[P]):
+    """A view in the frame that :func:`portal_view` puts around it.
+
+    Attributes:
+        permission: what the visitor's role must hold; None admits every member of the tenant.
+        levels: the levels of the tree on which the page exists.
+    """
+
+    def __init__(
+        self,
+        view: View[P],
+        permission: str | None,
+        methods: tuple[str, ...],
+        levels: frozenset[str],
+    ) -> None:
+        update_wrapper(self, view)
+        self.permission, self.levels = permission, levels
+        self._view, self._methods = view, methods
+
+    def __call__(
+        self, request: HttpRequest, /, *args: P.args, **kwargs: P.kwargs
+    ) -> HttpResponseBase:
+        """Answer the request, or send the visitor elsewhere."""
+        if request.method not in self._methods:
+            return HttpResponseNotAllowed(self._methods)
+        asked = _enter(request)
+        if not isinstance(asked, HttpRequest):
+            return asked
+        if request.method not in SAFE_METHODS and not _made_for_this_seat(asked):
+            return other_seat_page(asked)
+        if asked.seat.level not in self.levels:
+            if asked.seat.level == Level.PLATFORM and request.path == "/":
+                return redirect("admin:index")
+            return not_found_page(asked)
+        if self.permission is not None and not policies.can(asked.actor, self.permission):
+            return no_permission_page(asked, self.permission)
+        return _run(self._view, asked, *args, **kwargs)
 
 
 def _run(
@@ -139,8 +147,8 @@ def _run(
         return refused_page(request, error)
 
 
-def _enter(request: HttpRequest) -> HttpResponseBase | None:
-    """Fill in actor, scope and seat; or the response that sends the visitor elsewhere."""
+def _enter(request: HttpRequest) -> PortalRequest | HttpResponseBase:
+    """The request with actor, scope and seat; or the response that sends the visitor elsewhere."""
     if not request.user.is_authenticated:
         return _send_to(request, reverse("login"))
     user = request.user
@@ -151,12 +159,7 @@ def _enter(request: HttpRequest) -> HttpResponseBase | None:
     if not verified and second_factor_due(user=user, seat=seat):
         name = "login-verify" if has_second_factor(user) else "login-setup"
         return _send_to(request, reverse(name))
-    asked = cast("PortalRequest", request)
-    asked.seat = seat
-    asked.scope = seat.scope()
-    note_tenant(asked.scope.tenant or "platform")
-    asked.actor = seat.actor(user=user, second_factor=verified, ip=client_ip(request))
-    return None
+    return seated(request, user=user, seat=seat, second_factor=verified)
 
 
 def _made_for_this_seat(request: PortalRequest) -> bool:
@@ -173,14 +176,10 @@ def second_factor_due(*, user: User, seat: Seat) -> bool:
 
 
 def has_second_factor(user: User) -> bool:
-    """Whether the person has confirmed an authenticator app (remembered for the request)."""
-    known = getattr(user, "_has_second_factor", None)
-    if known is None:
-        from tenants.second_factor import has_confirmed_totp
+    """Whether the person has confirmed an authenticator app."""
+    from tenants.second_factor import has_confirmed_totp
 
-        known = has_confirmed_totp(user_id=user.id)
-        user._has_second_factor = known  # type: ignore[attr-defined]
-    return bool(known)
+    return has_confirmed_totp(user_id=user.id)
 
 
 def _send_to(request: HttpRequest, url: str) -> HttpResponse:

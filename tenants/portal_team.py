@@ -13,7 +13,8 @@ from core import errors, ids
 from core.db import tenant_atomic
 from tenants import selectors
 from tenants.models import Invitation, Level, Membership, Merchant, Role
-from tenants.portal_base import PortalRequest, portal_view
+from tenants.portal_base import portal_view
+from tenants.requests import PortalRequest
 from tenants.services import team as services
 
 ROLES = (

@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import uuid
-from collections.abc import Mapping
-from typing import Any
 
 from django.utils import timezone
 
@@ -14,7 +12,7 @@ from core.errors import Conflict, InvalidRequest
 from core.unit import Writes
 from payments.intents.lock_objects import lock_intent
 from payments.intents.models import Intent
-from payments.intents.progress import RESOLVED, exception
+from payments.intents.progress import RESOLVED, Columns, ExceptionLine, exception
 from payments.intents.services import audit_exception
 
 _NOTE_MAX = 500
@@ -46,7 +44,7 @@ def exception_resolve(*, intent_id: uuid.UUID, note: str, actor: Actor) -> Inten
         intent = lock_intent(intent_id)
         if intent.exception_at is None:
             raise Conflict("This attempt is not in the exceptions inbox; nothing was changed.")
-        line = {
+        line: ExceptionLine = {
             "at": timezone.now().isoformat(),
             "code": RESOLVED,
             "message": said,
@@ -58,7 +56,7 @@ def exception_resolve(*, intent_id: uuid.UUID, note: str, actor: Actor) -> Inten
     return intent
 
 
-def exception_save(intent: Intent, values: Mapping[str, Any], actor: Actor) -> None:
+def exception_save(intent: Intent, values: Columns, actor: Actor) -> None:
     """Write columns of a locked attempt; a new line among its exceptions is audited too.
 
     Raises:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import datetime as dt
 import uuid
-from typing import Any, Final
+from typing import Final
 
 import structlog
 from django.conf import settings
@@ -22,7 +22,7 @@ from payments.intents.channels import ChannelAnswer, Outcome, channel_named
 from payments.intents.exceptions import exception_save
 from payments.intents.lock_objects import lock_intent
 from payments.intents.models import Intent, Operation
-from payments.intents.progress import CHECK_AFTER, action_ends_at, exception, hold_ends_at
+from payments.intents.progress import CHECK_AFTER, Columns, action_ends_at, exception, hold_ends_at
 from payments.intents.services import (
     StepRefused,
     intent_advance,
@@ -171,7 +171,7 @@ def check_failed(*, intent_id: uuid.UUID) -> None:
             return
         checks = intent.checks + 1
         delay = CHECK_AFTER[min(checks, len(CHECK_AFTER)) - 1]
-        values: dict[str, Any] = {"checks": checks, "next_check_at": timezone.now() + delay}
+        values: Columns = {"checks": checks, "next_check_at": timezone.now() + delay}
         if checks >= len(CHECK_AFTER):
             message = "Looking at this attempt fails again and again; the log says how."
             values |= exception(intent, "look_failed", message)

@@ -9,7 +9,8 @@ from django.shortcuts import render
 from portal.theme import theme_of
 from tenants import selectors
 from tenants.models import Level
-from tenants.portal_base import PortalRequest, portal_view
+from tenants.portal_base import portal_view
+from tenants.requests import PortalRequest
 
 
 def country_name(code: str) -> str:

@@ -11,12 +11,15 @@ from django.shortcuts import redirect, render
 from django.views.decorators.http import require_POST
 
 from core.back_address import asked_address
+from core.requests import RequestKey
 from portal.navigation import View, seat_choice
 from portal.theme import THEME_COOKIE, THEME_MAX_AGE_S, THEMES
-from tenants.portal_base import PortalRequest, portal_view
+from tenants.portal_base import portal_view
+from tenants.requests import PortalRequest
 from tenants.seats import SESSION_LIVEMODE, Seat, seats_of, take_seat
 
 SEATS_SHOWN: Final = 50
+FOUND_SEATS: Final = RequestKey[list[Seat]]("found_seats", set_by="find_seats")
 
 
 @require_POST
@@ -60,11 +63,9 @@ def find_seats(view: View) -> View:
     @wraps(view)
     def page(request: HttpRequest, /, *args: Any, **kwargs: Any) -> HttpResponseBase:
         if request.user.is_authenticated:
-            request.found_seats = seats_of(  # type: ignore[attr-defined]
-                user_id=request.user.pk,
-                search=request.GET.get("q", "").strip()[:120],
-                limit=SEATS_SHOWN + 1,
-            )
+            search = request.GET.get("q", "").strip()[:120]
+            found = seats_of(user_id=request.user.pk, search=search, limit=SEATS_SHOWN + 1)
+            FOUND_SEATS.set(request, found)
         return view(request, *args, **kwargs)
 
     return page
@@ -73,7 +74,7 @@ def find_seats(view: View) -> View:
 @portal_view(None)
 def accounts_page(request: PortalRequest) -> HttpResponse:
     """The accounts that this person may sit down in, found by name."""
-    found: list[Seat] = request.found_seats  # type: ignore[attr-defined]
+    found = FOUND_SEATS.of(request)
     context = {
         "accounts": [seat_choice(seat, request.seat) for seat in found[:SEATS_SHOWN]],
         "more": len(found) > SEATS_SHOWN,

@@ -345,7 +345,7 @@ def _within(entry: str, networks: Sequence[str]) -> bool:
     inner = ipaddress.ip_network(entry, strict=False)
     for network in networks:
         outer = ipaddress.ip_network(network, strict=False)
-        if inner.version == outer.version and inner.subnet_of(outer):  # type: ignore[arg-type]
+        if inner.version == outer.version and inner.subnet_of(outer):  # type: ignore[arg-type]  # one version, one class
             return True
     return False
 

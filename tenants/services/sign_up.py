@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any, Final
+from typing import Final
 
 from django.utils import timezone
 
@@ -26,6 +26,7 @@ from tenants.models import (
 from tenants.models.people import PLATFORM_ROLES
 from tenants.services.merchants import clean_name, merchant_create, reseller_create
 from tenants.services.team import (
+    Tenancy,
     clean_email,
     invitation_create,
     invite,
@@ -67,7 +68,7 @@ def platform_set_up(*, name: str, email: str, role: str = Role.COMPLIANCE) -> Se
         made = platform is None
         if platform is None:
             platform = _platform_make(name)
-        place = {
+        place: Tenancy = {
             "level": Level.PLATFORM,
             "platform_id": platform.id,
             "reseller_id": None,
@@ -131,7 +132,7 @@ def owner_invite(*, actor: Actor, tenant: Reseller | Merchant, email: str) -> In
     policies.require(actor, "platform.tenants.write")
     address = clean_email(email)
     is_merchant = isinstance(tenant, Merchant)
-    place: dict[str, Any] = {
+    place: Tenancy = {
         "level": Level.MERCHANT if is_merchant else Level.RESELLER,
         "platform_id": None,
         "reseller_id": tenant.reseller_id if isinstance(tenant, Merchant) else tenant.id,

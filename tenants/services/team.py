@@ -5,7 +5,7 @@ from __future__ import annotations
 import base64
 import math
 from datetime import timedelta
-from typing import Any, Final
+from typing import Any, Final, TypedDict
 from uuid import UUID
 
 from django.core.exceptions import ValidationError
@@ -87,7 +87,16 @@ def invitation_create(
         return invite(actor=actor, email=address, role=role, place=place)
 
 
-def invite(*, actor: Actor, email: str, role: str, place: dict[str, Any]) -> Invitation:
+class Tenancy(TypedDict):
+    """The tenant that an invitation leads into: its level, and the columns that name it."""
+
+    level: str
+    platform_id: UUID | None
+    reseller_id: UUID | None
+    merchant_id: UUID | None
+
+
+def invite(*, actor: Actor, email: str, role: str, place: Tenancy) -> Invitation:
     """Store an invitation into the tenant that ``place`` names, inside the open transaction.
 
     The caller has asked what the actor may do, and holds the tenant's lock: two at once would
@@ -138,7 +147,7 @@ def invite(*, actor: Actor, email: str, role: str, place: dict[str, Any]) -> Inv
     return invitation
 
 
-def _refuse_repeated_mail(place: dict[str, Any], *, email: str) -> None:
+def _refuse_repeated_mail(place: Tenancy, *, email: str) -> None:
     """One invitation per address and day from each tenant, and a few a day from all together."""
     now = timezone.now()
     latest = (
@@ -162,7 +171,7 @@ def _refuse_repeated_mail(place: dict[str, Any], *, email: str) -> None:
     )
 
 
-def refuse_second_owner(place: dict[str, Any], *, email: str) -> None:
+def refuse_second_owner(place: Tenancy, *, email: str) -> None:
     """From above a tenant gets its first owner only; that one names all others.
 
     Raises PermissionDenied where there is an owner, Conflict where somebody else is invited as one.
@@ -374,7 +383,7 @@ def clean_email(email: str) -> str:
     return address
 
 
-def _place(actor: Actor, merchant_id: UUID | None) -> dict[str, Any]:
+def _place(actor: Actor, merchant_id: UUID | None) -> Tenancy:
     """Level and tenant columns of a new invitation."""
     if actor.merchant_id is not None:
         if merchant_id not in (None, actor.merchant_id):
@@ -417,16 +426,20 @@ def _keep_an_owner(row: Membership, owners: int) -> None:
         )
 
 
-def _not_answered(place: dict[str, Any]) -> QuerySet[Invitation]:
+def _not_answered(place: Tenancy) -> QuerySet[Invitation]:
     """The invitations into a tenant that were neither accepted nor withdrawn."""
     return Invitation.objects.filter(
         accepted_at__isnull=True, revoked_at__isnull=True, **_tenant_of(place)
     )
 
 
-def _tenant_of(place: dict[str, Any]) -> dict[str, Any]:
+def _tenant_of(place: Tenancy) -> dict[str, UUID | None]:
     """The tenant columns of a place, each of which must match."""
-    return {name: place[name] for name in ("platform_id", "reseller_id", "merchant_id")}
+    return {
+        "platform_id": place["platform_id"],
+        "reseller_id": place["reseller_id"],
+        "merchant_id": place["merchant_id"],
+    }
 
 
 def _check_invited(invitation: Invitation, user: User | None) -> None:
