@@ -25,7 +25,7 @@ from core.admin import (
 from core.admin_filters import by_currency, one_of, typed
 from core.admin_forms import ReasonForm, staff_form
 from core.money import format_money
-from ledger import corrections, selectors
+from ledger import selectors
 from ledger.admin_words import (
     Words,
     account_link,
@@ -50,6 +50,7 @@ from ledger.models import (
     Transfer,
 )
 from ledger.serializers import code_name
+from ledger.services import corrections
 from ledger.status import BY_NUMBER
 from ledger.trial_balance import books_by_currency
 

@@ -176,7 +176,7 @@ def has_second_factor(user: User) -> bool:
     """Whether the person has confirmed an authenticator app (remembered for the request)."""
     known = getattr(user, "_has_second_factor", None)
     if known is None:
-        from tenants.second_factor import has_confirmed_totp
+        from tenants.selectors import has_confirmed_totp
 
         known = has_confirmed_totp(user_id=user.id)
         user._has_second_factor = known  # type: ignore[attr-defined]
