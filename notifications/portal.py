@@ -22,7 +22,7 @@ from notifications import selectors, services
 from notifications.models import WebhookDelivery, WebhookEndpoint
 from notifications.payloads import event_json, webhook_body
 from tenants.models import Level
-from tenants.portal_base import PortalRequest, portal_view
+from tenants.portal.base import PortalRequest, portal_view
 
 _MERCHANT = (Level.MERCHANT,)
 _ALL_EVENTS = "*"

@@ -17,7 +17,7 @@ from payments.intents.models import Intent
 from payments.intents.services.exceptions import exception_resolve
 from payments.intents.services.recovery import request_check
 from payments.intents.states import FINAL, IntentState
-from tenants.admin_columns import OfMerchantAdmin
+from tenants.admin.columns import OfMerchantAdmin
 
 _COLOURS: dict[str, str] = {
     IntentState.SETTLED: "success",

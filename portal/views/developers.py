@@ -11,7 +11,7 @@ from core import errors
 from core.pagination import PageRequest, paginate
 from portal import selectors
 from tenants.models import Level
-from tenants.portal_base import PortalRequest, portal_view
+from tenants.portal.base import PortalRequest, portal_view
 
 METHODS: Final = ("GET", "POST", "PATCH", "PUT", "DELETE")
 TABS: Final = (("", "All"), ("2", "Succeeded"), ("4", "Refused"), ("5", "Broken"))

@@ -13,7 +13,7 @@ from django.views.decorators.http import require_POST
 from core.back_address import asked_address
 from portal.navigation import View, seat_choice
 from portal.theme import THEME_COOKIE, THEME_MAX_AGE_S, THEMES
-from tenants.portal_base import PortalRequest, portal_view
+from tenants.portal.base import PortalRequest, portal_view
 from tenants.seats import SESSION_LIVEMODE, Seat, seats_of, take_seat
 
 SEATS_SHOWN: Final = 50

@@ -280,7 +280,7 @@ def _join(given: dict[str, Any], *, link: str, email: str) -> list[Any]:
 def _enrol(client: Client) -> list[str]:
     """Set an app up with the secret that the page shows; returns the recovery codes."""
     from tenants import totp
-    from tenants.portal import ENROLMENT
+    from tenants.portal.sign_in import ENROLMENT
 
     assert client.get("/login/setup").status_code == 200
     session = client.session

@@ -2,7 +2,7 @@
 
 For the author of a page::
 
-    from tenants.portal_base import PortalRequest, portal_view
+    from tenants.portal.base import PortalRequest, portal_view
 
     @portal_view("payments.read")                      # permission from tenants/policies.py
     def payments_page(request: PortalRequest) -> HttpResponse:
