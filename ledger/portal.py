@@ -24,16 +24,16 @@ from core.ids import encode
 from core.money import to_plain
 from core.pagination import PageRequest
 from core.paper import paper_pdf
-from ledger import balances, selectors
+from ledger import selectors
 from ledger.chart import BY_NAME, TransferCode
 from ledger.documents import DocumentName, document_name, documents_named
 from ledger.models import Account, Transfer
-from ledger.selectors import StatementLine
+from ledger.selectors import StatementLine, balances
 from ledger.serializers import code_name, line_state
 from ledger.statement_filter import EVERY_LINE, StatementFilter
 from ledger.statement_paper import PaperLine, statement_data
 from tenants.models import Level
-from tenants.portal_base import portal_view
+from tenants.portal.base import portal_view
 from tenants.requests import PortalRequest
 from tenants.selectors import merchants
 

@@ -22,7 +22,7 @@ from notifications import selectors, services
 from notifications.models import WebhookDelivery, WebhookEndpoint
 from notifications.payloads import event_json, webhook_body
 from tenants.models import Level
-from tenants.portal_base import portal_view
+from tenants.portal.base import portal_view
 from tenants.requests import PortalRequest
 
 _MERCHANT = (Level.MERCHANT,)

@@ -9,9 +9,7 @@ from notifications import portal as webhooks
 from payments.acceptance.portal import pages as payments
 from portal.navigation import form_of, know_seats
 from portal.views import developers, home, settings, styleguide, switches
-from tenants import portal_keys as keys
-from tenants import portal_merchants as merchants
-from tenants import portal_team as team
+from tenants.portal import keys, merchants, team
 
 _pages = [
     path("", home.home, name="home"),

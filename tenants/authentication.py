@@ -37,7 +37,7 @@ from core.requests import RequestKey
 from core.serving.callers import note_tenant
 from tenants import callers, keys, policies, tokens
 from tenants.models import TenantStatus, User
-from tenants.portal_base import second_factor_due
+from tenants.portal.base import second_factor_due
 from tenants.seats import resolve_seat
 
 REALM: Final = 'Bearer realm="merchantry"'

@@ -144,7 +144,7 @@ class AdminScopeMiddleware:
 
     def _seat(self, request: HttpRequest, user: User, *, verified: bool) -> HttpResponse | None:
         """Give staff their actor; the response for everybody else."""
-        from tenants.portal_base import has_second_factor
+        from tenants.portal.base import has_second_factor
 
         if not verified:
             step = reverse("login-verify" if has_second_factor(user) else "login-setup")

@@ -249,3 +249,11 @@ def own_tenant(actor: Actor) -> dict[str, object]:
     if actor.reseller_id is not None:
         return {"level": Level.RESELLER, "reseller_id": actor.reseller_id}
     return {"level": Level.PLATFORM}
+
+
+def has_confirmed_totp(*, user_id: UUID) -> bool:
+    """Whether the person has an authenticator; works before a scope is open."""
+    return (
+        fetch_one("SELECT 1 FROM tenants_totpdevice WHERE user_id = %s AND confirmed", [user_id])
+        is not None
+    )

@@ -21,9 +21,9 @@ from core.unit import Writes
 from payments.intents import serializers as shapes
 from payments.intents.documents import service_document
 from payments.intents.models import Intent, Operation
-from payments.intents.recovery import bring_forward
 from payments.intents.selectors import intent_get, intent_json, intent_merchant
 from payments.intents.services import Accepted, Draft, IntentClaim, Price, intent_submit
+from payments.intents.services.recovery import bring_forward
 from tenants.authentication import MerchantFacts, merchant_facts
 
 

@@ -11,7 +11,7 @@ from core import errors
 from core.pagination import PageRequest, paginate
 from portal import selectors
 from tenants.models import Level
-from tenants.portal_base import portal_view
+from tenants.portal.base import portal_view
 from tenants.requests import PortalRequest
 
 METHODS: Final = ("GET", "POST", "PATCH", "PUT", "DELETE")

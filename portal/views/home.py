@@ -21,7 +21,7 @@ from portal.charts import Bucket, Chart, money_line
 from portal.navigation import live_parts
 from tenants import selectors as tenants
 from tenants.models import Level, Merchant
-from tenants.portal_base import portal_view
+from tenants.portal.base import portal_view
 from tenants.requests import PortalRequest
 
 PERIODS: Final = (7, 30, 90)

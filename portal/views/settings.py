@@ -9,7 +9,7 @@ from django.shortcuts import render
 from portal.theme import theme_of
 from tenants import selectors
 from tenants.models import Level
-from tenants.portal_base import portal_view
+from tenants.portal.base import portal_view
 from tenants.requests import PortalRequest
 
 

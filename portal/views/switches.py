@@ -14,7 +14,7 @@ from core.back_address import asked_address
 from core.requests import RequestKey
 from portal.navigation import View, seat_choice
 from portal.theme import THEME_COOKIE, THEME_MAX_AGE_S, THEMES
-from tenants.portal_base import portal_view
+from tenants.portal.base import portal_view
 from tenants.requests import PortalRequest
 from tenants.seats import SESSION_LIVEMODE, Seat, seats_of, take_seat
 

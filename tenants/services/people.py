@@ -21,8 +21,8 @@ from tenants.lock_objects import lock_person_change, lock_staff_membership, lock
 from tenants.models import Level, Membership, PersonChange, User
 from tenants.models.people import PLATFORM_ROLES
 from tenants.policies import PersonAction
-from tenants.second_factor import second_factor_remove
 from tenants.selectors import roles_of
+from tenants.services.second_factor import second_factor_remove
 
 PROPOSAL_LIFETIME: Final = timedelta(days=3)
 

@@ -9,15 +9,15 @@ from core.db import Scope, tenant_atomic
 from core.errors import Conflict, PermissionDenied
 from core.ids import new_id
 from ledger.chart import MerchantBook, TransferCode
-from ledger.corrections import (
+from ledger.models import CorrectionProposal, Transfer
+from ledger.services import TransferSpec, post_or_raise
+from ledger.services.corrections import (
     PERMISSION,
     correction_confirm,
     correction_propose,
     correction_reject,
     reversal_propose,
 )
-from ledger.models import CorrectionProposal, Transfer
-from ledger.services import TransferSpec, post_or_raise
 from tests.ledger.test_post import a_book, held
 from tests.ledger.test_races import at_once
 

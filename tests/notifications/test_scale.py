@@ -13,8 +13,9 @@ from django.db import connection
 from core.context import Actor
 from core.db import Scope, tenant_atomic
 from core.pagination import PageRequest
-from notifications import lanes, selectors
+from notifications import selectors
 from notifications.selectors import DeliveryFilter
+from notifications.services import lanes
 from tests.factories import Tenants
 from tests.notifications.receiver import Receiver
 from tests.notifications.support import endpoint

@@ -9,7 +9,7 @@ import psycopg
 import pytest
 from django.db import connection
 
-from notifications import delivery, lanes
+from notifications.services import delivery, lanes
 from tests.core.support import eventually
 from tests.factories import Tenants, make_tenants
 from tests.notifications.receiver import Receiver, running_receiver

@@ -12,7 +12,7 @@ from core import ids
 from core.db import Scope, tenant_atomic
 from payments.intents.models import Intent
 from payments.intents.provider_events import handle_provider_event
-from payments.intents.recovery import intent_check
+from payments.intents.services.recovery import intent_check
 from payments.intents.states import IntentState, Step
 from payments.providers.base import (
     KEY_REUSED,

@@ -12,10 +12,10 @@ from pytest_django.fixtures import Settings
 
 from core.context import Actor
 from core.db import Scope, tenant_atomic
-from tenants import demo, policies, second_factor
+from tenants import policies, totp
 from tenants.models import ApiKey, Membership, Merchant, Reseller, TotpDevice, User
 from tenants.policies import PersonAction
-from tenants.services import api_keys, merchants, passwords, people, team
+from tenants.services import api_keys, demo, merchants, passwords, people, second_factor, team
 from tests.places import make_place
 
 MERCHANT = "merchant:bluebottle"
@@ -149,9 +149,9 @@ def _password_changed() -> Callable[[], Any]:
 
 
 def _another_authenticator() -> Callable[[], Any]:
-    user, secret = person("admin"), second_factor.new_secret()
+    user, secret = person("admin"), totp.new_secret()
     second_factor.enrolment_confirm(
-        user=user, secret=secret, code=second_factor.code_at(secret), actor=acting()
+        user=user, secret=secret, code=totp.code_at(secret), actor=acting()
     )
 
     def devices() -> Any:

@@ -20,7 +20,7 @@ from core.db import Scope, tenant_atomic
 from tenants import policies
 from tenants.middleware import SESSION_SEEN, SESSION_STARTED
 from tenants.models import TotpDevice
-from tenants.portal_base import PortalPage
+from tenants.portal.base import PortalPage
 from tests.factories import Tenants, make_tenants
 from tests.permission_table import ADMIN, ROLES, TABLE, Row
 from tests.visitor import Visitor

@@ -15,10 +15,10 @@ from django.utils import timezone
 from core import errors
 from core.db import Scope, tenant_atomic
 from core.models import AuditRecord, OutboxEvent
-from tenants import mail, selectors
+from tenants import selectors
 from tenants.models import Invitation, Membership, User
 from tenants.seats import seats_of
-from tenants.services import sessions, team
+from tenants.services import mail, sessions, team
 from tenants.services.passwords import check_password_strength
 from tests.factories import Tenants, make_merchant, make_tenants
 from tests.places import make_place

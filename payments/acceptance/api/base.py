@@ -17,8 +17,8 @@ from payments.acceptance.representations import payment_json, refund_json
 from payments.acceptance.services.sources import refused_source
 from payments.acceptance.states import PaymentStatus, RefundStatus
 from payments.intents.failures import PROVIDER_UNAVAILABLE
-from payments.intents.recovery import bring_forward
 from payments.intents.services import Accepted
+from payments.intents.services.recovery import bring_forward
 from payments.providers.base import SOURCE_REFUSED
 from tenants.authentication import MerchantFacts, seller_of
 

@@ -33,7 +33,7 @@ from payments.acceptance.services.refunds import refund_create
 from payments.acceptance.states import PaymentStatus, RefundStatus
 from tenants import selectors as tenants
 from tenants.models import Level, Merchant
-from tenants.portal_base import portal_view
+from tenants.portal.base import portal_view
 from tenants.requests import PortalRequest
 
 MERCHANTS_OFFERED: Final = 200

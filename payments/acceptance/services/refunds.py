@@ -20,9 +20,9 @@ from payments.acceptance.services.recording import record_refund, save_payment
 from payments.acceptance.states import PaymentStateConflict, PaymentStatus
 from payments.intents import bookings
 from payments.intents.channels.gateway_refund import from_refund
-from payments.intents.exceptions import exception_add
 from payments.intents.models import Intent, Operation
 from payments.intents.services import Draft, intent_adopt, intent_submit
+from payments.intents.services.exceptions import exception_add
 from payments.providers.base import RefundAnswer
 
 DOCUMENT_TYPE = "refund"

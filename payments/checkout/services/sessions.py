@@ -42,7 +42,6 @@ from payments.acceptance.services.payments import check_may_take
 from payments.acceptance.states import PaymentStateConflict, PaymentStatus
 from payments.checkout.lock_objects import lock_session
 from payments.checkout.models import CheckoutAttempt, CheckoutSession
-from payments.checkout.recording import move_session, record_session
 from payments.checkout.selectors import (
     Door,
     PayerView,
@@ -55,6 +54,7 @@ from payments.checkout.selectors import (
     takes_cards,
     view_of,
 )
+from payments.checkout.services.recording import move_session, record_session
 from payments.checkout.states import SessionStateConflict, SessionStatus
 from payments.intents.channels import Outcome, channel_named
 from payments.intents.models import Intent

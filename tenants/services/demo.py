@@ -22,7 +22,7 @@ from django.db.models import Q
 from core.context import Actor
 from core.db import Scope, fetch_one, tenant_atomic
 from core.unit import Writes
-from tenants import callers, keys, policies, second_factor
+from tenants import callers, keys, policies, totp
 from tenants.models import (
     ApiKey,
     Membership,
@@ -176,7 +176,7 @@ def _merchant(
 
 def _person(plan: _Plan, email: str, role: str, level: str, **tenants: Any) -> None:
     password = demo_password(email)
-    secret = derive(f"totp:{email}", second_factor.SECRET_BYTES)
+    secret = derive(f"totp:{email}", totp.SECRET_BYTES)
     tenant = tenants.get("merchant") or tenants.get("reseller") or tenants["platform"]
     user = User(
         id=demo_id(f"user:{email}"),
@@ -195,7 +195,7 @@ def _person(plan: _Plan, email: str, role: str, level: str, **tenants: Any) -> N
         {
             "email": email,
             "password": password,
-            "totp_secret": second_factor.secret_text(secret),
+            "totp_secret": totp.secret_text(secret),
             "tenant": tenant.public_id,
             "role": role,
         }
@@ -275,7 +275,7 @@ def _store(plan: _Plan) -> None:
                 user=user,
                 name="Authenticator app",
                 confirmed=True,
-                secret_sealed=second_factor.seal_secret(secret, user_id=user.id),
+                secret_sealed=totp.seal_secret(secret, user_id=user.id),
             )
             for user, secret in plan.devices
             if user.id not in enrolled

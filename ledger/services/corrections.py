@@ -16,11 +16,11 @@ from django.utils import timezone
 from core.context import Actor
 from core.errors import Conflict, InvalidRequest, NotFound, PermissionDenied
 from core.unit import Writes
-from ledger.backends.base import AMOUNT_MAX
+from ledger.backends.base import AMOUNT_MAX, TransferSpec
 from ledger.chart import TransferCode, account_id
 from ledger.flags import TransferFlags
 from ledger.models import Account, CorrectionProposal, Transfer
-from ledger.services import TransferSpec, post_or_raise
+from ledger.services.posting import post_or_raise
 
 PERMISSION = "platform.money.write"
 _ONCE = "ledger_corrected_once"

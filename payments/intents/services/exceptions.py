@@ -13,7 +13,7 @@ from core.unit import Writes
 from payments.intents.lock_objects import lock_intent
 from payments.intents.models import Intent
 from payments.intents.progress import RESOLVED, Columns, ExceptionLine, exception
-from payments.intents.services import audit_exception
+from payments.intents.services.answers import audit_exception
 
 _NOTE_MAX = 500
 

@@ -3,7 +3,7 @@
 A due time in a row, never a task that waits: whatever is lost with the broker is found by the
 sweep. A claim moves the due time and names its process; what a sender that died had under way is
 due again at once (at least once; the `webhook-id` lets receivers deduplicate). Who is sent to next
-is decided in `notifications.lanes`.
+is decided in `notifications.services.lanes`.
 """
 
 from __future__ import annotations
@@ -30,10 +30,11 @@ from core.net import (
 )
 from core.pan import mask_card_numbers
 from core.unit import Writes
-from notifications import events, lanes, retries, services, signing
+from notifications import events, retries, signing
 from notifications.models import WebhookAttempt, WebhookDelivery, WebhookEndpoint
 from notifications.payloads import webhook_body
 from notifications.representations import endpoint_json
+from notifications.services import lanes, webhooks
 
 log = structlog.get_logger(__name__)
 
@@ -109,7 +110,7 @@ def send_due(
                 record(flight.flying.pop(future).item, future.result())
                 sent += 1
     if elapsed_s >= budget_s:
-        services.wake_senders()
+        webhooks.wake_senders()
     return sent
 
 
@@ -263,7 +264,7 @@ def _ready(claimed: Sequence[WebhookDelivery]) -> list[Outgoing]:
             _cancel(delivery, "the event is older than 30 days")
         else:
             try:
-                secrets = tuple(services.live_secrets(endpoint))
+                secrets = tuple(webhooks.live_secrets(endpoint))
             except CannotOpen as error:
                 log.error("webhook.secret_lost", endpoint_id=endpoint.public_id, exc_info=error)
                 _cancel(delivery, "the endpoint's secret cannot be read; roll it")
@@ -347,7 +348,7 @@ def _disable(
     writes: Writes, endpoint: WebhookEndpoint, reason: str, delivery: WebhookDelivery
 ) -> None:
     """Disable the endpoint, and tell the merchant: by mail, event and audit record."""
-    services.disable(writes, endpoint, reason, tell=True, failed=delivery)
+    webhooks.disable(writes, endpoint, reason, tell=True, failed=delivery)
     place: dict[str, Any] = {
         "merchant_id": endpoint.merchant_id,
         "reseller_id": endpoint.reseller_id,

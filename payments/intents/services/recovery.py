@@ -19,16 +19,12 @@ from core.errors import AppError
 from core.liveness import holder, take_turn
 from core.unit import StaleState, Writes
 from payments.intents.channels import ChannelAnswer, Outcome, channel_named
-from payments.intents.exceptions import exception_save
 from payments.intents.lock_objects import lock_intent
 from payments.intents.models import Intent, Operation
 from payments.intents.progress import CHECK_AFTER, Columns, action_ends_at, exception, hold_ends_at
-from payments.intents.services import (
-    StepRefused,
-    intent_advance,
-    intent_apply,
-    intent_void,
-)
+from payments.intents.services.answers import StepRefused, intent_apply
+from payments.intents.services.exceptions import exception_save
+from payments.intents.services.steps import intent_advance, intent_void
 from payments.intents.states import FINAL, IntentState, Step
 from payments.providers.base import ProviderError
 from payments.providers.calls import ProviderBusy

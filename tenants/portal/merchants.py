@@ -13,7 +13,7 @@ from core.db import tenant_atomic
 from core.pagination import PageRequest, paginate
 from tenants import selectors
 from tenants.models import Level, Merchant, Role, TenantStatus
-from tenants.portal_base import portal_view
+from tenants.portal.base import portal_view
 from tenants.requests import PortalRequest
 from tenants.services import merchants as services
 from tenants.services import sign_up, team

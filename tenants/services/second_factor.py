@@ -1,104 +1,32 @@
 """The second factor: authenticator apps (RFC 6238) and recovery codes.
 
-The secret is sealed for its user, a code counts once, and guesses are counted in PostgreSQL.
+A code counts once, and guesses are counted in PostgreSQL (`login_guard`).
 """
 
 from __future__ import annotations
 
-import base64
 import secrets
-import time
 from typing import Final
-from urllib.parse import quote, urlencode
 from uuid import UUID
 
-from django_otp.oath import TOTP
-
-from core import crypto, errors
+from core import errors
 from core.context import Actor
 from core.db import Scope, fetch_all, fetch_one, tenant_atomic
 from core.unit import Writes
 from tenants import keys
 from tenants.models import RecoveryCode, TotpDevice, User
+from tenants.totp import matching_step, open_secret, seal_secret
 
-ISSUER: Final = "Merchantry"
-STEP_S: Final = 30
-# One step either way: clocks of phones differ (RFC 6238, section 5.2).
-TOLERANCE_STEPS: Final = 1
-SECRET_BYTES: Final = 20
 RECOVERY_CODES: Final = 10
 RECOVERY_PURPOSE: Final = "recovery_code"
 # Without look-alikes: no 0/O, 1/I/L.
 _RECOVERY_ALPHABET: Final = "23456789abcdefghjkmnpqrstuvwxyz"
-_TABLE: Final = "tenants_totpdevice"
-_COLUMN: Final = "secret_sealed"
-
-
-def new_secret() -> bytes:
-    """160 random bits, as RFC 4226 recommends."""
-    return secrets.token_bytes(SECRET_BYTES)
-
-
-def secret_text(secret: bytes) -> str:
-    """The secret as people type it into an app: base32 without padding."""
-    return base64.b32encode(secret).decode().rstrip("=")
-
-
-def otpauth_uri(*, secret: bytes, email: str) -> str:
-    """What the QR code says (Key Uri Format of Google Authenticator)."""
-    label = quote(f"{ISSUER}:{email}")
-    query = urlencode({"secret": secret_text(secret), "issuer": ISSUER})
-    return f"otpauth://totp/{label}?{query}"
-
-
-def code_at(secret: bytes, *, time_s: float | None = None) -> str:
-    """The six digits that an app would show (tests, ``./dev demo``)."""
-    totp = TOTP(secret, step=STEP_S)
-    totp.time = time.time() if time_s is None else time_s
-    return f"{totp.token():06d}"
-
-
-def seal_secret(secret: bytes, *, user_id: UUID) -> str:
-    """Encrypt an authenticator's secret for its user's row."""
-    return crypto.seal(
-        secret.hex(),
-        tenant_id=crypto.PLATFORM_TENANT,
-        table=_TABLE,
-        column=_COLUMN,
-        pk=user_id,
-    )
-
-
-def open_secret(sealed: str, *, user_id: UUID) -> bytes:
-    """Decrypt an authenticator's secret. Raises CannotOpen for another user's."""
-    return bytes.fromhex(
-        crypto.open_sealed(
-            sealed,
-            tenant_id=crypto.PLATFORM_TENANT,
-            table=_TABLE,
-            column=_COLUMN,
-            pk=user_id,
-        )
-    )
-
-
-def _matching_step(secret: bytes, code: str, *, after_step: int) -> int | None:
-    """The time step whose code this is, newer than ``after_step``; ``None`` when none matches."""
-    if len(code) != 6 or not code.isascii() or not code.isdigit():
-        return None
-    now_step = int(time.time()) // STEP_S
-    for step in range(now_step - TOLERANCE_STEPS, now_step + TOLERANCE_STEPS + 1):
-        if step > after_step and secrets.compare_digest(
-            code_at(secret, time_s=step * STEP_S), code
-        ):
-            return step
-    return None
 
 
 def totp_verify(*, device: TotpDevice, code: str) -> bool:
     """Whether the code is right and unused; a right one is used up. Opens its own transaction."""
     secret = open_secret(device.secret_sealed, user_id=device.user_id)
-    step = _matching_step(secret, code.replace(" ", ""), after_step=-1)
+    step = matching_step(secret, code.replace(" ", ""), after_step=-1)
     if step is None:
         return False
     with tenant_atomic(Scope.auth()):
@@ -116,7 +44,7 @@ def enrolment_confirm(*, user: User, secret: bytes, code: str, actor: Actor) -> 
 
     Replaces an earlier device and its recovery codes. Raises AuthenticationFailed for a wrong code.
     """
-    step = _matching_step(secret, code.replace(" ", ""), after_step=-1)
+    step = matching_step(secret, code.replace(" ", ""), after_step=-1)
     if step is None:
         raise errors.AuthenticationFailed(
             "The code does not match. Check that the app shows Merchantry and the clock is right.",
@@ -162,14 +90,6 @@ def second_factor_remove(writes: Writes, *, user_id: UUID) -> None:
         "UPDATE tenants_refreshtoken SET revoked_at = now()"
         " WHERE user_id = %s AND revoked_at IS NULL RETURNING 1",
         [user_id],
-    )
-
-
-def has_confirmed_totp(*, user_id: UUID) -> bool:
-    """Whether the person has an authenticator; works before a scope is open."""
-    return (
-        fetch_one("SELECT 1 FROM tenants_totpdevice WHERE user_id = %s AND confirmed", [user_id])
-        is not None
     )
 
 

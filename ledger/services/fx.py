@@ -24,7 +24,7 @@ from core.money import currency
 from ledger.backends.base import AMOUNT_MAX, TransferSpec, linked
 from ledger.chart import AccountRef, MerchantBook, TransferCode
 from ledger.models import FxConversion
-from ledger.services import post_or_raise
+from ledger.services.posting import post_or_raise
 
 #: How exact a rate may be: what `ledger_fxconversion.rate` holds.
 RATE_DIGITS: Final = 30

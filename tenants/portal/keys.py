@@ -14,7 +14,7 @@ from core import errors, ids
 from core.db import tenant_atomic
 from tenants import policies, selectors
 from tenants.models import ApiKey, Level, MachineClient
-from tenants.portal_base import portal_view
+from tenants.portal.base import portal_view
 from tenants.requests import PortalRequest
 from tenants.services import api_keys as services
 

@@ -25,8 +25,9 @@ from core.admin import (
 from core.admin_filters import by_currency, one_of, typed
 from core.admin_forms import ReasonForm, staff_form
 from core.money import format_money
-from ledger import corrections, selectors
-from ledger.admin_words import (
+from ledger import selectors
+from ledger.admin.forms import CorrectionForm
+from ledger.admin.words import (
     Words,
     account_link,
     change_of,
@@ -39,7 +40,6 @@ from ledger.admin_words import (
 )
 from ledger.chart import CHART, TransferCode, ledger_number, mode
 from ledger.flags import AccountFlags, TransferFlags
-from ledger.forms import CorrectionForm
 from ledger.models import (
     Account,
     AccountCode,
@@ -49,9 +49,10 @@ from ledger.models import (
     IntegrityRun,
     Transfer,
 )
+from ledger.selectors.books import books_by_currency
 from ledger.serializers import code_name
+from ledger.services import corrections
 from ledger.status import BY_NUMBER
-from ledger.trial_balance import books_by_currency
 
 _STATES: dict[str, str] = {"proposed": "info", "booked": "success", "rejected": "warning"}
 _SECOND_PERSON = "A second person must confirm it before the transfer is booked."

@@ -15,7 +15,6 @@ from core import errors, ids
 from core.admin import ActionView, Operated, ReadOnlyAdmin, actor_of, allowed, display, staff_action
 from core.admin_filters import by_country, typed
 from core.admin_forms import StaffForm, show_once, staff_form
-from tenants.admin_people import MembershipAdmin, PersonChangeAdmin, UserAdmin
 from tenants.models import (
     ApiKey,
     Invitation,
@@ -28,9 +27,6 @@ from tenants.models import (
 )
 from tenants.selectors import api_key_status
 from tenants.services import api_keys, merchants, sign_up
-
-#: The pages about people register themselves when they are imported.
-__all__ = ["MembershipAdmin", "PersonChangeAdmin", "UserAdmin"]
 
 STATUS_COLOURS: dict[str, str] = {
     TenantStatus.ACTIVE.value: "success",

@@ -13,7 +13,7 @@ from core import errors, ids
 from core.db import tenant_atomic
 from tenants import selectors
 from tenants.models import Invitation, Level, Membership, Merchant, Role
-from tenants.portal_base import portal_view
+from tenants.portal.base import portal_view
 from tenants.requests import PortalRequest
 from tenants.services import team as services
 

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 
 from core.money import format_money
 from ledger.chart import BY_CODE
-from ledger.selectors import TrialLine, currency_of, trial_balance
+from ledger.selectors.accounts import TrialLine, currency_of, trial_balance
 
 
 @dataclass(frozen=True, slots=True)

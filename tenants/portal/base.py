@@ -2,7 +2,7 @@
 
 For the author of a page::
 
-    from tenants.portal_base import portal_view
+    from tenants.portal.base import portal_view
     from tenants.requests import PortalRequest
 
     @portal_view("payments.read")                      # permission from tenants/policies.py
@@ -177,7 +177,7 @@ def second_factor_due(*, user: User, seat: Seat) -> bool:
 
 def has_second_factor(user: User) -> bool:
     """Whether the person has confirmed an authenticator app."""
-    from tenants.second_factor import has_confirmed_totp
+    from tenants.selectors import has_confirmed_totp
 
     return has_confirmed_totp(user_id=user.id)
 

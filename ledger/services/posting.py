@@ -31,10 +31,6 @@ from ledger.backends.base import (
     AccountSpec,
     Result,
     TransferSpec,
-    covered_by,
-    linked,
-    post_pending,
-    void_pending,
 )
 from ledger.backends.opened import OPENED
 from ledger.backends.wire import (
@@ -47,37 +43,8 @@ from ledger.backends.wire import (
     results,
     transfer_columns,
 )
-from ledger.chart import AccountRef, MerchantBook, TransferCode, account_id, ledger_number
-from ledger.flags import AccountFlags, TransferFlags
+from ledger.chart import AccountRef
 from ledger.status import ACCOUNT_BY_NUMBER, AccountStatus, TransferStatus
-
-__all__ = [
-    "AccountFlags",
-    "AccountRef",
-    "AccountSpec",
-    "AccountStatus",
-    "LedgerRefused",
-    "MerchantBook",
-    "Result",
-    "TransferCode",
-    "TransferFlags",
-    "TransferSpec",
-    "TransferStatus",
-    "account_id",
-    "covered_by",
-    "expire_pending",
-    "ledger_number",
-    "linked",
-    "open_accounts",
-    "post",
-    "post_or_raise",
-    "post_pending",
-    "post_statement",
-    "post_with_commit",
-    "results",
-    "void_pending",
-]
-
 
 #: The SQLSTATE of `ledger_post_all` (ledger/sql).
 REFUSED: Final = "M0002"

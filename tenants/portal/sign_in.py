@@ -22,13 +22,13 @@ from core.back_address import asked_address, with_next
 from core.crypto import CannotOpen
 from core.db import Scope, tenant_atomic
 from core.proxies import client_ip
-from tenants import second_factor
+from tenants import totp
 from tenants.middleware import start_session_clock
 from tenants.models import Level, TotpDevice, User
 from tenants.places import browser_place, keep_device
-from tenants.portal_base import has_second_factor, not_found_page
+from tenants.portal.base import has_second_factor, not_found_page
 from tenants.seats import seats_of
-from tenants.services import passwords, sessions, sign_in_links, team
+from tenants.services import passwords, second_factor, sessions, sign_in_links, team
 
 BACKEND: Final = "django.contrib.auth.backends.ModelBackend"
 PENDING_USER: Final = "login_user"
@@ -209,8 +209,8 @@ def setup_page(request: HttpRequest) -> HttpResponse:
     context: dict[str, Any] = {
         "next": asked_address(request),
         "enrolled": enrolled,
-        "qr": qr_svg(second_factor.otpauth_uri(secret=secret, email=user.email)),
-        "secret": " ".join(_groups(second_factor.secret_text(secret))),
+        "qr": qr_svg(totp.otpauth_uri(secret=secret, email=user.email)),
+        "secret": " ".join(_groups(totp.secret_text(secret))),
     }
     if request.method != "POST":
         return _page(request, "setup", form, **context)
@@ -377,11 +377,11 @@ def _enrolment_secret(request: HttpRequest, user: User) -> bytes:
     sealed = request.session.get(ENROLMENT)
     if sealed:
         try:
-            return second_factor.open_secret(sealed, user_id=user.id)
+            return totp.open_secret(sealed, user_id=user.id)
         except CannotOpen:
             pass
-    secret = second_factor.new_secret()
-    request.session[ENROLMENT] = second_factor.seal_secret(secret, user_id=user.id)
+    secret = totp.new_secret()
+    request.session[ENROLMENT] = totp.seal_secret(secret, user_id=user.id)
     return secret
 
 

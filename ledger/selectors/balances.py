@@ -7,7 +7,7 @@ from typing import Final
 
 from core.context import Actor
 from ledger.chart import BY_NAME
-from ledger.selectors import accounts_visible
+from ledger.selectors.accounts import accounts_visible
 
 #: Where a merchant's money is, with the word for it on every page.
 WORDS: Final = {
