@@ -5,7 +5,7 @@ Entries are offered by permission (tenants/policies.py): nobody is led to a page
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from functools import wraps
+from functools import cache, wraps
 from typing import Any, Final
 
 from django.http import HttpRequest
@@ -16,6 +16,7 @@ from django.urls import reverse
 from core.requests import ACTOR, RequestKey
 from portal.theme import theme_of
 from tenants.models import Level
+from tenants.portal.base import PAGES, PageSpec, Place
 from tenants.requests import SEAT
 from tenants.seats import Seat, seats_of
 
@@ -29,63 +30,8 @@ PAGE_URL: Final = RequestKey[str]("page_url", set_by="form_of")
 #: The first of the person's seats.
 OFFERED_SEATS: Final = RequestKey[list[Seat]]("offered_seats", set_by="know_seats")
 
-_LEVELS: Final = (Level.MERCHANT, Level.RESELLER)
-
-
-@dataclass(frozen=True, slots=True)
-class Place:
-    """A page in the sidebar. Without a `permission` every member sees it; `prefix` marks it."""
-
-    label: str
-    icon: str
-    url_name: str
-    prefix: str
-    permission: str | None = None
-    levels: tuple[str, ...] = _LEVELS
-
-
-PLACES: Final[tuple[tuple[str, tuple[Place, ...]], ...]] = (
-    (
-        "",
-        (
-            Place("Home", "house", "portal:home", "/"),
-            Place(
-                "Merchants", "store", "portal:merchants", "/merchants", "merchants.read",
-                (Level.RESELLER,),
-            ),
-            Place("Payments", "credit-card", "portal:payments", "/payments", "payments.read"),
-            Place("Balance", "landmark", "portal:balance", "/balance", "balance.read"),
-        ),
-    ),
-    (
-        "Developers",
-        (
-            Place(
-                "API keys", "key-round", "portal:keys", "/developers/keys", "keys.read",
-                (Level.MERCHANT,),
-            ),
-            Place(
-                "Webhooks", "webhook", "portal:webhooks", "/developers/webhooks", "webhooks.read",
-                (Level.MERCHANT,),
-            ),
-            Place(
-                "Events", "activity", "portal:events", "/developers/events", "events.read",
-                (Level.MERCHANT,),
-            ),
-            Place(
-                "Request log", "scroll-text", "portal:requests", "/developers/requests",
-                "requests.read", (Level.MERCHANT,),
-            ),
-        ),
-    ),
-    (
-        "Account",
-        (
-            Place("Team", "users", "portal:team", "/team", "team.read"),
-            Place("Settings", "settings", "portal:settings", "/settings", "settings.read"),
-        ),
-    ),
-)  # fmt: skip
+#: The groups of the sidebar in their order; the first has no title.
+GROUPS: Final = ("", "Developers", "Account")
 
 
 @dataclass(frozen=True, slots=True)
@@ -231,19 +177,30 @@ def seat_choice(seat: Seat, current: Seat) -> TenantChoice:
     )
 
 
+@cache
+def _places() -> dict[str, list[tuple[PageSpec, Place]]]:
+    """Group → the pages in it, in order."""
+    found: dict[str, list[tuple[PageSpec, Place]]] = {group: [] for group in GROUPS}
+    for page in PAGES.values():
+        if page.spec.place is not None:
+            found[page.spec.place.group].append((page.spec, page.spec.place))
+    for pages in found.values():
+        pages.sort(key=lambda each: each[1].order)
+    return found
+
+
 def _groups(seat: Seat, scopes: frozenset[str], path: str) -> tuple[Group, ...]:
     groups = []
-    for title, places in PLACES:
+    for title, pages in _places().items():
         entries = tuple(
-            Entry(place.label, place.icon, reverse(place.url_name), _is_current(place, path))
-            for place in places
-            if seat.level in place.levels
-            and (place.permission is None or place.permission in scopes)
+            Entry(place.label, place.icon, f"/{spec.at}", _is_current(spec.at, path))
+            for spec, place in pages
+            if seat.level in spec.levels and (spec.permission is None or spec.permission in scopes)
         )
         if entries:
             groups.append(Group(title, entries))
     return tuple(groups)
 
 
-def _is_current(place: Place, path: str) -> bool:
-    return path == place.prefix or (place.prefix != "/" and path.startswith(place.prefix + "/"))
+def _is_current(at: str, path: str) -> bool:
+    return path == f"/{at}" or (at != "" and path.startswith(f"/{at}/"))

@@ -5,13 +5,19 @@ For the author of a page::
     from tenants.portal.base import portal_view
     from tenants.requests import PortalRequest
 
-    @portal_view("payments.read")                      # permission from tenants/policies.py
+    @portal_view(
+        "payments.read",                               # permission from tenants/policies.py
+        at="payments", name="payments", place=Place("", 30, "Payments", "credit-card"),
+    )
     def payments_page(request: PortalRequest) -> HttpResponse:
         rows = payments_list(scope=request.scope, ...)  # selectors of your app
         return render(request, "acceptance/payments.html", {"rows": rows})
 
-    @portal_view("payments.refund", methods=("POST",))  # second factor follows from the permission
-    def refund_submit(request: PortalRequest) -> HttpResponse:
+    @portal_view(                                      # second factor follows from the permission
+        "payments.refund",
+        at="payments/<str:payment_id>/refund", name="payment-refund", form_of="payment",
+    )
+    def refund_submit(request: PortalRequest, payment_id: str) -> HttpResponse:
         refund_create(actor=request.actor, ...)         # a service opens its own transaction
         return redirect(...)
 
@@ -40,8 +46,9 @@ What the frame does:
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
+from dataclasses import dataclass
 from functools import update_wrapper
-from typing import Any, Concatenate, Generic, ParamSpec
+from typing import Any, Concatenate, Final, Generic, ParamSpec
 
 from django.http import HttpRequest, HttpResponse, HttpResponseNotAllowed
 from django.http.response import HttpResponseBase
@@ -61,69 +68,108 @@ P = ParamSpec("P")
 SAFE_METHODS = ("GET", "HEAD")
 #: The field by which a form says for which seat it was made.
 SEAT_FIELD = "seat"
+#: Every page of the portal by the name of its address, once its module is imported.
+PAGES: Final[dict[str, PortalPage[Any]]] = {}
 
 
 View = Callable[Concatenate[PortalRequest, P], HttpResponseBase]
 
 
+@dataclass(frozen=True, slots=True)
+class Place:
+    """Where the sidebar offers a page: in which group, in what order, with which label and icon."""
+
+    group: str
+    order: int
+    label: str
+    icon: str
+
+
 def portal_view(
     permission: str | None,
     *,
-    methods: Iterable[str] = ("GET",),
+    at: str,
+    name: str,
+    form_of: str = "",
+    place: Place | None = None,
+    methods: Iterable[str] = (),
     levels: Iterable[str] = (Level.MERCHANT, Level.RESELLER),
+    before: Callable[[HttpRequest], None] | None = None,
 ) -> Callable[[View[P]], PortalPage[P]]:
-    """Wrap a view function as a portal page; see the top of this file.
+    """Declare a view function as a page of the portal; see the top of this file.
 
-    ``permission=None`` admits every member of the tenant (own profile, home). Raises KeyError at
-    import for a permission that the table does not know.
+    Args:
+        permission: what the visitor's role must hold; None admits every member of the tenant.
+        at: the page's address below the portal's root, in the syntax of `django.urls.path`.
+        name: the address's name, `portal:<name>`.
+        form_of: the name of the page whose form this view answers, by POST. Another method goes
+            to that page, whose address may take only parts that this one has.
+        place: where the sidebar offers the page to those who may open it.
+        methods: GET, or POST for the answer to a form, unless other ones are named.
+        levels: the levels of the tree on which the page exists.
+        before: called before the scope is opened, for what is read across tenants.
+
+    Raises:
+        KeyError: `tenants.policies` knows no such permission.
+        ValueError: another page has this name.
     """
     if permission is not None and permission not in policies.PERMISSIONS:
         raise KeyError(f"{permission!r} is not in tenants.policies.PERMISSIONS.")
-    allowed_methods = tuple(methods) + (("HEAD",) if "GET" in methods else ())
-    allowed_levels = frozenset(levels)
+    if name in PAGES:
+        raise ValueError(f"Two pages of the portal are named {name!r}.")
+    allowed_methods = tuple(methods) or (("POST",) if form_of else ("GET",))
+    if "GET" in allowed_methods:
+        allowed_methods += ("HEAD",)
+
+    spec = PageSpec(permission, at, form_of, place, allowed_methods, frozenset(levels), before)
 
     def decorate(view: View[P]) -> PortalPage[P]:
-        return PortalPage(view, permission, allowed_methods, allowed_levels)
+        page = PAGES[name] = PortalPage(view, spec)
+        return page
 
     return decorate
 
 
+@dataclass(frozen=True, slots=True)
+class PageSpec:
+    """What :func:`portal_view` declares of a page; its arguments have the same names."""
+
+    permission: str | None
+    at: str
+    form_of: str
+    place: Place | None
+    methods: tuple[str, ...]
+    levels: frozenset[str]
+    before: Callable[[HttpRequest], None] | None
+
+
 class PortalPage(Generic[P]):
-    """A view in the frame that :func:`portal_view` puts around it.
+    """A view in the frame that :func:`portal_view` puts around it."""
 
-    Attributes:
-        permission: what the visitor's role must hold; None admits every member of the tenant.
-        levels: the levels of the tree on which the page exists.
-    """
-
-    def __init__(
-        self,
-        view: View[P],
-        permission: str | None,
-        methods: tuple[str, ...],
-        levels: frozenset[str],
-    ) -> None:
+    def __init__(self, view: View[P], spec: PageSpec) -> None:
         update_wrapper(self, view)
-        self.permission, self.levels = permission, levels
-        self._view, self._methods = view, methods
+        self.spec, self._view = spec, view
 
     def __call__(
         self, request: HttpRequest, /, *args: P.args, **kwargs: P.kwargs
     ) -> HttpResponseBase:
         """Answer the request, or send the visitor elsewhere."""
-        if request.method not in self._methods:
-            return HttpResponseNotAllowed(self._methods)
+        spec = self.spec
+        if request.method not in spec.methods:
+            return HttpResponseNotAllowed(spec.methods)
+        if spec.before is not None:
+            spec.before(request)
         asked = _enter(request)
         if not isinstance(asked, HttpRequest):
             return asked
         if request.method not in SAFE_METHODS and not _made_for_this_seat(asked):
             return other_seat_page(asked)
-        if asked.seat.level not in self.levels:
+        if asked.seat.level not in spec.levels:
             if asked.seat.level == Level.PLATFORM and request.path == "/":
                 return redirect("admin:index")
             return not_found_page(asked)
-        if self.permission is not None and not policies.can(asked.actor, self.permission):
-            return no_permission_page(asked, self.permission)
+        if spec.permission is not None and not policies.can(asked.actor, spec.permission):
+            return no_permission_page(asked, spec.permission)
         return _run(self._view, asked, *args, **kwargs)
 
 

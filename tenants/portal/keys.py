@@ -14,7 +14,7 @@ from core import errors, ids
 from core.db import tenant_atomic
 from tenants import policies, selectors
 from tenants.models import ApiKey, Level, MachineClient
-from tenants.portal.base import portal_view
+from tenants.portal.base import Place, portal_view
 from tenants.requests import PortalRequest
 from tenants.services import api_keys as services
 
@@ -53,7 +53,13 @@ def _context(request: PortalRequest, **more: Any) -> dict[str, Any]:
     }
 
 
-@portal_view("keys.read", levels=(Level.MERCHANT,))
+@portal_view(
+    "keys.read",
+    at="developers/keys",
+    name="keys",
+    place=Place("Developers", 10, "API keys", "key-round"),
+    levels=(Level.MERCHANT,),
+)
 def keys_page(request: PortalRequest) -> HttpResponse:
     """The keys and machine clients of this merchant and mode."""
     return render(request, "tenants/keys.html", _context(request))
@@ -82,7 +88,13 @@ def _expiry(text: str) -> datetime | None:
     return datetime.combine(day, time.max, tzinfo=UTC)
 
 
-@portal_view("keys.write", methods=("POST",), levels=(Level.MERCHANT,))
+@portal_view(
+    "keys.write",
+    at="developers/keys/create",
+    name="key-create",
+    form_of="keys",
+    levels=(Level.MERCHANT,),
+)
 def key_create(request: PortalRequest) -> HttpResponse:
     """Make a key and show its text, this once."""
     kind = request.POST.get("kind", "sk")
@@ -106,7 +118,13 @@ def key_create(request: PortalRequest) -> HttpResponse:
     return _page(request, made=row, made_text=text)
 
 
-@portal_view("keys.write", methods=("POST",), levels=(Level.MERCHANT,))
+@portal_view(
+    "keys.write",
+    at="developers/keys/<str:key_id>/rotate",
+    name="key-rotate",
+    form_of="keys",
+    levels=(Level.MERCHANT,),
+)
 def key_rotate(request: PortalRequest, key_id: str) -> HttpResponse:
     """Make a successor; the old key keeps working for the chosen overlap."""
     hours = request.POST.get("overlap", "24")
@@ -123,7 +141,13 @@ def key_rotate(request: PortalRequest, key_id: str) -> HttpResponse:
     )
 
 
-@portal_view("keys.write", methods=("POST",), levels=(Level.MERCHANT,))
+@portal_view(
+    "keys.write",
+    at="developers/keys/<str:key_id>/revoke",
+    name="key-revoke",
+    form_of="keys",
+    levels=(Level.MERCHANT,),
+)
 def key_revoke(request: PortalRequest, key_id: str) -> HttpResponse:
     """End a key at once."""
     row = services.api_key_revoke(actor=request.actor, key_id=ids.decode(ApiKey.PREFIX, key_id))
@@ -131,7 +155,13 @@ def key_revoke(request: PortalRequest, key_id: str) -> HttpResponse:
     return redirect("portal:keys")
 
 
-@portal_view("keys.write", methods=("POST",), levels=(Level.MERCHANT,))
+@portal_view(
+    "keys.write",
+    at="developers/keys/clients/create",
+    name="client-create",
+    form_of="keys",
+    levels=(Level.MERCHANT,),
+)
 def client_create(request: PortalRequest) -> HttpResponse:
     """Make a machine client and show its secret, this once."""
     try:
@@ -152,7 +182,13 @@ def client_create(request: PortalRequest) -> HttpResponse:
     return _page(request, made_client=row, client_secret=secret)
 
 
-@portal_view("keys.write", methods=("POST",), levels=(Level.MERCHANT,))
+@portal_view(
+    "keys.write",
+    at="developers/keys/clients/<str:client_id>/revoke",
+    name="client-revoke",
+    form_of="keys",
+    levels=(Level.MERCHANT,),
+)
 def client_revoke(request: PortalRequest, client_id: str) -> HttpResponse:
     """End a machine client and the tokens that it holds."""
     row = services.machine_client_revoke(

@@ -13,7 +13,7 @@ from core.db import tenant_atomic
 from core.pagination import PageRequest, paginate
 from tenants import selectors
 from tenants.models import Level, Merchant, Role, TenantStatus
-from tenants.portal.base import portal_view
+from tenants.portal.base import Place, portal_view
 from tenants.requests import PortalRequest
 from tenants.services import merchants as services
 from tenants.services import sign_up, team
@@ -50,13 +50,25 @@ def _list(request: PortalRequest, *, status_code: int = 200, **more: Any) -> Htt
     return render(request, "tenants/merchants.html", context, status=status_code)
 
 
-@portal_view("merchants.read", levels=(Level.RESELLER,))
+@portal_view(
+    "merchants.read",
+    at="merchants",
+    name="merchants",
+    place=Place("", 20, "Merchants", "store"),
+    levels=(Level.RESELLER,),
+)
 def merchants_page(request: PortalRequest) -> HttpResponse:
     """The merchants of the reseller, newest first."""
     return _list(request)
 
 
-@portal_view("merchants.write", methods=("POST",), levels=(Level.RESELLER,))
+@portal_view(
+    "merchants.write",
+    at="merchants/create",
+    name="merchant-create",
+    form_of="merchants",
+    levels=(Level.RESELLER,),
+)
 def merchant_create(request: PortalRequest) -> HttpResponse:
     """Sign up a merchant and invite its first owner."""
     given = {name: request.POST.get(name, "") for name in NEW_FIELDS}
@@ -88,13 +100,21 @@ def _one(
     return render(request, "tenants/merchant.html", context, status=status_code)
 
 
-@portal_view("merchants.read", levels=(Level.RESELLER,))
+@portal_view(
+    "merchants.read", at="merchants/<str:merchant_id>", name="merchant", levels=(Level.RESELLER,)
+)
 def merchant_page(request: PortalRequest, merchant_id: str) -> HttpResponse:
     """One merchant: who it is and what it pays."""
     return _one(request, merchant_id)
 
 
-@portal_view("settings.write", methods=("POST",), levels=(Level.RESELLER,))
+@portal_view(
+    "settings.write",
+    at="merchants/<str:merchant_id>/edit",
+    name="merchant-edit",
+    form_of="merchant",
+    levels=(Level.RESELLER,),
+)
 def merchant_edit(request: PortalRequest, merchant_id: str) -> HttpResponse:
     """Change a merchant's settings."""
     given = {
@@ -111,7 +131,13 @@ def merchant_edit(request: PortalRequest, merchant_id: str) -> HttpResponse:
     return redirect("portal:merchant", row.public_id)
 
 
-@portal_view("team.write", methods=("POST",), levels=(Level.RESELLER,))
+@portal_view(
+    "team.write",
+    at="merchants/<str:merchant_id>/owner",
+    name="merchant-owner",
+    form_of="merchant",
+    levels=(Level.RESELLER,),
+)
 def merchant_owner(request: PortalRequest, merchant_id: str) -> HttpResponse:
     """Invite the first owner of a merchant."""
     try:

@@ -13,7 +13,7 @@ from core import errors, ids
 from core.db import tenant_atomic
 from tenants import selectors
 from tenants.models import Invitation, Level, Membership, Merchant, Role
-from tenants.portal.base import portal_view
+from tenants.portal.base import Place, portal_view
 from tenants.requests import PortalRequest
 from tenants.services import team as services
 
@@ -44,13 +44,18 @@ def _context(request: PortalRequest, **more: Any) -> dict[str, Any]:
     }
 
 
-@portal_view("team.read")
+@portal_view("team.read", at="team", name="team", place=Place("Account", 10, "Team", "users"))
 def team_page(request: PortalRequest) -> HttpResponse:
     """Who is in this account, in which role."""
     return render(request, "tenants/team.html", _context(request))
 
 
-@portal_view("team.write", methods=("POST",))
+@portal_view(
+    "team.write",
+    at="team/invite",
+    name="invite",
+    form_of="team",
+)
 def invite(request: PortalRequest) -> HttpResponse:
     """Invite a member by e-mail."""
     try:
@@ -73,7 +78,12 @@ def invite(request: PortalRequest) -> HttpResponse:
     return redirect("portal:team")
 
 
-@portal_view("team.write", methods=("POST",))
+@portal_view(
+    "team.write",
+    at="team/invitations/<str:invitation_id>/revoke",
+    name="invitation-revoke",
+    form_of="team",
+)
 def invitation_revoke(request: PortalRequest, invitation_id: str) -> HttpResponse:
     """Withdraw an invitation."""
     try:
@@ -87,7 +97,12 @@ def invitation_revoke(request: PortalRequest, invitation_id: str) -> HttpRespons
     return redirect("portal:team")
 
 
-@portal_view("team.write", methods=("POST",))
+@portal_view(
+    "team.write",
+    at="team/<str:member_id>/role",
+    name="member-role",
+    form_of="team",
+)
 def member_role(request: PortalRequest, member_id: str) -> HttpResponse:
     """Give a member another role."""
     try:
@@ -103,7 +118,12 @@ def member_role(request: PortalRequest, member_id: str) -> HttpResponse:
     return redirect("portal:team")
 
 
-@portal_view("team.write", methods=("POST",))
+@portal_view(
+    "team.write",
+    at="team/<str:member_id>/remove",
+    name="member-remove",
+    form_of="team",
+)
 def member_remove(request: PortalRequest, member_id: str) -> HttpResponse:
     """End a membership."""
     try:
@@ -144,13 +164,24 @@ def _agent_page(
     return render(request, "tenants/agent.html", context, status=status)
 
 
-@portal_view("team.write", levels=(Level.RESELLER,))
+@portal_view(
+    "team.write",
+    at="team/<str:member_id>/merchants",
+    name="member-merchants",
+    levels=(Level.RESELLER,),
+)
 def agent_page(request: PortalRequest, member_id: str) -> HttpResponse:
     """Which merchants a member of the reseller may act for."""
     return _agent_page(request, member_id)
 
 
-@portal_view("team.write", methods=("POST",), levels=(Level.RESELLER,))
+@portal_view(
+    "team.write",
+    at="team/<str:member_id>/agent",
+    name="member-agent",
+    form_of="member-merchants",
+    levels=(Level.RESELLER,),
+)
 def agent(request: PortalRequest, member_id: str) -> HttpResponse:
     """Bind a member to single merchants, or end that."""
     chosen = request.POST.getlist("merchants") if request.POST.get("access") == "only" else []

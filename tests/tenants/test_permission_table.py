@@ -114,8 +114,8 @@ def test_the_view_demands_what_the_row_says(route: str) -> None:
         assert served - {"OPTIONS", "HEAD"} == set(row.methods)
     elif row.kind == "page":
         assert isinstance(page, PortalPage)
-        assert page.permission in row.methods.values()
-        assert set(page.levels) == set(row.levels)
+        assert page.spec.permission in row.methods.values()
+        assert set(page.spec.levels) == set(row.levels)
     else:
         assert not isinstance(page, PortalPage)
         assert view is None or getattr(view, "public", True)
