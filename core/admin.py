@@ -105,10 +105,10 @@ def staff_action(
                 "subtitle": str(row),
                 "opts": self.model._meta,
                 "about": self.about(row),
-                "question": question,
+                "text": question,
                 "back": self.address_of(object_id),
             }
-            return TemplateResponse(request, "admin/confirm_action.html", context)
+            return TemplateResponse(request, "admin/form_action.html", context)
 
         made: ActionView = unfold_action(
             description=description, permissions=[permission], icon=icon or None

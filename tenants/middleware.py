@@ -23,6 +23,7 @@ from core.back_address import referring_address, with_next
 from core.db import Scope, tenant_atomic
 from tenants import policies
 from tenants.models import Level, User
+from tenants.portal.base import has_second_factor
 from tenants.requests import seated
 from tenants.seats import seats_of
 
@@ -144,8 +145,6 @@ class AdminScopeMiddleware:
 
     def _seat(self, request: HttpRequest, user: User, *, verified: bool) -> HttpResponse | None:
         """Give staff their actor; the response for everybody else."""
-        from tenants.portal.base import has_second_factor
-
         if not verified:
             step = reverse("login-verify" if has_second_factor(user) else "login-setup")
             return redirect(with_next(step, request.get_full_path()))

@@ -63,6 +63,7 @@ from tenants import policies
 from tenants.models import Level, User
 from tenants.requests import PortalRequest, seated
 from tenants.seats import Seat, resolve_seat
+from tenants.selectors import has_confirmed_totp
 
 P = ParamSpec("P")
 SAFE_METHODS = ("GET", "HEAD")
@@ -223,8 +224,6 @@ def second_factor_due(*, user: User, seat: Seat) -> bool:
 
 def has_second_factor(user: User) -> bool:
     """Whether the person has confirmed an authenticator app."""
-    from tenants.selectors import has_confirmed_totp
-
     return has_confirmed_totp(user_id=user.id)
 
 
