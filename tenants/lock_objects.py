@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from typing import Final
 from uuid import UUID
 
 from django.db.models import Q, QuerySet
@@ -11,6 +12,7 @@ from core.context import Actor
 from tenants import selectors
 from tenants.models import (
     ApiKey,
+    DueMail,
     Invitation,
     Level,
     Membership,
@@ -20,6 +22,18 @@ from tenants.models import (
     Role,
     User,
 )
+
+# A claim moves the due time on, twice as far each time: two workers do not send the same, one that
+# is killed repeats it, and what could not be sent comes behind the others.
+_CLAIM_MAIL: Final = """
+UPDATE tenants_duemail AS m
+   SET attempts = m.attempts + 1,
+       due_at = clock_timestamp() + make_interval(secs => least(60 * 2 ^ m.attempts, 3600))
+ WHERE m.id IN (
+   SELECT id FROM tenants_duemail WHERE due_at <= clock_timestamp()
+    ORDER BY due_at LIMIT 1 FOR UPDATE SKIP LOCKED)
+RETURNING m.*
+"""
 
 
 def lock_user(user_id: UUID | None) -> User | None:
@@ -104,3 +118,8 @@ def lock_staff_membership(membership_id: UUID) -> Membership:
     if row is None:
         raise errors.NotFound("There is no such member of the staff.")
     return row
+
+
+def claim_due_mail() -> DueMail | None:
+    """The mail that is due longest, claimed for its next delay."""
+    return next(iter(DueMail.objects.raw(_CLAIM_MAIL)), None)

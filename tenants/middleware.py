@@ -24,7 +24,7 @@ from core.proxies import client_ip
 from core.serving.callers import note_tenant
 from tenants import policies
 from tenants.models import Level, User
-from tenants.seats import seats_of
+from tenants.seats import has_second_factor, seats_of
 
 SESSION_SEEN: Final = "seen_at"
 SESSION_STARTED: Final = "started_at"
@@ -145,8 +145,6 @@ class AdminScopeMiddleware:
 
     def _seat(self, request: HttpRequest, user: User, *, verified: bool) -> HttpResponse | None:
         """Give staff their actor; the response for everybody else."""
-        from tenants.portal.base import has_second_factor
-
         if not verified:
             step = reverse("login-verify" if has_second_factor(user) else "login-setup")
             return redirect(with_next(step, request.get_full_path()))

@@ -31,6 +31,7 @@ from core.net import (
 from core.pan import mask_card_numbers
 from core.unit import Writes
 from notifications import events, retries, signing
+from notifications.lock_objects import lock_enabled_endpoint
 from notifications.models import WebhookAttempt, WebhookDelivery, WebhookEndpoint
 from notifications.payloads import webhook_body
 from notifications.representations import endpoint_json
@@ -314,11 +315,7 @@ def _note_success(writes: Writes, endpoint: WebhookEndpoint, *, slowly: bool) ->
 
 def _note_failure(writes: Writes, delivery: WebhookDelivery, answer: Answer) -> None:
     """Count the failure, and disable the endpoint when it is one too many."""
-    endpoint = (
-        WebhookEndpoint.objects.select_for_update()
-        .filter(id=delivery.endpoint_id, status=WebhookEndpoint.Status.ENABLED)
-        .first()
-    )
+    endpoint = lock_enabled_endpoint(delivery.endpoint_id)
     if endpoint is None:
         return
     now = timezone.now()

@@ -56,7 +56,7 @@ from core.proxies import client_ip
 from core.serving.callers import note_tenant
 from tenants import policies
 from tenants.models import Level, User
-from tenants.seats import Seat, resolve_seat
+from tenants.seats import Seat, has_second_factor, resolve_seat, second_factor_due
 
 P = ParamSpec("P")
 SAFE_METHODS = ("GET", "HEAD")
@@ -162,25 +162,6 @@ def _enter(request: HttpRequest) -> HttpResponseBase | None:
 def _made_for_this_seat(request: PortalRequest) -> bool:
     """Whether the form was drawn for the account and mode in which it would act now."""
     return request.POST.get(SEAT_FIELD) == request.seat.mark
-
-
-def second_factor_due(*, user: User, seat: Seat) -> bool:
-    """Whether this person may not go on without a second factor.
-
-    Staff and owners always need one; whoever has enrolled one is always asked for it.
-    """
-    return user.is_staff or seat.role == "owner" or has_second_factor(user)
-
-
-def has_second_factor(user: User) -> bool:
-    """Whether the person has confirmed an authenticator app (remembered for the request)."""
-    known = getattr(user, "_has_second_factor", None)
-    if known is None:
-        from tenants.selectors import has_confirmed_totp
-
-        known = has_confirmed_totp(user_id=user.id)
-        user._has_second_factor = known  # type: ignore[attr-defined]
-    return bool(known)
 
 
 def _send_to(request: HttpRequest, url: str) -> HttpResponse:
