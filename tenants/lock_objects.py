@@ -43,16 +43,23 @@ def lock_user(user_id: UUID | None) -> User | None:
     return User.objects.select_for_update(no_key=True).filter(id=user_id).first()
 
 
-def lock_tenant(*, merchant_id: UUID | None, reseller_id: UUID) -> Merchant | Reseller:
+def lock_tenant(*, merchant_id: UUID | None, reseller_id: UUID | None) -> Merchant | Reseller:
     """The merchant, or without one the reseller: invitations into it are made one by one.
 
     Raises NotFound: none in this scope.
     """
-    row: Merchant | Reseller | None
     if merchant_id is not None:
-        row = Merchant.objects.select_for_update(no_key=True).filter(id=merchant_id).first()
-    else:
-        row = Reseller.objects.select_for_update(no_key=True).filter(id=reseller_id).first()
+        return lock_merchant(merchant_id)
+    resellers = Reseller.objects.select_for_update(no_key=True)
+    row = resellers.filter(id=reseller_id).first() if reseller_id is not None else None
+    if row is None:
+        raise errors.NotFound("There is no such reseller.", param="reseller")
+    return row
+
+
+def lock_merchant(merchant_id: UUID) -> Merchant:
+    """The merchant. Raises NotFound: none in this scope."""
+    row = Merchant.objects.select_for_update(no_key=True).filter(id=merchant_id).first()
     if row is None:
         raise errors.NotFound("There is no such merchant.", param="merchant")
     return row

@@ -70,7 +70,7 @@ class _MoneyAdmin(ReadOnlyAdmin):
 
     def has_money_permission(self, request: HttpRequest, object_id: Any = None) -> bool:
         """Finance alone."""
-        return allowed(request, corrections.PERMISSION)
+        return allowed(request, "platform.money.write")
 
 
 @admin.register(Account)

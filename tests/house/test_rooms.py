@@ -280,3 +280,41 @@ def test_rows_are_written_in_services_alone() -> None:
 )
 def test_a_stray_write_is_found(source: str) -> None:
     assert len(writes(source)) == 1
+
+
+_ASKED: Final = re.compile(
+    r"\bpolicies\.can\(|\b(?:not )?in \w*\.?actor\.scopes\b|\ballowed\(request"
+)
+
+
+def asked(source: str) -> list[str]:
+    """Questions for a permission, as a face asks them."""
+    return _ASKED.findall(source)
+
+
+def test_faces_alone_ask_for_a_permission() -> None:
+    """Services and selectors are called by faces that have asked, and by tasks that need not."""
+    asking = {
+        path.relative_to(ROOT).as_posix()
+        for room in APPS
+        for path in _folder(room).rglob("*.py")
+        if (
+            _is_service(path)
+            or path.stem in {"selectors", "lock_objects"}
+            or "selectors" in path.parts
+        )
+        and asked(path.read_text(encoding="utf-8"))
+    }
+    assert asking == set()
+
+
+@pytest.mark.parametrize(
+    "source",
+    [
+        'if not policies.can(actor, "payments.refund"): raise',
+        'if "payments.refund" not in actor.scopes: raise',
+        'if "payments.refund" in request.actor.scopes: pass',
+    ],
+)
+def test_a_service_that_asks_is_found(source: str) -> None:
+    assert len(asked(source)) == 1
