@@ -43,7 +43,7 @@
 - `middleware`: the request id, the deadline and the metrics of a request
 - `money`: amounts in minor units, currencies and their formats
 - `names`: host name look-ups within a limit
-- `net`: outbound HTTP to addresses that customers name
+- `outbound`: outbound HTTP to addresses that customers name
 - `outbox`: subscribers of committed events
 - `pagination`: cursor pages
 - `pan`: detection of card numbers in text

@@ -1,4 +1,4 @@
-"""The one place where endpoints are locked, and where due rows are claimed."""
+"""The one place where endpoints are locked, and where due rows are leased."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from notifications.selectors import endpoint_of
 
 # Pairs of merchant and endpoint with something to send are visited by one index probe for each, and
 # each gives no more than its share: a backlog of one, however long, is not read.
-_CLAIM_DELIVERIES: Final = """
+_LEASE_DELIVERIES: Final = """
 WITH RECURSIVE pair AS (
   (SELECT merchant_id, endpoint_id, next_attempt_at AS first_at FROM notifications_webhookdelivery
     WHERE state = 'pending' ORDER BY merchant_id, endpoint_id, next_attempt_at LIMIT 1)
@@ -63,9 +63,9 @@ UPDATE notifications_webhookdelivery AS d
 RETURNING d.*
 """
 
-# A claim moves the due time on, so two workers do not mail the same, and a mail that could not be
+# A lease moves the due time on, so two workers do not mail the same, and a mail that could not be
 # sent comes behind the others.
-_CLAIM_DISABLED: Final = """
+_LEASE_DISABLED: Final = """
 UPDATE notifications_webhookendpoint AS e
    SET tell_disabled_at = clock_timestamp() + make_interval(secs => %s)
  WHERE e.id IN (
@@ -90,11 +90,11 @@ def lock_enabled_endpoint(endpoint_id: UUID) -> WebhookEndpoint | None:
     return enabled.select_for_update().first()
 
 
-def claim_deliveries(wanted: Mapping[str, Any]) -> list[WebhookDelivery]:
-    """Lease due deliveries of a lane; `services.lanes.claim` says what is wanted."""
-    return list(WebhookDelivery.objects.raw(_CLAIM_DELIVERIES, dict(wanted)))
+def lease_deliveries(wanted: Mapping[str, Any]) -> list[WebhookDelivery]:
+    """Lease due deliveries of a lane; `services.lanes.lease` says what is wanted."""
+    return list(WebhookDelivery.objects.raw(_LEASE_DELIVERIES, dict(wanted)))
 
 
-def claim_disabled_endpoints(*, limit: int, again_in_s: int) -> list[WebhookEndpoint]:
-    """Claim the endpoints about which a mail is due, for `again_in_s`."""
-    return list(WebhookEndpoint.objects.raw(_CLAIM_DISABLED, [again_in_s, limit]))
+def lease_disabled_endpoints(*, limit: int, again_in_s: int) -> list[WebhookEndpoint]:
+    """Lease the endpoints about which a mail is due, for `again_in_s`."""
+    return list(WebhookEndpoint.objects.raw(_LEASE_DISABLED, [again_in_s, limit]))

@@ -23,9 +23,9 @@ from tenants.models import (
     User,
 )
 
-# A claim moves the due time on, twice as far each time: two workers do not send the same, one that
+# A lease moves the due time on, twice as far each time: two workers do not send the same, one that
 # is killed repeats it, and what could not be sent comes behind the others.
-_CLAIM_MAIL: Final = """
+_LEASE_MAIL: Final = """
 UPDATE tenants_duemail AS m
    SET attempts = m.attempts + 1,
        due_at = clock_timestamp() + make_interval(secs => least(60 * 2 ^ m.attempts, 3600))
@@ -127,6 +127,6 @@ def lock_staff_membership(membership_id: UUID) -> Membership:
     return row
 
 
-def claim_due_mail() -> DueMail | None:
-    """The mail that is due longest, claimed for its next delay."""
-    return next(iter(DueMail.objects.raw(_CLAIM_MAIL)), None)
+def lease_due_mail() -> DueMail | None:
+    """The mail that is due longest, leased for its next delay."""
+    return next(iter(DueMail.objects.raw(_LEASE_MAIL)), None)

@@ -16,7 +16,7 @@ from uuid import UUID
 
 from core.db import Scope, fetch_all, tenant_atomic
 from core.liveness import holder
-from notifications.lock_objects import claim_deliveries
+from notifications.lock_objects import lease_deliveries
 from notifications.models import WebhookDelivery
 
 #: An answer that takes so long is a slow one.
@@ -46,7 +46,7 @@ RETURNING id
 """
 
 
-def claim(
+def lease(
     lane: Lane,
     *,
     limit: int,
@@ -73,7 +73,7 @@ def claim(
         "holder": holder(),
     }
     with tenant_atomic(Scope.worker()):
-        return claim_deliveries(asked)
+        return lease_deliveries(asked)
 
 
 def free_abandoned() -> int:

@@ -11,7 +11,7 @@ from django.utils import timezone
 
 from core.db import Scope, assert_outside_transaction, tenant_atomic
 from core.mail import mail_send
-from notifications.lock_objects import claim_disabled_endpoints
+from notifications.lock_objects import lease_disabled_endpoints
 from notifications.models import WebhookEndpoint
 from tenants.models import Membership, Role
 
@@ -33,8 +33,8 @@ def tell_of_disabled() -> int:
     deadline = time.monotonic() + BUDGET_S
     mails = 0
     with tenant_atomic(Scope.worker()):
-        claimed = claim_disabled_endpoints(limit=BATCH, again_in_s=TRY_AGAIN_S)
-    for endpoint in claimed:
+        leased = lease_disabled_endpoints(limit=BATCH, again_in_s=TRY_AGAIN_S)
+    for endpoint in leased:
         if time.monotonic() < deadline:
             mails += _tell(endpoint)
     return mails

@@ -19,7 +19,7 @@ from core.errors import Conflict, InvalidRequest, NotFound
 from core.events import is_public
 from core.ids import first_id, new_id
 from core.models import OutboxEvent
-from core.net import check_public_url
+from core.outbound import check_public_url
 from core.pan import refuse_card_numbers
 from core.unit import Writes
 from notifications import selectors, signing
@@ -60,7 +60,7 @@ def endpoint_spec(
     status: object = None,
 ) -> EndpointSpec:
     """Check what a caller sent; raise InvalidRequest. Where the URL's name leads is not looked at
-    here (`core.net.check_public_url`), but on every delivery."""
+    here (`core.outbound.check_public_url`), but on every delivery."""
     if url is not None and not isinstance(url, str):
         raise InvalidRequest("url must be a string.", code="parameter_invalid", param="url")
     if url is not None:

@@ -1,4 +1,4 @@
-"""The one place where intents are locked or claimed; short, and by primary key."""
+"""The one place where intents are locked or leased; short, and by primary key."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from payments.intents.models import Intent
 
 # The merchants take turns: each gives the one that waits longest, then each its second, and so on.
 # What a process held that has died is due, whenever its time would have come.
-_CLAIM: Final = """
+_LEASE_SQL: Final = """
 WITH RECURSIVE lane AS (
   (SELECT merchant_id, next_check_at AS first_at FROM intents_intent
     WHERE next_check_at IS NOT NULL ORDER BY merchant_id, next_check_at LIMIT 1)
@@ -45,6 +45,6 @@ def lock_intent(intent_id: uuid.UUID) -> Intent:
     return Intent.objects.select_for_update(no_key=True).get(pk=intent_id)
 
 
-def claim_due_intents(*, now: dt.datetime, until: dt.datetime, limit: int) -> list[uuid.UUID]:
+def lease_due_intents(*, now: dt.datetime, until: dt.datetime, limit: int) -> list[uuid.UUID]:
     """Lease the intents that are due `now` until `until`, in the order in which to look at them."""
-    return [row[0] for row in fetch_all(_CLAIM, {"now": now, "later": until, "limit": limit})]
+    return [row[0] for row in fetch_all(_LEASE_SQL, {"now": now, "later": until, "limit": limit})]

@@ -19,7 +19,7 @@ from django.utils import timezone
 from core.db import Scope, after_commit, assert_outside_transaction, tenant_atomic
 from core.enqueue import enqueue
 from core.mail import mail_send
-from tenants.lock_objects import claim_due_mail
+from tenants.lock_objects import lease_due_mail
 from tenants.models import DueMail, Invitation, SignInLink, User
 from tenants.services.passwords import reset_link_issue
 from tenants.services.sign_in_links import LINK_LIFETIME, sign_in_link_token
@@ -62,10 +62,10 @@ def mail_send_due(*, limit: int = BATCH) -> int:
     for _ in range(limit):
         # One at a time: a mail that raises keeps none but itself from going out.
         with tenant_atomic(Scope.worker()):
-            claimed = claim_due_mail()
-        if claimed is None:
+            leased = lease_due_mail()
+        if leased is None:
             break
-        sent += _send_one(claimed)
+        sent += _send_one(leased)
     return sent
 
 

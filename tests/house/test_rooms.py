@@ -44,7 +44,7 @@ ROOMS: Final = ("core", *APPS)
 _LISTED: Final = re.compile(r"^- `(\w+)`: \S.*$", re.MULTILINE)
 
 _LOCK: Final = re.compile(r"\bFOR\s+(NO\s+KEY\s+UPDATE|UPDATE|KEY\s+SHARE|SHARE)\b", re.IGNORECASE)
-#: The kernel's queues lock what they claim in the statement that claims it.
+#: The kernel's queues lock what they lease in the statement that leases it.
 _KERNEL_LOCKS: Final = {"core/crypto.py", "core/inbox.py", "core/relay.py"}
 
 
@@ -215,9 +215,9 @@ _SQL_WRITE: Final = re.compile(
 _WRITERS: Final = {
     "ledger/backends/tigerbeetle.py": "what the cluster was asked, until it has answered",
     "ledger/lock_objects.py": "the row that is locked, if it is not there yet",
-    "notifications/lock_objects.py": "a claim is the lock",
-    "payments/intents/lock_objects.py": "a claim is the lock",
-    "tenants/lock_objects.py": "a claim is the lock",
+    "notifications/lock_objects.py": "a lease is a lock",
+    "payments/intents/lock_objects.py": "a lease is a lock",
+    "tenants/lock_objects.py": "a lease is a lock",
     "payments/acceptance/api/floor.py": "the floor of a benchmark: one insert and nothing else",
     "payments/intents/api.py": "the audit record of a service's request, in the saga's own unit",
     "tenants/models/people.py": "Django's manager of people",
@@ -318,3 +318,74 @@ def test_faces_alone_ask_for_a_permission() -> None:
 )
 def test_a_service_that_asks_is_found(source: str) -> None:
     assert len(asked(source)) == 1
+
+
+#: Faces may pass the person who is signing in, that row is the request's own; and a row that they
+#: show, to ask what may be done with it.
+_MAY_TAKE_ROWS: Final = {
+    "enrolment_confirm", "invitation_accept", "login_recorded", "logout_recorded", "may_confirm",
+    "password_set",
+    "second_factor_check", "user_actor",
+}  # fmt: skip
+_FACES: Final = {"api", "portal", "pages", "admin", "tasks", "consumers"}
+
+
+def _parsed(room: str) -> Iterator[tuple[Path, ast.Module]]:
+    for path in sorted(_folder(room).rglob("*.py")):
+        if "migrations" not in path.parts:
+            yield path, ast.parse(path.read_text(encoding="utf-8"))
+
+
+def takes_rows(tree: ast.Module, tables: set[str]) -> set[str]:
+    """The public functions of a services module that take a row of one of these tables."""
+    return {
+        function.name
+        for function in tree.body
+        if isinstance(function, ast.FunctionDef) and not function.name.startswith("_")
+        for argument in (*function.args.args, *function.args.kwonlyargs)
+        if argument.annotation is not None
+        and "Callable" not in (said := ast.unparse(argument.annotation))
+        and tables & set(re.findall(r"\b\w+\b(?!\.)", said))
+    }
+
+
+def calls(tree: ast.Module) -> set[str]:
+    """The names of the functions that a module calls."""
+    return {
+        call.func.attr if isinstance(call.func, ast.Attribute) else getattr(call.func, "id", "")
+        for call in ast.walk(tree)
+        if isinstance(call, ast.Call)
+    }
+
+
+def test_faces_pass_ids_to_services() -> None:
+    parsed = [found for room in APPS for found in _parsed(room)]
+    tables = {
+        node.name
+        for path, tree in parsed
+        if "models" in path.with_suffix("").parts
+        for node in tree.body
+        if isinstance(node, ast.ClassDef) and any("State" not in ast.unparse(b) for b in node.bases)
+    }
+    taking = {
+        name for path, tree in parsed if _is_service(path) for name in takes_rows(tree, tables)
+    }
+    called = {
+        name
+        for path, tree in parsed
+        if _FACES & set(path.with_suffix("").parts)
+        for name in calls(tree) & taking
+    }
+    assert {"Payment", "User", "Merchant", "WebhookEndpoint"} <= tables
+    assert "intent_apply" in taking
+    assert called == _MAY_TAKE_ROWS
+
+
+def test_a_service_that_takes_a_row_is_found() -> None:
+    source = (
+        "def refund(*, payment: Payment) -> None: ...\n"
+        "def cancel(*, payment_id: UUID, seen: list[Payment] | None = None) -> None: ...\n"
+        "def capture(*, payment_id: UUID) -> Payment: ...\n"
+        "def _settle(payment: Payment) -> None: ...\n"
+    )
+    assert takes_rows(ast.parse(source), {"Payment"}) == {"refund", "cancel"}

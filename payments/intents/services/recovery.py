@@ -19,7 +19,7 @@ from core.errors import AppError
 from core.liveness import holder, take_turn
 from core.unit import StaleState, Writes
 from payments.intents.channels import ChannelAnswer, Outcome, channel_named
-from payments.intents.lock_objects import claim_due_intents, lock_intent
+from payments.intents.lock_objects import lease_due_intents, lock_intent
 from payments.intents.models import Intent, Operation
 from payments.intents.progress import CHECK_AFTER, action_ends_at, exception, hold_ends_at
 from payments.intents.services.answers import StepRefused, intent_apply
@@ -47,7 +47,7 @@ def due_intents(*, limit: int = 100) -> list[uuid.UUID]:
     """Lease the intents whose next look is due: merchants in turn, the longest waiting first."""
     now = timezone.now()
     with tenant_atomic(Scope.worker()):
-        return claim_due_intents(now=now, until=now + _LEASE, limit=limit)
+        return lease_due_intents(now=now, until=now + _LEASE, limit=limit)
 
 
 def intent_check_in_turn(*, intent_id: uuid.UUID) -> None:
