@@ -336,8 +336,8 @@ def _balance_after(line: StatementLine, side: str) -> int | None:
 
 
 def _balance(account: Account) -> int:
-    net = account.credits_posted - account.debits_posted
-    return net if selectors.normal_side(account.code) == "credit" else -net
+    difference = account.credits_posted - account.debits_posted
+    return difference if selectors.normal_side(account.code) == "credit" else -difference
 
 
 def _daily(

@@ -23,9 +23,8 @@ from core.back_address import referring_address, with_next
 from core.db import Scope, tenant_atomic
 from tenants import policies
 from tenants.models import Level, User
-from tenants.portal.base import has_second_factor
 from tenants.requests import seated
-from tenants.seats import seats_of
+from tenants.seats import has_second_factor, seats_of
 
 SESSION_SEEN: Final = "seen_at"
 SESSION_STARTED: Final = "started_at"

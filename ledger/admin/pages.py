@@ -70,7 +70,7 @@ class _MoneyAdmin(ReadOnlyAdmin):
 
     def has_money_permission(self, request: HttpRequest, object_id: Any = None) -> bool:
         """Finance alone."""
-        return allowed(request, corrections.PERMISSION)
+        return allowed(request, "platform.money.write")
 
 
 @admin.register(Account)
@@ -162,9 +162,9 @@ class AccountAdmin(ReadOnlyAdmin):
     @display(description="Balance")
     def shown_balance(self, row: Account) -> str:
         """Posted, positive on the account's normal side."""
-        net = row.credits_posted - row.debits_posted
+        difference = row.credits_posted - row.debits_posted
         side = selectors.normal_side(row.code)
-        return format_money(net if side == "credit" else -net, row.currency)
+        return format_money(difference if side == "credit" else -difference, row.currency)
 
     @display(description="Pending")
     def shown_pending(self, row: Account) -> str:

@@ -85,8 +85,8 @@ def change_of(words: Words | None, *, side: str, amount_minor: int, open_: bool)
     said = f": {'rises' if rises else 'falls'} by {format_money(amount_minor, currency)}"
     if not open_:
         return said
-    net = words["credits"] - words["debits"]
-    holds = net if normal_side(code) == "credit" else -net
+    difference = words["credits"] - words["debits"]
+    holds = difference if normal_side(code) == "credit" else -difference
     return f"{said}, holds {format_money(holds, currency)} now"
 
 

@@ -45,11 +45,11 @@ def standings(*, actor: Actor, first: str = "") -> list[Standing]:
     ):
         standing = found.setdefault(currency, Standing(currency))
         standing.accounts += 1
-        net = credited - debited - (reserved if code == _AVAILABLE else 0)
+        difference = credited - debited - (reserved if code == _AVAILABLE else 0)
         if code == EARNINGS:
-            standing.earnings_minor += net
+            standing.earnings_minor += difference
         else:
-            standing.by_code[code] += net
+            standing.by_code[code] += difference
     rows_by_name = sorted(found.values(), key=lambda row: row.currency)
     if not first and rows_by_name:
         first = max(rows_by_name, key=lambda row: row.accounts).currency

@@ -27,6 +27,7 @@ from django.utils import timezone
 
 from core.db import Scope, fetch_all, fetch_one, tenant_atomic
 from ledger.chart import account_id
+from ledger.lock_objects import lock_checkpoint
 from ledger.models import Checkpoint, CheckpointBalance, IntegrityRun
 
 CHUNK: Final = 200_000
@@ -180,7 +181,7 @@ def verify(*, full: bool = False, progress: Progress = lambda _: None) -> Integr
     if full:
         _begin_with_the_first(started)
     with tenant_atomic(Scope.worker()):
-        since = _lock_checkpoint().up_to
+        since = lock_checkpoint().up_to
     sampled, wrong = _look_at_a_sample(since)
     if wrong:
         # What was summed up is not to be relied on: from now on every run stops at the fault.
@@ -192,7 +193,7 @@ def verify(*, full: bool = False, progress: Progress = lambda _: None) -> Integr
     with tenant_atomic(Scope.worker()):
         fault = fault or wrong or _first_fault()
         accounts = fetch_one("SELECT count(*) FROM ledger_account")
-        checkpoint = _lock_checkpoint()
+        checkpoint = lock_checkpoint()
         whole = bound is not None and checkpoint.full_since is not None
         if whole:
             Checkpoint.objects.update(full_since=None)
@@ -214,7 +215,7 @@ def verify(*, full: bool = False, progress: Progress = lambda _: None) -> Integr
 def _begin_with_the_first(started: datetime) -> None:
     """Forget all sums, so that this run and those after it go over all transfers."""
     with tenant_atomic(Scope.worker()):
-        _lock_checkpoint()
+        lock_checkpoint()
         CheckpointBalance.objects.all().delete()
         Checkpoint.objects.update(up_to=0, full_since=started)
 
@@ -238,14 +239,6 @@ def full_is_due() -> bool:
         under_way = Checkpoint.objects.filter(full_since__isnull=False).exists()
         done = IntegrityRun.objects.filter(full=True, finished_at__gt=since).exists()
     return not under_way and not done
-
-
-def _lock_checkpoint() -> Checkpoint:
-    """The one row, locked: it comes before the sums, so that two runs cannot deadlock on them."""
-    fetch_all(
-        "INSERT INTO ledger_checkpoint (id, up_to) VALUES (1, 0) ON CONFLICT DO NOTHING RETURNING 1"
-    )
-    return Checkpoint.objects.select_for_update().get(id=1)
 
 
 def settled_bound() -> _Bound | None:
@@ -283,7 +276,7 @@ def _sum_up(bound: _Bound | None, progress: Progress) -> tuple[int, str]:
     while True:
         with tenant_atomic(Scope.worker()):
             # The row is the lock: two runs at once must not add the same transfers twice.
-            after = _lock_checkpoint().up_to
+            after = lock_checkpoint().up_to
             if bound is None or after >= bound.timestamp:
                 return summed, ""
             to = min(after + CHUNK, bound.timestamp)

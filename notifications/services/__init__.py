@@ -2,7 +2,7 @@
 
 - `webhooks`: endpoints and their secrets, fan-out, resend, replay
 - `lanes`: whose delivery is sent next
-- `delivery`: the sender: claims, posts, records the answer
+- `delivery`: the sender: leases, posts, records the answer
 - `mail`: the mail about an endpoint that was disabled
 """
 

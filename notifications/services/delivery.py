@@ -1,7 +1,7 @@
-"""The sender: claims due deliveries, posts them, writes down what came back.
+"""The sender: leases due deliveries, posts them, writes down what came back.
 
 A due time in a row, never a task that waits: whatever is lost with the broker is found by the
-sweep. A claim moves the due time and names its process; what a sender that died had under way is
+sweep. A lease moves the due time and names its process; what a sender that died had under way is
 due again at once (at least once; the `webhook-id` lets receivers deduplicate). Who is sent to next
 is decided in `notifications.services.lanes`.
 """
@@ -22,7 +22,7 @@ from core.context import Actor, bind_request_id
 from core.crypto import CannotOpen
 from core.db import Scope, assert_outside_transaction, fetch_all, tenant_atomic
 from core.models import OutboxEvent
-from core.net import (
+from core.outbound import (
     OutboundFailedError,
     OutboundRefusedError,
     OutboundResponse,
@@ -31,6 +31,7 @@ from core.net import (
 from core.pan import mask_card_numbers
 from core.unit import Writes
 from notifications import events, retries, signing
+from notifications.lock_objects import lock_enabled_endpoint
 from notifications.models import WebhookAttempt, WebhookDelivery, WebhookEndpoint
 from notifications.payloads import webhook_body
 from notifications.representations import endpoint_json
@@ -57,7 +58,7 @@ SYSTEM: Final = Actor.system("webhooks")
 
 @dataclass(frozen=True, slots=True)
 class Outgoing:
-    """One claimed delivery with all that it takes to send it, read before the first byte."""
+    """One leased delivery with all that it takes to send it, read before the first byte."""
 
     delivery: WebhookDelivery
     endpoint: WebhookEndpoint
@@ -130,7 +131,7 @@ class Flight:
         self._free_at = 0.0
 
     def take_on(self, pool: ThreadPoolExecutor, *wanted: lanes.Lane) -> None:
-        """Claim and begin as much as the lanes have room for."""
+        """Lease and begin as much as the lanes have room for."""
         now = time.monotonic()
         for sending in self.flying.values():
             if now - sending.since >= lanes.SLOW_AFTER_S:
@@ -144,8 +145,8 @@ class Flight:
             free = min(lane.threads - len(under_way), MAX_THREADS - len(self.flying))
             if free <= 0:
                 continue
-            claimed = lanes.claim(lane, limit=free, under_way=under_way, slow_now=slow_now)
-            for item in _ready(claimed):
+            leased = lanes.lease(lane, limit=free, under_way=under_way, slow_now=slow_now)
+            for item in _ready(leased):
                 try:
                     future = pool.submit(post, item)
                 except RuntimeError as error:
@@ -243,20 +244,20 @@ def due_count() -> int:
     return int(rows[0][0])
 
 
-def _ready(claimed: Sequence[WebhookDelivery]) -> list[Outgoing]:
-    """Read endpoints, events and secrets of a claim; cancel what cannot be sent any more."""
-    if not claimed:
+def _ready(leased: Sequence[WebhookDelivery]) -> list[Outgoing]:
+    """Read endpoints, events and secrets of deliveries; cancel what cannot be sent any more."""
+    if not leased:
         return []
     with tenant_atomic(Scope.worker()):
         endpoints = {
             row.id: row
-            for row in WebhookEndpoint.objects.filter(id__in={d.endpoint_id for d in claimed})
+            for row in WebhookEndpoint.objects.filter(id__in={d.endpoint_id for d in leased})
         }
         events = {
-            row.id: row for row in OutboxEvent.objects.filter(id__in={d.event_id for d in claimed})
+            row.id: row for row in OutboxEvent.objects.filter(id__in={d.event_id for d in leased})
         }
     ready: list[Outgoing] = []
-    for delivery in claimed:
+    for delivery in leased:
         endpoint, event = endpoints.get(delivery.endpoint_id), events.get(delivery.event_id)
         if endpoint is None or endpoint.status != WebhookEndpoint.Status.ENABLED:
             _cancel(delivery, "the endpoint was disabled")
@@ -314,11 +315,7 @@ def _note_success(writes: Writes, endpoint: WebhookEndpoint, *, slowly: bool) ->
 
 def _note_failure(writes: Writes, delivery: WebhookDelivery, answer: Answer) -> None:
     """Count the failure, and disable the endpoint when it is one too many."""
-    endpoint = (
-        WebhookEndpoint.objects.select_for_update()
-        .filter(id=delivery.endpoint_id, status=WebhookEndpoint.Status.ENABLED)
-        .first()
-    )
+    endpoint = lock_enabled_endpoint(delivery.endpoint_id)
     if endpoint is None:
         return
     now = timezone.now()

@@ -16,6 +16,7 @@ from uuid import UUID
 
 from core.db import Scope, fetch_all, tenant_atomic
 from core.liveness import holder
+from notifications.lock_objects import lease_deliveries
 from notifications.models import WebhookDelivery
 
 #: An answer that takes so long is a slow one.
@@ -38,57 +39,6 @@ class Lane:
 QUICK: Final = Lane(slow=False, threads=16, per_merchant=8, per_endpoint=6)
 SLOW: Final = Lane(slow=True, threads=64, per_merchant=4, per_endpoint=2)
 
-# Pairs of merchant and endpoint with something to send are visited by one index probe for each, and
-# each gives no more than its share: a backlog of one, however long, is not read.
-_CLAIM: Final = """
-WITH RECURSIVE pair AS (
-  (SELECT merchant_id, endpoint_id, next_attempt_at AS first_at FROM notifications_webhookdelivery
-    WHERE state = 'pending' ORDER BY merchant_id, endpoint_id, next_attempt_at LIMIT 1)
-  UNION ALL
-  SELECT following.* FROM pair CROSS JOIN LATERAL (
-    SELECT merchant_id, endpoint_id, next_attempt_at FROM notifications_webhookdelivery
-     WHERE state = 'pending'
-       AND (merchant_id, endpoint_id) > (pair.merchant_id, pair.endpoint_id)
-     ORDER BY merchant_id, endpoint_id, next_attempt_at LIMIT 1) AS following),
-busy AS (
-  SELECT merchant_id, endpoint_id, deliveries
-    FROM unnest(%(merchants)s::uuid[], %(endpoints)s::uuid[], %(deliveries)s::int[])
-      AS under_way (merchant_id, endpoint_id, deliveries)),
-due AS (
-  SELECT each.id, each.next_attempt_at, pair.merchant_id,
-         coalesce(busy.deliveries, 0)
-           + row_number() OVER (PARTITION BY pair.endpoint_id ORDER BY each.next_attempt_at)
-           AS place_at_endpoint
-    FROM pair
-    LEFT JOIN notifications_webhookendpoint AS endpoint ON endpoint.id = pair.endpoint_id
-    LEFT JOIN busy ON busy.endpoint_id = pair.endpoint_id
-   CROSS JOIN LATERAL (
-    SELECT id, next_attempt_at FROM notifications_webhookdelivery
-     WHERE state = 'pending' AND merchant_id = pair.merchant_id
-       AND endpoint_id = pair.endpoint_id AND next_attempt_at <= clock_timestamp()
-     ORDER BY next_attempt_at
-     LIMIT greatest(0, %(per_endpoint)s - coalesce(busy.deliveries, 0))) AS each
-   WHERE pair.first_at <= clock_timestamp()
-     AND (coalesce(endpoint.answers_slowly, false) OR pair.endpoint_id = ANY(%(slow_now)s))
-         = %(slow)s),
-ranked AS (
-  SELECT due.id, due.next_attempt_at,
-         coalesce((SELECT sum(deliveries) FROM busy WHERE busy.merchant_id = due.merchant_id), 0)
-           + row_number() OVER (PARTITION BY due.merchant_id
-                                ORDER BY due.place_at_endpoint, due.next_attempt_at) AS place
-    FROM due),
-chosen AS (
-  SELECT id FROM ranked WHERE place <= %(per_merchant)s
-   ORDER BY place, next_attempt_at LIMIT %(limit)s),
-locked AS (
-  SELECT id FROM notifications_webhookdelivery WHERE id IN (SELECT id FROM chosen)
-     AND state = 'pending' AND next_attempt_at <= clock_timestamp() FOR UPDATE SKIP LOCKED)
-UPDATE notifications_webhookdelivery AS d
-   SET attempts = d.attempts + 1, holder = %(holder)s,
-       next_attempt_at = clock_timestamp() + make_interval(secs => %(lease_s)s)
-  FROM locked WHERE d.id = locked.id
-RETURNING d.*
-"""
 _FREE: Final = """
 UPDATE notifications_webhookdelivery SET next_attempt_at = clock_timestamp(), holder = NULL
  WHERE holder IS NOT NULL AND state = 'pending' AND core_holder_died(holder)
@@ -96,7 +46,7 @@ RETURNING id
 """
 
 
-def claim(
+def lease(
     lane: Lane,
     *,
     limit: int,
@@ -123,7 +73,7 @@ def claim(
         "holder": holder(),
     }
     with tenant_atomic(Scope.worker()):
-        return list(WebhookDelivery.objects.raw(_CLAIM, asked))
+        return lease_deliveries(asked)
 
 
 def free_abandoned() -> int:

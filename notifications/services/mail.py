@@ -11,6 +11,7 @@ from django.utils import timezone
 
 from core.db import Scope, assert_outside_transaction, tenant_atomic
 from core.mail import mail_send
+from notifications.lock_objects import lease_disabled_endpoints
 from notifications.models import WebhookEndpoint
 from tenants.models import Membership, Role
 
@@ -22,18 +23,6 @@ TRY_AGAIN_S: Final = 300
 #: A mail server that is away longer than this makes the news old; the portal shows it anyway.
 TRY_FOR: Final = timedelta(days=2)
 
-# A claim moves the due time on, so two workers do not mail the same, and a mail that could not be
-# sent comes behind the others.
-_CLAIM: Final = """
-UPDATE notifications_webhookendpoint AS e
-   SET tell_disabled_at = clock_timestamp() + make_interval(secs => %s)
- WHERE e.id IN (
-   SELECT id FROM notifications_webhookendpoint
-    WHERE tell_disabled_at <= clock_timestamp()
-    ORDER BY tell_disabled_at LIMIT %s FOR UPDATE SKIP LOCKED)
-RETURNING e.*
-"""
-
 
 def tell_of_disabled() -> int:
     """Mail owners and admins that an endpoint of theirs was disabled; return how many mails.
@@ -44,8 +33,8 @@ def tell_of_disabled() -> int:
     deadline = time.monotonic() + BUDGET_S
     mails = 0
     with tenant_atomic(Scope.worker()):
-        claimed = list(WebhookEndpoint.objects.raw(_CLAIM, [TRY_AGAIN_S, BATCH]))
-    for endpoint in claimed:
+        leased = lease_disabled_endpoints(limit=BATCH, again_in_s=TRY_AGAIN_S)
+    for endpoint in leased:
         if time.monotonic() < deadline:
             mails += _tell(endpoint)
     return mails

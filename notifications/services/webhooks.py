@@ -19,10 +19,11 @@ from core.errors import Conflict, InvalidRequest, NotFound
 from core.events import is_public
 from core.ids import first_id, new_id
 from core.models import OutboxEvent
-from core.net import check_public_url
+from core.outbound import check_public_url
 from core.pan import refuse_card_numbers
 from core.unit import Writes
 from notifications import selectors, signing
+from notifications.lock_objects import lock_endpoint
 from notifications.models import WebhookDelivery, WebhookEndpoint
 from notifications.patterns import check_patterns, wanted_types
 
@@ -59,7 +60,7 @@ def endpoint_spec(
     status: object = None,
 ) -> EndpointSpec:
     """Check what a caller sent; raise InvalidRequest. Where the URL's name leads is not looked at
-    here (`core.net.check_public_url`), but on every delivery."""
+    here (`core.outbound.check_public_url`), but on every delivery."""
     if url is not None and not isinstance(url, str):
         raise InvalidRequest("url must be a string.", code="parameter_invalid", param="url")
     if url is not None:
@@ -136,7 +137,7 @@ def endpoint_create(*, actor: Actor, spec: EndpointSpec) -> tuple[WebhookEndpoin
 def endpoint_update(*, actor: Actor, endpoint_id: str, spec: EndpointSpec) -> WebhookEndpoint:
     """Change address, events, description or status; enabling one forgets its failures."""
     with tenant_atomic(actor.scope):
-        endpoint = selectors.endpoint_get(actor=actor, endpoint_id=endpoint_id, lock=True)
+        endpoint = lock_endpoint(actor=actor, endpoint_id=endpoint_id)
         before = _facts(endpoint)
         if spec.url is not None:
             endpoint.url = spec.url
@@ -168,7 +169,7 @@ def endpoint_update(*, actor: Actor, endpoint_id: str, spec: EndpointSpec) -> We
 def endpoint_delete(*, actor: Actor, endpoint_id: str) -> None:
     """Stop an endpoint for good; its deliveries stay readable. Raises NotFound the second time."""
     with tenant_atomic(actor.scope):
-        endpoint = selectors.endpoint_get(actor=actor, endpoint_id=endpoint_id, lock=True)
+        endpoint = lock_endpoint(actor=actor, endpoint_id=endpoint_id)
         before = _facts(endpoint)
         writes = Writes()
         disable(writes, endpoint, WebhookEndpoint.DisabledReason.BY_USER)
@@ -187,7 +188,7 @@ def endpoint_roll_secret(
     """Make a new secret. For `overlap` both sign, so that the receiver can change over in peace."""
     secret = signing.new_secret()
     with tenant_atomic(actor.scope):
-        endpoint = selectors.endpoint_get(actor=actor, endpoint_id=endpoint_id, lock=True)
+        endpoint = lock_endpoint(actor=actor, endpoint_id=endpoint_id)
         now = timezone.now()
         current = _open(endpoint, endpoint.secret_sealed, "secret_sealed")
         endpoint.previous_secret_sealed = _seal(endpoint, current, "previous_secret_sealed")
@@ -388,7 +389,7 @@ def deliveries_replay(
             "created_to must lie after created_from.", code="parameter_invalid", param="created_to"
         )
     with tenant_atomic(actor.scope):
-        endpoint = selectors.endpoint_get(actor=actor, endpoint_id=endpoint_id, lock=True)
+        endpoint = lock_endpoint(actor=actor, endpoint_id=endpoint_id)
         if endpoint.status != WebhookEndpoint.Status.ENABLED:
             raise Conflict("The endpoint is disabled. Enable it first.", code="endpoint_disabled")
         now = timezone.now()

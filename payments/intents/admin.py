@@ -24,7 +24,7 @@ _COLOURS: dict[str, str] = {
     IntentState.AUTHORIZED: "info",
     IntentState.VALIDATED: "info",
     IntentState.FAILED: "danger",
-    IntentState.CANCELLED: "warning",
+    IntentState.CANCELED: "warning",
     IntentState.EXPIRED: "warning",
 }
 

@@ -175,7 +175,7 @@ def _canceled(intent: Intent, answer: ChannelAnswer) -> Move:
     ends_at = hold_ends_at(intent) if held else action_ends_at(intent)
     if ends_at > timezone.now():
         asked = intent.step == Step.VOID
-        return _ended(intent, IntentState.CANCELLED if asked else IntentState.EXPIRED, answer)
+        return _ended(intent, IntentState.CANCELED if asked else IntentState.EXPIRED, answer)
     code, message = _EXPIRED_HOLD if held else _EXPIRED_ACTION
     return _ended(
         intent,

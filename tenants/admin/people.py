@@ -65,7 +65,7 @@ def _changes(action: PersonAction, title: str, *, text: str, icon: str, done: st
     ) -> HttpResponse:
         row = self.found(request, object_id)
         waits = services.person_change(
-            actor=actor_of(request), action=action, user=row, reason=given["reason"]
+            actor=actor_of(request), action=action, user_id=row.id, reason=given["reason"]
         )
         said = f"{row.email} {done}." if waits is None else _waits(waits)
         return self.done(request, object_id, said)
@@ -126,7 +126,7 @@ class UserAdmin(PeopleActions):
     def send_reset(self, request: HttpRequest, object_id: str) -> HttpResponse:
         """Mail the person a link for a new password."""
         row = self.found(request, object_id)
-        passwords.password_reset_send(actor=actor_of(request), user=row)
+        passwords.password_reset_send(actor=actor_of(request), user_id=row.id)
         return self.done(request, object_id, f"A link is on its way to {row.email}.")
 
     reset_second_factor = _changes(

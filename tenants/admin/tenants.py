@@ -118,10 +118,15 @@ def _sets_status(status: str, title: str, *, question: str, icon: str) -> Action
     @staff_action(title, permission="status", question=question, icon=icon)
     def set_status(self: ReadOnlyAdmin, request: HttpRequest, object_id: str) -> HttpResponse:
         row = self.found(request, object_id)
-        merchants.tenant_set_status(actor=actor_of(request), tenant=row, status=status)
+        merchants.tenant_set_status(actor=actor_of(request), status=status, **_named(row))
         return self.done(request, object_id, f"{row.name} is {status}.")
 
     return set_status
+
+
+def _named(row: Any) -> dict[str, UUID]:
+    """The tenant's id, under the name that services know it by."""
+    return {"merchant_id" if isinstance(row, Merchant) else "reseller_id": row.id}
 
 
 class StatusActions(ReadOnlyAdmin):
@@ -164,7 +169,7 @@ class StatusActions(ReadOnlyAdmin):
     ) -> HttpResponse:
         """Send the invitation of the first owner."""
         row = self.found(request, object_id)
-        sign_up.owner_invite(actor=actor_of(request), tenant=row, email=given["email"])
+        sign_up.owner_invite(actor=actor_of(request), email=given["email"], **_named(row))
         return self.done(request, object_id, f"The invitation to {given['email']} is on its way.")
 
     @display(description="Status", label=STATUS_COLOURS)
@@ -203,7 +208,8 @@ class ResellerAdmin(StatusActions):
         self, request: HttpRequest, given: dict[str, Any], object_id: str | None
     ) -> HttpResponse:
         """Make a reseller and invite its first owner."""
-        row = sign_up.reseller_sign_up(actor=actor_of(request), **given)
+        platform: Platform = given.pop("platform")
+        row = sign_up.reseller_sign_up(actor=actor_of(request), platform_id=platform.id, **given)
         return self.done(request, row.pk, f"{row.name} is signed up, its owner is invited.")
 
 
@@ -237,7 +243,7 @@ class MerchantAdmin(StatusActions):
     ) -> HttpResponse:
         """Price the merchant."""
         row = self.found(request, object_id)
-        merchants.merchant_set_fees(actor=actor_of(request), merchant=row, **given)
+        merchants.merchant_set_fees(actor=actor_of(request), merchant_id=row.id, **given)
         return self.done(request, object_id, f"The fees of {row.name} are set.")
 
 
@@ -344,5 +350,5 @@ class ServiceCallerAdmin(Operated, ReadOnlyAdmin):
     def revoke(self, request: HttpRequest, object_id: str) -> HttpResponse:
         """End the caller."""
         row = self.found(request, object_id)
-        api_keys.service_caller_revoke(actor=actor_of(request), caller=row)
+        api_keys.service_caller_revoke(actor=actor_of(request), caller_id=row.id)
         return self.done(request, object_id, f"{row.name} is revoked.")

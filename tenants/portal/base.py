@@ -60,10 +60,9 @@ from core import errors
 from core.back_address import with_next
 from core.db import tenant_atomic
 from tenants import policies
-from tenants.models import Level, User
+from tenants.models import Level
 from tenants.requests import PortalRequest, seated
-from tenants.seats import Seat, resolve_seat
-from tenants.selectors import has_confirmed_totp
+from tenants.seats import has_second_factor, resolve_seat, second_factor_due
 
 P = ParamSpec("P")
 SAFE_METHODS = ("GET", "HEAD")
@@ -212,19 +211,6 @@ def _enter(request: HttpRequest) -> PortalRequest | HttpResponseBase:
 def _made_for_this_seat(request: PortalRequest) -> bool:
     """Whether the form was drawn for the account and mode in which it would act now."""
     return request.POST.get(SEAT_FIELD) == request.seat.mark
-
-
-def second_factor_due(*, user: User, seat: Seat) -> bool:
-    """Whether this person may not go on without a second factor.
-
-    Staff and owners always need one; whoever has enrolled one is always asked for it.
-    """
-    return user.is_staff or seat.role == "owner" or has_second_factor(user)
-
-
-def has_second_factor(user: User) -> bool:
-    """Whether the person has confirmed an authenticator app."""
-    return has_confirmed_totp(user_id=user.id)
 
 
 def _send_to(request: HttpRequest, url: str) -> HttpResponse:

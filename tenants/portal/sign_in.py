@@ -26,8 +26,8 @@ from tenants import totp
 from tenants.middleware import start_session_clock
 from tenants.models import Level, TotpDevice, User
 from tenants.places import browser_place, keep_device
-from tenants.portal.base import has_second_factor, not_found_page
-from tenants.seats import seats_of
+from tenants.portal.base import not_found_page
+from tenants.seats import has_second_factor, seats_of
 from tenants.services import passwords, second_factor, sessions, sign_in_links, team
 
 BACKEND: Final = "django.contrib.auth.backends.ModelBackend"

@@ -19,6 +19,7 @@ from django.utils import timezone
 from core.db import Scope, after_commit, assert_outside_transaction, tenant_atomic
 from core.enqueue import enqueue
 from core.mail import mail_send
+from tenants.lock_objects import lease_due_mail
 from tenants.models import DueMail, Invitation, SignInLink, User
 from tenants.services.passwords import reset_link_issue
 from tenants.services.sign_in_links import LINK_LIFETIME, sign_in_link_token
@@ -33,18 +34,6 @@ _KEPT_FOR: Final = {
     DueMail.Kind.SIGN_IN_LINK: LINK_LIFETIME,
 }
 BATCH: Final = 20
-
-# A claim moves the due time on, twice as far each time: two workers do not send the same, one that
-# is killed repeats it, and what could not be sent comes behind the others.
-_CLAIM: Final = """
-UPDATE tenants_duemail AS m
-   SET attempts = m.attempts + 1,
-       due_at = clock_timestamp() + make_interval(secs => least(60 * 2 ^ m.attempts, 3600))
- WHERE m.id IN (
-   SELECT id FROM tenants_duemail WHERE due_at <= clock_timestamp()
-    ORDER BY due_at LIMIT 1 FOR UPDATE SKIP LOCKED)
-RETURNING m.*
-"""
 
 
 def mail_due(*, kind: DueMail.Kind, subject_id: UUID, event_id: UUID) -> None:
@@ -73,10 +62,10 @@ def mail_send_due(*, limit: int = BATCH) -> int:
     for _ in range(limit):
         # One at a time: a mail that raises keeps none but itself from going out.
         with tenant_atomic(Scope.worker()):
-            claimed = list(DueMail.objects.raw(_CLAIM))
-        if not claimed:
+            leased = lease_due_mail()
+        if leased is None:
             break
-        sent += _send_one(claimed[0])
+        sent += _send_one(leased)
     return sent
 
 

@@ -197,6 +197,8 @@ def test_a_reversal_is_booked_by_a_second_person_alone(own: Tenants) -> None:
     refused = finance.post(confirm, follow=True)
     assert "cannot confirm it" in refused.content.decode()
     assert staff(own, "support").post(confirm).status_code == 403
+    reject = address("correctionproposal", proposal.id, page="reject")
+    assert staff(own, "support").post(reject).status_code == 403
     assert fees_taken(own) == before
     with tenant_atomic(Scope.staff()):
         assert CorrectionProposal.objects.get(id=proposal.id).state == "proposed"

@@ -304,8 +304,8 @@ def test_what_a_sender_that_died_had_under_way_is_sent_again(
 ) -> None:
     target, _ = endpoint(tenants, receiver.url)
     happen(tenants)
-    claimed = lanes.claim(lanes.QUICK, limit=100)
-    assert [row.endpoint_id for row in claimed] == [target.id]
+    leased = lanes.lease(lanes.QUICK, limit=100)
+    assert [row.endpoint_id for row in leased] == [target.id]
 
     send()
     assert receiver.requests == []  # its process lives

@@ -119,8 +119,8 @@ def _merchant_renamed() -> Callable[[], Any]:
 
 def _closed(model: Any, label: str) -> Callable[[], Any]:
     with tenant_atomic(Scope.staff()):
-        tenant = model.objects.get(id=demo.demo_id(label))
-        merchants.tenant_set_status(actor=staff(), tenant=tenant, status="closed")
+        named = "merchant_id" if model is Merchant else "reseller_id"
+        merchants.tenant_set_status(actor=staff(), status="closed", **{named: demo.demo_id(label)})
     return lambda: _read(model, demo.demo_id(label), "status")
 
 
@@ -136,7 +136,10 @@ def _deactivated() -> Callable[[], Any]:
     user = person("admin")
     with tenant_atomic(Scope.staff()):
         people.person_change(
-            actor=staff(), action=PersonAction.DEACTIVATE, user=user, reason="left the company"
+            actor=staff(),
+            action=PersonAction.DEACTIVATE,
+            user_id=user.id,
+            reason="left the company",
         )
     return lambda: _read(User, person("admin").id, "is_active")
 

@@ -79,7 +79,7 @@ def _change(t: Tenants, action: PersonAction) -> None:
     support = t.actor("support", level="platform")
     with tenant_atomic(Scope.staff()):
         people.person_change(
-            actor=support, action=action, user=t.users[WHO], reason="lost the phone"
+            actor=support, action=action, user_id=t.users[WHO].id, reason="lost the phone"
         )
 
 

@@ -13,13 +13,13 @@ from django.utils import timezone
 
 from core.context import Actor
 from core.crashpoints import crash_point
-from core.db import Scope, after_commit, fetch_all, tenant_atomic
+from core.db import Scope, after_commit, tenant_atomic
 from core.enqueue import enqueue
 from core.errors import AppError
 from core.liveness import holder, take_turn
 from core.unit import StaleState, Writes
 from payments.intents.channels import ChannelAnswer, Outcome, channel_named
-from payments.intents.lock_objects import lock_intent
+from payments.intents.lock_objects import lease_due_intents, lock_intent
 from payments.intents.models import Intent, Operation
 from payments.intents.progress import CHECK_AFTER, Columns, action_ends_at, exception, hold_ends_at
 from payments.intents.services.answers import StepRefused, intent_apply
@@ -43,43 +43,11 @@ _GIVE_UP_AFTER_CHECKS: Final = 2
 SEND_WITHIN: Final = dt.timedelta(hours=1)
 
 
-# The merchants take turns: each gives the one that waits longest, then each its second, and so on.
-# What a process held that has died is due, whenever its time would have come.
-_DUE: Final = """
-WITH RECURSIVE lane AS (
-  (SELECT merchant_id, next_check_at AS first_at FROM intents_intent
-    WHERE next_check_at IS NOT NULL ORDER BY merchant_id, next_check_at LIMIT 1)
-  UNION ALL
-  SELECT following.merchant_id, following.first_at FROM lane CROSS JOIN LATERAL (
-    SELECT merchant_id, next_check_at AS first_at FROM intents_intent
-     WHERE next_check_at IS NOT NULL AND merchant_id > lane.merchant_id
-     ORDER BY merchant_id, next_check_at LIMIT 1) AS following),
-due AS (
-  SELECT each.id, each.next_check_at,
-         row_number() OVER (PARTITION BY lane.merchant_id ORDER BY each.next_check_at) AS place
-    FROM lane CROSS JOIN LATERAL (
-      SELECT id, next_check_at FROM intents_intent
-       WHERE merchant_id = lane.merchant_id AND next_check_at <= %(later)s
-         AND (next_check_at <= %(now)s OR core_holder_died(holder))
-       ORDER BY next_check_at LIMIT %(limit)s) AS each
-   WHERE lane.first_at <= %(later)s),
-chosen AS (SELECT id FROM due ORDER BY place, next_check_at LIMIT %(limit)s),
-locked AS (
-  SELECT id FROM intents_intent WHERE id IN (SELECT id FROM chosen)
-     AND (next_check_at <= %(now)s OR core_holder_died(holder)) FOR UPDATE SKIP LOCKED),
-leased AS (
-  UPDATE intents_intent SET next_check_at = %(later)s, holder = NULL
-   WHERE id IN (SELECT id FROM locked) RETURNING id)
-SELECT due.id FROM leased JOIN due USING (id) ORDER BY due.place, due.next_check_at
-"""
-
-
 def due_intents(*, limit: int = 100) -> list[uuid.UUID]:
     """Lease the intents whose next look is due: merchants in turn, the longest waiting first."""
     now = timezone.now()
     with tenant_atomic(Scope.worker()):
-        rows = fetch_all(_DUE, {"now": now, "later": now + _LEASE, "limit": limit})
-    return [row[0] for row in rows]
+        return lease_due_intents(now=now, until=now + _LEASE, limit=limit)
 
 
 def intent_check_in_turn(*, intent_id: uuid.UUID) -> None:

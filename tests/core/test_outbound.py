@@ -15,7 +15,7 @@ import pytest
 
 from core import deadline
 from core.errors import InvalidRequest
-from core.net import (
+from core.outbound import (
     OutboundFailedError,
     OutboundRefusedError,
     address_denied,
