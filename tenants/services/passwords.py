@@ -57,13 +57,12 @@ def password_reset_request(*, email: str, place: Place) -> None:
     with tenant_atomic(Scope.auth()):
         mail_limits.reset_take(email=address, place=place, is_known=bool(known))
         writes = Writes()
-        writes.audit(
-            actor=user_actor(user, ip=place.ip) if user else stranger(ip=place.ip),
+        writes.record(
+            user,
             action="user.password_reset_requested",
-            target=user.public_id if user else "",
+            event=events.PASSWORD_RESET_REQUESTED if user else None,
+            actor=user_actor(user, ip=place.ip) if user else stranger(ip=place.ip),
         )
-        if user is not None:
-            writes.emit(events.PASSWORD_RESET_REQUESTED, aggregate=user.public_id, payload={})
         writes.flush()
 
 
@@ -79,8 +78,12 @@ def password_reset_send(*, actor: Actor, user: User) -> None:
                 "Your role may not do this to this person.", code="person_protected"
             )
         writes = Writes()
-        writes.audit(actor=actor, action="user.password_reset_sent", target=user.public_id)
-        writes.emit(events.PASSWORD_RESET_REQUESTED, aggregate=user.public_id, payload={})
+        writes.record(
+            user,
+            action="user.password_reset_sent",
+            event=events.PASSWORD_RESET_REQUESTED,
+            actor=actor,
+        )
         writes.flush()
 
 
@@ -142,8 +145,8 @@ def password_set(*, user: User, token: str, password: str, place: Place) -> None
             [user.id],
         )
         login_guard.places_forget(writes, user_id=user.id)
-        writes.audit(
-            actor=user_actor(user, ip=place.ip), action="user.password_set", target=user.public_id
+        writes.record(
+            user, action="user.password_set", event=None, actor=user_actor(user, ip=place.ip)
         )
         writes.flush()
         # Its own statement: one that deletes a row and inserts it again would do only one of both.
