@@ -119,8 +119,11 @@ def made_by_hand(sources: Sources) -> Iterator[str]:
     """Where an audit record or an outbox event is made past `Writes.record`."""
     for place, tree in sources.items():
         for call in ast.walk(tree) if place != "core/unit.py" else ():
-            is_made = isinstance(call, ast.Call) and isinstance(call.func, ast.Name)
-            if is_made and _model_of(call, {}) in ("AuditRecord", "OutboxEvent"):
+            if (
+                isinstance(call, ast.Call)
+                and isinstance(call.func, ast.Name)
+                and _model_of(call, {}) in ("AuditRecord", "OutboxEvent")
+            ):
                 yield f"{place}:{call.lineno}"
 
 
