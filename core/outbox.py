@@ -1,7 +1,7 @@
 """What happens after a commit: rooms subscribe to events, the relay hands them over.
 
 Lower rooms never call higher ones. They emit an event in the transaction that changes the state
-(`Writes.emit`), and whoever is interested subscribed in `AppConfig.ready`. Delivery is at least
+(`Writes.record`), and whoever is interested subscribed in `AppConfig.ready`. Delivery is at least
 once, so handlers are idempotent on `event.id`; events of one aggregate arrive in order.
 """
 

@@ -220,7 +220,6 @@ _WRITERS: Final = {
     "tenants/lock_objects.py": "a lease is a lock",
     "payments/acceptance/api/floor.py": "the floor of a benchmark: one insert and nothing else",
     "payments/intents/api.py": "the audit record of a service's request, in the saga's own unit",
-    "tenants/models/people.py": "Django's manager of people",
     "tenants/sessions_backend.py": "Django's sessions",
 }
 
@@ -232,7 +231,7 @@ def writes(source: str) -> list[int]:
     return [
         call.lineno
         for call in calls
-        if ast.unparse(call.func) in {"Writes", "writes.audit", "writes.emit"}
+        if ast.unparse(call.func) in {"Writes", "writes.record"}
         or (
             isinstance(call.func, ast.Attribute)
             and (
