@@ -21,7 +21,7 @@ SEATS_SHOWN: Final = 50
 
 @require_POST
 def theme_set(request: HttpRequest) -> HttpResponse:
-    """Remember the theme in this browser; nobody needs to be signed in for it."""
+    """Remember the theme in this browser; no sign-in is needed for it."""
     chosen = request.POST.get("theme", "")
     if chosen not in THEMES:
         return HttpResponseBadRequest("Choose system, light or dark.")
@@ -55,7 +55,7 @@ def mode_set(request: PortalRequest) -> HttpResponse:
 
 
 def find_seats(view: View) -> View:
-    """Look up the seats that somebody searches for, before the view opens its scope."""
+    """Look up the seats that a person searches for, before the view opens its scope."""
 
     @wraps(view)
     def page(request: HttpRequest, /, *args: Any, **kwargs: Any) -> HttpResponseBase:
