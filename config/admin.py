@@ -1,6 +1,6 @@
 """The admin site of the platform's staff: unfold's look, our login, our navigation.
 
-Registered in place of unfold's own site, before the apps are asked for theirs. There is no
+Registered in place of unfold's own site, before the apps register their models. There is no
 second login: staff log in like everybody else and need a second factor. The transaction of a
 request and its content security policy come from ``tenants.middleware.AdminScopeMiddleware``.
 """
@@ -150,7 +150,7 @@ def _navigation(request: HttpRequest) -> list[dict[str, Any]]:
 
 
 class MerchantryAdminSite(UnfoldAdminSite):
-    """Open to active staff with a verified second factor, and to nobody else."""
+    """The admin site, open only to active staff with a verified second factor."""
 
     site_title = "Merchantry"
     site_header = "Merchantry"
@@ -194,7 +194,7 @@ class MerchantryAdminSite(UnfoldAdminSite):
     def index(
         self, request: HttpRequest, extra_context: dict[str, Any] | None = None
     ) -> TemplateResponse:
-        """The overview: what waits for somebody, and what was done last."""
+        """The overview: what waits for staff, and what was done last."""
         from core.models import AuditRecord
         from tenants.selectors import platform_figures
 

@@ -1,7 +1,7 @@
 """What holds connections open: `/ws/`, and nothing else. Pages and the API go over WSGI.
 
-There is no Django application for plain HTTP in it: whatever is not a websocket is told so before
-its body is read. `python -m config.streams` serves it with the limits that belong to the server.
+There is no Django application for plain HTTP in it: what is not a websocket is refused before its
+body is read. `python -m config.streams` serves it with the limits that belong to the server.
 """
 
 from __future__ import annotations

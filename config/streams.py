@@ -1,8 +1,8 @@
 """Serve what holds connections open: `python -m config.streams --bind HOST --port PORT`.
 
-daphne with the limits that it leaves to whoever starts it. It reads a request's whole body before
-the application hears of it, so a request that brings one is refused at its headers. How many
-sockets there may be is counted by the application (`notifications.socket_limits`).
+daphne with the limits that it leaves to its caller. It reads a request's whole body before it calls
+the application, so a request that brings one is refused at its headers. The application counts the
+open sockets (`notifications.socket_limits`).
 """
 
 from __future__ import annotations

@@ -89,8 +89,8 @@ def staff_action(
     """An action on one object, asked for before it runs (`core.admin_forms` for one with fields).
 
     ``permission`` names the class's ``has_…_permission``. unfold runs actions by GET; one that
-    writes must not follow from a link that somebody else placed, so GET shows ``question`` with a
-    button, and only POST, with its CSRF token, acts.
+    writes must not follow from a third party's link, so GET shows ``question`` with a button, and
+    only POST, with its CSRF token, acts.
     """
 
     def decorate(act: ActionView) -> ActionView:
@@ -127,9 +127,9 @@ class _Plain:
     def __init__(self, page: ReadOnlyAdmin, field: Field[Any, Any]) -> None:
         self._page = page
         self._field = field
-        # Django finds the field's help text by this; of an amount in words, units are not told.
-        told = field.help_text and field.help_text != "Minor units."
-        self.__name__ = field.name if told else f"plain_{field.name}"
+        # Django finds the field's help text by this name; an amount shown in words needs no unit.
+        has_help = field.help_text and field.help_text != "Minor units."
+        self.__name__ = field.name if has_help else f"plain_{field.name}"
         self.admin_order_field = field.name
         self.short_description = (
             "Mode"

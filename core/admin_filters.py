@@ -50,7 +50,7 @@ def one_of(field: str, choices: Choices) -> Filter:
 
 
 def typed(field: str, *, read: Callable[[str], Any] = str.strip, title: str = "") -> Filter:
-    """A field to type a value into; `read` makes of it what stands in the column.
+    """A field to type a value into; `read` converts it to what the column stores.
 
     What `read` refuses with an error of ours or ValueError finds nothing.
     """

@@ -91,7 +91,7 @@ class StaffForm(forms.Form):
 
 
 class ReasonForm(StaffForm):
-    """Why; it stands in the audit log."""
+    """The reason for an action, which the audit log keeps."""
 
     reason = LongText(
         max_length=500, help_text="Kept in the audit log, for the next person who looks at this."

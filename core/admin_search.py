@@ -84,7 +84,7 @@ def of_request(text: str) -> Q:
     """The rows of a request: `req_…`, or what the caller named it.
 
     Both ids are time-ordered, so what a request of ours left is found in the hour after its id was
-    made; an index on what nobody else asks for would cost every call a write.
+    made; an index that only this search uses would cost every call a write.
     """
     wanted = Q(request_id=text)
     made = ids.decode_or_none("req", text)

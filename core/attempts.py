@@ -108,5 +108,5 @@ def _refuse_early(wait_s: int) -> None:
 
 
 def subject_digest(subject: str) -> str:
-    """SHA-256 of whom a counter counts: the table holds no address of anybody."""
+    """SHA-256 of the subject that a counter counts: the table holds no address in the clear."""
     return hashlib.sha256(subject.strip().lower().encode()).hexdigest()

@@ -3,7 +3,7 @@
 `Writes.record` inserts records unchained, in the transaction they belong to. The sealer, which the
 relay runs every second, gives each committed record its place and its MAC (`core.audit_seal`). A
 record that commits late is simply sealed later, for the sealer asks for what is unsealed and keeps
-no high-water mark. A trigger lets nobody change a record otherwise.
+no high-water mark. A trigger refuses any other change of a record.
 
 The sealer goes on only behind a head that it signed itself: a head put in its place is reported,
 and its tenant's records stay unsealed until a person has looked (`manage.py audit_verify`).

@@ -1,6 +1,6 @@
 """Where the heads of the audit chains are kept outside the database.
 
-Whoever may write to the database can cut a chain or put an older copy of it back, heads included.
+An attacker who can write to the database can cut a chain or restore an older copy, heads included.
 An anchor is written hourly to a place that the database cannot reach, and says of each chain that
 has grown how long it was and where it ended. Each line is sealed together with the one before it,
 so that the anchor itself is not edited unseen (`core.audit_anchor_lines`).
@@ -61,8 +61,8 @@ class FileAnchor:
 
     A last line without its end was cut off while it was written (power, a full disk). It counts as
     never written: its heads are anchored again, and the next anchoring moves it to `<file>.torn`.
-    Whoever can make a line look so can as well take it away, and no other line may look so: every
-    line that stays is sealed together with the one before it.
+    An attacker who can truncate that line can as well remove it, and no other line may be cut:
+    every line that stays is sealed together with the one before it.
     """
 
     def __init__(self, path: Path, *, stamps: TimeStamps | None = None) -> None:

@@ -54,9 +54,9 @@ class Anchored:
     """A head as it was anchored at a time.
 
     Attributes:
-        at: when, as we say.
-        attested_at: when it existed for certain, as those say who keep or stamped it; None where
-            nobody does.
+        at: the time by our own clock.
+        attested_at: when it existed for certain, by the store that keeps it or the authority that
+            stamped it; None where neither attests it.
     """
 
     at: datetime
@@ -69,8 +69,8 @@ class Holding:
     """What an anchor holds and what is wrong with it.
 
     Attributes:
-        anchored: every head, oldest first; what stands behind a fault is left out where it cannot
-            be trusted.
+        anchored: every head, oldest first; what follows a fault is left out where it cannot be
+            trusted.
         faults: what was done to the anchor itself, a phrase each.
         checked: what was checked, a sentence each.
         attests: whether it can prove when something was anchored.

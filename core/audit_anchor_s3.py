@@ -1,8 +1,8 @@
 """The audit log's anchor as objects in an S3 bucket with object lock.
 
 Each anchoring is one object, `<prefix>/0000000001.jsonl` and so on without a gap, written once
-(`If-None-Match`) and locked in COMPLIANCE mode: until the lock ends nobody, the bucket's owner
-included, deletes that version or shortens the lock. Others can still put a version or a delete
+(`If-None-Match`) and locked in COMPLIANCE mode: until the lock ends no one, the bucket's owner
+included, can delete that version or shorten the lock. Others can still put a version or a delete
 marker over it; so the oldest version of each is read, and what lies over it is reported.
 
 An object's first line names its number and the seal that it follows; lines as in

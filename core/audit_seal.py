@@ -83,7 +83,7 @@ def record_mac(
 
 
 def unkeyed_hash(previous_hash: bytes, sequence: int, record: AuditRecord) -> bytes:
-    """The seal of a record from before there was a key, which anybody can compute."""
+    """The seal of a record from before there was a key; it needs no secret to compute."""
     return hashlib.sha256(previous_hash + sequence.to_bytes(8, "big") + canonical(record)).digest()
 
 

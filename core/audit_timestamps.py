@@ -1,7 +1,7 @@
 """Time stamps of the audit log's anchor, by a time-stamping authority (TSA, RFC 3161).
 
-The TSA signs a digest together with its own time. Whoever has the database, the key and the anchor
-can compute all three again; the stamps that he can get for them are of today.
+The TSA signs a digest together with its own time. An attacker with the database, the key and the
+anchor can compute all three again, but gets only stamps of that day for them.
 
 A stamp is kept as the response that came (DER), so that an auditor needs no code of ours:
 `openssl ts -verify -in stamp.tsr -data line.txt -CAfile roots.pem`.

@@ -140,7 +140,7 @@ class _Reading:
         self.forged = forged
         self.held = held
         self.anchors = held.by_chain.get(chain, {})
-        # Those that attest a time, newest last; each stands for all records before it.
+        # Those that attest a time, highest first; each attests all records before it.
         self._attested = sorted(
             (n for n, anchored in self.anchors.items() if anchored.attested_at), reverse=True
         )

@@ -1,8 +1,8 @@
 """Addresses that a visitor brings along (`next`, the referring page): where a page sends back to.
 
-Everything in a request is the visitor's word, and a link may have been written by somebody else. So
-an address counts only as a path of this installation: `back_address` is the one place that judges
-it, and `with_next` the one that hands it on.
+A request is untrusted, and the link behind it may come from a third party. So an address counts
+only as a path of this installation: `back_address` is the one place that judges it, and `with_next`
+the one that hands it on.
 """
 
 from __future__ import annotations

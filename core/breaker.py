@@ -44,7 +44,7 @@ class Breaker:
 
     Args:
         name: for the log; its first word is the kind of server, by which openings are counted.
-        failures: so many in a row open it.
+        failures: the number in a row that opens it.
         open_s: how long it stays open the first time.
         open_max_s: the most that failed probes make of that.
     """

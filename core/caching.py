@@ -1,4 +1,4 @@
-"""What caches may keep of our answers: nothing, unless the view says that it knows nobody.
+"""What caches may keep of our answers: nothing, unless the view marks them as the same for all.
 
 An answer depends on who asks, and mostly does so through a cookie or a key. A cache on the way, or
 the back button of a shared computer, must not show it to the next person. `PrivateAnswers` says so

@@ -1,7 +1,7 @@
 """Which column takes card numbers, and what happens to one: none takes them.
 
-Every column that holds text is guarded, unless it is listed as exempt; the list stands beside the
-columns, as `CARD_NUMBERS` of their model (for the models of libraries: below), and says why.
+Every column that holds text is guarded, unless it is listed as exempt. The list is `CARD_NUMBERS`
+of the column's model (for the models of libraries: below), and gives the reasons.
 
 * refused (all that are not listed): the write raises `card_number_refused`, which names the field.
   For what people write.
@@ -49,7 +49,7 @@ MASK: Final = Masked()
 Treatment = Exempt | Masked
 Check = Callable[[Any], Any]
 
-#: A number that people can read as a card has at least so many digits.
+#: The fewest digits of a number that people can read as a card.
 _SHORTEST: Final = 13
 _TEXT: Final = (
     models.CharField,
@@ -88,7 +88,7 @@ def holds_text(field: models.Field[Any, Any]) -> bool:
 def treatment(field: models.Field[Any, Any]) -> Treatment | None:
     """What is stated for a column; None: card numbers are refused."""
     label = field.model._meta.label
-    # The models of a migration have the names of ours and nothing else of theirs.
+    # A migration's models share only the names of the current models, not their attributes.
     model = apps.all_models[field.model._meta.app_label].get(field.model._meta.model_name or "")
     stated: Mapping[str, Treatment] = _LIBRARIES.get(label) or getattr(model, "CARD_NUMBERS", {})
     return stated.get(field.name)

@@ -197,7 +197,7 @@ def _refuse_to_lose() -> None:
     """Refuse to commit what the database has given up.
 
     PostgreSQL answers the COMMIT of a failed transaction with ROLLBACK, which is no error: the
-    caller would be told that all was written, and the commit hooks would run.
+    caller would see a success, and the commit hooks would run.
     """
     open_now = connection.connection
     if open_now is not None and open_now.pgconn.transaction_status == TransactionStatus.INERROR:
@@ -222,7 +222,7 @@ def after_commit(callback: Callable[[], Any]) -> None:
 def execute_prepared(text: str, params: Sequence[Any]) -> Rows:
     """Run one statement of the hot path as a prepared statement, and return its rows.
 
-    Django's cursor sends literals, which PostgreSQL parses and plans anew each time; here the
+    Django's cursor sends literals, which PostgreSQL parses and plans each time; here the
     parameters are bound by the server, and the plan is kept with the connection.
 
     Args:

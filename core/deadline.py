@@ -28,7 +28,7 @@ _ends_at: ContextVar[float | None] = ContextVar("merchantry_deadline", default=N
 
 @contextlib.contextmanager
 def within(seconds: float) -> Iterator[None]:
-    """Let the block take so many seconds; inside another deadline it can only shorten that."""
+    """Limit the block to `seconds`; inside another deadline it can only shorten that."""
     outer, wanted = _ends_at.get(), time.monotonic() + seconds
     token = _ends_at.set(wanted if outer is None else min(outer, wanted))
     try:
@@ -39,7 +39,7 @@ def within(seconds: float) -> Iterator[None]:
 
 @contextlib.contextmanager
 def at_least(seconds: float) -> Iterator[None]:
-    """Let the block have so many seconds, even where less is left of the deadline around it.
+    """Give the block `seconds`, even where less is left of the deadline around it.
 
     For the few things that must not be cut short with their request: committing an answer about
     money that has come, and a file that was asked for in full knowledge of the time it takes. A

@@ -31,7 +31,7 @@ def live(_request: HttpRequest) -> HttpResponse:
 
 @require_safe
 def ready(_request: HttpRequest) -> HttpResponse:
-    """Say whether this process should get traffic, and the state of what it stands on.
+    """Say whether this process should get traffic, and the state of what it depends on.
 
     503 only when PostgreSQL does not answer. Without Valkey or with a late relay the platform still
     takes payments correctly, only later steps are delayed: `degraded`, with 200, for otherwise one

@@ -37,7 +37,7 @@ HEADER_SIGNATURE: Final = "X-Merchantry-Signature"
 
 @dataclass(frozen=True, slots=True)
 class SignedRequest:
-    """The signed parts of a request; `path` is canonical, `query` as it stood on the wire."""
+    """The signed parts of a request; `path` is canonical, `query` as it was on the wire."""
 
     key_id: str
     timestamp: str
@@ -86,7 +86,7 @@ def refuse_other_spelling(raw_target: str, *, decoded_path: str) -> None:
     than the one that was signed.
 
     Args:
-        raw_target: path and query as they stood on the request line.
+        raw_target: path and query as they were on the request line.
         decoded_path: the path as the server hands it over.
 
     Raises:

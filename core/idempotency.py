@@ -1,6 +1,6 @@
 """One answer per Idempotency-Key, kept in PostgreSQL for 30 days.
 
-A claim stands in the same transaction as the effect it protects. A short operation inserts the
+A claim commits in the same transaction as the effect it protects. A short operation inserts the
 finished record with its effect (`complete`); one that calls a provider inserts it in flight
 (`begin`), and finishes it together with the provider's answer. A claim in flight names the process
 that holds it: a retry that finds the process gone takes it over, and never runs the request again.
@@ -48,7 +48,7 @@ Render = Callable[[Any], tuple[int, bytes]]
 
 
 class _Place(TypedDict):
-    """Where a sealed answer stands; it opens nowhere else."""
+    """The row and column of a sealed answer; it opens nowhere else."""
 
     tenant_id: uuid.UUID
     table: str
@@ -73,8 +73,8 @@ class Claim:
         key: the Idempotency-Key.
         request: what makes the request the same: method, path with query, and `canonical_body`.
         render: turns the object made into the answer to keep.
-        sealed: keep the answer encrypted, for it holds a secret that stands nowhere else, and give
-            it to the same caller alone: a request log tells the key to others of the merchant.
+        sealed: keep the answer encrypted, for it holds a secret that is stored nowhere else, and
+            give it to the same caller alone: the request log shows the key to the merchant's team.
 
     Attributes:
         record: the row of this claim, once it has committed.
@@ -152,8 +152,8 @@ class Claim:
     def previous(self) -> Answer | uuid.UUID | None:
         """What became of an earlier request under this key.
 
-        A request that died, or was given up, is taken over: this claim then holds its row, and
-        `finish` or `keep` ends it.
+        This claim takes over a request that died or was given up: it then holds that request's
+        row, and `finish` or `keep` ends it.
 
         Returns:
             the stored answer; the id of the object that a request which died was making; or None
@@ -202,7 +202,7 @@ class Claim:
         return record.resource_id
 
     def keep(self, status: int, body: bytes) -> Answer:
-        """Store the answer of a claim that was taken over, in a transaction of its own.
+        """Store the answer of a claim that another request began, in a transaction of its own.
 
         Should the first request have come to its end after all, its answer counts.
         """
@@ -277,8 +277,8 @@ def is_duplicate_claim(error: IntegrityError) -> bool:
 def canonical_body(body: Mapping[str, Any]) -> bytes:
     """A parsed JSON body in one spelling, so that the same values are the same request.
 
-    A client that builds its body anew for the retry may well order the keys in another way (maps
-    have no order in Go or Rust) or space them differently, and it asks for nothing else by that.
+    A client that rebuilds its body for the retry may order the keys in another way (maps have no
+    order in Go or Rust) or space them differently, and still asks for the same.
     Numbers keep their kind: `1` and `1.0` are not the same.
     """
     return json.dumps(body, sort_keys=True, separators=(",", ":")).encode()

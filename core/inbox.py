@@ -160,7 +160,7 @@ def register_processor(provider: str, processor: Processor) -> None:
 def register_lane_finder(finder: LaneFinder) -> None:
     """Let `finder(reference)` say to which merchant a message belongs: merchants take turns.
 
-    A message whose merchant nobody knows takes its turn with the others of its provider account.
+    A message whose merchant is unknown takes its turn with the others of its provider account.
     """
     if finder not in _lane_finders:
         _lane_finders.append(finder)
@@ -199,7 +199,7 @@ def receive(
         known = (finder(reference) for finder in _lane_finders if reference)
         message.lane_id = next((lane for lane in known if lane is not None), account_id)
         stored = InboxMessage.objects.bulk_create([message], ignore_conflicts=True)
-        # The scope reads no body of anybody, so an earlier message comes without its contents.
+        # The scope may not read bodies, so an earlier message comes without its contents.
         found = InboxMessage.objects.only("provider", "account_id", "event_id", "state").get(
             provider=provider, account_id=account_id, event_id=event_id
         )
@@ -217,8 +217,8 @@ def process(message_id: UUID) -> str:
 def process_next() -> str:
     """Process the message whose lane's turn it is; return its state ("" when none is due).
 
-    Each task of a new message does this, and not that message: so many tasks come as messages, and
-    a merchant with a thousand of them before another's first has one of them done before it.
+    The task of a new message runs this instead of its own message: there is one task per message,
+    and of a merchant's thousand messages one is processed before another merchant's first.
     """
     for _ in range(_LOOKS):
         message = _lease_next()

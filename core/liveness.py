@@ -2,8 +2,8 @@
 
 A fixed lease is either too short for slow work or too long after a crash. Here each process holds
 one PostgreSQL connection beside its others, and on it an advisory lock under a random number, its
-*holder id*. What a process works on carries that id (`holder` columns); whoever finds it asks
-PostgreSQL whether the lock is still held (`core_holder_died`). The server releases it as soon as
+*holder id*. What a process works on carries that id (`holder` columns); a process that finds it
+asks PostgreSQL whether the lock is held (`core_holder_died`). The server releases it as soon as
 the connection ends: a killed process within milliseconds, a lost machine within TCP's keep-alive of
 about ten seconds. Nothing is renewed and no row is written for it.
 
@@ -14,8 +14,8 @@ query protocol (`ClientCursor`): the extended one leaves the last statement's po
 next statement, and its snapshot with it.
 
 When the connection is lost, the process goes on under a new id, and all that it held under the old
-one counts as abandoned. Somebody may then take up work that is still being done, so whatever is
-taken up must be safe to do twice; leases save time, and guards on the rows (version, state,
+one counts as abandoned. Another process may then take up work that is still being done, so such
+work must be safe to do twice; leases save time, and guards on the rows (version, state,
 idempotency key) decide.
 """
 

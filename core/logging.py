@@ -1,7 +1,7 @@
 """Structured logs: one JSON object a line, and only fields that were allowed by name.
 
-An allowlist, not a blocklist: a field that nobody thought about (a request body, a header) is
-dropped and its name counted, so a secret cannot reach the log by a new spelling. Free text of the
+An allowlist, not a blocklist: a field that is not listed (a request body, a header) is dropped
+and its name counted, so a secret cannot reach the log by a new spelling. Free text of the
 standard library's loggers passes through the card-number and token scrubber.
 """
 
@@ -67,8 +67,8 @@ def shown_path(request: HttpRequest) -> str:
     """A request's address as a log may hold it.
 
     Links of pages are bearers of rights (invitations, password resets, checkout sessions), so of a
-    page the pattern is shown that it matched. The API's paths name objects by their ids; there only
-    a card number, which somebody put in an id's place, is not shown. Never the query string.
+    page the pattern is shown that it matched. The API's paths name objects by their ids and are
+    shown, unless a caller put a card number in an id's place. Never the query string.
     """
     if request.path.startswith("/v1/") and not contains_card_number(request.path):
         return request.path

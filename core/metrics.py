@@ -2,7 +2,7 @@
 
 Two kinds, because several processes answer: counters of this process, which prometheus-client adds
 up over processes when PROMETHEUS_MULTIPROC_DIR is set; and gauges of the platform (lags, queues),
-which are read from PostgreSQL at the moment of the scrape and are the same whoever answers.
+which are read from PostgreSQL at the moment of the scrape and are the same in every process.
 """
 
 from __future__ import annotations

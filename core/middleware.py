@@ -38,8 +38,8 @@ def accepted_request_id(given: str | None) -> str:
 class RequestIdMiddleware:
     """Accept or make the request id, return it, log the request once and count it.
 
-    Stands before all that may fail, so that errors of the others carry the id too. The log line
-    holds what `shown_path` makes of the address.
+    It comes before all middleware that may fail, so that their errors carry the id too. The log
+    line holds what `shown_path` makes of the address.
     """
 
     def __init__(self, get_response: Callable[[HttpRequest], HttpResponseBase]) -> None:

@@ -65,7 +65,7 @@ class TenantOwned(Entity):
 
 
 class AuditRecord(models.Model):
-    """One thing that somebody did. Append-only; chained by hash per tenant once committed.
+    """One action of one actor. Append-only; chained by hash per tenant once committed.
 
     Actors and tenants are plain values, never foreign keys: a record outlives what it names.
     `sequence`, `previous_hash`, `hash` and `key_version` are filled once by the sealer (ADR 0010).
@@ -126,7 +126,7 @@ class AuditRecord(models.Model):
 
 
 class OutboxEvent(models.Model):
-    """An event that commits with the state it speaks of; the relay delivers it afterwards.
+    """An event that commits with the state it describes; the relay delivers it afterwards.
 
     `object_id` is what it is about, `aggregate` whose events must arrive in order: a refund's are
     those of its payment. `payload` is the object's public JSON at that moment. Of a customer it
@@ -189,7 +189,7 @@ class OutboxEvent(models.Model):
 
 
 class InboxMessage(models.Model):
-    """A provider's webhook, stored as it came before anybody trusts it."""
+    """A provider's webhook, stored as it came before its contents are trusted."""
 
     CARD_NUMBERS: ClassVar = {
         "event_id": Exempt("the provider's; core.inbox.receive digests one that holds a number"),
@@ -267,7 +267,7 @@ class InboxMessage(models.Model):
 class IdempotencyRecord(models.Model):
     """The one answer to an Idempotency-Key, kept for 30 days.
 
-    `owner` is whoever may use the key: a merchant and mode, or a service caller. A row without
+    `owner` names who may use the key: a merchant and mode, or a service caller. A row without
     `status` is in flight for as long as its holder lives (`core.liveness`), until `locked_until` at
     most; `resource_id` then says what it was making, so that a retry after a crash finds the object
     instead of making another. An answer without `body` was emptied with the personal data that it

@@ -39,7 +39,7 @@ Addresses: TypeAlias = tuple[str, ...]
 
 
 class NotResolved(OSError):
-    """The name has no address, or nobody could be asked."""
+    """The name has no address, or no resolver could be asked."""
 
 
 class NotResolvedInTime(NotResolved, TimeoutError):
@@ -150,7 +150,7 @@ async def addresses_in_loop(host: str) -> Addresses:
 
 
 def look_up(host: str, *, timeout_s: float) -> Addresses:
-    """The addresses of a name that somebody gave us, asked for now. Raises as `addresses_of`."""
+    """The addresses of a name from outside, asked for now. Raises as `addresses_of`."""
     return _waited_for(_others.begin(host), timeout_s)
 
 
@@ -165,7 +165,7 @@ def forget_names() -> None:
     _own, _others = _OwnLookups(), Lookups(_OTHERS_MAX)
 
 
-# The threads of look-ups under way, and whoever held a lock, stay behind in the parent.
+# The threads of look-ups under way, and those that held a lock, stay behind in the parent.
 os.register_at_fork(after_in_child=forget_names)
 
 

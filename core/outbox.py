@@ -1,8 +1,8 @@
 """What happens after a commit: rooms subscribe to events, the relay hands them over.
 
 Lower rooms never call higher ones. They emit an event in the transaction that changes the state
-(`Writes.record`), and whoever is interested subscribed in `AppConfig.ready`. Delivery is at least
-once, so handlers are idempotent on `event.id`; events of one aggregate arrive in order.
+(`Writes.record`), and higher rooms subscribe in `AppConfig.ready`. Delivery is at least once, so
+handlers are idempotent on `event.id`; events of one aggregate arrive in order.
 """
 
 from __future__ import annotations

@@ -17,9 +17,9 @@ _SEPARATORS: Final = r"\s\-‐-―._/\u200b-\u200d\u2060\ufeff"
 _RUN: Final = re.compile(rf"\d(?:[{_SEPARATORS}]{{0,2}}\d){{12,}}")
 _GROUP: Final = re.compile(r"\d+")
 _LONG_GROUP: Final = re.compile(r"\d{13,}", re.ASCII)
-# What also stands between the numbers of a list (commas, colons, wide gaps) separates a card's
-# groups only where they are as on the card, the separator is one throughout, and no list goes on
-# before or behind. Of lists of four four-digit numbers 3 in 100 read like a card (see `_glued`).
+# A separator that lists use too (commas, colons, wide gaps) separates a card's groups only where
+# they are as on the card, the separator is one throughout, and no list goes on before or behind.
+# Of lists of four four-digit numbers 3 in 100 read like a card (see `_glued`).
 _LAYOUT: Final = re.compile(
     rf"(?<!\d)\d{{4}}(?:(?P<a>[{_SEPARATORS},:;|]{{1,5}})\d{{4}}(?P=a)\d{{4}}(?P=a)\d{{4}}"
     rf"(?:(?P=a)\d{{3}})?(?!\d|(?P=a)\d)"
@@ -71,7 +71,7 @@ def contains_card_number(text: str) -> bool:
 
 def mask_card_numbers(text: str) -> str:
     """`text` with every card number in it replaced by `[card number]`; mostly the same object."""
-    # Again: what stood beside a number may read like one when that is gone.
+    # Again: digits beside a number may read like one when that is gone.
     for _ in range(_MASK_PASSES):
         spans = sorted(_spans(text))
         if not spans:
@@ -283,8 +283,8 @@ def _glued(digits: str) -> bool:
     """Whether a number of 14 to 16 digits begins a longer group and is followed by what belongs to
     a card: CVC, expiry with or without it, or another number.
 
-    Of random digits 40 % begin as an issuer's, 4 % pass Luhn too: so many of those are refused that
-    have as many more digits as a CVC, 0.4 % where an expiry may follow, 0.1 % where a number may.
+    Of random digits 40 % begin as an issuer's, 4 % pass Luhn too. That 4 % is refused of numbers
+    with as many more digits as a CVC; 0.4 % where an expiry may follow, 0.1 % where a number may.
     """
     at = numbers = 0
     while True:

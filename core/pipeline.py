@@ -103,7 +103,7 @@ def _exchanged(conn: Connection, bound: Sequence[_Bound]) -> list[PGresult]:
         answers = conn.wait(_talk(pgconn, len(fresh) + len(bound)))
         pgconn.exit_pipeline_mode()
     except BaseException:
-        # Answers may be on their way that nobody would wait for.
+        # Answers may be on their way that would be left unread.
         conn.close()
         raise
     for place, answer in enumerate(answers):

@@ -16,7 +16,7 @@ from django.core.exceptions import ImproperlyConfigured
 from django.http import Http404, HttpRequest, HttpResponseBase
 
 ADMIN: Final = "/admin/"
-#: Probes of whoever runs the process, and the files of its pages.
+#: Probes of the process's operator, and the files of its pages.
 _EVERYWHERE: Final = ("/health/", "/metrics", "/static/")
 
 
@@ -48,7 +48,7 @@ def serves(path: str, process: Process) -> bool:
 
 
 class ProcessMiddleware:
-    """404 for what another kind of process answers; the entry sends nobody there."""
+    """404 for what another kind of process answers; the entry routes no such request here."""
 
     def __init__(self, get_response: Callable[[HttpRequest], HttpResponseBase]) -> None:
         self.get_response = get_response

@@ -1,10 +1,10 @@
 """Who really calls, behind reverse proxies: resolved once, before anything else looks.
 
-A proxy of ours (TRUSTED_PROXIES) tells in X-Forwarded-For for whom it asks. Whoever asks may have
-written that header too, but each proxy appends the address that it saw; so the list is read from
-its right end, and the first hop that is no proxy of ours is the caller. Everything left of it is
-hearsay. With no trusted proxies the header means nothing, and the peer is the caller; where the
-header comes all the same, a process says once that somebody may have forgotten to name them.
+A proxy of ours (TRUSTED_PROXIES) names its client in X-Forwarded-For. The client may have sent that
+header too, but each proxy appends the address that it saw; so the list is read from its right end,
+and the first hop that is no proxy of ours is the caller. Anything further left is untrusted client
+input. With no trusted proxies the header is ignored, and the peer is the caller; if the header
+comes all the same, the process logs once that TRUSTED_PROXIES may be missing.
 """
 
 from __future__ import annotations
@@ -72,7 +72,7 @@ def network_of(address: str) -> str:
 
 
 class ClientAddressMiddleware:
-    """Puts the caller's address into REMOTE_ADDR; stands first in MIDDLEWARE."""
+    """Puts the caller's address into REMOTE_ADDR; the first entry of MIDDLEWARE."""
 
     def __init__(self, get_response: Callable[[HttpRequest], HttpResponseBase]) -> None:
         self.get_response = get_response
@@ -87,7 +87,7 @@ class ClientAddressMiddleware:
 
 
 class ClientAddresses:
-    """ASGI middleware: the same for websockets, in `scope["client"]`; stands outermost."""
+    """ASGI middleware: the same for websockets, in `scope["client"]`; the outermost one."""
 
     def __init__(self, app: AsgiApp) -> None:
         self.app = app

@@ -40,7 +40,7 @@ POLL_S: Final = 0.1
 ROUND_S: Final = 60.0
 SEAL_EVERY_S: Final = 1.0
 MAX_ATTEMPTS: Final = 12
-#: After so many attempts an event is a suspect: it may be what kills the relay.
+#: After this number of attempts an event is a suspect: it may be what kills the relay.
 SUSPECT_AFTER: Final = 6
 BACKOFF_MAX_S: Final = 300
 RECONNECT_MAX_S: Final = 5.0
@@ -123,7 +123,7 @@ def lease(*, limit: int = BATCH) -> Batch:
     """Lease up to `limit` events to this process.
 
     A relay that is killed by an event judges nothing, so that is done here: an event that has had
-    all its attempts is quarantined. As nobody knows which event of a batch it was, suspects are
+    all its attempts is quarantined. As it is unknown which event of a batch it was, suspects are
     tried in separate batches, and none is given up for its neighbour.
     """
     with tenant_atomic(Scope.worker()):

@@ -1,4 +1,4 @@
-"""Figures that are dear to compute and may be a little old, kept in the cache.
+"""Cache for expensive figures that may be stale.
 
 The cache is never the only place: flushed, full or unreachable, it costs time and nothing else.
 """

@@ -111,8 +111,8 @@ def _close_table(table: str) -> str:
 class PublicTable(RunSQL):
     """First grants on a framework's table that belongs to no tenant (sessions, content types).
 
-    They are wide: `NarrowTable` says what a table's readers really need, and a table that nobody
-    narrowed fails a test.
+    They are wide: `NarrowTable` says what a table's readers really need, and a table without it
+    fails a test.
     """
 
     def __init__(self, table: str, *, login: str = "SELECT, INSERT, UPDATE, DELETE") -> None:

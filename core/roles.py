@@ -9,7 +9,7 @@
   it, and opens the scopes of its own line of `PROCESS_LOGINS` alone (PostgreSQL 16 or newer).
 * `app_merchant`, `app_reseller`, `app_staff`, `app_worker`, `app_auth`, `app_intake` carry grants
   and policies.
-* `app_definer` owns the SECURITY DEFINER functions (key look-up, posting); nobody logs in as it.
+* `app_definer` owns the SECURITY DEFINER functions (key look-up, posting) and has no login.
 """
 
 from __future__ import annotations
@@ -33,8 +33,8 @@ LOGIN = "merchantry_app"
 DEFINER = "app_definer"
 
 #: The login role of each kind of process, and the scopes that it opens. What a web process's SQL
-#: can be made to do ends there: it becomes neither staff nor worker. Nor does it make staff of
-#: anybody: web logs people in, and what `app_auth` may write is narrow for that reason
+#: can be made to do ends there: it becomes neither staff nor worker. Nor can it make a person
+#: staff: web logs people in, and what `app_auth` may write is narrow for that reason
 #: (tenants/migrations/0015_auth_scope.sql). docs/access.md lists what is left.
 PROCESS_LOGINS: Final[Mapping[str, tuple[Role, ...]]] = {
     # Portal, API, checkout and websockets.
@@ -137,7 +137,7 @@ def process_password(login_password: str, role: str) -> str:
 
 
 def check_existing_roles(conn: psycopg.Connection) -> None:
-    """Refuse roles that somebody made in a way that breaks the second wall of tenancy.
+    """Refuse existing roles whose rights break the isolation of tenants in the database.
 
     Raises:
         RolesNotPermitted: one of ours is a superuser, ignores row-level security, or (the login

@@ -1,4 +1,4 @@
-"""Key rotation: wrap data keys anew, begin new ones, seal fields again."""
+"""Key rotation: rewrap data keys, begin new ones, seal fields again."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ class SealedColumn:
 
 @dataclass(frozen=True, slots=True)
 class Rotated:
-    """What a rotation did: data keys wrapped anew and begun, fields sealed again."""
+    """Counts of a rotation: data keys rewrapped and begun, fields sealed again."""
 
     rewrapped: int
     new_keys: int
@@ -66,7 +66,7 @@ def rotate(*, older_than: timedelta = MAX_AGE) -> Rotated:
     1. Data keys under an old master key are wrapped with the newest.
     2. Tenants whose data key is older than `older_than` get a new one.
     3. Registered fields that are not under their tenant's newest key are sealed again, each only if
-       nobody has changed it meanwhile.
+       it has not changed meanwhile.
     """
     with tenant_atomic(Scope.worker()):
         rewrapped = crypto.rewrap_data_keys()

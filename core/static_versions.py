@@ -1,4 +1,4 @@
-"""Addresses of static files that name the version, so that browsers may keep them for good.
+"""Addresses of static files that name the version, so that browsers may cache them forever.
 
 `/static/css/pages.css?v=1f0c…` changes with the file, and the entry (deploy/Caddyfile) answers it
 as immutable. Nothing is renamed or built, so a module that another imports by its bare address is

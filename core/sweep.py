@@ -1,4 +1,4 @@
-"""Sweeps: what has become due, found batch by batch by whoever looks for it now and then."""
+"""Sweeps: rows that have become due, found batch by batch by periodic tasks."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ def due_batches(
     its own, which is over when the batch is handed out.
 
     Args:
-        due: the rows that are due, asked anew for each batch.
+        due: the rows that are due, queried again for each batch.
         by: the column with the time since when they are.
     """
     behind = Q()

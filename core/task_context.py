@@ -1,6 +1,6 @@
 """What surrounds a Celery task: the request id of its publisher, and a deadline.
 
-The deadline is the task's soft time limit: what waits in it gives up before the worker is told to.
+The deadline is the task's soft time limit: what waits in it gives up before the limit's signal.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ def _stamp(headers: dict[str, Any] | None = None, **_: Any) -> None:
 
 @task_prerun.connect(weak=False)
 def _enter(task_id: str = "", task: Any = None, **_: Any) -> None:
-    # A task that nobody's request started (beat) is its own beginning.
+    # A task that no request started (beat) gets a request id of its own.
     carried = getattr(task.request, _HEADER, None) or f"task_{task_id}"
     surroundings = ExitStack()
     surroundings.enter_context(bind_request_id(str(carried)))

@@ -34,8 +34,8 @@ def _group(
     title: str, text: str, status: int, codes: dict[str, str | tuple[int, str]]
 ) -> ErrorGroup:
     rows = []
-    for code, told in codes.items():
-        own, advice = told if isinstance(told, tuple) else (status, told)
+    for code, entry in codes.items():
+        own, advice = entry if isinstance(entry, tuple) else (status, entry)
         rows.append(ErrorCode(code, own, advice))
     return ErrorGroup(title, text, tuple(rows))
 

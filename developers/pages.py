@@ -1,6 +1,6 @@
 """The public pages for integrators: the guide, the API reference, the events.
 
-They read no database and know nobody: what they show is the same for all, so their bodies are
+They read neither database nor session: what they show is the same for all, so their bodies are
 drawn once in a process.
 """
 

@@ -1,4 +1,4 @@
-"""The few marks of Markdown that doc strings use, and JSON with its parts told apart, as HTML."""
+"""The few marks of Markdown that docstrings use, and JSON with its parts marked up, as HTML."""
 
 from __future__ import annotations
 

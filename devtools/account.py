@@ -28,8 +28,8 @@ class Account:
 def account_for_database(checkout: Path) -> Account | None:
     """The account to switch to, or None for an ordinary user, who keeps their own.
 
-    Root gives way to the owner of the checkout (`sudo ./dev up` in somebody's home), else to
-    `nobody`: no account is made on the machine for a development server.
+    Root switches to the owner of the checkout (`sudo ./dev up` in a user's home), else to the
+    account `nobody`: no account is made on the machine for a development server.
 
     Raises:
         Stop: root on a machine without such an account.

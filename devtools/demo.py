@@ -310,7 +310,7 @@ class Receiver:
         return 204
 
     def wait_for(self, event_type: str, object_id: str) -> Json:
-        """The event of that type that speaks of the object.
+        """The event of that type about the object.
 
         Raises:
             Stop: it does not come, or what came was not signed as it should be.

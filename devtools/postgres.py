@@ -25,7 +25,7 @@ from devtools.say import Stop
 
 #: Written into the data folder as the last act of making it.
 COMPLETE = "merchantry.complete"
-#: What every data folder holds; without any of it the server ends, or answers nobody.
+#: What every data folder holds; without any of it the server ends, or accepts no connection.
 _WHOLE = ("PG_VERSION", "global/pg_control", "base/1", "base/5", "pg_wal", "pg_xact")
 _ELSEWHERE = "merchantry-dev-"
 NEW_CLUSTER_BYTES = 400_000_000
@@ -73,7 +73,7 @@ class Cluster:
         """See that there is a whole data folder; True if one was made.
 
         A folder is made under another name and renamed when it is whole, so `data` is never
-        half-written by us. One that is (somebody copied or emptied it) is moved aside, never
+        half-written by us. One that is (a user copied or emptied it) is moved aside, never
         deleted, and one that was whole once and is damaged now is left alone.
 
         Raises:

@@ -1,4 +1,4 @@
-"""Processes by pid *and* start time, for a pid alone may be somebody else's by now."""
+"""Processes by pid *and* start time, for the system reuses a pid for another process."""
 
 from __future__ import annotations
 
@@ -58,7 +58,7 @@ def stop(pid: int, started: int | None, *, with_signal: int, timeout_s: float) -
 def stop_marked(state_folder: Path) -> int:
     """End by force what still runs with the mark of this state folder; returns how many.
 
-    For the children of a process that was itself killed: nobody wrote their pids down.
+    For the children of a process that was itself killed: their pids are not recorded.
     """
     stopped = 0
     wanted = str(state_folder)

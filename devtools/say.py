@@ -16,7 +16,7 @@ class Stop(Exception):
 
 
 def line(text: str = "") -> None:
-    """Print one line at once. Nobody reading any more is no reason to fail."""
+    """Print one line at once; a closed output is ignored."""
     with contextlib.suppress(BrokenPipeError, ValueError):
         print(text, flush=True)
 

@@ -1,4 +1,4 @@
-"""The servers that the platform stands on, and the environment that its processes get."""
+"""The servers that the platform needs, and the environment that its processes get."""
 
 from __future__ import annotations
 
@@ -189,7 +189,7 @@ def read_secrets(home: Home) -> dict[str, str]:
 
 
 def remember_external(home: Home, servers: Servers) -> None:
-    """Note that the secrets belong to a server of somebody else, which `./dev reset` leaves alone.
+    """Note that the secrets belong to an external server, which `./dev reset` leaves alone.
 
     The roles outlive a reset there, and with them the passwords that only this file knows.
     """

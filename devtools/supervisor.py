@@ -29,7 +29,7 @@ STOP_ORDER = (
     "postgres",
 )
 
-#: The first restart comes at once: whoever calls the process waits for it.
+#: The first restart comes at once: callers of the process wait for it.
 BACKOFF_FIRST_S = 0.1
 BACKOFF_MOST_S = 30.0
 #: A process that ran this long was healthy: its next crash begins with the short pause again.
@@ -64,7 +64,7 @@ class _Running:
 
 
 class Supervisor:
-    """The processes of one platform. Whoever has it must hold the lock of its state folder."""
+    """The processes of one platform. Its user must hold the lock of the state folder."""
 
     def __init__(self, home: Home) -> None:
         self.home = home

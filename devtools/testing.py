@@ -27,7 +27,7 @@ PREFIX = "merchantry-test-"
 def test(arguments: list[str]) -> int:
     """Run pytest with the arguments; returns its exit code.
 
-    `--since REF` among them stands for the tests that the changes since REF concern.
+    `--since REF` among them selects the tests that the changes since REF concern.
 
     The servers are this run's own and vanish with it, unless DATABASE_URL (an administrator's
     address) and REDIS_URL name others.

@@ -133,7 +133,7 @@ def _start_everything(supervisor: Supervisor, base_url: str) -> None:
 
 
 def _fresh_metrics(home: Home) -> Path:
-    """An empty folder in which the processes count, so that whoever answers can add them up.
+    """An empty folder for the processes' counts, so that the one that answers can add them up.
 
     What a process counted stays when it dies, for its counts were true; a new run begins at nought.
     """
@@ -151,7 +151,7 @@ def wait_until_ready(supervisor: Supervisor, base_url: str, *, streams: int | No
     """
     deadline = time.monotonic() + READY_WITHIN_S
     url = f"{base_url}/health/ready"
-    # The entry's own authority is trusted by nobody yet; the question is whether it answers.
+    # The entry's own authority is not trusted yet; the question is whether the entry answers.
     context = ssl._create_unverified_context() if url.startswith("https") else None
     said = "no answer"
     while True:
@@ -177,7 +177,7 @@ def wait_until_ready(supervisor: Supervisor, base_url: str, *, streams: int | No
 
 
 def wait_for_workers(supervisor: Supervisor, redis_url: str, *, count: int) -> None:
-    """Wait until so many workers answer over the broker.
+    """Wait until `count` workers answer over the broker.
 
     Raises:
         Stop: a process ended, or a worker does not answer.
@@ -267,7 +267,7 @@ def _already_running(home: Home, port: int | None, *, tls: bool) -> int:
         Stop: it is not where the caller wants it, or does not get ready.
     """
     deadline = time.monotonic() + 300
-    told = False
+    announced = False
     while time.monotonic() < deadline:
         state = home.read_state()
         if state.get("phase") == "ready":
@@ -280,9 +280,9 @@ def _already_running(home: Home, port: int | None, *, tls: bool) -> int:
             say.done("already running")
             say.line(describe(home))
             return 0
-        if not told:
+        if not announced:
             say.doing("another ./dev is starting or stopping; waiting for it")
-            told = True
+            announced = True
         time.sleep(0.3)
         lock = home.try_lock()
         if lock is not None:

@@ -325,7 +325,7 @@ FIELD_KEYS = env.list("FIELD_KEYS", default=[])
 #: Where the heads of the audit chains are kept outside the database: file: and a path, or
 #: s3://bucket/prefix, whose endpoint and credentials are the usual AWS variables (docs/audit.md).
 AUDIT_ANCHOR = env.str("AUDIT_ANCHOR", default=f"file:{BASE_DIR / '.dev' / 'audit-anchor.jsonl'}")
-#: How long an object of the anchor is locked, which nobody can shorten; seven years.
+#: How long an object of the anchor is locked; the lock cannot be shortened. Seven years.
 AUDIT_ANCHOR_LOCK_DAYS = env.int("AUDIT_ANCHOR_LOCK_DAYS", default=2557)
 #: The address of a time-stamping authority (RFC 3161), and a PEM file of its root certificates.
 AUDIT_TIMESTAMPS = env.str("AUDIT_TIMESTAMPS", default="")

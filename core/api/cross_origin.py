@@ -27,8 +27,8 @@ _PREFLIGHT: Final = {
 class CrossOriginView(ApiView):
     """A view that browsers let any page call: it answers the preflight, which bears no key.
 
-    Errors carry the headers too, or the page could not read what it did wrong. Its key stands in
-    every payer's browser, so one visitor must not spend the allowance of all.
+    Errors carry the headers too, or the page could not read them. Its key is in every payer's
+    browser, so one visitor must not spend the allowance of all.
     """
 
     shared_rate: ClassVar[Rate] = Rate(limit=10_000, period_s=10)

@@ -26,7 +26,7 @@ _DESCRIPTOR: Final = re.compile(r"(?=.*[A-Za-z])[ !#-&(-)+-;=?-\[\]-~]{1,22}")
 
 
 def place_of(field: serializers.Field[Any, Any, Any, Any]) -> str:
-    """Where in the body a field stands, as errors name it: `card.number`."""
+    """The path of a field in the body, as errors name it: `card.number`."""
     names: list[str] = []
     node: Any = field
     while node is not None:
@@ -64,7 +64,7 @@ class StrictSerializer(serializers.Serializer[Any]):
         """The validated values; DRF's ValidationError becomes the first fault, named.
 
         One instance serves all requests: validating changes nothing in it, and building the fields
-        anew each time costs more than the validation.
+        each time costs more than the validation.
         """
         values: dict[str, Any] = _shared(cls).run_validation(data)
         return values

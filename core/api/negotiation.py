@@ -9,7 +9,7 @@ from core.errors import InvalidRequest
 
 
 class JsonOnly(BaseContentNegotiation):
-    """The API speaks JSON whatever the Accept header says; errors must be readable to anybody."""
+    """JSON whatever the Accept header says; every client must be able to read an error."""
 
     def select_parser(self, request: Any, parsers: Iterable[Any]) -> Any:
         """The parser of a body, which may come without a Content-Type: it judges the bytes.

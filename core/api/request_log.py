@@ -122,6 +122,6 @@ def _run() -> None:
 
 
 def _last_flush() -> None:
-    # At the very end nobody reads a log line any more.
+    # At interpreter exit a failure can no longer be logged.
     with contextlib.suppress(DatabaseError, InterfaceError):
         flush()

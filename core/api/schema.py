@@ -140,9 +140,9 @@ class EnvelopeAutoSchema(AutoSchema):
         operation = super().get_operation(*args, **kwargs)
         needed = getattr(self.view, "permissions", {}).get(self.method)
         if operation and needed:
-            told = f"Permission: `{needed}`."
+            permission = f"Permission: `{needed}`."
             operation["description"] = "\n\n".join(
-                part for part in (operation.get("description", ""), told) if part
+                part for part in (operation.get("description", ""), permission) if part
             )
             operation["x-permission"] = needed
         return operation

@@ -98,7 +98,7 @@ class ApiView(APIView):
         """Who calls.
 
         Raises:
-            AuthenticationFailed: nobody that we know.
+            AuthenticationFailed: the request carries no valid credential.
         """
         actor = self.request.auth
         if not isinstance(actor, Actor):
@@ -112,7 +112,7 @@ class ApiView(APIView):
         """The query string: `filters` alone for a read, and nothing for what writes.
 
         Raises:
-            InvalidRequest: a parameter that does not exist here or stands twice, or a NUL
+            InvalidRequest: a parameter that does not exist here or is repeated, or a NUL
                 character, which PostgreSQL cannot hold.
         """
         reads = self.request.method in ("GET", "HEAD")
@@ -198,7 +198,7 @@ class ApiView(APIView):
         """The permission that a method needs; None for OPTIONS, which describes and shows nothing.
 
         Raises:
-            MethodNotAllowed: nobody said who may use the method here.
+            MethodNotAllowed: the view names no permission for the method.
         """
         if method == "OPTIONS":
             return None
@@ -330,7 +330,7 @@ class ApiView(APIView):
         return self.replay(claim.keep(_accepted(status) if under_way else status, body))
 
     def _let_go(self, claim: Claim) -> None:
-        """Leave a claim to the next retry, as far as the database can be told."""
+        """Leave a claim to the next retry, if the database can be reached."""
         with contextlib.suppress(OperationalError, InterfaceError, Unavailable):
             claim.let_go()
 

@@ -83,7 +83,7 @@ def environ(
 ) -> Environ:
     """The WSGI environment of an ASGI request whose body has arrived.
 
-    `RAW_URI` is the target as it stood on the wire, path and query, percent-encoding untouched.
+    `RAW_URI` is the target as it was on the wire, path and query, percent-encoding untouched.
     """
     raw_path: bytes = scope.get("raw_path") or scope["path"].encode()
     query: bytes = scope.get("query_string", b"")

@@ -1,8 +1,8 @@
 """uvicorn's HTTP protocol, with the limits that it leaves to a proxy in front.
 
-A connection on the event loop holds no thread, but it holds memory and a socket. So headers have a
-size and a time, and so has a reader who takes nothing. The entry has limits of its own; these hold
-for whoever runs without it. The body's are the gate's (`web.py`).
+A connection on the event loop holds no thread, but it holds memory and a socket. So headers have
+limits of size and time, and a reader who takes nothing has one of time. The entry has limits of its
+own; these hold for a server that runs without it. The body's are the gate's (`web.py`).
 
 A request names its target by path and query alone. uvicorn would answer `GET http://other/v1/x` as
 `/v1/x` and drop a fragment, so that what is signed, logged and compared were not what was sent.
@@ -15,7 +15,7 @@ from typing import Any, Final
 
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
-#: Headers that come in more than one piece may have so many bytes, as at the entry.
+#: The most bytes of headers that come in more than one piece, as at the entry.
 MAX_HEAD_BYTES: Final = 32_768
 #: They are there within this, from the connection's beginning or their own first byte.
 HEAD_WITHIN_S: Final = 5.0

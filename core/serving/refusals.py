@@ -32,7 +32,7 @@ class Refusal(Exception):
         ]
         if self.retry_after_s is not None:
             headers.append((b"retry-after", str(self.retry_after_s).encode()))
-        # What is left of a body that nobody reads must not be taken for the next request.
+        # The rest of a body that is not read must not be taken for the next request.
         headers.append((b"connection", b"close"))
         return self.status, headers, body
 

@@ -4,15 +4,15 @@ A *slot* is the right to run; there are as many as the process runs requests at 
 one queue for each key (a tenant, or an address that has not shown who it is). A free slot goes to
 the waiting key that runs the fewest, so that a key with a hundred jobs and one with a single job
 take turns, and none holds more than its share while others are about. A key that is alone may hold
-every slot; what it holds beyond its share counts against nobody else, so the next key to come runs
-at once all the same.
+every slot; what it holds beyond its share counts against no other key, so the next key to come
+runs at once all the same.
 
 A job that shows during its work that it belongs to another key (`charge`) is counted there, and
 waits there for its turn where that key has its share: otherwise a thousand jobs without a name
 would be one key's thousand jobs.
 
 A job that waits for an outside server gives its slot back meanwhile (`waiting`): a slow provider
-then costs threads, of which there are more than slots, and nobody's turn.
+then costs threads, of which there are more than slots, and delays no other job.
 """
 
 from __future__ import annotations
@@ -126,7 +126,7 @@ class FairPool:
             self._queued += 1
             self._dispatch()
             if not self._threads:
-                # The system starts none, and nobody is there who would come back for it.
+                # The system starts no thread, and none runs that would take the job later.
                 self._waiting.clear()
                 self._queued = 0
                 raise PoolBusy

@@ -18,7 +18,7 @@ from typing import Any
 from devtools import say
 from devtools.say import Stop
 
-#: Pays with so many clients so many times, and answers how many payments a second that made.
+#: (clients, payments) → payments a second.
 Pay = Callable[[int, int], float]
 
 #: Only what every version of the benchmark's stack has.
@@ -68,13 +68,13 @@ def other_platform(checkout: Path, env: Mapping[str, str]) -> Iterator[dict[str,
 
 def compare(
     ours: Pay,
-    theirs: Pay,
+    other: Pay,
     *,
     clients: tuple[int, ...],
     rounds: int,
     seconds: float,
 ) -> dict[str, float]:
-    """By number of clients: our payments a second over theirs, the median over the rounds."""
+    """By number of clients: the median over the rounds of our payments a second over `other`'s."""
     ratios = {}
     for count in clients:
         rates: dict[bool, list[float]] = {True: [], False: []}
@@ -82,9 +82,9 @@ def compare(
             # Who goes second may find a warmer machine, so they take turns.
             for is_ours in (True, False) if number % 2 else (False, True):
                 guess = rates[is_ours][-1] if rates[is_ours] else 40.0 * count
-                pay = ours if is_ours else theirs
+                pay = ours if is_ours else other
                 rates[is_ours].append(pay(count, max(count, int(guess * seconds))))
-        # The first round only tells how many payments fill the time.
+        # The first round only measures how many payments fill the time.
         pairs = list(zip(rates[True], rates[False], strict=True))[1:]
         ratios[str(count)] = round(statistics.median(a / b for a, b in pairs), 3)
         say.done(

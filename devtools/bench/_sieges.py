@@ -31,7 +31,7 @@ FROZEN_S = 20.0
 
 @contextlib.contextmanager
 def _connections(port: int, count: int, words: bytes) -> Iterator[None]:
-    """So many connections that say these words and no more, opened again when they are ended."""
+    """`count` connections that send `words` and no more, opened again when they are ended."""
     over = threading.Event()
 
     def hold(share: int) -> None:
@@ -98,7 +98,7 @@ def slow_headers(running: Platform) -> Iterator[None]:
 
 @contextlib.contextmanager
 def _repeating(work: Any, clients: int) -> Iterator[None]:
-    """So many threads that do the same again and again until the block ends."""
+    """`clients` threads that repeat `work` until the block ends."""
     over = threading.Event()
 
     def repeat() -> None:
@@ -161,7 +161,7 @@ print(json.dumps(keys))
 
 
 def _merchants(running: Platform, count: int) -> list[str]:
-    """Sign up so many merchants with a demo reseller; their secret keys of the test mode."""
+    """Sign up `count` merchants with a demo reseller; their secret keys of the test mode."""
     reseller = running.demo["resellers"][0]["id"]
     done = stack.run_manage(
         ["shell", "--no-imports", "-c", _MERCHANTS.format(reseller=reseller, count=count)],

@@ -137,7 +137,7 @@ class _Bench:
         return case
 
     def _bodies(self, name: str, count: int) -> list[dict[str, Any]]:
-        """Payments, each with a reference and an amount of its own, by which charges are told."""
+        """Payments, each with its own reference and amount, by which their charges are found."""
         run_id = secrets.token_hex(4)
         bodies = []
         tokens = card_tokens(

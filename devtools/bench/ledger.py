@@ -1,7 +1,7 @@
 """`./dev bench ledger`: the ledger's ladder, in multiples of what one posting a commit comes to.
 
-A is pgbench calling the posting function once per commit with 16 clients. It is measured anew
-before and after every case, so that a machine that slows down slows both. Every commit reaches the
+A is pgbench calling the posting function once per commit with 16 clients. It is measured before
+and after every case, so that a machine that slows down slows both. Every commit reaches the
 disk (`synchronous_commit` and `fsync` on), and every check of the ledger is on. So that a slower
 function does not flatter the multiples of A, A itself is held against a posting as plain as plpgsql
 allows (`_ledger_floor.sql`), which checks and keeps much less.

@@ -10,7 +10,7 @@ that was made before the clock started. Only the web server runs beside the data
 two cores of a small machine.
 
 With `--against CHECKOUT` the full payments of another checkout are measured in the same run, and
-the JSON has `against`: ours over theirs by number of clients (see `_against.py`).
+the JSON has `against`: our rate over the other's by number of clients (see `_against.py`).
 """
 
 from __future__ import annotations
@@ -159,11 +159,11 @@ class _Bench:
     def against(self, options: argparse.Namespace) -> dict[str, dict[str, float]]:
         """Full payments here over those of another checkout, by number of clients."""
         with other_platform(options.against, _ENV) as there:
-            theirs = _Payer(self._load, port=there["port"], merchant=there["demo"]["merchants"][0])
-            _warm_up(theirs, there["admin_url"])
+            other = _Payer(self._load, port=there["port"], merchant=there["demo"]["merchants"][0])
+            _warm_up(other, there["admin_url"])
             ratios = compare(
                 self._payer.pay,
-                theirs.pay,
+                other.pay,
                 clients=CLIENTS,
                 rounds=options.rounds,
                 seconds=options.seconds,

@@ -137,7 +137,7 @@ def copy_id(value: str, what: str = "ID") -> SafeString:
 
 @register.simple_tag
 def avatar(name: str, css: str = "") -> SafeString:
-    """The initials of a person or a company; decoration, for the name always stands beside it."""
+    """The initials of a person or a company; decoration, for the name is always shown beside it."""
     words = [word for word in name.replace("@", " ").replace(".", " ").split() if word]
     initials = "".join(word[0] for word in words[:2]).upper() or "?"
     return format_html('<span class="avatar {}" aria-hidden="true">{}</span>', css, initials)
@@ -227,7 +227,7 @@ EMPTY_KINDS = {
 def empty(
     content: str, *, title: str, text: str = "", kind: str = "empty", icon: str = "", level: int = 2
 ) -> SafeString:
-    """What stands where a list would: kind empty, filtered, denied or error; actions inside."""
+    """The placeholder of a list: kind empty, filtered, denied or error; actions inside."""
     default_icon, tone = EMPTY_KINDS[kind]
     return rendered(
         "empty",

@@ -1,4 +1,4 @@
-"""The home page: today, the days before, what just happened, and what waits for somebody."""
+"""The home page: today, the days before, what just happened, and what waits for an action."""
 
 from __future__ import annotations
 

@@ -22,7 +22,7 @@ FOUND_SEATS: Final = RequestKey[list[Seat]]("found_seats", set_by="_find_seats")
 
 @require_POST
 def theme_set(request: HttpRequest) -> HttpResponse:
-    """Remember the theme in this browser; nobody needs to be signed in for it."""
+    """Remember the theme in this browser; no sign-in is needed for it."""
     chosen = request.POST.get("theme", "")
     if chosen not in THEMES:
         return HttpResponseBadRequest("Choose system, light or dark.")

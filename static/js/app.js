@@ -187,7 +187,7 @@ for (const row of all(".segmented")) {
 for (const panel of all("details[data-menu][open] > .chip-panel")) keepInSight(panel);
 one("dialog[data-open-now]")?.showModal();
 // A page that answered a POST takes the address of the page it shows: reloading must not repeat the act.
-// The frame names the page that the form stands on; a part of the page that knows better comes after it.
+// The frame names the page of the form; a part of the page may name a more exact one after it.
 const shownAt = all("[data-replace-url]").at(-1);
 if (shownAt) history.replaceState(null, "", shownAt.dataset.replaceUrl);
 one("dialog[open] [aria-invalid='true'], main [aria-invalid='true']")?.focus();

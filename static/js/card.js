@@ -114,7 +114,7 @@ export function rewrite(input, format, previous, inputType) {
   for (let seen = 0; place < input.value.length && seen < before; place += 1) {
     if (/\d/.test(input.value[place])) seen += 1;
   }
-  // After typing the last digit of a group the caret stands behind the gap, ready for the next one.
+  // After typing the last digit of a group the caret is behind the gap, ready for the next one.
   if (inputType?.startsWith("insert") && input.value[place] === " ") place += 1;
   if (before >= digits.length) place = input.value.length;
   if (document.activeElement === input) input.setSelectionRange(place, place);

@@ -186,7 +186,7 @@ class Checkout {
         this.refuse(error);
         return;
       }
-      // The request may have arrived. Only the server knows, and until it has answered nobody pays twice.
+      // The request may have arrived. Only the server knows; until it answers, the payer cannot pay again.
       this.alert(TEXTS.unsure);
       this.watch({ afterBreak: true });
     }
@@ -318,7 +318,7 @@ class Checkout {
       try {
         answer = await send(this.form.dataset.sessionUrl, { headers: { Accept: "application/json" } });
       } catch {
-        continue; // no answer is no news
+        continue; // no answer changes nothing
       }
       if (turn !== this.watching) return;
       if (challenge && answer.status === "requires_action") {

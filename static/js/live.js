@@ -3,13 +3,13 @@
 // something changed; the page is then fetched again, so that what is shown always comes from one place,
 // the server's template. Without a socket the page is asked for on a timer.
 //
-// What is dear to compute says how often it may be asked for: data-every="30" is at most twice a minute.
-// Such a part is left out of the header X-Live-Parts meanwhile, and the server need not compute it.
+// An expensive part says how often it may be asked for: data-every="30" is at most twice a minute.
+// It is left out of the header X-Live-Parts meanwhile, and the server need not compute it.
 
 const POLL_MS = 4000;
 const POLL_MAX_MS = 30000;
-// A page that keeps asking would keep its session alive for ever: when nobody is there, it rests, so that
-// the idle limit of the session counts as if the page were closed.
+// A page that keeps asking would keep its session alive forever: without input from its user it rests,
+// so that the idle limit of the session counts as if the page were closed.
 const REST_AFTER_MS = 10 * 60 * 1000;
 const REFRESH_GAP_MS = 800; // a busy shop sends many messages a second
 const RETRY_MIN_MS = 1000;
@@ -176,7 +176,7 @@ class LivePart {
     if (!answer.ok && !ENDS[answer.status]) throw new Error(String(answer.status));
     const fresh = new DOMParser().parseFromString(await answer.text(), "text/html");
     // Tabs share one session: after a change of account or mode in another one, this address shows
-    // somebody else's figures, which must not appear under the heading of those that stand here.
+    // another account's figures, which must not appear under the heading of those shown here.
     const seat = fresh.documentElement.dataset.seat;
     if (seat && seat !== document.documentElement.dataset.seat) return this.stop("moved");
     if (ENDS[answer.status]) return this.stop(ENDS[answer.status]);
@@ -193,7 +193,7 @@ class LivePart {
     for (const part of fresh.querySelectorAll("[data-part]")) {
       const old = document.querySelector(`[data-part="${CSS.escape(part.dataset.part)}"]`);
       if (!old || !due.includes(part.dataset.part) || old.innerHTML === part.innerHTML) continue;
-      if (old.closest("dialog[open]")) continue; // somebody is deciding over these figures
+      if (old.closest("dialog[open]")) continue; // the user is deciding over these figures
       if (old.contains(document.activeElement) && document.activeElement.matches("input, textarea, select")) continue;
       for (const item of part.querySelectorAll("[data-key]")) {
         if (known.size && !known.has(item.dataset.key)) item.dataset.new = "";

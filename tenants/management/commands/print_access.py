@@ -46,4 +46,4 @@ def access_table() -> str:
 
 def _named(roles: Collection[Role]) -> str:
     order = list(Role)
-    return ", ".join(role.value for role in sorted(roles, key=order.index)) or "nobody"
+    return ", ".join(role.value for role in sorted(roles, key=order.index)) or "no one"
