@@ -14,7 +14,7 @@ from rest_framework.response import Response
 
 from core.api.views import ApiView
 from core.caching import same_for_all
-from developers import serializers as shapes
+from developers import shapes
 from developers.document import document, document_bytes, document_etag, resources
 
 _CACHE_S = 300

@@ -49,7 +49,7 @@ from ledger.models import (
     IntegrityRun,
     Transfer,
 )
-from ledger.serializers import code_name
+from ledger.shapes import code_name
 from ledger.status import BY_NUMBER
 from ledger.trial_balance import books_by_currency
 

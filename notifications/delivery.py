@@ -33,7 +33,7 @@ from core.unit import Writes
 from notifications import events, lanes, retries, services, signing
 from notifications.models import WebhookAttempt, WebhookDelivery, WebhookEndpoint
 from notifications.payloads import webhook_body
-from notifications.representations import endpoint_json
+from notifications.shapes import endpoint_out
 
 log = structlog.get_logger(__name__)
 
@@ -363,7 +363,7 @@ def _disable(
     writes.emit(
         events.WEBHOOK_ENDPOINT_DISABLED,
         aggregate=endpoint.public_id,
-        payload=endpoint_json(endpoint),
+        payload=endpoint_out(endpoint),
         **place,
     )
 

@@ -11,7 +11,7 @@ from core.events import EventSpec
 from core.unit import Writes
 from payments.checkout import events
 from payments.checkout.models import CheckoutSession
-from payments.checkout.representations import session_json
+from payments.checkout.shapes import session_out
 from payments.checkout.states import SessionStatus, check_session_move
 
 _VERBS: Final = {
@@ -81,7 +81,7 @@ def record_session(
         writes.emit(
             event,
             aggregate=session.public_id,
-            payload=session_json(session),
+            payload=session_out(session),
             merchant_id=session.merchant_id,
             reseller_id=session.reseller_id,
             livemode=session.livemode,

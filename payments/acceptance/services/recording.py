@@ -12,7 +12,7 @@ from core.rows import new_row
 from core.unit import Writes
 from payments.acceptance import events
 from payments.acceptance.models import Payment, PaymentEvent, Refund
-from payments.acceptance.representations import payment_json, refund_json
+from payments.acceptance.shapes import payment_out, refund_out
 from payments.acceptance.states import (
     PaymentStatus,
     RefundStatus,
@@ -75,7 +75,7 @@ def record_payment(
     writes.emit(
         event,
         aggregate=payment.public_id,
-        payload=payment_json(payment),
+        payload=payment_out(payment),
         merchant_id=payment.merchant_id,
         reseller_id=payment.reseller_id,
         livemode=payment.livemode,
@@ -155,7 +155,7 @@ def record_refund(
         event,
         aggregate=payment.public_id,
         object_id=refund.public_id,
-        payload=refund_json(refund),
+        payload=refund_out(refund),
         merchant_id=refund.merchant_id,
         reseller_id=refund.reseller_id,
         livemode=refund.livemode,
