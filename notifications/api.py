@@ -103,7 +103,7 @@ class EventResendView(ApiView):
             lambda: services.event_resend(
                 actor=self.actor, event_id=event_id, endpoint_id=endpoint_id
             ),
-            render=lambda made: {"deliveries": [shapes.delivery_out(row) for row in made]},
+            render=shapes.resent_out,
             status=202,
         )
 
@@ -198,7 +198,7 @@ class EndpointView(ApiView):
         with tenant_atomic(self.actor.scope):
             found = selectors.endpoint_get(actor=self.actor, endpoint_id=endpoint_id)
         services.endpoint_delete(actor=self.actor, endpoint_id=endpoint_id)
-        return Response({**shapes.endpoint_out(found), "status": "disabled", "deleted": True})
+        return Response(shapes.endpoint_deleted_out(found))
 
 
 class EndpointRollSecretView(ApiView):
@@ -274,7 +274,7 @@ class EndpointReplayView(ApiView):
                 created_to=created_to,
                 only_missing=only_missing,
             ),
-            render=lambda replay: {"events": replay.events, "has_more": replay.has_more},
+            render=lambda made: shapes.ReplayedOut(events=made.events, has_more=made.has_more),
             status=202,
         )
 
@@ -333,12 +333,10 @@ class DeliveryView(ApiView):
         """One delivery with every attempt: status, duration, and what the endpoint answered."""
         with tenant_atomic(self.actor.scope):
             found = selectors.delivery_get(actor=self.actor, delivery_id=delivery_id)
-            log = [
-                shapes.delivery_attempt_out(row) for row in selectors.attempts_of(delivery=found)
-            ]
-            return Response({**shapes.delivery_out(found), "attempt_log": log})
+            attempts = selectors.attempts_of(delivery=found)
+            return Response(shapes.delivery_detail_out(found, attempts))
 
 
 def _with_secret(made: tuple[WebhookEndpoint, str]) -> shapes.EndpointWithSecretOut:
     endpoint, secret = made
-    return {**shapes.endpoint_out(endpoint), "secret": secret}
+    return shapes.endpoint_with_secret_out(endpoint, secret)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import Annotated, Any, Literal, TypedDict
 
 from core.events import public_events
@@ -103,6 +104,16 @@ def endpoint_out(endpoint: WebhookEndpoint) -> EndpointOut:
     }
 
 
+def endpoint_with_secret_out(endpoint: WebhookEndpoint, secret: str) -> EndpointWithSecretOut:
+    """A new endpoint, or one whose secret is new."""
+    return {**endpoint_out(endpoint), "secret": secret}
+
+
+def endpoint_deleted_out(endpoint: WebhookEndpoint) -> EndpointDeletedOut:
+    """An endpoint that is no more."""
+    return {**endpoint_out(endpoint), "status": "disabled", "deleted": True}
+
+
 class DeliveryOut(TypedDict):
     """One event on its way to one endpoint."""
 
@@ -180,8 +191,23 @@ def delivery_attempt_out(attempt: WebhookAttempt) -> DeliveryAttemptOut:
     }
 
 
+def delivery_detail_out(
+    delivery: WebhookDelivery, attempts: Iterable[WebhookAttempt]
+) -> DeliveryDetailOut:
+    """A delivery with its attempts, first to last."""
+    return {
+        **delivery_out(delivery),
+        "attempt_log": [delivery_attempt_out(attempt) for attempt in attempts],
+    }
+
+
 class ResentOut(TypedDict):
     deliveries: list[DeliveryOut]
+
+
+def resent_out(deliveries: Iterable[WebhookDelivery]) -> ResentOut:
+    """The deliveries that a resend made."""
+    return {"deliveries": [delivery_out(delivery) for delivery in deliveries]}
 
 
 class ReplayedOut(TypedDict):

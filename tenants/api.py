@@ -102,7 +102,7 @@ class LogoutView(ApiView):
         """
         given = serializers.Refresh.parse(self.body)
         sessions.jwt_logout(refresh_token=given["refresh_token"])
-        return Response({"logged_out": True})
+        return Response(shapes.LoggedOutOut(logged_out=True))
 
 
 class ClientSessionView(ApiView):
@@ -255,7 +255,7 @@ class TeamView(ApiView):
         with tenant_atomic(self.actor.scope):
             rows = selectors.members(actor=self.actor)
         items = [shapes.member_out(row) for row in rows]
-        return Response({"items": items, "has_more": False, "next_cursor": None})
+        return Response(shapes.Team(items=items, has_more=False, next_cursor=None))
 
 
 class MemberView(ApiView):
@@ -285,7 +285,7 @@ class MemberView(ApiView):
         """End a membership."""
         wanted = ids.decode(Membership.PREFIX, member_id)
         team.membership_remove(actor=self.actor, membership_id=wanted)
-        return Response({"id": member_id, "object": "membership", "deleted": True})
+        return Response(shapes.DeletedOut(id=member_id, object="membership", deleted=True))
 
 
 class InvitationsView(ApiView):
@@ -340,7 +340,7 @@ class InvitationView(ApiView):
         """Withdraw an invitation; its link stops working."""
         wanted = ids.decode(Invitation.PREFIX, invitation_id)
         team.invitation_revoke(actor=self.actor, invitation_id=wanted)
-        return Response({"id": invitation_id, "object": "invitation", "deleted": True})
+        return Response(shapes.DeletedOut(id=invitation_id, object="invitation", deleted=True))
 
 
 class MerchantsView(ApiView):

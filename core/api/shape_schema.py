@@ -47,21 +47,18 @@ def _schema(hint: Any, auto_schema: Any) -> dict[str, Any]:
     elif origin is Annotated:
         schema = _schema(arguments[0], auto_schema)
         for mark in hint.__metadata__:
-            words = {
-                key: list(word()) if callable(word) else word for key, word in mark.schema.items()
-            }
-            schema = append_meta(schema, words)
+            schema = append_meta(schema, {key: _now(word) for key, word in mark.schema.items()})
     elif origin in (Union, types.UnionType):
         [inner] = [each for each in arguments if each is not type(None)]
         schema = append_meta(_schema(inner, auto_schema), {"nullable": True})
-        if "enum" in schema:
-            schema["enum"] = [*schema["enum"], None]
     elif origin is list:
         schema = build_array_type(_schema(arguments[0], auto_schema))
     elif origin is Literal and len(arguments) == 1:
         schema = {**resolve_type_hint(type(arguments[0])), "const": arguments[0]}
     else:
         schema = resolve_type_hint(hint)
+    if "enum" in schema and "null" in schema["type"] and None not in schema["enum"]:
+        schema["enum"] = [*schema["enum"], None]
     return schema
 
 
