@@ -3,7 +3,7 @@
 Each room declares its events in a module `events` at its top, which is imported at start-up:
 
     PAYMENT_COMPLETED: Final = declare(
-        "payment.completed", "The payment succeeded.", carries="Payment", seen_by=Audience.WEBHOOKS
+        "payment.completed", "The payment succeeded.", carries=PaymentOut, seen_by=Audience.WEBHOOKS
     )
 
 Services pass the declared object to `Writes.record`, so a misspelt event fails when its module is
@@ -36,13 +36,13 @@ class EventSpec:
         name: `object.verb`, as it is stored, sent and subscribed to; at most 64 characters.
         text: one sentence for integrators.
         seen_by: who may see it.
-        carries: the OpenAPI component of its payload; empty for events that integrators never see.
+        carries: the shape of its payload; None for events that integrators never see.
     """
 
     name: str
     text: str
     seen_by: Audience
-    carries: str
+    carries: type | None
 
     @property
     def family(self) -> str:
@@ -58,15 +58,15 @@ class EventSpec:
 _declared: dict[str, EventSpec] = {}
 
 
-def declare(name: str, text: str, *, seen_by: Audience, carries: str = "") -> EventSpec:
+def declare(name: str, text: str, *, seen_by: Audience, carries: type | None = None) -> EventSpec:
     """Add an event to the catalogue and return it, for `Writes.record`.
 
-    Raises ValueError: the name is taken, or the payload of a public event has no component.
+    Raises ValueError: the name is taken, or the payload of a public event has no shape.
     """
     if name in _declared:
         raise ValueError(f"The event {name} is declared twice.")
-    if (seen_by is Audience.WEBHOOKS) != bool(carries):
-        raise ValueError(f"The event {name} carries a component exactly when it is public.")
+    if (seen_by is Audience.WEBHOOKS) != (carries is not None):
+        raise ValueError(f"The event {name} carries a shape exactly when it is public.")
     spec = _declared[name] = EventSpec(name, text, seen_by, carries)
     return spec
 

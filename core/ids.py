@@ -9,6 +9,7 @@ import contextlib
 import datetime as dt
 import functools
 import uuid
+from typing import Final
 
 import uuid_utils
 
@@ -17,6 +18,8 @@ from core.errors import NotFound
 _ALPHABET = "0123456789abcdefghjkmnpqrstvwxyz"
 _VALUES = {letter: value for value, letter in enumerate(_ALPHABET)}
 _LENGTH = 26
+#: What follows a prefix and its underscore, as a regular expression.
+TEXT_PATTERN: Final = "[0-9a-hjkmnp-tv-z]{26}"
 #: Two letters at once: ids are written some dozens of times in a request.
 _PAIRS = [first + second for first in _ALPHABET for second in _ALPHABET]
 
@@ -52,6 +55,11 @@ def encode(prefix: str, value: uuid.UUID) -> str:
     number = value.int
     pairs = [_PAIRS[(number >> shift) & 1023] for shift in range(120, -1, -10)]
     return f"{prefix}_{''.join(pairs)}"
+
+
+def encode_or_none(prefix: str, value: uuid.UUID | None) -> str | None:
+    """The public form of an id that may be missing."""
+    return None if value is None else encode(prefix, value)
 
 
 def decode_or_none(prefix: str, text: object) -> uuid.UUID | None:

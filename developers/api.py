@@ -14,7 +14,7 @@ from rest_framework.response import Response
 
 from core.api.views import ApiView
 from core.caching import same_for_all
-from developers import serializers as shapes
+from developers import shapes
 from developers.document import document, document_bytes, document_etag, resources
 
 _CACHE_S = 300
@@ -33,16 +33,15 @@ class RootView(ApiView):
     def get(self, request: Request) -> Response:
         """List the resources and the version of the API. Needs no key."""
         info = document()["info"]
-        return Response(
-            {
-                "object": "api",
-                "name": info["title"],
-                "version": info["version"],
-                "documentation": f"{settings.BASE_URL}/docs",
-                "openapi": f"{settings.BASE_URL}/v1/openapi.json",
-                "resources": resources(),
-            }
-        )
+        root: shapes.RootOut = {
+            "object": "api",
+            "name": info["title"],
+            "version": info["version"],
+            "documentation": f"{settings.BASE_URL}/docs",
+            "openapi": f"{settings.BASE_URL}/v1/openapi.json",
+            "resources": resources(),
+        }
+        return Response(root)
 
 
 @same_for_all(f"public, max-age={_CACHE_S}")

@@ -10,8 +10,10 @@ from typing import Any, Final
 
 from drf_spectacular.extensions import OpenApiAuthenticationExtension
 
-from core.api.schema import ID_BODY, enveloped
+from core.api.schema import enveloped
 from core.hmac_auth import HEADER_KEY_ID
+from core.ids import TEXT_PATTERN
+from core.shapes import example_id
 from developers.errors import known_codes
 from developers.examples import EXAMPLES
 from developers.webhooks import add_webhooks
@@ -162,9 +164,9 @@ def _describe_path_parameter(parameter: dict[str, Any]) -> None:
     known = _PREFIXES.get(parameter["name"])
     if parameter["in"] == "path" and known is not None:
         prefix, text = known
-        parameter["schema"] = {"type": "string", "pattern": f"^{prefix}_{ID_BODY}$"}
+        parameter["schema"] = {"type": "string", "pattern": f"^{prefix}_{TEXT_PATTERN}$"}
         parameter["description"] = text
-        parameter["example"] = f"{prefix}_01kah8q3v5e0trz5b2m8x1c9dn"
+        parameter["example"] = example_id(prefix)
 
 
 def _add_examples(operation: dict[str, Any]) -> None:

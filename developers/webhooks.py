@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any, Final
 
 from core.events import EventSpec, public_events
+from core.shapes import component_name
 from developers.examples.events import event_example
 from notifications.signing import HEADER_ID, HEADER_SIGNATURE, HEADER_TIMESTAMP
 
@@ -83,7 +84,8 @@ def _component(spec: EventSpec) -> str:
 
 
 def _body(spec: EventSpec) -> dict[str, Any]:
-    carried = {"$ref": f"#/components/schemas/{spec.carries}"}
+    assert spec.carries is not None
+    carried = {"$ref": f"#/components/schemas/{component_name(spec.carries)}"}
     truncated = {"$ref": "#/components/schemas/TruncatedObject"}
     own = {
         "type": "object",

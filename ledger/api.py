@@ -15,8 +15,7 @@ from core.db import tenant_atomic
 from core.errors import InvalidRequest
 from core.money import currency as known_currency
 from core.pagination import PageRequest
-from ledger import selectors
-from ledger import serializers as shapes
+from ledger import selectors, shapes
 from ledger.chart import BY_NAME
 from ledger.documents import document_of
 
@@ -30,14 +29,14 @@ class BalanceView(ApiView):
         operation_id="balance_retrieve",
         summary="Retrieve the balance",
         tags=["Ledger"],
-        responses=shapes.BalanceSerializer,
+        responses=shapes.BalanceOut,
     )
     def get(self, request: Request) -> Response:
         """Pending, available and reserved money of the key's mode, by currency, in minor units."""
         actor = self.actor
         with tenant_atomic(actor.scope):
             balances = selectors.balance_by_currency(actor=actor)
-        return Response(shapes.balance_json(balances, livemode=actor.livemode))
+        return Response(shapes.balance_out(balances, livemode=actor.livemode))
 
 
 class AccountsView(ApiView):
@@ -53,7 +52,7 @@ class AccountsView(ApiView):
             OpenApiParameter("currency", str, description="ISO 4217 code."),
             OpenApiParameter("type", str, description="For example `merchant_pending`."),
         ],
-        responses=shapes.AccountListSerializer,
+        responses=shapes.AccountList,
     )
     def get(self, request: Request) -> Response:
         """Your accounts in the key's mode, with their balances."""
@@ -73,7 +72,7 @@ class AccountsView(ApiView):
                 currency=known_currency(currency).code if currency else None,
                 code=BY_NAME[kind].code if kind else None,
             )
-        return Response(page.render(shapes.account_json))
+        return Response(page.render(shapes.account_out))
 
 
 class AccountView(ApiView):
@@ -87,7 +86,7 @@ class AccountView(ApiView):
         parameters=[
             OpenApiParameter("as_of", datetime, description="The balances as of this time.")
         ],
-        responses=shapes.AccountSerializer,
+        responses=shapes.AccountOut,
     )
     def get(self, request: Request, account_id: str) -> Response:
         """An account with its balances, now or as of a past time."""
@@ -100,7 +99,7 @@ class AccountView(ApiView):
                 account.debits_posted = then.debits_posted
                 account.credits_pending = then.credits_pending
                 account.credits_posted = then.credits_posted
-        return Response(shapes.account_json(account))
+        return Response(shapes.account_out(account))
 
 
 class StatementView(ApiView):
@@ -116,7 +115,7 @@ class StatementView(ApiView):
             OpenApiParameter("from", datetime, description="Booked from this time on."),
             OpenApiParameter("to", datetime, description="Booked before this time."),
         ],
-        responses=shapes.StatementSerializer,
+        responses=shapes.Statement,
     )
     def get(self, request: Request, account_id: str) -> Response:
         """The account's transfers with the balance after each, newest first."""
@@ -131,7 +130,7 @@ class StatementView(ApiView):
                 until=until,
             )
         side = selectors.normal_side(account.code)
-        return Response(page.render(lambda line: shapes.statement_json(line, side=side)))
+        return Response(page.render(lambda line: shapes.statement_line_out(line, side=side)))
 
 
 class TransfersView(ApiView):
@@ -151,7 +150,7 @@ class TransfersView(ApiView):
                 description="Only this document's (`pay_…`, `ref_…`, or its UUID), oldest first.",
             ),
         ],
-        responses=shapes.TransferListSerializer,
+        responses=shapes.TransferList,
     )
     def get(self, request: Request) -> Response:
         """Transfers on your accounts, newest first."""
@@ -167,7 +166,7 @@ class TransfersView(ApiView):
                 document_id=document_of(document) if document is not None else None,
             )
             states = selectors.states_of(page.items)
-        return Response(page.render(lambda t: shapes.transfer_json(t, states)))
+        return Response(page.render(lambda t: shapes.transfer_out(t, states)))
 
 
 class TransferView(ApiView):
@@ -177,11 +176,11 @@ class TransferView(ApiView):
         operation_id="ledger_transfers_retrieve",
         summary="Retrieve a transfer",
         tags=["Ledger"],
-        responses=shapes.TransferSerializer,
+        responses=shapes.TransferOut,
     )
     def get(self, request: Request, transfer_id: str) -> Response:
         """One transfer by its id."""
         with tenant_atomic(self.actor.scope):
             found = selectors.transfer_get(actor=self.actor, transfer_id=transfer_id)
             states = selectors.states_of([found])
-        return Response(shapes.transfer_json(found, states))
+        return Response(shapes.transfer_out(found, states))

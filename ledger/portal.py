@@ -29,7 +29,7 @@ from ledger.chart import BY_NAME, TransferCode
 from ledger.documents import DocumentName, document_name, documents_named
 from ledger.models import Account, Transfer
 from ledger.selectors import StatementLine, balances
-from ledger.serializers import code_name, line_state
+from ledger.shapes import code_name, line_state
 from ledger.statement_filter import EVERY_LINE, StatementFilter
 from ledger.statement_paper import PaperLine, statement_data
 from tenants.models import Level

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from datetime import datetime, timedelta
-from typing import Any, ClassVar
+from typing import ClassVar
 
 from drf_spectacular.utils import OpenApiParameter, extend_schema
 from rest_framework.request import Request
@@ -14,11 +14,8 @@ from core.api.views import ApiView
 from core.db import tenant_atomic
 from core.errors import InvalidRequest
 from core.pagination import PageRequest
-from notifications import selectors, services
-from notifications import serializers as shapes
+from notifications import selectors, serializers, services, shapes
 from notifications.models import WebhookEndpoint
-from notifications.payloads import event_json
-from notifications.representations import attempt_json, delivery_json, endpoint_json
 from notifications.selectors import DeliveryFilter, EventFilter
 
 
@@ -39,7 +36,7 @@ class EventsView(ApiView):
             OpenApiParameter("created_from", datetime, description="From this time on."),
             OpenApiParameter("created_to", datetime, description="Before this time."),
         ],
-        responses=shapes.EventListSerializer,
+        responses=shapes.EventList,
     )
     def get(self, request: Request) -> Response:
         """Events of the last 30 days, newest first.
@@ -58,7 +55,7 @@ class EventsView(ApiView):
             page = selectors.events_page(
                 actor=self.actor, wanted=wanted, page=PageRequest.from_query(query)
             )
-            return Response(page.render(event_json))
+            return Response(page.render(shapes.event_out))
 
 
 class EventView(ApiView):
@@ -68,12 +65,14 @@ class EventView(ApiView):
         operation_id="events_retrieve",
         summary="Retrieve an event",
         tags=["Events"],
-        responses=shapes.EventSerializer,
+        responses=shapes.EventOut,
     )
     def get(self, request: Request, event_id: str) -> Response:
         """One event by its id."""
         with tenant_atomic(self.actor.scope):
-            return Response(event_json(selectors.event_get(actor=self.actor, event_id=event_id)))
+            return Response(
+                shapes.event_out(selectors.event_get(actor=self.actor, event_id=event_id))
+            )
 
 
 class EventResendView(ApiView):
@@ -83,8 +82,8 @@ class EventResendView(ApiView):
         operation_id="events_resend",
         summary="Send an event again",
         tags=["Events"],
-        request=shapes.ResendRequestSerializer,
-        responses={202: shapes.ResentSerializer},
+        request=serializers.Resend,
+        responses={202: shapes.ResentOut},
     )
     def post(self, request: Request, event_id: str) -> Response:
         """Send an event's webhook again, to one endpoint or to all that want it.
@@ -104,7 +103,7 @@ class EventResendView(ApiView):
             lambda: services.event_resend(
                 actor=self.actor, event_id=event_id, endpoint_id=endpoint_id
             ),
-            render=lambda made: {"deliveries": [delivery_json(row) for row in made]},
+            render=shapes.resent_out,
             status=202,
         )
 
@@ -119,21 +118,21 @@ class EndpointsView(ApiView):
         summary="List webhook endpoints",
         tags=["Webhooks"],
         parameters=PAGE,
-        responses=shapes.EndpointListSerializer,
+        responses=shapes.EndpointList,
     )
     def get(self, request: Request) -> Response:
         """The endpoints of the key's mode, newest first."""
         query = self.query
         with tenant_atomic(self.actor.scope):
             page = selectors.endpoints_page(actor=self.actor, page=PageRequest.from_query(query))
-            return Response(page.render(endpoint_json))
+            return Response(page.render(shapes.endpoint_out))
 
     @extend_schema(
         operation_id="webhook_endpoints_create",
         summary="Create a webhook endpoint",
         tags=["Webhooks"],
-        request=shapes.EndpointRequestSerializer,
-        responses={201: shapes.EndpointWithSecretSerializer},
+        request=serializers.EndpointCreate,
+        responses={201: shapes.EndpointWithSecretOut},
     )
     def post(self, request: Request) -> Response:
         """Register an address for events; the answer shows its secret this once.
@@ -165,41 +164,41 @@ class EndpointView(ApiView):
         operation_id="webhook_endpoints_retrieve",
         summary="Retrieve a webhook endpoint",
         tags=["Webhooks"],
-        responses=shapes.EndpointSerializer,
+        responses=shapes.EndpointOut,
     )
     def get(self, request: Request, endpoint_id: str) -> Response:
         """One endpoint by its id, without its secret."""
         with tenant_atomic(self.actor.scope):
             found = selectors.endpoint_get(actor=self.actor, endpoint_id=endpoint_id)
-            return Response(endpoint_json(found))
+            return Response(shapes.endpoint_out(found))
 
     @extend_schema(
         operation_id="webhook_endpoints_update",
         summary="Update a webhook endpoint",
         tags=["Webhooks"],
-        request=shapes.EndpointUpdateSerializer,
-        responses=shapes.EndpointSerializer,
+        request=serializers.EndpointUpdate,
+        responses=shapes.EndpointOut,
     )
     def patch(self, request: Request, endpoint_id: str) -> Response:
         """Change an endpoint. Disabling it cancels what is on its way; see the replay for that."""
         body = known(self.body, "url", "events", "description", "status")
         spec = services.endpoint_spec(**{name: body[name] for name in body})
         changed = services.endpoint_update(actor=self.actor, endpoint_id=endpoint_id, spec=spec)
-        return Response(endpoint_json(changed))
+        return Response(shapes.endpoint_out(changed))
 
     @extend_schema(
         operation_id="webhook_endpoints_delete",
         summary="Delete a webhook endpoint",
         tags=["Webhooks"],
         request=None,
-        responses={200: shapes.EndpointDeletedSerializer},
+        responses={200: shapes.EndpointDeletedOut},
     )
     def delete(self, request: Request, endpoint_id: str) -> Response:
         """Delete an endpoint. Its past deliveries stay readable."""
         with tenant_atomic(self.actor.scope):
             found = selectors.endpoint_get(actor=self.actor, endpoint_id=endpoint_id)
         services.endpoint_delete(actor=self.actor, endpoint_id=endpoint_id)
-        return Response({**endpoint_json(found), "status": "disabled", "deleted": True})
+        return Response(shapes.endpoint_deleted_out(found))
 
 
 class EndpointRollSecretView(ApiView):
@@ -210,8 +209,8 @@ class EndpointRollSecretView(ApiView):
         operation_id="webhook_endpoints_roll_secret",
         summary="Roll an endpoint's secret",
         tags=["Webhooks"],
-        request=shapes.RollRequestSerializer,
-        responses=shapes.EndpointWithSecretSerializer,
+        request=serializers.Roll,
+        responses=shapes.EndpointWithSecretOut,
     )
     def post(self, request: Request, endpoint_id: str) -> Response:
         """Make a new secret, shown once as when the endpoint was made.
@@ -241,8 +240,8 @@ class EndpointReplayView(ApiView):
         operation_id="webhook_endpoints_replay",
         summary="Replay what an endpoint missed",
         tags=["Webhooks"],
-        request=shapes.ReplayRequestSerializer,
-        responses={202: shapes.ReplayedSerializer},
+        request=serializers.Replay,
+        responses={202: shapes.ReplayedOut},
     )
     def post(self, request: Request, endpoint_id: str) -> Response:
         """Send again what the endpoint missed in a span of time, oldest first, at 20 a second.
@@ -275,7 +274,7 @@ class EndpointReplayView(ApiView):
                 created_to=created_to,
                 only_missing=only_missing,
             ),
-            render=lambda replay: {"events": replay.events, "has_more": replay.has_more},
+            render=lambda made: shapes.ReplayedOut(events=made.events, has_more=made.has_more),
             status=202,
         )
 
@@ -299,7 +298,7 @@ class DeliveriesView(ApiView):
                 description="In this state.",
             ),
         ],
-        responses=shapes.DeliveryListSerializer,
+        responses=shapes.DeliveryList,
     )
     def get(self, request: Request) -> Response:
         """The delivery log of the last 30 days, newest first.
@@ -318,7 +317,7 @@ class DeliveriesView(ApiView):
             page = selectors.deliveries_page(
                 actor=self.actor, wanted=wanted, page=PageRequest.from_query(query)
             )
-            return Response(page.render(delivery_json))
+            return Response(page.render(shapes.delivery_out))
 
 
 class DeliveryView(ApiView):
@@ -328,16 +327,16 @@ class DeliveryView(ApiView):
         operation_id="webhook_deliveries_retrieve",
         summary="Retrieve a webhook delivery",
         tags=["Webhooks"],
-        responses=shapes.DeliveryDetailSerializer,
+        responses=shapes.DeliveryDetailOut,
     )
     def get(self, request: Request, delivery_id: str) -> Response:
         """One delivery with every attempt: status, duration, and what the endpoint answered."""
         with tenant_atomic(self.actor.scope):
             found = selectors.delivery_get(actor=self.actor, delivery_id=delivery_id)
-            log = [attempt_json(row) for row in selectors.attempts_of(delivery=found)]
-            return Response({**delivery_json(found), "attempt_log": log})
+            attempts = selectors.attempts_of(delivery=found)
+            return Response(shapes.delivery_detail_out(found, attempts))
 
 
-def _with_secret(made: tuple[WebhookEndpoint, str]) -> dict[str, Any]:
+def _with_secret(made: tuple[WebhookEndpoint, str]) -> shapes.EndpointWithSecretOut:
     endpoint, secret = made
-    return {**endpoint_json(endpoint), "secret": secret}
+    return shapes.endpoint_with_secret_out(endpoint, secret)

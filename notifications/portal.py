@@ -20,7 +20,8 @@ from core.models import OutboxEvent
 from core.pagination import PageRequest
 from notifications import selectors, services
 from notifications.models import WebhookDelivery, WebhookEndpoint
-from notifications.payloads import event_json, webhook_body
+from notifications.payloads import webhook_body
+from notifications.shapes import event_out
 from tenants.models import Level
 from tenants.portal.base import Place, portal_view
 from tenants.requests import PortalRequest
@@ -293,7 +294,7 @@ def event_page(request: PortalRequest, event_id: str) -> HttpResponse:
         {
             "event": event,
             "text": public_events()[event.type].text,
-            "content": event_json(event),
+            "content": event_out(event),
             "deliveries": [(row, endpoints.get(row.endpoint_id)) for row in deliveries],
         },
     )

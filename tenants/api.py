@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from datetime import timedelta
-from typing import Any, ClassVar, Final
+from typing import ClassVar, Final
 
 from drf_spectacular.utils import OpenApiParameter, extend_schema
 from rest_framework.request import Request
@@ -17,8 +17,7 @@ from core.errors import InvalidRequest
 from core.pagination import PageRequest, paginate
 from core.proxies import client_ip
 from core.ratelimit import Rate
-from tenants import selectors
-from tenants import serializers as shapes
+from tenants import selectors, serializers, shapes
 from tenants.models import ApiKey, Invitation, Membership, Merchant, TenantStatus
 from tenants.places import place_of
 from tenants.services import api_keys, merchants, sessions, team
@@ -37,8 +36,8 @@ class LoginView(ApiView):
     @extend_schema(
         operation_id="auth_login",
         tags=["Authentication"],
-        request=shapes.LoginBody,
-        responses={200: shapes.TokenShape},
+        request=serializers.Login,
+        responses={200: shapes.AccessTokenOut},
         auth=[],
     )
     def post(self, request: Request) -> Response:
@@ -47,9 +46,9 @@ class LoginView(ApiView):
         The access token lives five minutes, the refresh token works once. Errors:
         `credentials_invalid`, `otp_required`, `otp_invalid` (401), `rate_limited` (429).
         """
-        given = shapes.LoginBody.parse(self.body)
+        given = serializers.Login.parse(self.body)
         return Response(
-            shapes.token_data(sessions.jwt_login(place=place_of(request._request), **given))
+            shapes.access_token_out(sessions.jwt_login(place=place_of(request._request), **given))
         )
 
 
@@ -64,8 +63,8 @@ class RefreshView(ApiView):
     @extend_schema(
         operation_id="auth_refresh",
         tags=["Authentication"],
-        request=shapes.RefreshBody,
-        responses={200: shapes.TokenShape},
+        request=serializers.Refresh,
+        responses={200: shapes.AccessTokenOut},
         auth=[],
     )
     def post(self, request: Request) -> Response:
@@ -74,11 +73,11 @@ class RefreshView(ApiView):
         Using one twice revokes every refresh token of that login (`refresh_token_reused`), and
         its access token ends with them.
         """
-        given = shapes.RefreshBody.parse(self.body)
+        given = serializers.Refresh.parse(self.body)
         pair = sessions.jwt_refresh(
             refresh_token=given["refresh_token"], ip=client_ip(request._request)
         )
-        return Response(shapes.token_data(pair))
+        return Response(shapes.access_token_out(pair))
 
 
 class LogoutView(ApiView):
@@ -92,8 +91,8 @@ class LogoutView(ApiView):
     @extend_schema(
         operation_id="auth_logout",
         tags=["Authentication"],
-        request=shapes.RefreshBody,
-        responses={200: shapes.LoggedOutShape},
+        request=serializers.Refresh,
+        responses={200: shapes.LoggedOutOut},
         auth=[],
     )
     def post(self, request: Request) -> Response:
@@ -101,9 +100,9 @@ class LogoutView(ApiView):
 
         Its access token ends with them.
         """
-        given = shapes.RefreshBody.parse(self.body)
+        given = serializers.Refresh.parse(self.body)
         sessions.jwt_logout(refresh_token=given["refresh_token"])
-        return Response({"logged_out": True})
+        return Response(shapes.LoggedOutOut(logged_out=True))
 
 
 class ClientSessionView(ApiView):
@@ -117,25 +116,25 @@ class ClientSessionView(ApiView):
     @extend_schema(
         operation_id="client_session_create",
         tags=["Authentication"],
-        request=shapes.ClientSessionBody,
-        responses={200: shapes.TokenShape},
+        request=serializers.ClientSession,
+        responses={200: shapes.AccessTokenOut},
         auth=[],
     )
     def post(self, request: Request) -> Response:
         """Exchange client id and secret for an access token of five minutes."""
-        given = shapes.ClientSessionBody.parse(self.body)
+        given = serializers.ClientSession.parse(self.body)
         pair = sessions.machine_session(
             client_id=given["client_id"],
             client_secret=given["client_secret"],
             place=place_of(request._request),
             scopes=given["scope"].split(),
         )
-        return Response(shapes.token_data(pair))
+        return Response(shapes.access_token_out(pair))
 
 
-def _new_key_data(made: tuple[ApiKey, str]) -> dict[str, Any]:
+def _new_key_data(made: tuple[ApiKey, str]) -> shapes.ApiKeyOut:
     key, text = made
-    return shapes.api_key_data(key, text=text)
+    return shapes.api_key_out(key, text=text)
 
 
 class ApiKeysView(ApiView):
@@ -151,20 +150,20 @@ class ApiKeysView(ApiView):
         operation_id="api_keys_list",
         tags=["API keys"],
         parameters=PAGE,
-        responses={200: shapes.ApiKeyShape(many=True)},
+        responses={200: shapes.ApiKeyPage},
     )
     def get(self, request: Request) -> Response:
         """List the keys of your merchant in the mode of the caller, newest first."""
         wanted = PageRequest.from_query(self.query)
         with tenant_atomic(self.actor.scope):
             page = paginate(selectors.api_keys(actor=self.actor), wanted)
-        return Response(page.render(shapes.api_key_data))
+        return Response(page.render(shapes.api_key_out))
 
     @extend_schema(
         operation_id="api_keys_create",
         tags=["API keys"],
-        request=shapes.ApiKeyBody,
-        responses={201: shapes.ApiKeyShape},
+        request=serializers.ApiKeyCreate,
+        responses={201: shapes.ApiKeyOut},
     )
     def post(self, request: Request) -> Response:
         """Make a key. Its text is in this answer as `key`, and nowhere else.
@@ -172,7 +171,7 @@ class ApiKeysView(ApiView):
         Shown once: only the very same request, repeated under its Idempotency-Key within 30 days,
         is given the same answer again.
         """
-        given = shapes.ApiKeyBody.parse(self.body)
+        given = serializers.ApiKeyCreate.parse(self.body)
         return self.once(
             lambda: api_keys.api_key_create(actor=self.actor, **given), render=_new_key_data
         )
@@ -186,14 +185,14 @@ class ApiKeyView(ApiView):
     @extend_schema(
         operation_id="api_keys_retrieve",
         tags=["API keys"],
-        responses={200: shapes.ApiKeyShape},
+        responses={200: shapes.ApiKeyOut},
     )
     def get(self, request: Request, key_id: str) -> Response:
         """Read a key, without its secret."""
         wanted = ids.decode(ApiKey.PREFIX, key_id)
         with tenant_atomic(self.actor.scope):
             row = selectors.api_key_get(actor=self.actor, key_id=wanted)
-        return Response(shapes.api_key_data(row))
+        return Response(shapes.api_key_out(row))
 
 
 class ApiKeyRotateView(ApiView):
@@ -206,15 +205,15 @@ class ApiKeyRotateView(ApiView):
     @extend_schema(
         operation_id="api_keys_rotate",
         tags=["API keys"],
-        request=shapes.RotateBody,
-        responses={201: shapes.ApiKeyShape},
+        request=serializers.Rotate,
+        responses={201: shapes.ApiKeyOut},
     )
     def post(self, request: Request, key_id: str) -> Response:
         """Make a successor; the old key ends after `overlap_seconds` (a day by default).
 
         The successor's text is shown once, as when a key is made.
         """
-        given = shapes.RotateBody.parse(self.body)
+        given = serializers.Rotate.parse(self.body)
         wanted = ids.decode(ApiKey.PREFIX, key_id)
         overlap = timedelta(seconds=given["overlap_seconds"])
         return self.once(
@@ -233,14 +232,14 @@ class ApiKeyRevokeView(ApiView):
         operation_id="api_keys_revoke",
         tags=["API keys"],
         request=None,
-        responses={200: shapes.ApiKeyShape},
+        responses={200: shapes.ApiKeyOut},
     )
     def post(self, request: Request, key_id: str) -> Response:
         """End a key at once. Ending it again changes nothing."""
         wanted = ids.decode(ApiKey.PREFIX, key_id)
         return self.once(
             lambda: api_keys.api_key_revoke(actor=self.actor, key_id=wanted),
-            render=shapes.api_key_data,
+            render=shapes.api_key_out,
             status=200,
         )
 
@@ -250,13 +249,13 @@ class TeamView(ApiView):
 
     permissions: ClassVar[dict[str, str]] = {"GET": "team.read"}
 
-    @extend_schema(operation_id="team_list", tags=["Team"], responses={200: shapes.TeamShape})
+    @extend_schema(operation_id="team_list", tags=["Team"], responses={200: shapes.Team})
     def get(self, request: Request) -> Response:
         """List the members, owners first."""
         with tenant_atomic(self.actor.scope):
             rows = selectors.members(actor=self.actor)
-        items = [shapes.member_data(row) for row in rows]
-        return Response({"items": items, "has_more": False, "next_cursor": None})
+        items = [shapes.member_out(row) for row in rows]
+        return Response(shapes.Team(items=items, has_more=False, next_cursor=None))
 
 
 class MemberView(ApiView):
@@ -267,26 +266,26 @@ class MemberView(ApiView):
     @extend_schema(
         operation_id="team_update",
         tags=["Team"],
-        request=shapes.RoleBody,
-        responses={200: shapes.MemberShape},
+        request=serializers.MemberUpdate,
+        responses={200: shapes.MemberOut},
     )
     def patch(self, request: Request, member_id: str) -> Response:
         """Give a member another role. Only owners make or change owners (403); the last one
         stays (409 `last_owner`)."""
-        given = shapes.RoleBody.parse(self.body)
+        given = serializers.MemberUpdate.parse(self.body)
         row = team.membership_change_role(
             actor=self.actor,
             membership_id=ids.decode(Membership.PREFIX, member_id),
             role=given["role"],
         )
-        return Response(shapes.member_data(selectors.member_of(row)))
+        return Response(shapes.member_out(selectors.member_of(row)))
 
-    @extend_schema(operation_id="team_remove", tags=["Team"], responses={200: shapes.DeletedShape})
+    @extend_schema(operation_id="team_remove", tags=["Team"], responses={200: shapes.DeletedOut})
     def delete(self, request: Request, member_id: str) -> Response:
         """End a membership."""
         wanted = ids.decode(Membership.PREFIX, member_id)
         team.membership_remove(actor=self.actor, membership_id=wanted)
-        return Response({"id": member_id, "object": "membership", "deleted": True})
+        return Response(shapes.DeletedOut(id=member_id, object="membership", deleted=True))
 
 
 class InvitationsView(ApiView):
@@ -299,33 +298,33 @@ class InvitationsView(ApiView):
         operation_id="invitations_list",
         tags=["Team"],
         parameters=PAGE,
-        responses={200: shapes.InvitationShape(many=True)},
+        responses={200: shapes.InvitationPage},
     )
     def get(self, request: Request) -> Response:
         """List the open invitations, newest first."""
         wanted = PageRequest.from_query(self.query)
         with tenant_atomic(self.actor.scope):
             page = paginate(selectors.open_invitations(actor=self.actor), wanted)
-        return Response(page.render(shapes.invitation_data))
+        return Response(page.render(shapes.invitation_out))
 
     @extend_schema(
         operation_id="invitations_create",
         tags=["Team"],
-        request=shapes.InvitationBody,
-        responses={201: shapes.InvitationShape},
+        request=serializers.InvitationCreate,
+        responses={201: shapes.InvitationOut},
     )
     def post(self, request: Request) -> Response:
         """Invite a member by e-mail; the link is good for seven days.
 
         One invitation per address and day (429 `invited_already`, with `Retry-After`).
         """
-        given = shapes.InvitationBody.parse(self.body)
+        given = serializers.InvitationCreate.parse(self.body)
         merchant = ids.decode(Merchant.PREFIX, given["merchant"]) if given["merchant"] else None
         return self.once(
             lambda: team.invitation_create(
                 actor=self.actor, email=given["email"], role=given["role"], merchant_id=merchant
             ),
-            render=shapes.invitation_data,
+            render=shapes.invitation_out,
         )
 
 
@@ -335,13 +334,13 @@ class InvitationView(ApiView):
     permissions: ClassVar[dict[str, str]] = {"DELETE": "team.write"}
 
     @extend_schema(
-        operation_id="invitations_revoke", tags=["Team"], responses={200: shapes.DeletedShape}
+        operation_id="invitations_revoke", tags=["Team"], responses={200: shapes.DeletedOut}
     )
     def delete(self, request: Request, invitation_id: str) -> Response:
         """Withdraw an invitation; its link stops working."""
         wanted = ids.decode(Invitation.PREFIX, invitation_id)
         team.invitation_revoke(actor=self.actor, invitation_id=wanted)
-        return Response({"id": invitation_id, "object": "invitation", "deleted": True})
+        return Response(shapes.DeletedOut(id=invitation_id, object="invitation", deleted=True))
 
 
 class MerchantsView(ApiView):
@@ -358,7 +357,7 @@ class MerchantsView(ApiView):
             OpenApiParameter("status", str, enum=["pending", "active", "suspended", "closed"]),
             OpenApiParameter("search", str, description="Part of the name."),
         ],
-        responses={200: shapes.MerchantShape(many=True)},
+        responses={200: shapes.MerchantPage},
     )
     def get(self, request: Request) -> Response:
         """List the merchants that you may see, newest first."""
@@ -375,20 +374,20 @@ class MerchantsView(ApiView):
                 actor=self.actor, status=status, search=query.get("search", "")
             )
             page = paginate(rows, PageRequest.from_query(query))
-        return Response(page.render(shapes.merchant_data))
+        return Response(page.render(shapes.merchant_out))
 
     @extend_schema(
         operation_id="merchants_create",
         tags=["Merchants"],
-        request=shapes.MerchantBody,
-        responses={201: shapes.MerchantShape},
+        request=serializers.MerchantCreate,
+        responses={201: shapes.MerchantOut},
     )
     def post(self, request: Request) -> Response:
         """Sign up a merchant; it starts pending and can work in test mode at once."""
-        given = shapes.MerchantBody.parse(self.body)
+        given = serializers.MerchantCreate.parse(self.body)
         return self.once(
             lambda: merchants.merchant_create(actor=self.actor, **given),
-            render=shapes.merchant_data,
+            render=shapes.merchant_out,
         )
 
 
@@ -400,11 +399,11 @@ class MerchantView(ApiView):
     @extend_schema(
         operation_id="merchants_retrieve",
         tags=["Merchants"],
-        responses={200: shapes.MerchantShape},
+        responses={200: shapes.MerchantOut},
     )
     def get(self, request: Request, merchant_id: str) -> Response:
         """Read a merchant."""
         wanted = ids.decode(Merchant.PREFIX, merchant_id)
         with tenant_atomic(self.actor.scope):
             row = selectors.merchant_get(actor=self.actor, merchant_id=wanted)
-        return Response(shapes.merchant_data(row))
+        return Response(shapes.merchant_out(row))

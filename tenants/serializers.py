@@ -1,21 +1,14 @@
-"""Shapes of the tenants room on the wire."""
+"""What the API accepts for tokens, keys, people and merchants; requests are strict."""
 
 from __future__ import annotations
 
-from typing import Any
-
 from rest_framework import serializers
 
-from core import ids
 from core.api.fields import GuardedEmailField, HttpUrlField, StrictSerializer, TextField
-from core.times import iso
-from tenants import selectors
-from tenants.models import ApiKey, Invitation, Merchant, Reseller, User
 from tenants.models.people import TENANT_ROLES
-from tenants.services.sessions import TokenPair
 
 
-class LoginBody(StrictSerializer):
+class Login(StrictSerializer):
     """Credentials of a person."""
 
     email = GuardedEmailField(max_length=254)
@@ -36,13 +29,13 @@ class LoginBody(StrictSerializer):
     livemode = serializers.BooleanField(required=False, default=False)
 
 
-class RefreshBody(StrictSerializer):
+class Refresh(StrictSerializer):
     """A refresh token, good for one use."""
 
     refresh_token = serializers.CharField(max_length=128)
 
 
-class ClientSessionBody(StrictSerializer):
+class ClientSession(StrictSerializer):
     """OAuth 2.0 client credentials (RFC 6749, 4.4)."""
 
     grant_type = serializers.ChoiceField(
@@ -59,38 +52,7 @@ class ClientSessionBody(StrictSerializer):
     )
 
 
-class TokenShape(serializers.Serializer[Any]):
-    """An access token and, for people, the refresh token that replaces it."""
-
-    access_token = serializers.CharField()
-    token_type = serializers.CharField(help_text="Always `Bearer`.")
-    expires_in = serializers.IntegerField(help_text="Seconds.")
-    refresh_token = serializers.CharField(required=False)
-    tenant = serializers.CharField(required=False, help_text="Where the token acts.")
-    role = serializers.CharField(required=False)
-    scope = serializers.CharField(
-        required=False, help_text="What a machine client's token is good for."
-    )
-
-    class Meta:
-        ref_name = "AccessToken"
-
-
-class LoggedOutShape(serializers.Serializer[Any]):
-    """The end of a login."""
-
-    logged_out = serializers.BooleanField()
-
-
-class DeletedShape(serializers.Serializer[Any]):
-    """What was removed."""
-
-    id = serializers.CharField()
-    object = serializers.CharField()
-    deleted = serializers.BooleanField()
-
-
-class ApiKeyBody(StrictSerializer):
+class ApiKeyCreate(StrictSerializer):
     """A new API key. Its mode is that of the caller."""
 
     name = TextField(max_length=120, allow_blank=False)
@@ -107,8 +69,11 @@ class ApiKeyBody(StrictSerializer):
     )
     expires_at = serializers.DateTimeField(required=False, allow_null=True, default=None)
 
+    class Meta:
+        ref_name = "ApiKey"
 
-class RotateBody(StrictSerializer):
+
+class Rotate(StrictSerializer):
     """How long the old key keeps working beside the new one."""
 
     overlap_seconds = serializers.IntegerField(
@@ -116,54 +81,16 @@ class RotateBody(StrictSerializer):
     )
 
 
-class ApiKeyShape(serializers.Serializer[Any]):
-    """An API key. `key` is its text: only in the answer that makes it, always for a `pk`."""
-
-    id = serializers.CharField()
-    object = serializers.CharField()
-    kind = serializers.ChoiceField(choices=["sk", "rk", "pk"])
-    name = serializers.CharField()
-    livemode = serializers.BooleanField()
-    status = serializers.ChoiceField(choices=["active", "expiring", "expired", "revoked"])
-    hint = serializers.CharField()
-    scopes = serializers.ListField(child=serializers.CharField())
-    ip_allowlist = serializers.ListField(child=serializers.CharField())
-    key = serializers.CharField(allow_null=True)
-    replaced_by = serializers.CharField(allow_null=True)
-    created_at = serializers.DateTimeField()
-    expires_at = serializers.DateTimeField(allow_null=True)
-    revoked_at = serializers.DateTimeField(allow_null=True)
-    last_used_at = serializers.DateTimeField(allow_null=True)
-
-
-class MemberShape(serializers.Serializer[Any]):
-    """A person of the team."""
-
-    id = serializers.CharField()
-    object = serializers.CharField()
-    user = serializers.CharField()
-    email = serializers.EmailField()
-    name = serializers.CharField()
-    role = serializers.ChoiceField(choices=[str(role) for role in TENANT_ROLES])
-    joined_at = serializers.DateTimeField()
-    last_login = serializers.DateTimeField(allow_null=True)
-
-
-class TeamShape(serializers.Serializer[Any]):
-    """The members of the caller's tenant; the list is short and comes whole."""
-
-    items = MemberShape(many=True)
-    has_more = serializers.BooleanField()
-    next_cursor = serializers.CharField(allow_null=True)
-
-
-class RoleBody(StrictSerializer):
+class MemberUpdate(StrictSerializer):
     """A member's new role."""
 
     role = serializers.ChoiceField(choices=[str(role) for role in TENANT_ROLES])
 
+    class Meta:
+        ref_name = "Role"
 
-class InvitationBody(StrictSerializer):
+
+class InvitationCreate(StrictSerializer):
     """Somebody to invite."""
 
     email = GuardedEmailField(max_length=254)
@@ -176,20 +103,11 @@ class InvitationBody(StrictSerializer):
         help_text="For a reseller: the merchant (`mer_…`) to invite into.",
     )
 
-
-class InvitationShape(serializers.Serializer[Any]):
-    """An open invitation."""
-
-    id = serializers.CharField()
-    object = serializers.CharField()
-    email = serializers.EmailField()
-    role = serializers.CharField()
-    merchant = serializers.CharField(allow_null=True)
-    created_at = serializers.DateTimeField()
-    expires_at = serializers.DateTimeField()
+    class Meta:
+        ref_name = "Invitation"
 
 
-class MerchantBody(StrictSerializer):
+class MerchantCreate(StrictSerializer):
     """A merchant to sign up."""
 
     name = TextField(max_length=120, allow_blank=False)
@@ -200,111 +118,5 @@ class MerchantBody(StrictSerializer):
     support_email = GuardedEmailField(required=False, allow_blank=True, default="")
     website = HttpUrlField(required=False, allow_blank=True, default="", max_length=200)
 
-
-class MerchantShape(serializers.Serializer[Any]):
-    """A merchant of the caller's reseller."""
-
-    id = serializers.CharField()
-    object = serializers.CharField()
-    reseller = serializers.CharField()
-    name = serializers.CharField()
-    legal_name = serializers.CharField()
-    status = serializers.ChoiceField(choices=["pending", "active", "suspended", "closed"])
-    country = serializers.CharField()
-    default_currency = serializers.CharField()
-    statement_descriptor = serializers.CharField()
-    support_email = serializers.CharField()
-    website = serializers.CharField()
-    fee_bps = serializers.IntegerField(help_text="Hundredths of a percent of the amount.")
-    fee_fixed = serializers.IntegerField(help_text="Minor units of default_currency.")
-    reseller_share_bps = serializers.IntegerField(help_text="Of the fee, to the reseller.")
-    created_at = serializers.DateTimeField()
-
-
-def token_data(pair: TokenPair) -> dict[str, Any]:
-    """A token answer (RFC 6749, 5.1) inside the envelope."""
-    data: dict[str, Any] = {
-        "access_token": pair.access_token,
-        "token_type": "Bearer",
-        "expires_in": pair.expires_in_s,
-    }
-    if pair.refresh_token:
-        data["refresh_token"] = pair.refresh_token
-    if pair.seat is not None:
-        prefix = {"platform": "plt", "reseller": Reseller.PREFIX, "merchant": Merchant.PREFIX}
-        data["tenant"] = ids.encode(prefix[pair.seat.level], pair.seat.tenant_id)
-        data["role"] = pair.seat.role
-    if pair.scopes:
-        data["scope"] = " ".join(pair.scopes)
-    return data
-
-
-def api_key_data(key: ApiKey, *, text: str | None = None) -> dict[str, Any]:
-    """A key; its text only where it is new or publishable."""
-    return {
-        "id": key.public_id,
-        "object": "api_key",
-        "kind": key.kind,
-        "name": key.name,
-        "livemode": key.livemode,
-        "status": selectors.api_key_status(key),
-        "hint": key.hint,
-        "scopes": key.scopes,
-        "ip_allowlist": key.ip_allowlist,
-        "key": text or key.publishable_text or None,
-        "replaced_by": ids.encode(ApiKey.PREFIX, key.replaced_by_id)
-        if key.replaced_by_id
-        else None,
-        "created_at": iso(key.created_at),
-        "expires_at": iso(key.expires_at) if key.expires_at else None,
-        "revoked_at": iso(key.revoked_at) if key.revoked_at else None,
-        "last_used_at": iso(key.last_used_at) if key.last_used_at else None,
-    }
-
-
-def member_data(member: selectors.Member) -> dict[str, Any]:
-    """A member of the team."""
-    return {
-        "id": member.public_id,
-        "object": "membership",
-        "user": ids.encode(User.PREFIX, member.user_id),
-        "email": member.email,
-        "name": member.name,
-        "role": member.role,
-        "joined_at": iso(member.joined_at),
-        "last_login": iso(member.last_login) if member.last_login else None,
-    }
-
-
-def invitation_data(row: Invitation) -> dict[str, Any]:
-    """An invitation, without its secret link."""
-    return {
-        "id": row.public_id,
-        "object": "invitation",
-        "email": row.email,
-        "role": row.role,
-        "merchant": ids.encode(Merchant.PREFIX, row.merchant_id) if row.merchant_id else None,
-        "created_at": iso(row.created_at),
-        "expires_at": iso(row.expires_at),
-    }
-
-
-def merchant_data(row: Merchant) -> dict[str, Any]:
-    """A merchant."""
-    return {
-        "id": row.public_id,
-        "object": "merchant",
-        "reseller": ids.encode(Reseller.PREFIX, row.reseller_id),
-        "name": row.name,
-        "legal_name": row.legal_name,
-        "status": row.status,
-        "country": row.country,
-        "default_currency": row.default_currency,
-        "statement_descriptor": row.statement_descriptor,
-        "support_email": row.support_email,
-        "website": row.website,
-        "fee_bps": row.fee_bps,
-        "fee_fixed": row.fee_fixed_minor,
-        "reseller_share_bps": row.reseller_share_bps,
-        "created_at": iso(row.created_at),
-    }
+    class Meta:
+        ref_name = "Merchant"

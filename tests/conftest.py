@@ -26,6 +26,7 @@ import pytest
 import redis
 from django.conf import settings
 from django.db import connections
+from django.test import Client
 from psycopg import sql
 from psycopg.conninfo import conninfo_to_dict, make_conninfo
 
@@ -241,6 +242,23 @@ def _own_database_first(request: pytest.FixtureRequest) -> None:
     """Whatever the order of a test's arguments, no fixture writes before the database is chosen."""
     if "own_database" in request.fixturenames:
         request.getfixturevalue("own_database")
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _checked_answers() -> Iterator[None]:
+    """Hold every answer of the API that a test client receives against the document."""
+    from tests.answers import check_answer
+
+    plain = Client.request
+
+    def request(self: Client, **environment: Any) -> Any:
+        response = plain(self, **environment)
+        check_answer(environment["REQUEST_METHOD"], environment["PATH_INFO"], response)
+        return response
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(Client, "request", request)
+        yield
 
 
 def _leave_database() -> None:

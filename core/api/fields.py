@@ -157,10 +157,6 @@ class IdField(serializers.CharField):
         return decode(self.prefix, data, param=place_of(self))
 
 
-class EventTypeField(serializers.CharField):
-    """The name of a public event (`core.events`)."""
-
-
 class GuardedEmailField(serializers.EmailField):
     """An e-mail address that holds no card number."""
 

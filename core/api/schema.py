@@ -13,24 +13,21 @@ from typing import Any, Final
 from drf_spectacular.openapi import AutoSchema
 from drf_spectacular.utils import OpenApiParameter
 
+import core.api.shape_schema  # noqa: F401 (registers the extension)
 from core.api.fields import (
     AmountField,
     CurrencyField,
-    EventTypeField,
     HttpUrlField,
     IdField,
     MetadataField,
     StrictSerializer,
 )
-from core.events import public_events
+from core.ids import TEXT_PATTERN
 from core.money import MAX_AMOUNT_MINOR
 from core.pagination import DEFAULT_LIMIT, MAX_LIMIT
+from core.shapes import example_id
 
-#: What follows a public id's prefix: 26 letters of Crockford's base 32 (core/ids.py).
-ID_BODY: Final = "[0-9a-hjkmnp-tv-z]{26}"
-REQUEST_ID: Final = "req_01kah8q3v5e0trz5b2m8x1c9dn"
-_META: Final = {"requestId": REQUEST_ID, "timestamp": "2026-11-21T09:30:00.000Z"}
-_SUFFIXES: Final = ("Serializer", "Out", "Shape", "Body", "Write", "Request")
+_META: Final = {"requestId": example_id("req"), "timestamp": "2026-11-21T09:30:00.000Z"}
 _FIRST_SENTENCE: Final = re.compile(r"(.+?)\.(?:\s|$)", re.DOTALL)
 
 _KEY_TEXT: Final = (
@@ -119,13 +116,6 @@ class EnvelopeAutoSchema(AutoSchema):
         """What the doc string says after its first sentence."""
         return self._doc()[1]
 
-    def get_serializer_name(self, serializer: Any, direction: Any) -> str:
-        """The public name of a shape: `PaymentOut` is a `Payment` to the world."""
-        name = str(super().get_serializer_name(serializer, direction))
-        for suffix in _SUFFIXES:
-            name = name.removesuffix(suffix)
-        return name
-
     def _doc(self) -> tuple[str, str]:
         handler = getattr(self.view, (self.method or "get").lower(), None)
         text = ((handler and handler.__doc__) or "").strip()
@@ -157,14 +147,8 @@ class EnvelopeAutoSchema(AutoSchema):
 
     def _map_basic_serializer(self, serializer: Any, direction: Any) -> Any:
         schema = super()._map_basic_serializer(serializer, direction)  # type: ignore[no-untyped-call]  # untyped in drf_spectacular
-        if direction == "request":
-            if isinstance(serializer, StrictSerializer):
-                schema["additionalProperties"] = False
-            return schema
-        kind = schema.get("properties", {}).get("object")
-        if kind and "default" in kind:
-            kind["const"] = kind.pop("default")
-            schema["required"] = sorted({*schema.get("required", []), "object"})
+        if isinstance(serializer, StrictSerializer):
+            schema["additionalProperties"] = False
         return schema
 
     def _get_response_bodies(self, direction: Any = "response") -> dict[str, Any]:
@@ -229,9 +213,7 @@ def _limits(field: Any) -> dict[str, Any]:
     if isinstance(field, CurrencyField):
         return {"type": "string", "pattern": "^[A-Za-z]{3,4}$"}
     if isinstance(field, IdField):
-        return {"type": "string", "pattern": f"^{field.prefix}_{ID_BODY}$"}
-    if isinstance(field, EventTypeField):
-        return {"x-extensible-enum": list(public_events())}
+        return {"type": "string", "pattern": f"^{field.prefix}_{TEXT_PATTERN}$"}
     if isinstance(field, HttpUrlField):
         return {
             "type": "string",
@@ -252,17 +234,6 @@ def _limits(field: Any) -> dict[str, Any]:
 def _wrap(content: dict[str, Any]) -> None:
     for media in content.values():
         data = media.get("schema", {})
-        if data.get("type") == "array":
-            # Every list of the API comes in pages.
-            data = {
-                "type": "object",
-                "properties": {
-                    "items": data,
-                    "has_more": {"type": "boolean"},
-                    "next_cursor": {"type": ["string", "null"]},
-                },
-                "required": ["items", "has_more", "next_cursor"],
-            }
         media["schema"] = {
             "type": "object",
             "properties": {

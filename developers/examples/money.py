@@ -4,28 +4,55 @@ from __future__ import annotations
 
 from typing import Final
 
-from developers.examples.shapes import (
-    ACCOUNT,
-    CARD,
-    CUSTOMER,
-    EXPANDED,
-    INTENT,
-    LATER,
-    METHOD,
-    REFUND,
-    SESSION,
-    STATEMENT_LINE,
-    TRANSFER,
-    Example,
-    page,
-    payment,
-    public_id,
+from core.shapes import LATER, example, example_id
+from developers.examples.example import Example
+from ledger.shapes import (
+    AccountList,
+    AccountOut,
+    BalanceOut,
+    CurrencyBalanceOut,
+    Statement,
+    TransferList,
+    TransferOut,
 )
+from payments.acceptance.shapes import (
+    AttemptOut,
+    CustomerOut,
+    CustomerPage,
+    HistoryLineOut,
+    LedgerLineOut,
+    PaymentMethodOut,
+    PaymentMethodPage,
+    PaymentOut,
+    PaymentPage,
+    RefundOut,
+    RefundPage,
+    TokenOut,
+)
+from payments.checkout.shapes import SessionOut, SessionPage
+from payments.intents.shapes import IntentOut, NextActionOut
+
+#: A payment of which nothing was captured.
+NOTHING_TAKEN: Final = {
+    "amount_captured": 0,
+    "fee": 0,
+    "net": 0,
+    "completed_at": None,
+    "available_at": None,
+}
+#: What is left of a customer that was deleted.
+FORGOTTEN: Final = {"email": None, "name": None, "reference": None}
+#: A session that was paid.
+PAID: Final = {"status": "complete", "payment": example_id("pay"), "completed_at": LATER}
+
+_TOKEN: Final = example_id("tok")
+_RETURN_URL: Final = "https://shop.example/thanks"
 
 MONEY: Final[dict[str, Example]] = {
     "tokens_create": Example(
         "A test card",
-        {
+        example(TokenOut),
+        request={
             "card": {
                 "number": "4242 4242 4242 4242",
                 "exp_month": 12,
@@ -33,146 +60,133 @@ MONEY: Final[dict[str, Example]] = {
                 "cvc": "123",
             }
         },
-        {
-            "id": public_id("tok"),
-            "object": "token",
-            "card": CARD,
-            "livemode": False,
-            "expires_at": "2026-11-21T09:45:00.000Z",
-        },
     ),
     "payments_create": Example(
         "Create, confirm and capture",
-        {
+        example(PaymentOut),
+        request={
             "amount": 4890,
             "currency": "EUR",
-            "payment_method_token": public_id("tok"),
+            "payment_method_token": _TOKEN,
             "confirm": True,
-            "return_url": "https://shop.example/thanks",
+            "return_url": _RETURN_URL,
             "reference": "order-1042",
             "metadata": {"cart": "8841"},
         },
-        payment(),
     ),
-    "payments_list": Example("One page", None, page(payment())),
-    "payments_retrieve": Example("With everything expanded", None, {**payment(), **EXPANDED}),
+    "payments_list": Example("One page", example(PaymentPage)),
+    "payments_retrieve": Example(
+        "With everything expanded",
+        example(
+            PaymentOut,
+            events=[example(HistoryLineOut)],
+            attempts=[example(AttemptOut)],
+            ledger=[example(LedgerLineOut)],
+        ),
+    ),
     "payments_confirm": Example(
         "The payer must act",
-        {"payment_method_token": public_id("tok"), "return_url": "https://shop.example/thanks"},
-        payment(
+        example(
+            PaymentOut,
+            **NOTHING_TAKEN,
             status="requires_action",
-            amount_captured=0,
-            fee=0,
-            net=0,
-            completed_at=None,
-            next_action={
-                "type": "redirect",
-                "url": "https://merchantry.example/sandbox/3ds/019aa28b-8ec5-7035-af94-c0a83d8613b5",
-            },
+            next_action=example(NextActionOut),
         ),
+        request={"payment_method_token": _TOKEN, "return_url": _RETURN_URL},
     ),
     "payments_capture": Example(
         "A part",
-        {"amount": 4000},
-        payment(capture_method="manual", amount_captured=4000, fee=146, net=3854),
+        example(PaymentOut, capture_method="manual", amount_captured=4000, fee=146, net=3854),
+        request={"amount": 4000},
     ),
     "payments_cancel": Example(
         "Release an authorization",
-        {},
-        payment(
-            status="canceled",
-            capture_method="manual",
-            amount_captured=0,
-            fee=0,
-            net=0,
-            completed_at=None,
-        ),
+        example(PaymentOut, **NOTHING_TAKEN, status="canceled", capture_method="manual"),
+        request={},
     ),
     "refunds_create": Example(
         "A part",
-        {"payment": public_id("pay"), "amount": 1500, "reason": "requested_by_customer"},
-        REFUND,
+        example(RefundOut),
+        request={
+            "payment": example_id("pay"),
+            "amount": 1500,
+            "reason": "requested_by_customer",
+        },
     ),
-    "refunds_list": Example("One page", None, page(REFUND)),
-    "refunds_retrieve": Example("A refund", None, REFUND),
+    "refunds_list": Example("One page", example(RefundPage)),
+    "refunds_retrieve": Example("A refund", example(RefundOut)),
     "checkout_sessions_create": Example(
         "A page for one order",
-        {
+        example(SessionOut, url=f"https://merchantry.example/pay/{example_id('cs')}/9f2c6b1e"),
+        request={
             "amount": 4890,
             "currency": "EUR",
             "description": "Two tickets",
             "reference": "order-1042",
-            "success_url": "https://shop.example/thanks",
+            "success_url": _RETURN_URL,
             "cancel_url": "https://shop.example/cart",
         },
-        SESSION,
     ),
-    "checkout_sessions_list": Example("One page", None, page({**SESSION, "url": None})),
-    "balance_retrieve": Example(
-        "Two currencies",
-        None,
-        {
-            "object": "balance",
-            "livemode": False,
-            "balances": [
-                {"currency": "EUR", "pending": 4718, "available": 120050, "reserved": 0},
-                {"currency": "USD", "pending": 0, "available": 8800, "reserved": 2500},
-            ],
-        },
-    ),
-    "customers_create": Example(
-        "A customer",
-        {"email": "ada@example.com", "name": "Ada Lovelace", "reference": "customer-17"},
-        CUSTOMER,
-    ),
-    "customers_list": Example("One page", None, page(CUSTOMER)),
-    "customers_retrieve": Example("A customer", None, CUSTOMER),
-    "customers_update": Example(
-        "A new name", {"name": "Ada King"}, {**CUSTOMER, "name": "Ada King"}
-    ),
-    "payment_methods_create": Example(
-        "Save a card", {"customer": public_id("cus"), "token": public_id("tok")}, METHOD
-    ),
-    "payment_methods_list": Example("One page", None, page(METHOD)),
-    "payment_methods_retrieve": Example("A saved card", None, METHOD),
+    "checkout_sessions_list": Example("One page", example(SessionPage)),
     "checkout_sessions_retrieve": Example(
-        "After it was paid",
-        None,
-        {
-            **SESSION,
-            "url": None,
-            "status": "complete",
-            "payment": public_id("pay"),
-            "completed_at": LATER,
-            "payments": [public_id("pay")],
-        },
+        "After it was paid", example(SessionOut, **PAID, payments=[example_id("pay")])
     ),
     "checkout_sessions_expire": Example(
         "It can no longer be paid",
-        {},
-        {**SESSION, "url": None, "status": "expired", "canceled_at": LATER},
+        example(SessionOut, status="expired", canceled_at=LATER),
+        request={},
     ),
-    "customers_delete": Example(
-        "What is left",
-        None,
-        {**CUSTOMER, "email": None, "name": None, "reference": None},
+    "balance_retrieve": Example(
+        "Two currencies",
+        example(
+            BalanceOut,
+            balances=[
+                example(CurrencyBalanceOut),
+                example(
+                    CurrencyBalanceOut, currency="USD", pending=0, available=8800, reserved=2500
+                ),
+            ],
+        ),
     ),
-    "payment_methods_detach": Example("A saved card", None, METHOD),
-    "ledger_accounts_list": Example("One page", None, page(ACCOUNT)),
-    "ledger_accounts_retrieve": Example("What is not yet available", None, ACCOUNT),
-    "ledger_accounts_statement": Example("The fee of a payment", None, page(STATEMENT_LINE)),
-    "ledger_transfers_list": Example("One page", None, page(TRANSFER)),
-    "ledger_transfers_retrieve": Example("A payment's", None, TRANSFER),
+    "customers_create": Example(
+        "A customer",
+        example(CustomerOut),
+        request={
+            "email": "ada@example.com",
+            "name": "Ada Lovelace",
+            "reference": "customer-17",
+        },
+    ),
+    "customers_list": Example("One page", example(CustomerPage)),
+    "customers_retrieve": Example("A customer", example(CustomerOut)),
+    "customers_update": Example(
+        "A new name", example(CustomerOut, name="Ada King"), request={"name": "Ada King"}
+    ),
+    "customers_delete": Example("What is left", example(CustomerOut, **FORGOTTEN)),
+    "payment_methods_create": Example(
+        "Save a card",
+        example(PaymentMethodOut),
+        request={"customer": example_id("cus"), "token": _TOKEN},
+    ),
+    "payment_methods_list": Example("One page", example(PaymentMethodPage)),
+    "payment_methods_retrieve": Example("A saved card", example(PaymentMethodOut)),
+    "payment_methods_detach": Example("A saved card", example(PaymentMethodOut)),
+    "ledger_accounts_list": Example("One page", example(AccountList)),
+    "ledger_accounts_retrieve": Example("What is not yet available", example(AccountOut)),
+    "ledger_accounts_statement": Example("The fee of a payment", example(Statement)),
+    "ledger_transfers_list": Example("One page", example(TransferList)),
+    "ledger_transfers_retrieve": Example("A payment's", example(TransferOut)),
     "intents_create": Example(
         "A payment",
-        {
-            "merchant": public_id("mer"),
+        example(IntentOut),
+        request={
+            "merchant": example_id("mer"),
             "operation": "payment",
             "amount": 4890,
             "currency": "EUR",
-            "payment_method_token": public_id("tok"),
+            "payment_method_token": _TOKEN,
+            "metadata": {"tags": ["kyc_verified"]},
         },
-        INTENT,
     ),
-    "intents_retrieve": Example("A settled payment", None, INTENT),
+    "intents_retrieve": Example("A settled payment", example(IntentOut)),
 }

@@ -50,8 +50,8 @@ from ledger.models import (
     Transfer,
 )
 from ledger.selectors.books import books_by_currency
-from ledger.serializers import code_name
 from ledger.services import corrections
+from ledger.shapes import code_name
 from ledger.status import BY_NUMBER
 
 _STATES: dict[str, str] = {"proposed": "info", "booked": "success", "rejected": "warning"}

@@ -34,8 +34,8 @@ from notifications import events, retries, signing
 from notifications.lock_objects import lock_enabled_endpoint
 from notifications.models import WebhookAttempt, WebhookDelivery, WebhookEndpoint
 from notifications.payloads import webhook_body
-from notifications.representations import endpoint_json
 from notifications.services import lanes, webhooks
+from notifications.shapes import endpoint_out
 
 log = structlog.get_logger(__name__)
 
@@ -350,7 +350,7 @@ def _disable(
         event=events.WEBHOOK_ENDPOINT_DISABLED,
         actor=SYSTEM,
         after={"reason": str(reason), "failures_in_row": endpoint.failures_in_row},
-        payload=endpoint_json(endpoint),
+        payload=endpoint_out(endpoint),
     )
 
 

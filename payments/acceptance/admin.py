@@ -17,7 +17,7 @@ from core.admin_filters import by_currency, by_merchant, one_of
 from core.money import format_money
 from payments.acceptance.models import Customer, Payment, Refund
 from payments.acceptance.selectors import payment_events, payment_ledger, payment_search
-from payments.acceptance.states import PaymentStatus, RefundStatus
+from payments.acceptance.states import CHANNELS, PaymentStatus, RefundStatus
 from tenants.admin.columns import OfMerchantAdmin
 
 _COLOURS: dict[str, str] = {
@@ -28,10 +28,6 @@ _COLOURS: dict[str, str] = {
     PaymentStatus.CANCELED: "warning",
     PaymentStatus.PENDING: "info",
 }
-
-
-#: Where payments are taken (Payment.channel).
-CHANNELS = ("api", "checkout", "service")
 
 
 class _Document(OfMerchantAdmin):

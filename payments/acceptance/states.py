@@ -32,6 +32,9 @@ class RefundStatus(models.TextChoices):
     FAILED = "failed", "Failed"
 
 
+#: Where payments are taken (`Payment.channel`).
+CHANNELS: Final = ("api", "checkout", "service")
+
 _P = PaymentStatus
 PAYMENT_MOVES: Final[dict[str, frozenset[PaymentStatus]]] = {
     _P.PENDING: frozenset({_P.PROCESSING, _P.CANCELED}),

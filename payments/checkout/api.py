@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from typing import Any, ClassVar, Final
+from typing import ClassVar
 
 from django.conf import settings
 from django.urls import reverse
-from drf_spectacular.utils import OpenApiExample, OpenApiParameter, extend_schema
+from drf_spectacular.utils import OpenApiParameter, extend_schema
 from rest_framework.request import Request
 from rest_framework.response import Response
 
@@ -16,49 +16,12 @@ from core.api.views import ApiView
 from core.db import tenant_atomic
 from core.errors import InvalidRequest
 from core.pagination import PageRequest, paginate
-from payments.checkout import serializers as shapes
+from payments.checkout import serializers, shapes
 from payments.checkout.models import CheckoutSession
-from payments.checkout.representations import session_json
 from payments.checkout.selectors import session_get, session_payments, sessions
 from payments.checkout.services import SessionDraft, session_create, session_expire
 from payments.checkout.states import SessionStatus
 from tenants.authentication import seller_of
-
-_REQUEST: Final = {
-    "amount": 4890,
-    "currency": "EUR",
-    "description": "Two tickets, Saturday 19:30",
-    "reference": "order-1042",
-    "success_url": "https://shop.example/thanks?order=1042",
-    "cancel_url": "https://shop.example/basket",
-}
-_ANSWER: Final = {
-    "id": "cs_01kah8q3v5e0trz5b2m8x1c9dn",
-    "object": "checkout_session",
-    "merchant": "mer_01kah8p9v2f6t8m3e4n0w5q7bz",
-    "url": "https://pay.example/pay/cs_01kah8q3v5e0trz5b2m8x1c9dn/k3hV0mXb2QpVb0m5J1t7Ag",
-    "status": "open",
-    "amount": 4890,
-    "currency": "EUR",
-    "capture_method": "automatic",
-    "payment": None,
-    "customer": None,
-    "description": "Two tickets, Saturday 19:30",
-    "reference": "order-1042",
-    "statement_descriptor": None,
-    "metadata": {},
-    "success_url": "https://shop.example/thanks?order=1042",
-    "cancel_url": "https://shop.example/basket",
-    "livemode": False,
-    "created_at": "2026-11-21T09:30:00.000Z",
-    "expires_at": "2026-11-22T09:30:00.000Z",
-    "completed_at": None,
-    "canceled_at": None,
-}
-_EXAMPLES: Final = [
-    OpenApiExample("An order of €48.90", request_only=True, value=_REQUEST),
-    OpenApiExample("An open session", response_only=True, status_codes=["201"], value=_ANSWER),
-]
 
 
 def page_url(session: CheckoutSession, secret: str) -> str:
@@ -105,13 +68,12 @@ class CheckoutSessionsView(ApiView):
                 reference=query.get("reference", ""),
                 customer_id=customer_id,
             )
-            return Response(paginate(rows, page).render(session_json))
+            return Response(paginate(rows, page).render(shapes.session_out))
 
     @extend_schema(
         operation_id="checkout_sessions_create",
-        request=shapes.SessionCreate,
+        request=serializers.SessionCreate,
         responses={201: shapes.SessionOut},
-        examples=_EXAMPLES,
     )
     def post(self, request: Request) -> Response:
         """Create a checkout session and send the payer to its `url`.
@@ -120,7 +82,7 @@ class CheckoutSessionsView(ApiView):
         try is a payment of its own. The session is good for 24 hours. Learn the outcome from
         `checkout_session.completed`, never from the payer's arrival at `success_url`.
         """
-        values = shapes.SessionCreate.parse(self.body)
+        values = serializers.SessionCreate.parse(self.body)
         seller = seller_of(self.request)
         draft = SessionDraft(
             amount_minor=values["amount"],
@@ -135,8 +97,8 @@ class CheckoutSessionsView(ApiView):
             metadata=values.get("metadata", {}),
         )
 
-        def render(made: tuple[CheckoutSession, str]) -> dict[str, Any]:
-            return session_json(made[0], url=page_url(*made))
+        def render(made: tuple[CheckoutSession, str]) -> shapes.SessionOut:
+            return shapes.session_out(made[0], url=page_url(*made))
 
         return self.once(
             lambda: session_create(draft=draft, seller=seller, actor=self.actor), render=render
@@ -155,7 +117,7 @@ class CheckoutSessionView(ApiView):
         key = ids.decode(CheckoutSession.PREFIX, session_id)
         with tenant_atomic(self.actor.scope):
             session = session_get(session_id=key, livemode=self.actor.livemode)
-            data = session_json(session)
+            data = shapes.session_out(session)
             data["payments"] = [
                 ids.encode("pay", payment) for payment in session_payments(session_id=key)
             ]
@@ -170,7 +132,7 @@ class CheckoutSessionExpireView(ApiView):
 
     @extend_schema(
         operation_id="checkout_sessions_expire",
-        request=shapes.SessionExpire,
+        request=serializers.SessionExpire,
         responses={200: shapes.SessionOut},
     )
     def post(self, request: Request, session_id: str) -> Response:
@@ -178,11 +140,11 @@ class CheckoutSessionExpireView(ApiView):
 
         A session with a payment under way is 409: it may be paid at this very moment.
         """
-        shapes.SessionExpire.parse(self.body)
+        serializers.SessionExpire.parse(self.body)
         key = ids.decode(CheckoutSession.PREFIX, session_id)
 
         def operation() -> CheckoutSession:
             session_get(session_id=key, livemode=self.actor.livemode)
             return session_expire(session_id=key, actor=self.actor)
 
-        return self.once(operation, render=session_json, status=200)
+        return self.once(operation, render=shapes.session_out, status=200)

@@ -28,8 +28,7 @@ from core.proxies import client_ip
 from core.ratelimit import Rate
 from core.serving.callers import note_tenant
 from payments.acceptance.serializers import TokenCreate
-from payments.checkout import serializers as shapes
-from payments.checkout.representations import payer_json
+from payments.checkout import serializers, shapes
 from payments.checkout.selectors import Door, PayerView, payer_view, session_door, takes_cards
 from payments.checkout.services import (
     session_give_up,
@@ -87,7 +86,7 @@ class CheckoutPageView(View):
 
 def _context(view: PayerView, facts: MerchantFacts, secret: str) -> dict[str, Any]:
     session = view.session
-    answer = payer_json(view)
+    answer = shapes.payer_out(view)
     status = answer["status"]
     if status in ("open", "failed") and not takes_cards(session):
         status = "unavailable"
@@ -159,7 +158,7 @@ class _PayerEndpoint(ApiView):
 
     def shown(self, view: PayerView) -> Response:
         """The state of the page. A decline is an answer like others: the page expects it."""
-        return Response(payer_json(view))
+        return Response(shapes.payer_out(view))
 
 
 class CheckoutStatusView(_PayerEndpoint):
@@ -201,7 +200,7 @@ class CheckoutPaymentView(_PayerEndpoint):
     """Pay with a token. The amount is the session's; the body names none."""
 
     def post(self, request: Request, session_id: str, secret: str) -> Response:
-        values = shapes.PayerPay.parse(self.body)
+        values = serializers.PayerPay.parse(self.body)
         key = check_key(request.headers.get("Idempotency-Key"), required=True) or ""
         if len(key) > _MAX_KEY:
             raise InvalidRequest(
@@ -223,7 +222,7 @@ class CheckoutCancelView(_PayerEndpoint):
     """The payer closed the bank's challenge."""
 
     def post(self, request: Request, session_id: str, secret: str) -> Response:
-        shapes.PayerEmpty.parse(self.body)
+        serializers.PayerEmpty.parse(self.body)
         return self.shown(session_give_up(door=self.door, actor=self.door.payer(self.payer_ip)))
 
 

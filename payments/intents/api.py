@@ -6,7 +6,7 @@ import dataclasses
 import uuid
 from typing import Any, ClassVar
 
-from drf_spectacular.utils import OpenApiExample, extend_schema
+from drf_spectacular.utils import extend_schema
 from rest_framework.request import Request
 from rest_framework.response import Response
 
@@ -18,10 +18,10 @@ from core.db import Scope, tenant_atomic
 from core.errors import NotFound, PermissionDenied
 from core.idempotency import Claim
 from core.unit import Writes
-from payments.intents import serializers as shapes
+from payments.intents import serializers, shapes
 from payments.intents.documents import service_document
 from payments.intents.models import Intent, Operation
-from payments.intents.selectors import intent_get, intent_json, intent_merchant
+from payments.intents.selectors import intent_get, intent_merchant
 from payments.intents.services import Accepted, Draft, IntentClaim, Price, intent_submit
 from payments.intents.services.recovery import bring_forward
 from tenants.authentication import MerchantFacts, merchant_facts
@@ -37,22 +37,8 @@ class IntentsView(ApiView):
 
     @extend_schema(
         operation_id="intents_create",
-        request=shapes.IntentCreate,
+        request=serializers.IntentCreate,
         responses={201: shapes.IntentOut, 202: shapes.IntentOut},
-        examples=[
-            OpenApiExample(
-                "A card payment for a merchant",
-                request_only=True,
-                value={
-                    "merchant": "mer_01kah8q3v5e0trz5b2m8x1c9dn",
-                    "operation": "payment",
-                    "amount": 4890,
-                    "currency": "EUR",
-                    "payment_method_token": "tok_01kah8q3v5e0trz5b2m8x1c9dn",
-                    "metadata": {"tags": ["kyc_verified"]},
-                },
-            )
-        ],
     )
     def post(self, request: Request) -> Response:
         """Submit an attempt to move money.
@@ -62,7 +48,7 @@ class IntentsView(ApiView):
         that a worker goes on with, as the provider takes no more calls for the moment. `document`
         names the merchant's payment, over which the money is captured, refunded and disputed.
         """
-        values = shapes.IntentCreate.parse(self.body)
+        values = serializers.IntentCreate.parse(self.body)
         facts, actor = self._on_behalf_of(values)
 
         document_type, open_document = service_document(Operation(values["operation"]))
@@ -125,14 +111,14 @@ class IntentView(ApiView):
                 scope = Scope.merchant(intent_merchant(intent_id=key))
         with tenant_atomic(scope):
             found = intent_get(intent_id=key, livemode=self.actor.livemode)
-        return Response(intent_json(found))
+        return Response(shapes.intent_out(found))
 
 
 def _rendered(made: Intent | Accepted[Intent]) -> tuple[int, bytes]:
     """The answer about an intent: 202 where a worker goes on with it."""
     if isinstance(made, Accepted):
-        return 202, dump(success(intent_json(made.shown)))
-    return 201, dump(success(intent_json(made)))
+        return 202, dump(success(shapes.intent_out(made.shown)))
+    return 201, dump(success(shapes.intent_out(made)))
 
 
 def _draft(values: dict[str, Any], facts: MerchantFacts, actor: Actor, document_type: str) -> Draft:

@@ -1,8 +1,6 @@
-"""What trusted service callers send to `/v1/intents`, and what they get."""
+"""What trusted service callers send to `/v1/intents`."""
 
 from __future__ import annotations
-
-from typing import Any
 
 from django.core.validators import RegexValidator
 from rest_framework import serializers
@@ -16,7 +14,6 @@ from core.api.fields import (
     TextField,
 )
 from payments.intents.models import Operation
-from payments.intents.states import IntentState
 
 
 class Facts(StrictSerializer):
@@ -40,24 +37,3 @@ class IntentCreate(StrictSerializer):
     )
     return_url = HttpUrlField(required=False)
     metadata = Facts(required=False)
-
-
-class IntentOut(serializers.Serializer[Any]):
-    id = serializers.CharField()
-    object = serializers.CharField(default="intent")
-    merchant = serializers.CharField()
-    operation = serializers.ChoiceField(choices=Operation.choices)
-    state = serializers.ChoiceField(choices=IntentState.choices)
-    step = serializers.CharField(allow_null=True)
-    amount = serializers.IntegerField()
-    amount_settled = serializers.IntegerField()
-    currency = serializers.CharField()
-    fee = serializers.IntegerField()
-    channel = serializers.CharField()
-    document = serializers.CharField(allow_null=True)
-    next_action = serializers.DictField(allow_null=True)
-    failure = serializers.DictField(allow_null=True)
-    tags = serializers.ListField(child=serializers.CharField())
-    livemode = serializers.BooleanField()
-    created_at = serializers.DateTimeField()
-    updated_at = serializers.DateTimeField()

@@ -16,6 +16,7 @@ from core.unit import Writes
 from devtools.home import ROOT
 from payments.acceptance.events import PAYMENT_CREATED
 from payments.acceptance.services.recording import PAYMENT_EVENTS, REFUND_EVENTS
+from payments.acceptance.shapes import PaymentOut
 from payments.acceptance.states import PAYMENT_MOVES, REFUND_MOVES
 from payments.checkout.services.recording import SESSION_EVENTS
 from payments.checkout.states import SESSION_MOVES
@@ -173,29 +174,29 @@ def test_a_public_event_has_a_payload() -> None:
 
 
 def test_an_event_that_is_not_declared_is_not_emitted() -> None:
-    beside = EventSpec("payment.exploded", "It exploded.", Audience.WEBHOOKS, "Payment")
+    beside = EventSpec("payment.exploded", "It exploded.", Audience.WEBHOOKS, PaymentOut)
     with pytest.raises(ValueError, match=r"payment\.exploded is not declared"):
         _record(beside)
 
 
 def test_a_copy_of_a_declared_event_is_not_emitted() -> None:
-    copy = EventSpec("payment.created", "Another text.", Audience.INTERNAL, "")
+    copy = EventSpec("payment.created", "Another text.", Audience.INTERNAL, None)
     with pytest.raises(ValueError, match=r"payment\.created is not declared"):
         _record(copy)
 
 
 def test_a_name_is_declared_once() -> None:
     with pytest.raises(ValueError, match=r"payment\.created is declared twice"):
-        declare("payment.created", "Again.", carries="Payment", seen_by=Audience.WEBHOOKS)
+        declare("payment.created", "Again.", carries=PaymentOut, seen_by=Audience.WEBHOOKS)
 
 
 @pytest.mark.parametrize(
-    ("seen_by", "carries"), [(Audience.WEBHOOKS, ""), (Audience.INTERNAL, "Payment")]
+    ("seen_by", "carries"), [(Audience.WEBHOOKS, None), (Audience.INTERNAL, PaymentOut)]
 )
-def test_an_event_names_its_component_exactly_when_it_is_public(
-    seen_by: Audience, carries: str
+def test_an_event_names_its_shape_exactly_when_it_is_public(
+    seen_by: Audience, carries: type | None
 ) -> None:
-    with pytest.raises(ValueError, match="carries a component exactly when it is public"):
+    with pytest.raises(ValueError, match="carries a shape exactly when it is public"):
         declare("test.incomplete", "Of a test.", carries=carries, seen_by=seen_by)
     assert find("test.incomplete") is None
 

@@ -8,7 +8,6 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-import jsonschema
 import pytest
 
 from core.ids import new_id
@@ -17,6 +16,7 @@ from developers.errors import GROUPS, known_codes
 from developers.examples import EXAMPLES
 from ledger.services import LedgerRefused
 from ledger.status import TransferStatus
+from tests.answers import complaints, validator
 
 ROOT = Path(__file__).resolve().parent.parent.parent
 ROOMS = ("core", "tenants", "ledger", "notifications", "payments", "portal", "developers")
@@ -43,11 +43,7 @@ def examples() -> Iterator[Any]:
 
 @pytest.mark.parametrize(("schema", "value"), list(examples()))
 def test_an_example_fits_its_schema(schema: dict[str, Any], value: Any) -> None:
-    whole = {**schema, "components": document()["components"]}
-    validator = jsonschema.Draft202012Validator(
-        whole, format_checker=jsonschema.Draft202012Validator.FORMAT_CHECKER
-    )
-    assert [error.message for error in validator.iter_errors(value)] == []
+    assert complaints(validator(schema), value) == []
 
 
 @pytest.mark.parametrize(("method", "path", "operation"), OPERATIONS)

@@ -12,6 +12,7 @@ import pytest
 from core.db import Scope, tenant_atomic
 from core.events import public_events
 from core.models import OutboxEvent
+from core.shapes import component_name
 from developers.document import document
 from developers.errors import known_codes
 from developers.examples.events import event_example
@@ -66,7 +67,9 @@ def test_the_type_leads_to_the_event_and_the_event_to_its_object(name: str) -> N
     assert {"$ref": reference} in union["oneOf"]
     own = schema(component)["allOf"][1]["properties"]
     assert own["type"]["const"] == name
-    assert own["data"]["oneOf"][0] == {"$ref": f"#/components/schemas/{EVENTS[name].carries}"}
+    carried = EVENTS[name].carries
+    assert carried is not None
+    assert own["data"]["oneOf"][0] == {"$ref": f"#/components/schemas/{component_name(carried)}"}
 
 
 def test_an_event_with_another_object_is_refused() -> None:

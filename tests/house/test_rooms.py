@@ -21,7 +21,7 @@ STANDARD: Final = (
     ("serializers",),
     ("services",),
     ("lock_objects",),
-    ("selectors", "events", "representations", "shapes"),
+    ("selectors", "events", "shapes"),
     ("models",),
     ("states",),
 )

@@ -12,8 +12,8 @@ from core.api.renderers import dump, success
 from core.api.views import ApiView
 from core.errors import AppError, CardError, InvalidRequest
 from core.idempotency import Claim
+from payments.acceptance import shapes
 from payments.acceptance.models import Payment, Refund
-from payments.acceptance.representations import payment_json, refund_json
 from payments.acceptance.services.sources import refused_source
 from payments.acceptance.states import PaymentStatus, RefundStatus
 from payments.intents.failures import PROVIDER_UNAVAILABLE
@@ -65,7 +65,7 @@ def outcome(made: Any, status: int) -> tuple[int, bytes]:
         return error.status, dump(render_error(error))
     if isinstance(made, Refund) and made.status == RefundStatus.FAILED:
         return 402, dump(render_error(refund_failed(made)))
-    render = refund_json if isinstance(made, Refund) else payment_json
+    render = shapes.refund_out if isinstance(made, Refund) else shapes.payment_out
     return status, dump(success(render(made)))
 
 
@@ -86,12 +86,12 @@ def declined(payment: Payment) -> AppError:
             payment.failure_code,
             payment.failure_message,
             param="payment_method" if payment.payment_method_id else "payment_method_token",
-            details={"payment": payment_json(payment)},
+            details={"payment": shapes.payment_out(payment)},
         )
     return _failed(
         payment.failure_code or "card_declined",
         payment.failure_message or "The card was declined.",
-        {"payment": payment_json(payment)},
+        {"payment": shapes.payment_out(payment)},
     )
 
 
@@ -99,7 +99,7 @@ def refund_failed(refund: Refund) -> AppError:
     return _failed(
         refund.failure_code or "refund_failed",
         refund.failure_message or "The provider refused the refund.",
-        {"refund": refund_json(refund)},
+        {"refund": shapes.refund_out(refund)},
     )
 
 

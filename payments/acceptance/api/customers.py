@@ -17,9 +17,8 @@ from core.db import tenant_atomic
 from core.errors import InvalidRequest
 from core.idempotency import Answer
 from core.pagination import PageRequest, paginate
-from payments.acceptance import serializers as shapes
+from payments.acceptance import serializers, shapes
 from payments.acceptance.models import Customer, PaymentMethod
-from payments.acceptance.representations import customer_json, payment_method_json
 from payments.acceptance.selectors import (
     customer_get,
     customers,
@@ -63,18 +62,20 @@ class CustomersView(ApiView):
                 reference=query.get("reference", ""),
                 merchant_id=self.actor.merchant_id,
             )
-            return Response(paginate(rows, page).render(customer_json))
+            return Response(paginate(rows, page).render(shapes.customer_out))
 
     @extend_schema(
         operation_id="customers_create",
-        request=shapes.CustomerWrite,
+        request=serializers.CustomerUpdate,
         responses={201: shapes.CustomerOut},
     )
     def post(self, request: Request) -> Response:
         """Create a customer."""
-        values = shapes.CustomerWrite.parse(self.body)
+        values = serializers.CustomerUpdate.parse(self.body)
         _require_merchant(self)
-        return self.once(lambda: customer_create(actor=self.actor, **values), render=customer_json)
+        return self.once(
+            lambda: customer_create(actor=self.actor, **values), render=shapes.customer_out
+        )
 
 
 class CustomerView(ApiView):
@@ -93,27 +94,27 @@ class CustomerView(ApiView):
         key = ids.decode(Customer.PREFIX, customer_id)
         with tenant_atomic(self.actor.scope):
             found = customer_get(customer_id=key, livemode=self.actor.livemode)
-            return Response(customer_json(found))
+            return Response(shapes.customer_out(found))
 
     @extend_schema(
         operation_id="customers_update",
-        request=shapes.CustomerWrite,
+        request=serializers.CustomerUpdate,
         responses={200: shapes.CustomerOut},
     )
     def patch(self, request: Request, customer_id: str) -> Response:
         """Change a customer."""
-        values = shapes.CustomerWrite.parse(self.body)
+        values = serializers.CustomerUpdate.parse(self.body)
         key = ids.decode(Customer.PREFIX, customer_id)
         with tenant_atomic(self.actor.scope):
             changed = customer_update(customer_id=key, actor=self.actor, changes=values)
-        return Response(customer_json(changed))
+        return Response(shapes.customer_out(changed))
 
     @extend_schema(operation_id="customers_delete", responses={200: shapes.CustomerOut})
     def delete(self, request: Request, customer_id: str) -> Response:
         """Forget a customer's personal data and detach the saved methods; payments stay."""
         key = ids.decode(Customer.PREFIX, customer_id)
         with tenant_atomic(self.actor.scope):
-            return Response(customer_json(customer_delete(customer_id=key, actor=self.actor)))
+            return Response(shapes.customer_out(customer_delete(customer_id=key, actor=self.actor)))
 
 
 class PaymentMethodsView(ApiView):
@@ -140,18 +141,18 @@ class PaymentMethodsView(ApiView):
         with tenant_atomic(self.actor.scope):
             customer_get(customer_id=key, livemode=self.actor.livemode)
             rows = payment_methods(customer_id=key, livemode=self.actor.livemode)
-            return Response(paginate(rows, page).render(payment_method_json))
+            return Response(paginate(rows, page).render(shapes.payment_method_out))
 
     @extend_schema(
         operation_id="payment_methods_create",
-        request=shapes.PaymentMethodAttach,
+        request=serializers.PaymentMethodAttach,
         responses={201: shapes.PaymentMethodOut},
     )
     def post(self, request: Request) -> Response:
         """Save a card for a customer: exchange a one-use token for a reusable method."""
-        values = shapes.PaymentMethodAttach.parse(self.body)
+        values = serializers.PaymentMethodAttach.parse(self.body)
         _require_merchant(self)
-        claim = self.claim(lambda made: (201, dump(success(payment_method_json(made)))))
+        claim = self.claim(lambda made: (201, dump(success(shapes.payment_method_out(made)))))
         if claim is not None:
             previous = claim.previous()
             if isinstance(previous, Answer):
@@ -170,7 +171,7 @@ class PaymentMethodsView(ApiView):
             return self.lost_race(claim, error)
         if claim is not None and claim.answer is not None:
             return self.replay(claim.answer)
-        return Response(payment_method_json(method), status=201)
+        return Response(shapes.payment_method_out(method), status=201)
 
 
 class PaymentMethodView(ApiView):
@@ -187,7 +188,7 @@ class PaymentMethodView(ApiView):
         key = ids.decode(PaymentMethod.PREFIX, payment_method_id)
         with tenant_atomic(self.actor.scope):
             found = payment_method_get(payment_method_id=key, livemode=self.actor.livemode)
-            return Response(payment_method_json(found))
+            return Response(shapes.payment_method_out(found))
 
     @extend_schema(operation_id="payment_methods_detach", responses={200: shapes.PaymentMethodOut})
     def delete(self, request: Request, payment_method_id: str) -> Response:
@@ -195,7 +196,7 @@ class PaymentMethodView(ApiView):
         key = ids.decode(PaymentMethod.PREFIX, payment_method_id)
         with tenant_atomic(self.actor.scope):
             gone = payment_method_detach(payment_method_id=key, actor=self.actor)
-            return Response(payment_method_json(gone))
+            return Response(shapes.payment_method_out(gone))
 
 
 def _require_merchant(view: ApiView) -> None:

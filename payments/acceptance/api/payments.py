@@ -6,7 +6,7 @@ import re
 import uuid
 from typing import Any, ClassVar
 
-from drf_spectacular.utils import OpenApiExample, OpenApiParameter, extend_schema
+from drf_spectacular.utils import OpenApiParameter, extend_schema
 from rest_framework.request import Request
 from rest_framework.response import Response
 
@@ -19,14 +19,13 @@ from core.errors import InvalidRequest, NotFound
 from core.idempotency import Claim
 from core.money import iso_currency
 from core.pagination import PageRequest, paginate
-from core.times import iso
-from payments.acceptance import serializers as shapes
+from payments.acceptance import serializers, shapes
 from payments.acceptance.api.base import MoneyView, expansions
 from payments.acceptance.models import Payment
-from payments.acceptance.representations import event_json, payment_json
 from payments.acceptance.selectors import (
     PaymentFilter,
     customer_get,
+    ledger_line_out,
     payment_attempts,
     payment_events,
     payment_get,
@@ -41,7 +40,6 @@ from payments.acceptance.services import (
     payment_create,
 )
 from payments.acceptance.states import PaymentStatus
-from payments.intents.selectors import failure_json
 from tenants.authentication import merchant_facts
 
 #: What a list of payments can be narrowed by, and its pages.
@@ -63,17 +61,6 @@ FILTERS = (
 )
 _LAST4 = re.compile(r"[0-9]{4}")
 _EXPANDABLE = {"events", "attempts", "ledger"}
-EXAMPLE = OpenApiExample(
-    "A card payment",
-    request_only=True,
-    value={
-        "amount": 4890,
-        "currency": "EUR",
-        "payment_method_token": "tok_01kah8q3v5e0trz5b2m8x1c9dn",
-        "confirm": True,
-        "reference": "order-1042",
-    },
-)
 
 
 def _filters() -> list[OpenApiParameter]:
@@ -129,13 +116,12 @@ class PaymentsView(_PaymentOperation):
                 customer_get(
                     customer_id=wanted.customer_id, livemode=wanted.livemode, with_deleted=True
                 )
-            return Response(paginate(payments(wanted), page).render(payment_json))
+            return Response(paginate(payments(wanted), page).render(shapes.payment_out))
 
     @extend_schema(
         operation_id="payments_create",
-        request=shapes.PaymentCreate,
+        request=serializers.PaymentCreate,
         responses={201: shapes.PaymentOut, 202: shapes.PaymentOut},
-        examples=[EXAMPLE],
     )
     def post(self, request: Request) -> Response:
         """Create a payment and, with `confirm`, charge it.
@@ -152,7 +138,7 @@ class PaymentsView(_PaymentOperation):
         waits as `processing` because the provider takes no more calls for the moment: we send it as
         soon as it does, within an hour, or it fails and nothing was charged.
         """
-        values = shapes.PaymentCreate.parse(self.body)
+        values = serializers.PaymentCreate.parse(self.body)
         seller, actor = self.seller(), self.actor
         draft = PaymentDraft(
             amount_minor=values["amount"],
@@ -196,13 +182,17 @@ class PaymentView(ApiView):
         key = ids.decode(Payment.PREFIX, payment_id)
         with tenant_atomic(self.actor.scope):
             payment = payment_get(payment_id=key, livemode=self.actor.livemode)
-            data = payment_json(payment)
+            data = shapes.payment_out(payment)
             if "events" in wanted:
-                data["events"] = [event_json(event) for event in payment_events(payment_id=key)]
+                data["events"] = [
+                    shapes.history_line_out(event) for event in payment_events(payment_id=key)
+                ]
             if "attempts" in wanted:
-                data["attempts"] = [_attempt(each) for each in payment_attempts(payment_id=key)]
+                data["attempts"] = [
+                    shapes.attempt_out(each) for each in payment_attempts(payment_id=key)
+                ]
             if "ledger" in wanted:
-                data["ledger"] = [line.as_json() for line in payment_ledger(payment)]
+                data["ledger"] = [ledger_line_out(line) for line in payment_ledger(payment)]
         return Response(data)
 
 
@@ -211,7 +201,7 @@ class PaymentConfirmView(_PaymentOperation):
 
     @extend_schema(
         operation_id="payments_confirm",
-        request=shapes.PaymentConfirm,
+        request=serializers.PaymentConfirm,
         responses={200: shapes.PaymentOut, 202: shapes.PaymentOut},
     )
     def post(self, request: Request, payment_id: str) -> Response:
@@ -221,7 +211,7 @@ class PaymentConfirmView(_PaymentOperation):
         is charged: the payment stays `pending` and can be confirmed with another one. 202 as for a
         payment that is created with `confirm`.
         """
-        values = shapes.PaymentConfirm.parse(self.body)
+        values = serializers.PaymentConfirm.parse(self.body)
         key = ids.decode(Payment.PREFIX, payment_id)
         seller, actor = self.seller(), self.actor
 
@@ -244,7 +234,7 @@ class PaymentCaptureView(_PaymentOperation):
 
     @extend_schema(
         operation_id="payments_capture",
-        request=shapes.PaymentCapture,
+        request=serializers.PaymentCapture,
         responses={200: shapes.PaymentOut, 202: shapes.PaymentOut},
     )
     def post(self, request: Request, payment_id: str) -> Response:
@@ -252,7 +242,7 @@ class PaymentCaptureView(_PaymentOperation):
 
         202: the provider takes no more calls for the moment; we capture it as soon as it does.
         """
-        values = shapes.PaymentCapture.parse(self.body)
+        values = serializers.PaymentCapture.parse(self.body)
         key = ids.decode(Payment.PREFIX, payment_id)
         merchant_id, actor = self.seller().merchant_id, self.actor
 
@@ -273,7 +263,7 @@ class PaymentCancelView(_PaymentOperation):
 
     @extend_schema(
         operation_id="payments_cancel",
-        request=shapes.PaymentCancel,
+        request=serializers.PaymentCancel,
         responses={200: shapes.PaymentOut, 202: shapes.PaymentOut},
     )
     def post(self, request: Request, payment_id: str) -> Response:
@@ -281,7 +271,7 @@ class PaymentCancelView(_PaymentOperation):
 
         202: the provider takes no more calls for the moment; we cancel it as soon as it does.
         """
-        shapes.PaymentCancel.parse(self.body)
+        serializers.PaymentCancel.parse(self.body)
         key = ids.decode(Payment.PREFIX, payment_id)
         merchant_id, actor = self.seller().merchant_id, self.actor
 
@@ -351,13 +341,3 @@ def _require_visible(actor: Actor, merchant_id: uuid.UUID) -> None:
         if visible:
             return
     raise NotFound("There is no such merchant.", param="merchant")
-
-
-def _attempt(intent: Any) -> dict[str, Any]:
-    return {
-        "id": intent.public_id,
-        "state": intent.state,
-        "provider_id": intent.external_id or None,
-        "failure": failure_json(intent),
-        "created_at": iso(intent.created_at),
-    }

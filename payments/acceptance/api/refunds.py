@@ -14,10 +14,9 @@ from core.api.views import ApiView
 from core.db import tenant_atomic
 from core.idempotency import Claim
 from core.pagination import PageRequest, paginate
-from payments.acceptance import serializers as shapes
+from payments.acceptance import serializers, shapes
 from payments.acceptance.api.base import MoneyView
 from payments.acceptance.models import Refund
-from payments.acceptance.representations import refund_json
 from payments.acceptance.selectors import payment_get, refund_get, refunds
 from payments.acceptance.services import refund_create
 
@@ -46,11 +45,11 @@ class RefundsView(MoneyView):
             if payment_id is not None:
                 payment_get(payment_id=payment_id, livemode=self.actor.livemode)
             rows = refunds(livemode=self.actor.livemode, payment_id=payment_id)
-            return Response(paginate(rows, page).render(refund_json))
+            return Response(paginate(rows, page).render(shapes.refund_out))
 
     @extend_schema(
         operation_id="refunds_create",
-        request=shapes.RefundCreate,
+        request=serializers.RefundCreate,
         responses={201: shapes.RefundOut, 202: shapes.RefundOut},
     )
     def post(self, request: Request) -> Response:
@@ -60,7 +59,7 @@ class RefundsView(MoneyView):
         at the same time can never exceed what was captured. 202: the provider takes no more calls
         for the moment; we send it as soon as it does.
         """
-        values = shapes.RefundCreate.parse(self.body)
+        values = serializers.RefundCreate.parse(self.body)
         merchant_id, actor = self.seller().merchant_id, self.actor
 
         def operation(claim: Claim | None) -> Refund:
@@ -92,4 +91,6 @@ class RefundView(ApiView):
         """Retrieve a refund."""
         key = ids.decode(Refund.PREFIX, refund_id)
         with tenant_atomic(self.actor.scope):
-            return Response(refund_json(refund_get(refund_id=key, livemode=self.actor.livemode)))
+            return Response(
+                shapes.refund_out(refund_get(refund_id=key, livemode=self.actor.livemode))
+            )

@@ -11,8 +11,7 @@ from rest_framework.response import Response
 from core import ids
 from core.api.cross_origin import CrossOriginView
 from core.errors import InvalidRequest
-from core.times import iso
-from payments.acceptance import serializers as shapes
+from payments.acceptance import serializers, shapes
 from payments.providers.sandbox.vault import CardInput, tokenize
 
 
@@ -26,8 +25,8 @@ class TokensView(CrossOriginView):
 
     @extend_schema(
         operation_id="tokens_create",
-        request=shapes.TokenCreate,
-        responses={201: shapes.Token},
+        request=serializers.TokenCreate,
+        responses={201: shapes.TokenOut},
     )
     def post(self, request: Request) -> Response:
         """Tokenise a test card.
@@ -43,7 +42,7 @@ class TokensView(CrossOriginView):
                 "key, or take the token that the provider's script gives.",
                 code="tokens_test_mode_only",
             )
-        card = shapes.TokenCreate.parse(self.body)["card"]
+        card = serializers.TokenCreate.parse(self.body)["card"]
         if actor.merchant_id is None:
             raise InvalidRequest("Use a merchant's key.", code="merchant_required")
         token = tokenize(
@@ -55,19 +54,4 @@ class TokensView(CrossOriginView):
             ),
             merchant_key=ids.encode("mer", actor.merchant_id),
         )
-        return Response(
-            {
-                "id": token.id,
-                "object": "token",
-                "card": {
-                    "brand": token.brand,
-                    "last4": token.last4,
-                    "exp_month": token.exp_month,
-                    "exp_year": token.exp_year,
-                    "funding": token.funding,
-                },
-                "livemode": False,
-                "expires_at": iso(token.expires_at),
-            },
-            status=201,
-        )
+        return Response(shapes.token_out(token), status=201)

@@ -1,6 +1,6 @@
 """Every read that a face needs of payments, refunds, customers and saved methods."""
 
-from payments.acceptance.selectors.books import LedgerLine, payment_ledger
+from payments.acceptance.selectors.books import LedgerLine, ledger_line_out, payment_ledger
 from payments.acceptance.selectors.customers import (
     customer_get,
     customers,
@@ -31,6 +31,7 @@ __all__ = [
     "Refundable",
     "customer_get",
     "customers",
+    "ledger_line_out",
     "payment_attempts",
     "payment_events",
     "payment_get",

@@ -10,6 +10,7 @@ from ledger.chart import MerchantBook, TransferCode
 from ledger.flags import TransferFlags
 from ledger.models import Transfer
 from payments.acceptance.models import Payment
+from payments.acceptance.shapes import LedgerLineOut
 from payments.intents.models import Intent
 
 _RESOLVING = TransferFlags.POST_PENDING | TransferFlags.VOID_PENDING | TransferFlags.EXPIRED
@@ -32,16 +33,18 @@ class LedgerLine:
     state: str
     booked_at: object
 
-    def as_json(self) -> dict[str, object]:
-        return {
-            "id": encode(Transfer.PREFIX, self.id),
-            "debit_account": self.debit_account,
-            "credit_account": self.credit_account,
-            "amount": self.amount_minor,
-            "currency": self.currency,
-            "code": self.code,
-            "state": self.state,
-        }
+
+def ledger_line_out(line: LedgerLine) -> LedgerLineOut:
+    """A ledger line, with `expand=ledger`."""
+    return {
+        "id": encode(Transfer.PREFIX, line.id),
+        "debit_account": line.debit_account,
+        "credit_account": line.credit_account,
+        "amount": line.amount_minor,
+        "currency": line.currency,
+        "code": line.code,
+        "state": line.state,
+    }
 
 
 def payment_ledger(payment: Payment) -> list[LedgerLine]:

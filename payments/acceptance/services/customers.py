@@ -18,9 +18,9 @@ from core.unit import Writes
 from payments.acceptance import events
 from payments.acceptance.lock_objects import lock_customer
 from payments.acceptance.models import Customer, PaymentMethod
-from payments.acceptance.representations import customer_json, payment_method_json
 from payments.acceptance.selectors import customer_get, payment_method_get
 from payments.acceptance.services.sources import refused_source
+from payments.acceptance.shapes import customer_out, payment_method_out
 from payments.intents.failures import PROVIDER_UNAVAILABLE, is_our_fault, shown_failure
 from payments.providers.base import ProviderError, SavedMethod, SaveMethod
 from payments.providers.calls import provider_call
@@ -99,7 +99,7 @@ def customer_delete(*, customer_id: uuid.UUID, actor: Actor) -> Customer:
     writes.forget(
         object_id=customer.public_id,
         resource_id=customer.id,
-        payload=customer_json(customer),
+        payload=customer_out(customer),
         merchant_id=customer.merchant_id,
     )
     _record(writes, customer, events.CUSTOMER_DELETED, actor)
@@ -227,7 +227,7 @@ def _record(writes: Writes, customer: Customer, event: EventSpec, actor: Actor) 
         action=event.name,
         event=event,
         actor=actor,
-        payload=customer_json(customer),
+        payload=customer_out(customer),
     )
 
 
@@ -237,5 +237,5 @@ def _record_method(writes: Writes, method: PaymentMethod, event: EventSpec, acto
         action=event.name,
         event=event,
         actor=actor,
-        payload=payment_method_json(method),
+        payload=payment_method_out(method),
     )

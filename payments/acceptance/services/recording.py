@@ -12,7 +12,7 @@ from core.rows import new_row
 from core.unit import Writes
 from payments.acceptance import events
 from payments.acceptance.models import Payment, PaymentEvent, Refund
-from payments.acceptance.representations import payment_json, refund_json
+from payments.acceptance.shapes import payment_out, refund_out
 from payments.acceptance.states import (
     PaymentStatus,
     RefundStatus,
@@ -69,7 +69,7 @@ def record_payment(
         actor=actor,
         before=before,
         after={"status": payment.status, "amount": amount_minor},
-        payload=payment_json(payment),
+        payload=payment_out(payment),
     )
 
 
@@ -139,7 +139,7 @@ def record_refund(
         event=event,
         actor=actor,
         after={"status": refund.status, "amount": refund.amount_minor},
-        payload=refund_json(refund),
+        payload=refund_out(refund),
         aggregate=payment.public_id,
         # Its claimed amount moves with the refund.
         also=(payment,),

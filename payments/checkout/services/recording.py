@@ -11,7 +11,7 @@ from core.events import EventSpec
 from core.unit import Writes
 from payments.checkout import events
 from payments.checkout.models import CheckoutSession
-from payments.checkout.representations import session_json
+from payments.checkout.shapes import session_out
 from payments.checkout.states import SessionStatus, check_session_move
 
 _VERBS: Final = {
@@ -74,5 +74,5 @@ def record_session(
         actor=actor,
         before={"status": before} if before else None,
         after={"status": session.status, "amount": session.amount_minor},
-        payload=None if event is None else session_json(session),
+        payload=None if event is None else session_out(session),
     )

@@ -1,17 +1,30 @@
-"""Checkout sessions as JSON: for the merchant's API and events, and for the payer's page."""
+"""Checkout sessions: for the merchant's API and events, and for the payer's page; minor units."""
 
 from __future__ import annotations
 
-import uuid
-from typing import Any
+from typing import Annotated, Literal, NotRequired, TypedDict
 
 from core import ids
 from core.money import format_money
+from core.shapes import (
+    Amount,
+    CaptureMethod,
+    Currency,
+    Metadata,
+    PageOf,
+    Time,
+    an_id,
+    example_id,
+    one_of,
+    shown,
+)
 from core.times import iso
 from payments.acceptance.models import Payment
 from payments.acceptance.states import PaymentStatus
 from payments.checkout.models import CheckoutSession
 from payments.checkout.selectors import PayerView, effective_status, payer_status
+from payments.checkout.states import SessionStatus
+from payments.intents.shapes import NextActionOut
 
 #: The page's field that a decline speaks of; the others concern the card as a whole.
 _FIELD_OF_DECLINE = {
@@ -24,7 +37,80 @@ _FIELD_OF_DECLINE = {
 _BRANDS = {"amex": "American Express", "jcb": "JCB", "unionpay": "UnionPay"}
 
 
-def session_json(session: CheckoutSession, *, url: str = "") -> dict[str, Any]:
+class SessionOut(TypedDict):
+    """A checkout: a page that takes one payment."""
+
+    id: Annotated[str, an_id("cs")]
+    object: Literal["checkout_session"]
+    merchant: Annotated[str, an_id("mer")]
+    url: Annotated[
+        str | None,
+        shown(
+            "The payer's page. Only in the answer that creates the session (and its "
+            "repetitions under the same Idempotency-Key): it holds a secret of which only a "
+            "digest is kept.",
+        ),
+    ]
+    status: Annotated[
+        str,
+        one_of(
+            SessionStatus.values,
+            "open → processing → complete; back to open after a decline; expired after "
+            "24 hours or by request.",
+            example="open",
+        ),
+    ]
+    amount: Amount
+    currency: Currency
+    capture_method: CaptureMethod
+    payment: Annotated[str | None, shown("The attempt that counts.")]
+    customer: str | None
+    description: Annotated[str | None, shown(example="Two tickets")]
+    reference: Annotated[str | None, shown(example="order-1042")]
+    statement_descriptor: str | None
+    metadata: Metadata
+    success_url: Annotated[str | None, shown(example="https://shop.example/thanks")]
+    cancel_url: Annotated[str | None, shown(example="https://shop.example/cart")]
+    livemode: bool
+    created_at: Time
+    expires_at: Annotated[Time, shown(example="2026-11-22T09:30:00.000Z")]
+    completed_at: Annotated[Time | None, shown(example=None)]
+    canceled_at: Annotated[Time | None, shown(example=None)]
+    payments: NotRequired[
+        Annotated[
+            list[str],
+            shown(
+                "Every attempt, oldest first; when one session is retrieved.",
+                example=[example_id("pay")],
+            ),
+        ]
+    ]
+
+
+class SessionPage(PageOf):
+    items: list[SessionOut]
+
+
+class PayerErrorOut(TypedDict):
+    """Why a try did not work, and the page's field that it concerns."""
+
+    code: str
+    message: str
+    param: str | None
+
+
+class PayerOut(TypedDict):
+    """What the payer's page may know: the state, and what to do next. No id but the receipt's."""
+
+    status: str
+    attempt: str | None
+    next_action: NotRequired[NextActionOut]
+    error: NotRequired[PayerErrorOut]
+    return_url: NotRequired[str | None]
+    receipt: NotRequired[dict[str, str]]
+
+
+def session_out(session: CheckoutSession, *, url: str = "") -> SessionOut:
     """A session as the API shows it; `url` is known only in the answer that creates it."""
     return {
         "id": session.public_id,
@@ -35,8 +121,8 @@ def session_json(session: CheckoutSession, *, url: str = "") -> dict[str, Any]:
         "amount": session.amount_minor,
         "currency": session.currency,
         "capture_method": "manual" if session.manual_capture else "automatic",
-        "payment": _ref("pay", session.payment_id),
-        "customer": _ref("cus", session.customer_id),
+        "payment": ids.encode_or_none("pay", session.payment_id),
+        "customer": ids.encode_or_none("cus", session.customer_id),
         "description": session.description or None,
         "reference": session.reference or None,
         "statement_descriptor": session.statement_descriptor or None,
@@ -51,10 +137,10 @@ def session_json(session: CheckoutSession, *, url: str = "") -> dict[str, Any]:
     }
 
 
-def payer_json(view: PayerView) -> dict[str, Any]:
-    """What the payer's page may know: the state, and what to do next. No id but the receipt's."""
+def payer_out(view: PayerView) -> PayerOut:
+    """The state of a checkout for the payer's page."""
     status = payer_status(view)
-    answer: dict[str, Any] = {"status": status, "attempt": view.attempt_key or None}
+    answer: PayerOut = {"status": status, "attempt": view.attempt_key or None}
     payment = view.payment
     if status == "requires_action" and payment is not None:
         answer["next_action"] = {"type": "redirect", "url": payment.next_action_url}
@@ -95,7 +181,3 @@ def _card_text(payment: Payment) -> str:
         return ""
     brand = str(payment.card.get("brand", ""))
     return f"{_BRANDS.get(brand, brand.capitalize())} ending in {payment.last4}".strip()
-
-
-def _ref(prefix: str, value: uuid.UUID | None) -> str | None:
-    return None if value is None else ids.encode(prefix, value)
