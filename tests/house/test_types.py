@@ -14,6 +14,7 @@ from devtools.home import ROOT
 #: The faces of the saga's room speak JSON; everything else there moves money.
 _FACES: Final = {"admin.py", "api.py", "serializers.py", "selectors.py"}
 _REASONED: Final = re.compile(r"# type: ignore\[[a-z-]+\]  # \S")
+_BY_NAME: Final = re.compile(r"\b[gs]etattr\(\s*(?:request|http),\s*\"(\w+)\"")
 #: What Django, DRF and django-csp keep on a request under a name of theirs.
 _OF_LIBRARIES: Final = {"user", "_auth", "_csp_nonce"}
 
@@ -51,13 +52,10 @@ def test_what_the_type_checker_does_not_see_has_its_reason_beside_it() -> None:
 
 
 def test_values_of_ours_are_read_from_a_request_by_their_key() -> None:
-    found = []
-    for name, source in _product():
-        for node in ast.walk(ast.parse(source)):
-            match node:
-                case ast.Call(
-                    func=ast.Name("getattr" | "setattr"),
-                    args=[ast.Name("request" | "http"), ast.Constant(attribute), *_],
-                ) if attribute not in _OF_LIBRARIES:
-                    found.append(f"{name}:{node.lineno} {attribute!r}")
+    found = [
+        f"{name} {match[1]}"
+        for name, source in _product()
+        for match in _BY_NAME.finditer(source)
+        if match[1] not in _OF_LIBRARIES
+    ]
     assert found == []

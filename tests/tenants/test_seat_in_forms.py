@@ -93,7 +93,8 @@ def test_looking_whether_a_session_has_expired_changes_nothing() -> None:
 def test_every_form_of_our_portal_pages_says_its_seat() -> None:
     """Pages around signing in are shown before there is a seat, and say none."""
     public = re.compile(
-        r'\{% extends "(base/(auth|error)|admin/\w+)\.html" %\}|^\{% load ui %\}\s+\{% if problem'
+        r'\{% extends "(base/(auth(_form)?|error)|admin/\w+)\.html" %\}'
+        r"|^\{% load ui %\}\s+\{% if problem"
     )
     forms = 0
     templates = Path(__file__).parents[2] / "templates"

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import uuid
 from collections.abc import Callable
-from typing import Any
 
 from core.context import Actor
 from core.db import Scope, tenant_atomic
@@ -55,7 +54,7 @@ def refund_create(
         assert payment.intent_id is not None
         intent = Intent.objects.get(pk=payment.intent_id)
         wanted = _amount(payment, amount_minor)
-    refund = _new_refund(payment, wanted, reason=reason, metadata=metadata or {})
+    refund = _new_refund(payment, wanted, reason=reason, metadata=metadata)
 
     def write_document(writes: Writes, attempt: Intent) -> Refund:
         _set_aside(writes, refund, attempt, livemode=actor.livemode, actor=actor)
@@ -126,7 +125,9 @@ def _adopt(payment: Payment, intent: Intent, answer: RefundAnswer, actor: Actor)
     )
 
 
-def _new_refund(payment: Payment, amount_minor: int, **fields: Any) -> Refund:
+def _new_refund(
+    payment: Payment, amount_minor: int, *, reason: str, metadata: dict[str, str] | None = None
+) -> Refund:
     return Refund(
         merchant_id=payment.merchant_id,
         reseller_id=payment.reseller_id,
@@ -134,7 +135,8 @@ def _new_refund(payment: Payment, amount_minor: int, **fields: Any) -> Refund:
         payment=payment,
         amount_minor=amount_minor,
         currency=payment.currency,
-        **fields,
+        reason=reason,
+        metadata=metadata or {},
     )
 
 
