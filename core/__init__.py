@@ -20,7 +20,7 @@
 - `cells`: cells of files that are opened in a spreadsheet
 - `channel_layer`: the channel layer of the websockets
 - `checks`: system checks of the anchor and of database rights
-- `connections`: lost database connections, told from other errors
+- `connections`: lost database connections, distinguished from other errors
 - `context`: the actor and the request, for audit records and log lines
 - `crashpoints`: places where crash tests kill the process
 - `crypto`: field encryption and its keys
@@ -63,6 +63,7 @@
 - `rotation`: key rotation
 - `rows`: new rows of a model at the cost of a dictionary
 - `serving`: the HTTP server: slots, callers, refusals
+- `shapes`: the types of fields of public objects, and examples made of them
 - `static_versions`: versioned addresses of static files
 - `sweep`: what has become due, in batches
 - `task_context`: request id and deadline of a task

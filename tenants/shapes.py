@@ -12,7 +12,7 @@ from tenants.models import ApiKey, Invitation, Merchant, Reseller, User
 from tenants.models.credentials import KeyKind
 from tenants.models.people import TENANT_ROLES
 from tenants.models.tree import TenantStatus
-from tenants.services.sessions import TokenPair
+from tenants.tokens import TokenPair
 
 
 class AccessTokenOut(TypedDict):

@@ -24,6 +24,7 @@ from core import errors, ids
 from core.context import Actor
 from tenants import keys, policies
 from tenants.models import Level
+from tenants.seats import Seat
 
 ACCESS_LIFETIME: Final = timedelta(minutes=5)
 LEEWAY_S: Final = 30
@@ -188,3 +189,14 @@ def _text(value: UUID | None) -> str:
 
 def _uuid(value: str) -> UUID | None:
     return UUID(value) if value else None
+
+
+@dataclass(frozen=True, slots=True)
+class TokenPair:
+    """What a login or a refresh gives: `refresh_token` and `seat` to people, `scopes` to machines."""
+
+    access_token: str
+    expires_in_s: int
+    refresh_token: str
+    seat: Seat | None
+    scopes: tuple[str, ...] = ()

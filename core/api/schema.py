@@ -112,7 +112,7 @@ class EnvelopeAutoSchema(AutoSchema):
         """The first sentence of the doc string, unless the view says otherwise."""
         return super().get_summary() or self._doc()[0]
 
-    def get_description(self) -> str:  # type: ignore[override]  # theirs may be None
+    def get_description(self) -> str:  # type: ignore[override]  # the base's may be None
         """What the doc string says after its first sentence."""
         return self._doc()[1]
 

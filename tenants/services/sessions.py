@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Collection
-from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Final
 from uuid import UUID
@@ -24,6 +23,7 @@ from tenants.places import Place
 from tenants.seats import Seat, find_seat, seats_of
 from tenants.services import login_guard, second_factor
 from tenants.services.api_keys import MACHINE_PURPOSE
+from tenants.tokens import TokenPair
 
 REFRESH_PURPOSE: Final = "refresh_token"
 REFRESH_LIFETIME: Final = timedelta(days=30)
@@ -32,18 +32,6 @@ REFRESH_PREFIX: Final = "mrt_"
 MACHINE_FAILURES: Final = Throttle(
     "machine_address", free=300, first_delay_s=1, max_delay_s=300, leak_s=3
 )
-
-
-@dataclass(frozen=True, slots=True)
-class TokenPair:
-    """What a login or a refresh gives. ``refresh_token`` and ``seat`` are a person's, ``scopes`` a
-    machine's."""
-
-    access_token: str
-    expires_in_s: int
-    refresh_token: str
-    seat: Seat | None
-    scopes: tuple[str, ...] = ()
 
 
 def user_actor(user: User, *, ip: str | None) -> Actor:

@@ -23,7 +23,7 @@ from tenants.models import RefreshToken, TotpDevice, User
 from tenants.places import Place
 from tenants.seats import Seat, find_seat
 from tenants.services import passwords, second_factor, sessions
-from tenants.services.sessions import TokenPair
+from tenants.tokens import TokenPair
 from tests.factories import PASSWORD, Tenants, make_tenants
 from tests.places import make_place
 

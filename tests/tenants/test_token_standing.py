@@ -19,13 +19,14 @@ from tenants.authentication import RequestAuthentication
 from tenants.models import Merchant, Reseller
 from tenants.policies import PersonAction
 from tenants.services import api_keys, passwords, people, second_factor, sessions, team
+from tenants.tokens import TokenPair
 from tests.factories import PASSWORD, Tenants, make_merchant, make_tenants
 from tests.places import make_place
 
 WHO = "merchant.admin"
 
 
-def log_in(t: Tenants, name: str = WHO, **more: Any) -> sessions.TokenPair:
+def log_in(t: Tenants, name: str = WHO, **more: Any) -> TokenPair:
     user = t.users[name]
     code = totp.code_at(t.totp_secrets[user.id]) if user.id in t.totp_secrets else ""
     return sessions.jwt_login(
@@ -51,11 +52,11 @@ def actor_of(token: str) -> Actor:
     return found[1]
 
 
-def _remove(t: Tenants, pair: sessions.TokenPair) -> None:
+def _remove(t: Tenants, pair: TokenPair) -> None:
     team.membership_remove(actor=t.actor("owner"), membership_id=t.memberships[WHO].id)
 
 
-def _new_password(t: Tenants, pair: sessions.TokenPair) -> None:
+def _new_password(t: Tenants, pair: TokenPair) -> None:
     user = t.users[WHO]
     passwords.password_set(
         user=user,
@@ -65,11 +66,11 @@ def _new_password(t: Tenants, pair: sessions.TokenPair) -> None:
     )
 
 
-def _log_out(t: Tenants, pair: sessions.TokenPair) -> None:
+def _log_out(t: Tenants, pair: TokenPair) -> None:
     sessions.jwt_logout(refresh_token=pair.refresh_token)
 
 
-def _reuse(t: Tenants, pair: sessions.TokenPair) -> None:
+def _reuse(t: Tenants, pair: TokenPair) -> None:
     sessions.jwt_refresh(refresh_token=pair.refresh_token, ip=None)
     with pytest.raises(errors.AuthenticationFailed):
         sessions.jwt_refresh(refresh_token=pair.refresh_token, ip=None)
@@ -83,11 +84,11 @@ def _change(t: Tenants, action: PersonAction) -> None:
         )
 
 
-def _deactivate(t: Tenants, pair: sessions.TokenPair) -> None:
+def _deactivate(t: Tenants, pair: TokenPair) -> None:
     _change(t, PersonAction.DEACTIVATE)
 
 
-def _reset_second_factor(t: Tenants, pair: sessions.TokenPair) -> None:
+def _reset_second_factor(t: Tenants, pair: TokenPair) -> None:
     _change(t, PersonAction.RESET_SECOND_FACTOR)
 
 
@@ -95,7 +96,7 @@ def _reset_second_factor(t: Tenants, pair: sessions.TokenPair) -> None:
     "end", [_remove, _new_password, _log_out, _reuse, _deactivate, _reset_second_factor]
 )
 def test_what_ends_the_login_ends_its_access_token_with_the_next_request(
-    end: Callable[[Tenants, sessions.TokenPair], None],
+    end: Callable[[Tenants, TokenPair], None],
 ) -> None:
     t = make_tenants(totp=True)
     pair, other = log_in(t), t.access_token("merchant.viewer")
