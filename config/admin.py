@@ -20,6 +20,7 @@ from django.urls import reverse
 from unfold.sites import UnfoldAdminSite
 
 from core.back_address import asked_address, with_next
+from core.requests import ACTOR
 
 #: Sections of the sidebar: title, then (label, icon, url name).
 NAVIGATION: Final[tuple[tuple[str, tuple[tuple[str, str, str], ...]], ...]] = (
@@ -158,7 +159,7 @@ class MerchantryAdminSite(UnfoldAdminSite):
 
     def has_permission(self, request: HttpRequest) -> bool:
         """Whether the middleware found a platform seat with a second factor."""
-        actor = getattr(request, "actor", None)
+        actor = ACTOR.find(request)
         return actor is not None and "platform.staff" in actor.scopes
 
     def get_urls(self) -> list[Any]:

@@ -1,0 +1,73 @@
+"""The shared kernel: what every room is built on.
+
+- `admin_filters`: filters of the admin's lists, which ask the database nothing to draw themselves
+- `admin_forms`: actions of the admin that ask for something, and secrets shown once
+- `admin_search`: the search of the admin's lists
+- `attempts`: attempts with a growing cost: logins, one-time codes, mails
+- `audit`: the chain of the audit log, sealed after commit
+- `audit_anchor`: where the heads of the chains are kept outside the database
+- `audit_anchor_lines`: the lines of an anchor
+- `audit_anchor_s3`: the anchor as objects in a bucket with object lock
+- `audit_seal`: the canonical record, its MAC and the signed head
+- `audit_timestamps`: time stamps of the anchor (RFC 3161)
+- `audit_verification`: the verifier of chains, seals, heads and anchor
+- `back_address`: the address that a page sends back to
+- `breaker`: circuit breakers
+- `broker`: the Celery transport on Valkey
+- `cache`: Django's cache on Valkey
+- `caching`: what HTTP caches may keep of an answer
+- `card_columns`: which column takes card numbers, and what happens to one
+- `cells`: cells of files that are opened in a spreadsheet
+- `channel_layer`: the channel layer of the websockets
+- `checks`: system checks of the anchor and of database rights
+- `connections`: lost database connections, distinguished from other errors
+- `context`: the actor and the request, for audit records and log lines
+- `crashpoints`: places where crash tests kill the process
+- `crypto`: field encryption and its keys
+- `csp`: the content security policy
+- `db`: tenant-bound transactions
+- `deadline`: the deadline that every wait inherits
+- `downloads`: files that take a while to make
+- `enqueue`: handing work to a worker
+- `errors`: what can go wrong, for callers
+- `health`: health and metrics endpoints
+- `hmac_auth`: signed requests of services and devices
+- `idempotency`: one answer per Idempotency-Key
+- `ids`: prefixed, time-ordered public ids
+- `inbox`: inbound webhooks of providers: stored, then processed
+- `liveness`: leases that end with the process that holds them
+- `logging`: structured logs with an allowlist of fields
+- `mail`: outgoing mail
+- `mail_file`: mail of the development platform, in a file
+- `metrics`: Prometheus metrics
+- `middleware`: the request id, the deadline and the metrics of a request
+- `money`: amounts in minor units, currencies and their formats
+- `names`: host name look-ups within a limit
+- `outbound`: outbound HTTP to addresses that customers name
+- `outbox`: subscribers of committed events
+- `pagination`: cursor pages
+- `pan`: detection of card numbers in text
+- `paper`: documents as tagged PDF
+- `paper_press`: the child process that sets a document
+- `pipeline`: statements that travel together
+- `postgres`: the database backend: limits, and card numbers refused
+- `process`: which addresses this process serves
+- `proxies`: the caller's address behind proxies
+- `ratelimit`: rate limits
+- `relay`: the process that hands committed events to subscribers
+- `remember`: cache for expensive figures that may be stale
+- `requests`: what our code adds to Django's request
+- `retention`: how long rows are kept
+- `rls`: migration operations for row-level security and grants
+- `roles`: database roles
+- `rotation`: key rotation
+- `rows`: new rows of a model at the cost of a dictionary
+- `serving`: the HTTP server: slots, callers, refusals
+- `static_versions`: versioned addresses of static files
+- `sweep`: what has become due, in batches
+- `task_context`: request id and deadline of a task
+- `times`: times in ISO 8601
+- `unit`: the unit of work: state, audit record and event in one statement
+- `valkey`: clients of Valkey with time-outs
+- `web_address`: addresses that a browser is sent to
+"""

@@ -53,6 +53,7 @@ from core.inbox import inbox_release
 from core.models import AuditRecord, InboxMessage, OutboxEvent, RequestLog
 from core.money import format_money
 from core.relay import event_release
+from core.requests import ACTOR
 
 STAFF = "platform.staff"
 OPERATE = "platform.operations.write"
@@ -62,16 +63,16 @@ ActionView = Callable[[Any, HttpRequest, str], HttpResponse]
 
 def actor_of(request: HttpRequest) -> Actor:
     """Who works in the admin. Raises PermissionDenied outside the staff scope."""
-    actor = getattr(request, "actor", None)
-    if not isinstance(actor, Actor):
+    actor = ACTOR.find(request)
+    if actor is None:
         raise PermissionDenied("The admin is open to the platform's staff only.")
     return actor
 
 
 def allowed(request: HttpRequest, permission: str) -> bool:
     """Whether the person at the admin holds a permission."""
-    actor = getattr(request, "actor", None)
-    return isinstance(actor, Actor) and permission in actor.scopes
+    actor = ACTOR.find(request)
+    return actor is not None and permission in actor.scopes
 
 
 def display(
@@ -104,10 +105,10 @@ def staff_action(
                 "subtitle": str(row),
                 "opts": self.model._meta,
                 "about": self.about(row),
-                "question": question,
+                "text": question,
                 "back": self.address_of(object_id),
             }
-            return TemplateResponse(request, "admin/confirm_action.html", context)
+            return TemplateResponse(request, "admin/form_action.html", context)
 
         made: ActionView = unfold_action(
             description=description, permissions=[permission], icon=icon or None

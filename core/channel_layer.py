@@ -34,7 +34,7 @@ class Connection(connection.Connection):
         failure: OSError | None = None
         for self._address in addresses:
             try:
-                await super()._connect()  # type: ignore[no-untyped-call]
+                await super()._connect()  # type: ignore[no-untyped-call]  # redis types no internals
             except OSError as error:
                 failure = error
             else:

@@ -21,6 +21,7 @@ from django.shortcuts import render
 from core import deadline, errors
 from core.db import current_scope
 from core.liveness import Turn, take_turn
+from core.requests import ACTOR
 
 #: How long the reading of the rows may take.
 DEADLINE_S: Final = 60
@@ -51,9 +52,9 @@ class _Place:
     """One file at a time for a person, and a few for a tenant; given back with the process too."""
 
     def __init__(self, request: HttpRequest) -> None:
-        actor = getattr(request, "actor", None)
+        actor = ACTOR.of(request)
         self._person = request.user.pk
-        self._tenant = getattr(actor, "merchant_id", None) or getattr(actor, "reseller_id", None)
+        self._tenant = actor.merchant_id or actor.reseller_id
         self._turns: list[Turn] = []
 
     def take(self) -> str:

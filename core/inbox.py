@@ -67,9 +67,9 @@ def _with_terms(sql: str) -> str:
     )
 
 
-_CLAIM: Final = _with_terms("{lease} AND id = %(id)s RETURNING *")
+_LEASE_ONE: Final = _with_terms("{lease} AND id = %(id)s RETURNING *")
 # The lanes with something due form a ring by their ids; the one after `after` gives its oldest.
-_CLAIM_NEXT: Final = _with_terms("""
+_LEASE_NEXT: Final = _with_terms("""
 WITH RECURSIVE lane AS (
   (SELECT lane_id, next_attempt_at AS first_at FROM core_inboxmessage WHERE {open}
     ORDER BY lane_id, next_attempt_at NULLS FIRST LIMIT 1)
@@ -211,7 +211,7 @@ def receive(
 
 def process(message_id: UUID) -> str:
     """Process one message if it is due; return its state afterwards ("" when it was not ours)."""
-    return _process(_claim(message_id))
+    return _process(_lease(message_id))
 
 
 def process_next() -> str:
@@ -221,7 +221,7 @@ def process_next() -> str:
     and of a merchant's thousand messages one is processed before another merchant's first.
     """
     for _ in range(_LOOKS):
-        message = _claim_next()
+        message = _lease_next()
         if message is not None:
             return _process(message)
     return ""
@@ -322,13 +322,13 @@ def open_counts() -> dict[str, int]:
     return {state: int(count) for state, count in rows}
 
 
-def _claim(message_id: UUID) -> InboxMessage | None:
-    return _leased(_CLAIM, {"id": message_id})
+def _lease(message_id: UUID) -> InboxMessage | None:
+    return _leased(_LEASE_ONE, {"id": message_id})
 
 
-def _claim_next() -> InboxMessage | None:
+def _lease_next() -> InboxMessage | None:
     """Lease a message of the next lane in this process's ring."""
-    message = _leased(_CLAIM_NEXT, {"after": _ring.after})
+    message = _leased(_LEASE_NEXT, {"after": _ring.after})
     if message is not None:
         _ring.after = message.lane_id
     return message

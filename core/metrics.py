@@ -70,6 +70,6 @@ def render() -> bytes:
     registry = CollectorRegistry()
     registry.register(_PlatformCollector())
     if os.environ.get("PROMETHEUS_MULTIPROC_DIR"):
-        MultiProcessCollector(registry)  # type: ignore[no-untyped-call]
+        MultiProcessCollector(registry)  # type: ignore[no-untyped-call]  # untyped in prometheus_client
         return generate_latest(registry)
     return generate_latest(REGISTRY) + generate_latest(registry)

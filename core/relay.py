@@ -1,11 +1,11 @@
-"""The relay: claims committed events, hands them to subscribers, marks them delivered.
+"""The relay: leases committed events, hands them to subscribers, marks them delivered.
 
-A claim takes events that are neither delivered nor leased (`FOR UPDATE SKIP LOCKED`), leases them,
+A lease takes events that are neither delivered nor leased (`FOR UPDATE SKIP LOCKED`), marks them,
 counts the attempt and commits; only then do handlers run, and then the events are marked. A relay
 that dies in between loses nothing: its leases end with it (`core.liveness`), and another one
 delivers the events again. The tenants take turns, so that no backlog of one delays the others.
 There is no high-water mark over ids, for a transaction that commits late would fall below it. Any
-number of relays may run; claims are made one at a time, so that two relays never hold events of one
+number of relays may run; leases are taken in turn, so that two relays never hold events of one
 aggregate at once. The relay polls (ADR 0011) and also seals the audit log (ADR 0010).
 """
 
@@ -65,25 +65,25 @@ open AS (
   SELECT due.id, row_number() OVER (PARTITION BY lane.merchant_id ORDER BY due.id) AS place
     FROM lane CROSS JOIN share CROSS JOIN LATERAL (
       SELECT o.id FROM core_outboxevent AS o
-       WHERE o.merchant_id = lane.merchant_id AND {claimable}
+       WHERE o.merchant_id = lane.merchant_id AND {due}
        ORDER BY o.id LIMIT share.most) AS due
   UNION ALL
   SELECT due.id, row_number() OVER (ORDER BY due.id)
     FROM share CROSS JOIN LATERAL (
       SELECT o.id FROM core_outboxevent AS o
-       WHERE o.merchant_id IS NULL AND {claimable}
+       WHERE o.merchant_id IS NULL AND {due}
        ORDER BY o.id LIMIT share.most) AS due),
 chosen AS (SELECT id FROM open ORDER BY place, id LIMIT %(limit)s)
-UPDATE core_outboxevent AS claimed
-   SET attempts = claimed.attempts + 1,
+UPDATE core_outboxevent AS leased
+   SET attempts = leased.attempts + 1,
        leased_until = clock_timestamp() + make_interval(secs => %(lease_s)s),
        holder = %(holder)s
- WHERE claimed.id IN (
+ WHERE leased.id IN (
    SELECT o.id FROM core_outboxevent AS o WHERE o.id IN (SELECT id FROM chosen)
       FOR UPDATE OF o SKIP LOCKED)
-RETURNING claimed.*
+RETURNING leased.*
 """.replace(
-    "{claimable}",
+    "{due}",
     """o.delivered_at IS NULL AND o.quarantined_at IS NULL
       AND (o.leased_until IS NULL OR o.leased_until < clock_timestamp()
            OR core_holder_died(o.holder))
@@ -104,8 +104,8 @@ SELECT coalesce(extract(epoch FROM clock_timestamp() - min(created_at)), 0)::flo
 
 
 def relay_once(*, limit: int = BATCH) -> int:
-    """Claim and deliver one batch; return how many events were looked at."""
-    batch = claim(limit=limit)
+    """Lease and deliver one batch; return how many events were looked at."""
+    batch = lease(limit=limit)
     if batch.events:
         settle(batch.events, outbox.dispatch(batch.events))
     return batch.looked_at
@@ -113,13 +113,13 @@ def relay_once(*, limit: int = BATCH) -> int:
 
 @dataclass(frozen=True, slots=True)
 class Batch:
-    """What one claim leased, oldest first, and how many events it had to look at for that."""
+    """What one lease took, oldest first, and how many events it had to look at for that."""
 
     events: list[OutboxEvent]
     looked_at: int
 
 
-def claim(*, limit: int = BATCH) -> Batch:
+def lease(*, limit: int = BATCH) -> Batch:
     """Lease up to `limit` events to this process.
 
     A relay that is killed by an event judges nothing, so that is done here: an event that has had
@@ -148,7 +148,7 @@ def claim(*, limit: int = BATCH) -> Batch:
 
 
 def _one_suspect(found: list[OutboxEvent]) -> tuple[list[OutboxEvent], list[OutboxEvent]]:
-    """Split a claim into what is delivered now and what waits for its turn.
+    """Split a lease into what is delivered now and what waits for its turn.
 
     Whatever follows a postponed event of its aggregate waits too, for the order's sake.
     """
@@ -183,7 +183,7 @@ def _ids(events: list[OutboxEvent]) -> list[UUID]:
 
 
 def settle(events: list[OutboxEvent], outcome: outbox.Outcome) -> None:
-    """Write down what became of a claimed batch."""
+    """Write down what became of a leased batch."""
     by_id = {event.id: event for event in events}
     with tenant_atomic(Scope.worker()), connection.cursor() as cursor:
         if outcome.done:
@@ -233,7 +233,7 @@ def event_release(*, event_id: UUID, actor: Actor) -> None:
 
 
 def relay_lag_s() -> float:
-    """Age in seconds of the oldest event that waits to be claimed; 0 when none waits."""
+    """Age in seconds of the oldest event that waits to be leased; 0 when none waits."""
     with tenant_atomic(Scope.intake()):
         row = fetch_one(_LAG)
     return float(row[0]) if row else 0.0
@@ -253,12 +253,12 @@ def run(stop: threading.Event) -> None:
     while not stop.is_set():
         try:
             with deadline.within(ROUND_S):
-                claimed = relay_once()
+                leased = relay_once()
                 if time.monotonic() >= next_seal:
                     _seal()
                     next_seal = time.monotonic() + SEAL_EVERY_S
             pause_s = POLL_S
-            if claimed < BATCH // 2:
+            if leased < BATCH // 2:
                 stop.wait(POLL_S)
         except (DatabaseError, InterfaceError, deadline.DeadlineExceeded) as error:
             log.warning("relay.database_lost", error_type=type(error).__name__, exc_info=error)

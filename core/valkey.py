@@ -57,7 +57,7 @@ class Connection(redis.Connection):
                 share_s = (ends_at - time.monotonic()) / (len(addresses) - tried)
                 self.host, self.socket_connect_timeout = address, max(share_s, _LEAST_S)
                 try:
-                    return super()._connect()  # type: ignore[no-untyped-call]
+                    return super()._connect()  # type: ignore[no-untyped-call]  # redis types no internals
                 except OSError as error:
                     failure = error
         finally:
@@ -94,7 +94,7 @@ class Client(redis.Redis):
         except BreakerOpen as error:
             raise Away(str(error)) from None
         try:
-            answer = super().execute_command(*args, **options)  # type: ignore[no-untyped-call]
+            answer = super().execute_command(*args, **options)  # type: ignore[no-untyped-call]  # redis types no internals
         except _FAILURES:
             breaker.failed()
             raise

@@ -12,7 +12,7 @@ class LedgerConfig(AppConfig):
     def ready(self) -> None:
         from core.metrics import register_gauge
         from ledger.backends import require_honest_backend
-        from ledger.integrity import off_gauge
+        from ledger.services.integrity import off_gauge
 
         require_honest_backend()
         register_gauge(

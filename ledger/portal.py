@@ -24,16 +24,17 @@ from core.ids import encode
 from core.money import to_plain
 from core.pagination import PageRequest
 from core.paper import paper_pdf
-from ledger import balances, selectors
+from ledger import selectors
 from ledger.chart import BY_NAME, TransferCode
 from ledger.documents import DocumentName, document_name, documents_named
 from ledger.models import Account, Transfer
-from ledger.selectors import StatementLine
+from ledger.selectors import StatementLine, balances
 from ledger.serializers import code_name, line_state
 from ledger.statement_filter import EVERY_LINE, StatementFilter
 from ledger.statement_paper import PaperLine, statement_data
 from tenants.models import Level
-from tenants.portal_base import PortalRequest, portal_view
+from tenants.portal.base import Place, portal_view
+from tenants.requests import PortalRequest
 from tenants.selectors import merchants
 
 PERIODS: Final = (7, 30, 90)
@@ -56,7 +57,9 @@ _NOTES: Final = {
 }
 
 
-@portal_view("balance.read")
+@portal_view(
+    "balance.read", at="balance", name="balance", place=Place("", 40, "Balance", "landmark")
+)
 def balance_page(request: PortalRequest) -> HttpResponse:
     """Where the money of one currency is, and the last days of it.
 
@@ -100,7 +103,7 @@ def _accounts(request: PortalRequest, currency: str) -> dict[str, Any]:
     }
 
 
-@portal_view("ledger.read")
+@portal_view("ledger.read", at="balance/accounts/<str:account_id>", name="statement")
 def statement_page(request: PortalRequest, account_id: str) -> HttpResponse:
     """One account's transfers with the balance after each, newest first."""
     account = selectors.account_get(actor=request.actor, account_id=account_id)
@@ -150,7 +153,11 @@ def statement_page(request: PortalRequest, account_id: str) -> HttpResponse:
     return render(request, "ledger/statement.html", context, status=400 if problem else 200)
 
 
-@portal_view("ledger.read")
+@portal_view(
+    "ledger.read",
+    at="balance/accounts/<str:account_id>/statement.<str:kind>",
+    name="statement-export",
+)
 def statement_export(request: PortalRequest, account_id: str, kind: str) -> HttpResponseBase:
     """The filtered statement: CSV is streamed in bounded memory, a PDF is made first and sent."""
     account = selectors.account_get(actor=request.actor, account_id=account_id)
@@ -329,8 +336,8 @@ def _balance_after(line: StatementLine, side: str) -> int | None:
 
 
 def _balance(account: Account) -> int:
-    net = account.credits_posted - account.debits_posted
-    return net if selectors.normal_side(account.code) == "credit" else -net
+    difference = account.credits_posted - account.debits_posted
+    return difference if selectors.normal_side(account.code) == "credit" else -difference
 
 
 def _daily(

@@ -25,9 +25,9 @@ from core.db import Scope, fetch_all, tenant_atomic
 from core.errors import Conflict
 from ledger.backends.base import BATCH_MAX, AccountSpec, Balances, Ledger, TransferSpec
 from ledger.flags import AccountFlags, TransferFlags
-from ledger.integrity import settled_bound
 from ledger.models import Account, Transfer
 from ledger.services import expire_pending
+from ledger.services.integrity import settled_bound
 from ledger.status import TransferStatus
 
 Progress = Callable[[str], None]

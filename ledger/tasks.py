@@ -7,8 +7,8 @@ from celery import shared_task
 
 from ledger.backends import get_ledger
 from ledger.backends.tigerbeetle import TigerBeetleLedger
-from ledger.integrity import full_is_due, verify
 from ledger.services import expire_pending
+from ledger.services.integrity import full_is_due, verify
 
 log = structlog.get_logger(__name__)
 

@@ -14,7 +14,7 @@ from core.admin import actor_of, allowed, display, staff_action
 from core.models import OutboxEvent
 from notifications import selectors, services
 from notifications.models import WebhookDelivery, WebhookEndpoint
-from tenants.admin_columns import OfMerchantAdmin
+from tenants.admin.columns import OfMerchantAdmin
 
 _STATES: Final[dict[str, str]] = {
     WebhookDelivery.State.DELIVERED.value: "success",

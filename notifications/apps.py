@@ -12,7 +12,8 @@ class NotificationsConfig(AppConfig):
         from core.outbox import subscribe, subscribe_batch
         from core.retention import Rule, register_rule
         from core.rotation import register_sealed_column
-        from notifications import delivery, events, realtime, services, tasks
+        from notifications import events, realtime, services, tasks
+        from notifications.services import delivery, webhooks
 
         subscribe_batch("*", realtime.push)
         subscribe_batch("*", services.fan_out)
@@ -23,4 +24,4 @@ class NotificationsConfig(AppConfig):
         register_rule(Rule("notifications_webhookattempt", "true"))
         register_rule(Rule("notifications_webhookdelivery", "state <> 'pending'"))
         for column in ("secret_sealed", "previous_secret_sealed"):
-            register_sealed_column(table=services.TABLE, column=column, tenant="merchant_id")
+            register_sealed_column(table=webhooks.TABLE, column=column, tenant="merchant_id")

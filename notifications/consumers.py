@@ -30,8 +30,7 @@ from notifications.realtime import activity_group, document_group, may_listen
 from notifications.socket_limits import CLOSE_TOO_MANY, people
 from tenants.middleware import session_expired
 from tenants.models import Level, User
-from tenants.portal_base import second_factor_due
-from tenants.seats import resolve_seat
+from tenants.seats import resolve_seat, second_factor_due
 
 log = structlog.get_logger(__name__)
 

@@ -133,7 +133,7 @@ class WebhookDelivery(TenantOwned):
             ),
         ]
         indexes: ClassVar = [
-            # By endpoint: a sender finds a few of each however many one has (lanes._CLAIM).
+            # By endpoint: a sender finds a few of each however many one has (`lock_objects`).
             models.Index(
                 fields=["merchant_id", "endpoint_id", "next_attempt_at"],
                 name="delivery_due",

@@ -22,7 +22,8 @@ from notifications import selectors, services
 from notifications.models import WebhookDelivery, WebhookEndpoint
 from notifications.payloads import event_json, webhook_body
 from tenants.models import Level
-from tenants.portal_base import PortalRequest, portal_view
+from tenants.portal.base import Place, portal_view
+from tenants.requests import PortalRequest
 
 _MERCHANT = (Level.MERCHANT,)
 _ALL_EVENTS = "*"
@@ -44,7 +45,13 @@ def _endpoints_context(request: PortalRequest, **more: Any) -> dict[str, Any]:
     return {"endpoints": page.items, "families": public_families().items(), **more}
 
 
-@portal_view("webhooks.read", levels=_MERCHANT)
+@portal_view(
+    "webhooks.read",
+    at="developers/webhooks",
+    name="webhooks",
+    place=Place("Developers", 20, "Webhooks", "webhook"),
+    levels=_MERCHANT,
+)
 def endpoints_page(request: PortalRequest) -> HttpResponse:
     """Where events are sent to."""
     return render(request, "notifications/endpoints.html", _endpoints_context(request))
@@ -56,7 +63,13 @@ def _chosen_events(request: PortalRequest) -> list[str]:
     return request.POST.getlist("events")
 
 
-@portal_view("webhooks.write", methods=("POST",), levels=_MERCHANT)
+@portal_view(
+    "webhooks.write",
+    at="developers/webhooks/create",
+    name="webhook-create",
+    form_of="webhooks",
+    levels=_MERCHANT,
+)
 def endpoint_create(request: PortalRequest) -> HttpResponse:
     """Register an endpoint and show its secret, this once."""
     events = _chosen_events(request)
@@ -109,14 +122,22 @@ def _endpoint_context(
     }
 
 
-@portal_view("webhooks.read", levels=_MERCHANT)
+@portal_view(
+    "webhooks.read", at="developers/webhooks/<str:endpoint_id>", name="webhook", levels=_MERCHANT
+)
 def endpoint_page(request: PortalRequest, endpoint_id: str) -> HttpResponse:
     """One endpoint: what it takes, how it does, and what was sent to it."""
     endpoint = selectors.endpoint_get(actor=request.actor, endpoint_id=endpoint_id)
     return render(request, "notifications/endpoint.html", _endpoint_context(request, endpoint))
 
 
-@portal_view("webhooks.write", methods=("POST",), levels=_MERCHANT)
+@portal_view(
+    "webhooks.write",
+    at="developers/webhooks/<str:endpoint_id>/update",
+    name="webhook-update",
+    form_of="webhook",
+    levels=_MERCHANT,
+)
 def endpoint_update(request: PortalRequest, endpoint_id: str) -> HttpResponse:
     """Change the address, the description or the events."""
     events = _chosen_events(request)
@@ -138,7 +159,13 @@ def endpoint_update(request: PortalRequest, endpoint_id: str) -> HttpResponse:
     return redirect("portal:webhook", endpoint_id=endpoint_id)
 
 
-@portal_view("webhooks.write", methods=("POST",), levels=_MERCHANT)
+@portal_view(
+    "webhooks.write",
+    at="developers/webhooks/<str:endpoint_id>/status",
+    name="webhook-status",
+    form_of="webhook",
+    levels=_MERCHANT,
+)
 def endpoint_status(request: PortalRequest, endpoint_id: str) -> HttpResponse:
     """Turn an endpoint off or on."""
     wanted = "enabled" if request.POST.get("status") == "enabled" else "disabled"
@@ -151,14 +178,26 @@ def endpoint_status(request: PortalRequest, endpoint_id: str) -> HttpResponse:
     return redirect("portal:webhook", endpoint_id=endpoint_id)
 
 
-@portal_view("webhooks.write", methods=("POST",), levels=_MERCHANT)
+@portal_view(
+    "webhooks.write",
+    at="developers/webhooks/<str:endpoint_id>/roll",
+    name="webhook-roll",
+    form_of="webhook",
+    levels=_MERCHANT,
+)
 def endpoint_roll(request: PortalRequest, endpoint_id: str) -> HttpResponse:
     """Make a new signing secret and show it, this once."""
     endpoint, secret = services.endpoint_roll_secret(actor=request.actor, endpoint_id=endpoint_id)
     return _show_secret(request, endpoint, secret, rolled=True)
 
 
-@portal_view("webhooks.write", methods=("POST",), levels=_MERCHANT)
+@portal_view(
+    "webhooks.write",
+    at="developers/webhooks/<str:endpoint_id>/delete",
+    name="webhook-delete",
+    form_of="webhook",
+    levels=_MERCHANT,
+)
 def endpoint_delete(request: PortalRequest, endpoint_id: str) -> HttpResponse:
     """Stop an endpoint for good."""
     services.endpoint_delete(actor=request.actor, endpoint_id=endpoint_id)
@@ -169,7 +208,9 @@ def endpoint_delete(request: PortalRequest, endpoint_id: str) -> HttpResponse:
 # ---- deliveries -----------------------------------------------------------------------------
 
 
-@portal_view("webhooks.read", levels=_MERCHANT)
+@portal_view(
+    "webhooks.read", at="developers/deliveries/<str:delivery_id>", name="delivery", levels=_MERCHANT
+)
 def delivery_page(request: PortalRequest, delivery_id: str) -> HttpResponse:
     """One delivery: what was sent, and what came back at each attempt."""
     delivery = selectors.delivery_get(actor=request.actor, delivery_id=delivery_id)
@@ -196,7 +237,13 @@ def delivery_page(request: PortalRequest, delivery_id: str) -> HttpResponse:
 # ---- events ---------------------------------------------------------------------------------
 
 
-@portal_view("events.read", levels=_MERCHANT)
+@portal_view(
+    "events.read",
+    at="developers/events",
+    name="events",
+    place=Place("Developers", 30, "Events", "activity"),
+    levels=_MERCHANT,
+)
 def events_page(request: PortalRequest) -> HttpResponse:
     """What happened in the last 30 days, as webhooks tell it."""
     event_type, object_id = request.GET.get("type", ""), request.GET.get("object", "").strip()
@@ -225,7 +272,7 @@ def events_page(request: PortalRequest) -> HttpResponse:
     )
 
 
-@portal_view("events.read", levels=_MERCHANT)
+@portal_view("events.read", at="developers/events/<str:event_id>", name="event", levels=_MERCHANT)
 def event_page(request: PortalRequest, event_id: str) -> HttpResponse:
     """One event with its content and where it was sent."""
     event = selectors.event_get(actor=request.actor, event_id=event_id)
@@ -252,7 +299,13 @@ def event_page(request: PortalRequest, event_id: str) -> HttpResponse:
     )
 
 
-@portal_view("events.resend", methods=("POST",), levels=_MERCHANT)
+@portal_view(
+    "events.resend",
+    at="developers/events/<str:event_id>/resend",
+    name="event-resend",
+    form_of="event",
+    levels=_MERCHANT,
+)
 def event_resend(request: PortalRequest, event_id: str) -> HttpResponse:
     """Send an event again, to one endpoint or to all that take it."""
     endpoint_id = request.POST.get("endpoint", "") or None
@@ -269,7 +322,13 @@ def event_resend(request: PortalRequest, event_id: str) -> HttpResponse:
     return redirect("portal:event", event_id=event_id)
 
 
-@portal_view("webhooks.write", methods=("POST",), levels=_MERCHANT)
+@portal_view(
+    "webhooks.write",
+    at="developers/webhooks/<str:endpoint_id>/replay",
+    name="webhook-replay",
+    form_of="webhook",
+    levels=_MERCHANT,
+)
 def endpoint_replay(request: PortalRequest, endpoint_id: str) -> HttpResponse:
     """Send what an endpoint missed since a moment."""
     try:

@@ -97,18 +97,22 @@ def endpoints_page(*, actor: Actor, page: PageRequest) -> Page[WebhookEndpoint]:
     )
 
 
-def endpoint_get(*, actor: Actor, endpoint_id: str, lock: bool = False) -> WebhookEndpoint:
+def endpoint_get(*, actor: Actor, endpoint_id: str) -> WebhookEndpoint:
     """One endpoint by its public id. Raises NotFound."""
-    rows = WebhookEndpoint.objects.select_for_update() if lock else WebhookEndpoint.objects.all()
-    found = rows.filter(
+    found = endpoint_of(actor, endpoint_id).first()
+    if found is None:
+        raise NotFound(f"No webhook endpoint has the id {endpoint_id!r}.")
+    return found
+
+
+def endpoint_of(actor: Actor, endpoint_id: str) -> QuerySet[WebhookEndpoint]:
+    """The actor's endpoint of this public id, unless it was deleted: one row or none."""
+    return WebhookEndpoint.objects.filter(
         id=decode(WebhookEndpoint.PREFIX, endpoint_id),
         merchant_id=owner_of(actor),
         livemode=actor.livemode,
         deleted_at__isnull=True,
-    ).first()
-    if found is None:
-        raise NotFound(f"No webhook endpoint has the id {endpoint_id!r}.")
-    return found
+    )
 
 
 def _require_own(rows: QuerySet[Any], actor: Actor, param: str) -> None:

@@ -18,7 +18,7 @@ class EventSerializer(serializers.Serializer[Any]):
     created_at = serializers.DateTimeField()
     livemode = serializers.BooleanField()
     request_id = serializers.CharField(allow_null=True, help_text="The request that caused it.")
-    data = serializers.DictField(  # type: ignore[assignment]
+    data = serializers.DictField(  # type: ignore[assignment]  # the field hides Serializer.data
         help_text="The object, as its own endpoint returned it then."
     )
 

@@ -6,7 +6,7 @@ from celery import shared_task
 
 from core.enqueue import enqueue
 from core.models import OutboxEvent
-from notifications import delivery, mail
+from notifications.services import delivery, mail
 
 
 @shared_task(name="notifications.send_due_webhooks", soft_time_limit=120, time_limit=150)

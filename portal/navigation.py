@@ -3,18 +3,21 @@
 Entries are offered by permission (tenants/policies.py): nobody is led to a page that says no.
 """
 
-from collections.abc import Callable, Iterable
-from dataclasses import dataclass, field
-from functools import wraps
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import cache, wraps
 from typing import Any, Final
 
 from django.http import HttpRequest
 from django.http.response import HttpResponseBase
 from django.shortcuts import redirect
-from django.urls import NoReverseMatch, reverse
+from django.urls import reverse
 
+from core.requests import ACTOR, RequestKey
 from portal.theme import theme_of
 from tenants.models import Level
+from tenants.portal.base import PAGES, PageSpec, Place
+from tenants.requests import SEAT
 from tenants.seats import Seat, seats_of
 
 View = Callable[..., HttpResponseBase]
@@ -22,63 +25,13 @@ View = Callable[..., HttpResponseBase]
 #: As many accounts as fit into a menu; who has more finds them on a page of their own.
 MENU_SEATS: Final = 8
 
-_LEVELS: Final = (Level.MERCHANT, Level.RESELLER)
+#: The address of the page whose form this request is.
+PAGE_URL: Final = RequestKey[str]("page_url", set_by="form_of")
+#: The first of the person's seats.
+OFFERED_SEATS: Final = RequestKey[list[Seat]]("offered_seats", set_by="know_seats")
 
-
-@dataclass(frozen=True, slots=True)
-class Place:
-    """A page in the sidebar. Without a `permission` every member sees it; `prefix` marks it."""
-
-    label: str
-    icon: str
-    url_name: str
-    prefix: str
-    permission: str | None = None
-    levels: tuple[str, ...] = _LEVELS
-
-
-PLACES: Final[tuple[tuple[str, tuple[Place, ...]], ...]] = (
-    (
-        "",
-        (
-            Place("Home", "house", "portal:home", "/"),
-            Place(
-                "Merchants", "store", "portal:merchants", "/merchants", "merchants.read",
-                (Level.RESELLER,),
-            ),
-            Place("Payments", "credit-card", "portal:payments", "/payments", "payments.read"),
-            Place("Balance", "landmark", "portal:balance", "/balance", "balance.read"),
-        ),
-    ),
-    (
-        "Developers",
-        (
-            Place(
-                "API keys", "key-round", "portal:keys", "/developers/keys", "keys.read",
-                (Level.MERCHANT,),
-            ),
-            Place(
-                "Webhooks", "webhook", "portal:webhooks", "/developers/webhooks", "webhooks.read",
-                (Level.MERCHANT,),
-            ),
-            Place(
-                "Events", "activity", "portal:events", "/developers/events", "events.read",
-                (Level.MERCHANT,),
-            ),
-            Place(
-                "Request log", "scroll-text", "portal:requests", "/developers/requests",
-                "requests.read", (Level.MERCHANT,),
-            ),
-        ),
-    ),
-    (
-        "Account",
-        (
-            Place("Team", "users", "portal:team", "/team", "team.read"),
-            Place("Settings", "settings", "portal:settings", "/settings", "settings.read"),
-        ),
-    ),
-)  # fmt: skip
+#: The groups of the sidebar in their order; the first has no title.
+GROUPS: Final = ("", "Developers", "Account")
 
 
 @dataclass(frozen=True, slots=True)
@@ -134,33 +87,21 @@ class Frame:
     tenants: tuple[TenantChoice, ...] = ()
     more_tenants: bool = False
     user: Person | None = None
-    home_url: str = "/"
-    urls: dict[str, str] = field(default_factory=dict)
-
-    def __getattr__(self, name: str) -> str:
-        """`frame.mode_url` and its like; empty where the page does not exist for this visitor."""
-        if name.endswith("_url"):
-            return self.urls.get(name.removesuffix("_url"), "")
-        raise AttributeError(name)
+    may_search: bool = False
+    page_url: str = ""
 
 
 def frame_for(request: HttpRequest) -> Frame:
     """The shell for this request; without a seat only the theme and the way out are in it."""
-    seat: Seat | None = getattr(request, "seat", None)
-    page_url: str = getattr(request, "page_url", "")
+    seat, page_url = SEAT.find(request), PAGE_URL.find(request) or ""
     theme, here = theme_of(request), page_url or request.get_full_path()
     if not request.user.is_authenticated:
-        return Frame(theme=theme, here=here, urls=_urls({"theme": "portal:theme"}))
+        return Frame(theme=theme, here=here)
     role = seat.role.capitalize() if seat is not None else ""
     person = Person(name=request.user.get_full_name(), email=request.user.email, role=role)
-    names = {"theme": "portal:theme", "logout": "logout", "security": "login-setup"}
     if seat is None:
-        return Frame(theme=theme, here=here, user=person, urls=_urls(names))
-    scopes: frozenset[str] = request.actor.scopes  # type: ignore[attr-defined]
-    names |= {"mode": "portal:mode", "tenant": "portal:tenant", "settings": "portal:settings"}
-    names |= {"accounts": "portal:accounts"}
-    if "payments.read" in scopes:
-        names["search"] = "portal:payments"
+        return Frame(theme=theme, here=here, user=person)
+    scopes = ACTOR.of(request).scopes
     offered = _offered(request)
     choices = tuple(seat_choice(row, seat) for row in offered[:MENU_SEATS])
     return Frame(
@@ -176,7 +117,8 @@ def frame_for(request: HttpRequest) -> Frame:
         tenants=choices,
         more_tenants=len(offered) > MENU_SEATS,
         user=person,
-        urls=_urls(names) | ({"page": page_url} if page_url else {}),
+        may_search="payments.read" in scopes,
+        page_url=page_url,
     )
 
 
@@ -193,7 +135,7 @@ def form_of(page: str, view: View, *names: str) -> View:
         address = reverse(f"portal:{page}", kwargs={name: kwargs[name] for name in names})
         if request.method in ("GET", "HEAD"):
             return redirect(address)
-        request.page_url = address  # type: ignore[attr-defined]
+        PAGE_URL.set(request, address)
         return view(request, *args, **kwargs)
 
     return on_page
@@ -212,14 +154,14 @@ def know_seats(view: View) -> View:
     def page(request: HttpRequest, /, *args: Any, **kwargs: Any) -> HttpResponseBase:
         if request.user.is_authenticated and live_parts(request) is None:
             offered = seats_of(user_id=request.user.pk, limit=MENU_SEATS + 1)
-            request.offered_seats = offered  # type: ignore[attr-defined]
+            OFFERED_SEATS.set(request, offered)
         return view(request, *args, **kwargs)
 
     return page
 
 
 def _offered(request: HttpRequest) -> list[Seat]:
-    known: list[Seat] | None = getattr(request, "offered_seats", None)
+    known = OFFERED_SEATS.find(request)
     if known is not None or request.user.pk is None:
         return known or []
     return seats_of(user_id=request.user.pk, limit=MENU_SEATS + 1)
@@ -235,32 +177,30 @@ def seat_choice(seat: Seat, current: Seat) -> TenantChoice:
     )
 
 
+@cache
+def _places() -> dict[str, list[tuple[PageSpec, Place]]]:
+    """Group → the pages in it, in order."""
+    found: dict[str, list[tuple[PageSpec, Place]]] = {group: [] for group in GROUPS}
+    for page in PAGES.values():
+        if page.spec.place is not None:
+            found[page.spec.place.group].append((page.spec, page.spec.place))
+    for pages in found.values():
+        pages.sort(key=lambda each: each[1].order)
+    return found
+
+
 def _groups(seat: Seat, scopes: frozenset[str], path: str) -> tuple[Group, ...]:
     groups = []
-    for title, places in PLACES:
+    for title, pages in _places().items():
         entries = tuple(
-            Entry(place.label, place.icon, reverse(place.url_name), _is_current(place, path))
-            for place in places
-            if seat.level in place.levels
-            and (place.permission is None or place.permission in scopes)
+            Entry(place.label, place.icon, f"/{spec.at}", _is_current(spec.at, path))
+            for spec, place in pages
+            if seat.level in spec.levels and (spec.permission is None or spec.permission in scopes)
         )
         if entries:
             groups.append(Group(title, entries))
     return tuple(groups)
 
 
-def _is_current(place: Place, path: str) -> bool:
-    return path == place.prefix or (place.prefix != "/" and path.startswith(place.prefix + "/"))
-
-
-def _urls(names: dict[str, str]) -> dict[str, str]:
-    return dict(_existing(names.items()))
-
-
-def _existing(names: Iterable[tuple[str, str]]) -> Iterable[tuple[str, str]]:
-    """Addresses of pages that other rooms own; one that is not mounted is not offered."""
-    for key, name in names:
-        try:
-            yield key, reverse(name)
-        except NoReverseMatch:
-            continue
+def _is_current(at: str, path: str) -> bool:
+    return path == f"/{at}" or (at != "" and path.startswith(f"/{at}/"))

@@ -7,10 +7,10 @@
 | service caller | ``X-Merchantry-Key-Id`` and the three headers beside it (HMAC) |
 | portal session | the cookie, with a CSRF token on writes; the second factor, where one is due |
 
-After authentication ``request.auth`` and ``request.actor`` are the actor; ``request.merchant`` is a
-:class:`MerchantFacts` (or ``None`` where the caller is bound to no merchant), filled by the same
-single statement that finds an API key. A wrong credential is 401 with ``WWW-Authenticate``; a right
-one from a wrong address is 403. Public views set ``authentication_classes = []``.
+After authentication ``request.auth`` is the actor, and :func:`seller_of` gives the
+:class:`MerchantFacts` of its merchant, filled by the same single statement that finds an API key. A
+wrong credential is 401 with ``WWW-Authenticate``; a right one from a wrong address is 403. Public
+views set ``authentication_classes = []``.
 """
 
 from __future__ import annotations
@@ -33,11 +33,11 @@ from core.context import Actor
 from core.db import execute_prepared, fetch_one
 from core.process import Process, current_process
 from core.proxies import client_ip
+from core.requests import RequestKey
 from core.serving.callers import note_tenant
 from tenants import callers, keys, policies, tokens
 from tenants.models import TenantStatus, User
-from tenants.portal_base import second_factor_due
-from tenants.seats import resolve_seat
+from tenants.seats import resolve_seat, second_factor_due
 
 REALM: Final = 'Bearer realm="merchantry"'
 KEY_PURPOSE: Final = "api_key"
@@ -74,6 +74,23 @@ def merchant_facts(merchant_id: UUID) -> MerchantFacts | None:
     return None if row is None else MerchantFacts(*row)
 
 
+#: None where the caller is bound to no merchant.
+MERCHANT: Final = RequestKey["MerchantFacts | None"]("merchant", set_by="RequestAuthentication")
+
+
+def seller_of(request: Request) -> MerchantFacts:
+    """The merchant that the caller belongs to; read with the credential.
+
+    Raises InvalidRequest (``merchant_required``) where the caller belongs to none.
+    """
+    facts = MERCHANT.of(request._request)
+    if facts is None:
+        raise errors.InvalidRequest(
+            "Use a key of a merchant: this caller belongs to none.", code="merchant_required"
+        )
+    return facts
+
+
 class RequestAuthentication(BaseAuthentication):
     """Tries the door that the request knocks at, and no other."""
 
@@ -96,7 +113,6 @@ class RequestAuthentication(BaseAuthentication):
                 "The platform's staff works in the console, not over the API.",
                 code="console_only",
             )
-        http.actor = actor  # type: ignore[attr-defined]
         note_tenant(actor.merchant_id or actor.reseller_id or actor.id)
         return user, actor
 
@@ -189,7 +205,7 @@ def _by_api_key(http: HttpRequest, text: str) -> Actor:
             f"This API key cannot be used from {ip}. Add the address to its allowlist.",
             code="ip_not_allowed",
         )
-    http.merchant = facts  # type: ignore[attr-defined]
+    MERCHANT.set(http, facts)
     return Actor(
         kind="api_key",
         id=ids.encode("key", key_id),
@@ -207,7 +223,7 @@ def _by_token(http: HttpRequest, token: str) -> Actor:
     subject, facts = _standing(tokens.read_access(token))
     if facts is not None and TenantStatus.CLOSED in (facts.status, facts.reseller_status):
         raise _account_closed()
-    http.merchant = facts  # type: ignore[attr-defined]
+    MERCHANT.set(http, facts)
     return tokens.actor_of(subject, ip=client_ip(http))
 
 
@@ -312,4 +328,4 @@ def _attach_facts(http: HttpRequest, actor: Actor) -> None:
     facts = None if actor.merchant_id is None else merchant_facts(actor.merchant_id)
     if actor.merchant_id is not None and (facts is None or facts.status == TenantStatus.CLOSED):
         raise _account_closed()
-    http.merchant = facts  # type: ignore[attr-defined]
+    MERCHANT.set(http, facts)

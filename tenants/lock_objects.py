@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from typing import Final
 from uuid import UUID
 
 from django.db.models import Q, QuerySet
@@ -11,6 +12,7 @@ from core.context import Actor
 from tenants import selectors
 from tenants.models import (
     ApiKey,
+    DueMail,
     Invitation,
     Level,
     Membership,
@@ -21,6 +23,18 @@ from tenants.models import (
     User,
 )
 
+# A lease moves the due time on, twice as far each time: two workers do not send the same, one that
+# is killed repeats it, and what could not be sent comes behind the others.
+_LEASE_MAIL: Final = """
+UPDATE tenants_duemail AS m
+   SET attempts = m.attempts + 1,
+       due_at = clock_timestamp() + make_interval(secs => least(60 * 2 ^ m.attempts, 3600))
+ WHERE m.id IN (
+   SELECT id FROM tenants_duemail WHERE due_at <= clock_timestamp()
+    ORDER BY due_at LIMIT 1 FOR UPDATE SKIP LOCKED)
+RETURNING m.*
+"""
+
 
 def lock_user(user_id: UUID | None) -> User | None:
     """The person: tokens of one person are issued and revoked one after the other."""
@@ -29,16 +43,23 @@ def lock_user(user_id: UUID | None) -> User | None:
     return User.objects.select_for_update(no_key=True).filter(id=user_id).first()
 
 
-def lock_tenant(*, merchant_id: UUID | None, reseller_id: UUID) -> Merchant | Reseller:
+def lock_tenant(*, merchant_id: UUID | None, reseller_id: UUID | None) -> Merchant | Reseller:
     """The merchant, or without one the reseller: invitations into it are made one by one.
 
     Raises NotFound: none in this scope.
     """
-    row: Merchant | Reseller | None
     if merchant_id is not None:
-        row = Merchant.objects.select_for_update(no_key=True).filter(id=merchant_id).first()
-    else:
-        row = Reseller.objects.select_for_update(no_key=True).filter(id=reseller_id).first()
+        return lock_merchant(merchant_id)
+    resellers = Reseller.objects.select_for_update(no_key=True)
+    row = resellers.filter(id=reseller_id).first() if reseller_id is not None else None
+    if row is None:
+        raise errors.NotFound("There is no such reseller.", param="reseller")
+    return row
+
+
+def lock_merchant(merchant_id: UUID) -> Merchant:
+    """The merchant. Raises NotFound: none in this scope."""
+    row = Merchant.objects.select_for_update(no_key=True).filter(id=merchant_id).first()
     if row is None:
         raise errors.NotFound("There is no such merchant.", param="merchant")
     return row
@@ -104,3 +125,8 @@ def lock_staff_membership(membership_id: UUID) -> Membership:
     if row is None:
         raise errors.NotFound("There is no such member of the staff.")
     return row
+
+
+def lease_due_mail() -> DueMail | None:
+    """The mail that is due longest, leased for its next delay."""
+    return next(iter(DueMail.objects.raw(_LEASE_MAIL)), None)

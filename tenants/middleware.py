@@ -6,6 +6,7 @@ import time
 from collections.abc import Callable
 from typing import Any, Final
 
+from csp.decorators import csp
 from django.conf import settings
 from django.contrib import messages
 from django.contrib.auth import SESSION_KEY, logout
@@ -20,11 +21,10 @@ from core import errors
 from core.admin_forms import Refilled
 from core.back_address import referring_address, with_next
 from core.db import Scope, tenant_atomic
-from core.proxies import client_ip
-from core.serving.callers import note_tenant
 from tenants import policies
 from tenants.models import Level, User
-from tenants.seats import seats_of
+from tenants.requests import seated
+from tenants.seats import has_second_factor, seats_of
 
 SESSION_SEEN: Final = "seen_at"
 SESSION_STARTED: Final = "started_at"
@@ -106,12 +106,11 @@ class AdminScopeMiddleware:
 
     def __init__(self, get_response: GetResponse) -> None:
         self.get_response = get_response
+        self._in_admin = csp(ADMIN_CSP)(get_response)
 
     def __call__(self, request: HttpRequest) -> HttpResponseBase:
-        response = self.get_response(request)
-        if request.path.startswith("/admin/"):
-            response._csp_config = ADMIN_CSP  # type: ignore[attr-defined]
-        return response
+        in_admin = request.path.startswith("/admin/")
+        return self._in_admin(request) if in_admin else self.get_response(request)
 
     def process_view(
         self,
@@ -145,8 +144,6 @@ class AdminScopeMiddleware:
 
     def _seat(self, request: HttpRequest, user: User, *, verified: bool) -> HttpResponse | None:
         """Give staff their actor; the response for everybody else."""
-        from tenants.portal_base import has_second_factor
-
         if not verified:
             step = reverse("login-verify" if has_second_factor(user) else "login-setup")
             return redirect(with_next(step, request.get_full_path()))
@@ -158,10 +155,5 @@ class AdminScopeMiddleware:
                 {"permission": policies.STAFF_PERMISSION},
                 status=403,
             )
-        seat = platform[0]
-        note_tenant("platform")
-        request.actor = seat.actor(  # type: ignore[attr-defined]
-            user=user, second_factor=True, ip=client_ip(request)
-        )
-        request.seat = seat  # type: ignore[attr-defined]
+        seated(request, user=user, seat=platform[0], second_factor=True)
         return None

@@ -14,12 +14,14 @@ from django.conf import settings
 from django.http import HttpRequest, HttpResponseBase
 
 from core.proxies import client_ip, client_network
+from core.requests import RequestKey
 from tenants import keys
 
 #: As long as browsers keep a cookie at most.
 DEVICE_COOKIE_AGE_S: Final = 400 * 86_400
 #: What a call without an address (a socket) is counted under.
 UNKNOWN_NETWORK: Final = "unknown"
+_NEW_DEVICE: Final = RequestKey[str]("new_device", set_by="browser_place")
 _TOKEN: Final = re.compile(r"[A-Za-z0-9_-]{43}")
 
 
@@ -41,8 +43,8 @@ def browser_place(request: HttpRequest) -> Place:
     """Where a page is asked for from; a browser without a token gets one (`keep_device`)."""
     token = request.COOKIES.get(settings.DEVICE_COOKIE_NAME, "")
     if not _TOKEN.fullmatch(token):
-        token = getattr(request, "_new_device", None) or keys.random_token()
-        request._new_device = token  # type: ignore[attr-defined]
+        token = _NEW_DEVICE.find(request) or keys.random_token()
+        _NEW_DEVICE.set(request, token)
     place = place_of(request)
     return Place(ip=place.ip, network=place.network, device=token)
 

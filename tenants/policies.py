@@ -5,8 +5,11 @@ which roles hold it on which level of the tree. When somebody authenticates, ``e
 the role (or an API key's scopes) into the frozen set of permissions that goes into
 ``Actor.scopes``; from then on a question is a set look-up plus "is this object of my tenant".
 
-    require(actor, "payments.refund", payment)   # raises PermissionDenied or NotFound
-    can(actor, "team.write")                     # for templates: show the button or not
+Faces ask it, before they call a service: ``permissions`` of an API view, ``portal_view("…")``, the
+``permission`` of an admin action. Services ask only what depends on the row: whose it is
+(``require_own``), and who may act on which person (``may_act``).
+
+    can(actor, "team.write")    # whether an actor holds a permission
 
 Rules that are not in the table:
 
@@ -297,16 +300,10 @@ def can(actor: Actor, permission: str, obj: object | None = None) -> bool:
     return permission in actor.scopes and (obj is None or owns(actor, obj))
 
 
-def require(actor: Actor, permission: str, obj: object | None = None) -> None:
-    """Return when allowed; NotFound for a foreign object, PermissionDenied for a missing right."""
-    if obj is not None and not owns(actor, obj):
+def require_own(actor: Actor, obj: object) -> None:
+    """Raise NotFound for an object of another tenant or mode."""
+    if not owns(actor, obj):
         raise errors.NotFound("There is no such object.", code="not_found")
-    if not can(actor, permission):
-        raise errors.PermissionDenied(
-            f"This needs the permission {permission}, which your role or key does not have.",
-            code="permission_missing",
-            details={"permission": permission},
-        )
 
 
 def acts_on(*, level: str, action: PersonAction, roles: Collection[str]) -> Acts:

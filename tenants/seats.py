@@ -13,6 +13,7 @@ from core.context import Actor
 from core.db import Scope
 from tenants import policies
 from tenants.models import Level, User
+from tenants.selectors import has_confirmed_totp
 
 SESSION_MEMBERSHIP: Final = "seat_membership"
 SESSION_MERCHANT: Final = "seat_merchant"
@@ -167,3 +168,16 @@ def _uuid(value: object) -> UUID | None:
         return UUID(str(value)) if value else None
     except ValueError:
         return None
+
+
+def second_factor_due(*, user: User, seat: Seat) -> bool:
+    """Whether this person may not go on without a second factor.
+
+    Staff and owners always need one; whoever has enrolled one is always asked for it.
+    """
+    return user.is_staff or seat.role == "owner" or has_second_factor(user)
+
+
+def has_second_factor(user: User) -> bool:
+    """Whether the person has confirmed an authenticator app."""
+    return has_confirmed_totp(user_id=user.id)

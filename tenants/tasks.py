@@ -6,8 +6,8 @@ from celery import shared_task
 
 from core.ids import decode
 from core.models import OutboxEvent
-from tenants import mail
 from tenants.models import DueMail, Invitation, SignInLink, User
+from tenants.services import mail
 
 
 @shared_task(name="tenants.send_due_mail")

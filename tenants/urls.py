@@ -5,7 +5,8 @@ from __future__ import annotations
 from django.urls import path
 
 from tenants import api as views
-from tenants import oauth, portal
+from tenants import oauth
+from tenants.portal import sign_in
 
 api = [
     path("auth/login", views.LoginView.as_view(), name="auth-login"),
@@ -31,17 +32,17 @@ api = [
 pages = [
     # For libraries that speak OAuth 2.0: forms in, flat answers out.
     path("auth/token", oauth.TokenView.as_view(), name="auth-token"),
-    path("login", portal.login_page, name="login"),
-    path("login/verify", portal.verify_page, name="login-verify"),
-    path("login/link", portal.link_page, name="login-link"),
-    path("login/link/<str:token>", portal.link_use_page, name="login-link-use"),
-    path("login/setup", portal.setup_page, name="login-setup"),
-    path("logout", portal.logout_page, name="logout"),
-    path("password/reset", portal.reset_page, name="password-reset"),
+    path("login", sign_in.login_page, name="login"),
+    path("login/verify", sign_in.verify_page, name="login-verify"),
+    path("login/link", sign_in.link_page, name="login-link"),
+    path("login/link/<str:token>", sign_in.link_use_page, name="login-link-use"),
+    path("login/setup", sign_in.setup_page, name="login-setup"),
+    path("logout", sign_in.logout_page, name="logout"),
+    path("password/reset", sign_in.reset_page, name="password-reset"),
     path(
         "password/reset/<str:user_id>/<str:token>",
-        portal.reset_confirm_page,
+        sign_in.reset_confirm_page,
         name="password-reset-confirm",
     ),
-    path("invitations/<str:token>", portal.invitation_page, name="invitation"),
+    path("invitations/<str:token>", sign_in.invitation_page, name="invitation"),
 ]

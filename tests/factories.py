@@ -24,7 +24,7 @@ from core import ids
 from core.context import Actor
 from core.db import Scope, tenant_atomic
 from core.unit import Writes
-from tenants import callers, keys, policies, second_factor, tokens
+from tenants import callers, keys, policies, tokens, totp
 from tenants.models import (
     ApiKey,
     Membership,
@@ -188,7 +188,7 @@ def make_tenants(
     """New tenants in one statement (two with ``totp``); keyword arguments go to the merchant.
 
     ``users=False`` leaves the eleven people out. ``totp`` enrols everybody, so that they can log in
-    to the portal: ``second_factor.code_at(t.totp_secrets[user.id])`` gives the code.
+    to the portal: ``totp.code_at(t.totp_secrets[user.id])`` gives the code.
     """
     mark = secrets.token_hex(4)
     writes = Writes()
@@ -303,14 +303,14 @@ def _add_service_caller(made: Tenants, writes: Writes, mark: str) -> None:
 def _enrol(made: Tenants) -> None:
     devices = []
     for user in made.users.values():
-        secret = second_factor.new_secret()
+        secret = totp.new_secret()
         made.totp_secrets[user.id] = secret
         devices.append(
             TotpDevice(
                 user=user,
                 name="Authenticator app",
                 confirmed=True,
-                secret_sealed=second_factor.seal_secret(secret, user_id=user.id),
+                secret_sealed=totp.seal_secret(secret, user_id=user.id),
             )
         )
     with tenant_atomic(Scope.auth()):

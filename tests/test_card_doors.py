@@ -38,7 +38,7 @@ from core.logging import configure_logging
 from core.pan import luhn_valid
 from ledger.models import CorrectionProposal, Transfer
 from payments.providers.sandbox.cards import TEST_CARDS
-from tenants.mail import invitation_link
+from tenants.services.mail import invitation_link
 from tenants.services.team import invitation_create
 from tests.api import Api
 from tests.api_fuzz.world import World

@@ -8,7 +8,7 @@ from uuid import UUID
 from django.contrib.auth import SESSION_KEY
 from django.test import Client
 
-from tenants.portal_base import SEAT_FIELD
+from tenants.portal.base import SEAT_FIELD
 from tenants.seats import resolve_seat
 
 

@@ -16,14 +16,16 @@ FUNCTIONS: Final = (
     "core.inbox.sweep",
     "core.retention.purge_expired",
     "core.rotation.rotate",
-    "ledger.integrity.verify",
+    "ledger.services.integrity.verify",
     "ledger.replay.finish",
     "ledger.replay.replay",
     "ledger.services.expire_pending",
+    "ledger.services.posting.expire_pending",
     "payments.acceptance.services.release.release_due",
     "payments.acceptance.services.release_due",
     "payments.checkout.services.expire_due",
-    "payments.intents.recovery.due_intents",
+    "payments.checkout.services.sessions.expire_due",
+    "payments.intents.services.recovery.due_intents",
 )
 
 

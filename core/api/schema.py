@@ -115,7 +115,7 @@ class EnvelopeAutoSchema(AutoSchema):
         """The first sentence of the doc string, unless the view says otherwise."""
         return super().get_summary() or self._doc()[0]
 
-    def get_description(self) -> str:  # type: ignore[override]
+    def get_description(self) -> str:  # type: ignore[override]  # the base's may be None
         """What the doc string says after its first sentence."""
         return self._doc()[1]
 
@@ -150,13 +150,13 @@ class EnvelopeAutoSchema(AutoSchema):
     def _map_serializer_field(
         self, field: Any, direction: Any, bypass_extensions: bool = False
     ) -> Any:
-        schema = super()._map_serializer_field(field, direction, bypass_extensions)  # type: ignore[no-untyped-call]
+        schema = super()._map_serializer_field(field, direction, bypass_extensions)  # type: ignore[no-untyped-call]  # untyped in drf_spectacular
         if isinstance(schema, dict):
             schema.update(_limits(field))
         return schema
 
     def _map_basic_serializer(self, serializer: Any, direction: Any) -> Any:
-        schema = super()._map_basic_serializer(serializer, direction)  # type: ignore[no-untyped-call]
+        schema = super()._map_basic_serializer(serializer, direction)  # type: ignore[no-untyped-call]  # untyped in drf_spectacular
         if direction == "request":
             if isinstance(serializer, StrictSerializer):
                 schema["additionalProperties"] = False

@@ -23,21 +23,22 @@ HEAD_WITHIN_S: Final = 5.0
 READ_WITHIN_S: Final = 30.0
 
 
-class _JoinedWrites:
+class _JoinedWrites(asyncio.Transport):
     """A transport that sends the pieces written in one turn of the event loop together.
 
     uvicorn writes an answer's head and its body apart, and each write is a system call that wakes
-    the reader.
+    the reader. What uvicorn asks of a transport is here; the rest of asyncio's methods is refused.
     """
 
     __slots__ = ("_held", "_loop", "_transport")
 
     def __init__(self, transport: asyncio.Transport, loop: asyncio.AbstractEventLoop) -> None:
+        super().__init__()
         self._transport = transport
         self._loop = loop
-        self._held: list[bytes] = []
+        self._held: list[bytes | bytearray | memoryview] = []
 
-    def write(self, data: bytes) -> None:
+    def write(self, data: bytes | bytearray | memoryview) -> None:
         """asyncio's method; sent by `flush`, at the latest in the loop's next turn."""
         if not self._held:
             self._loop.call_soon(self.flush)
@@ -53,8 +54,20 @@ class _JoinedWrites:
         self.flush()
         self._transport.close()
 
-    def __getattr__(self, name: str) -> Any:
-        return getattr(self._transport, name)
+    def abort(self) -> None:
+        self._transport.abort()
+
+    def is_closing(self) -> bool:
+        return self._transport.is_closing()
+
+    def pause_reading(self) -> None:
+        self._transport.pause_reading()
+
+    def resume_reading(self) -> None:
+        self._transport.resume_reading()
+
+    def get_extra_info(self, name: str, default: Any = None) -> Any:
+        return self._transport.get_extra_info(name, default)
 
 
 class _OtherTarget(ValueError):
@@ -72,10 +85,10 @@ class BoundedProtocol(HttpToolsProtocol):
         self._head_timer: asyncio.TimerHandle | None = None
         self._read_timer: asyncio.TimerHandle | None = None
 
-    def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
+    def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]  # as uvicorn
         """asyncio's hook: a connection that says nothing ends too."""
         self._writes = _JoinedWrites(transport, self.loop)
-        super().connection_made(self._writes)  # type: ignore[arg-type]
+        super().connection_made(self._writes)
         self._await_head()
 
     def connection_lost(self, exc: Exception | None) -> None:

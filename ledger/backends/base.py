@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from datetime import date, datetime
-from typing import Protocol
+from typing import Protocol, TypedDict, Unpack
 from uuid import UUID, uuid5
 
 from ledger.chart import AccountRef, TransferCode
@@ -69,23 +69,40 @@ class TransferSpec:
         return self.debit.ledger if isinstance(self.debit, AccountRef) else None
 
 
+class _More(TypedDict, total=False):
+    """What else a post or void may say; all of it must agree with the pending transfer."""
+
+    debit: AccountRef | UUID
+    credit: AccountRef | UUID
+    document_id: UUID
+    code: int
+    ledger: int
+
+
 def post_pending(
-    transfer_id: UUID, pending_id: UUID, amount_minor: int | None = None, **more: object
+    transfer_id: UUID, pending_id: UUID, amount_minor: int | None = None, **more: Unpack[_More]
 ) -> TransferSpec:
     """Settle a pending transfer, in full or in part; the rest of it is released."""
-    spec = TransferSpec(
+    return TransferSpec(
         id=transfer_id,
         pending_id=pending_id,
         amount_minor=amount_minor,
         flags=TransferFlags.POST_PENDING,
+        **more,
     )
-    return replace(spec, **more) if more else spec  # type: ignore[arg-type]
 
 
-def void_pending(transfer_id: UUID, pending_id: UUID, **more: object) -> TransferSpec:
+def void_pending(
+    transfer_id: UUID, pending_id: UUID, amount_minor: int | None = None, **more: Unpack[_More]
+) -> TransferSpec:
     """Release a pending transfer."""
-    spec = TransferSpec(id=transfer_id, pending_id=pending_id, flags=TransferFlags.VOID_PENDING)
-    return replace(spec, **more) if more else spec  # type: ignore[arg-type]
+    return TransferSpec(
+        id=transfer_id,
+        pending_id=pending_id,
+        amount_minor=amount_minor,
+        flags=TransferFlags.VOID_PENDING,
+        **more,
+    )
 
 
 def linked(transfers: Sequence[TransferSpec]) -> list[TransferSpec]:

@@ -47,7 +47,7 @@ def _numbers(values: Sequence[int | None], *, oid: int, code: str, width: int) -
         body = b"".join([_NULL if v is None else one.pack(width, v) for v in values])
         return _head(oid, count, nulls=True) + body
     flat: list[int] = [width] * (2 * count)
-    flat[1::2] = values  # type: ignore[assignment]
+    flat[1::2] = values  # type: ignore[assignment]  # no None, see above
     return _head(oid, count, nulls=False) + _fixed(code, count).pack(*flat)
 
 

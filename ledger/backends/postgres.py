@@ -18,7 +18,6 @@ from psycopg import pq
 from core.db import Scope, tenant_atomic
 from core.errors import Unavailable
 from core.postgres.base import resolved
-from ledger import services
 from ledger.backends import pgwire
 from ledger.backends.base import (
     AccountSpec,
@@ -33,6 +32,7 @@ from ledger.backends.wire import check_batch, references, results, transfer_colu
 from ledger.chart import AccountRef
 from ledger.flags import AccountFlags, TransferFlags
 from ledger.models import Account, Transfer
+from ledger.services import posting
 from ledger.status import AccountStatus
 
 T = TypeVar("T")
@@ -64,7 +64,7 @@ class PostgresLedger:
 
     def open(self, accounts: Sequence[AccountRef | AccountSpec]) -> list[AccountStatus]:
         with tenant_atomic(self._scope):
-            return services.open_accounts(accounts)
+            return posting.open_accounts(accounts)
 
     def post(self, transfers: Sequence[TransferSpec]) -> list[Result]:
         check_batch(transfers)
@@ -146,7 +146,7 @@ class PostgresLedger:
         ]
 
     def expire(self, *, limit: int = 1000) -> int:
-        return services.expire_pending(limit=limit)
+        return posting.expire_pending(limit=limit)
 
     # ---- the connection
 

@@ -1,6 +1,13 @@
 """Reading the ledger. Every function runs inside `tenant_atomic`: a merchant sees its own alone.
 
 Lists name the tenant in the query as well as the policies do; both walls stand.
+
+- `accounts`: accounts and what is on them, now and at a time
+- `balances`: a merchant's money by where it is, a reseller's earnings
+- `books`: the trial balance by currency
+- `cursors`: how a page names the place where the next begins
+- `statements`: an account's lines
+- `transfers`: the journal
 """
 
 from ledger.selectors.accounts import (

@@ -34,8 +34,8 @@ class Balance:
 
     def posted(self, *, normal_side: str) -> int:
         """What stands on the account, positive on its normal side."""
-        net = self.credits_posted - self.debits_posted
-        return net if normal_side == "credit" else -net
+        difference = self.credits_posted - self.debits_posted
+        return difference if normal_side == "credit" else -difference
 
 
 @dataclass(frozen=True, slots=True)
@@ -193,9 +193,9 @@ def balance_by_currency(*, actor: Actor) -> list[CurrencyBalance]:
     for code, currency, credited, debited, reserved in rows.values_list(
         "code", "currency", "credits_posted", "debits_posted", "debits_pending"
     ):
-        net = credited - debited - (reserved if code == _AVAILABLE else 0)
+        difference = credited - debited - (reserved if code == _AVAILABLE else 0)
         per_code = sums.setdefault(currency, {})
-        per_code[code] = per_code.get(code, 0) + net
+        per_code[code] = per_code.get(code, 0) + difference
     return [
         CurrencyBalance(
             currency=currency,

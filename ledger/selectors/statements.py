@@ -12,10 +12,10 @@ from django.db import connection
 
 from core.db import Scope, tenant_atomic
 from core.pagination import Page, PageRequest
-from ledger.cursors import decode_moment, encode_moment
 from ledger.flags import TransferFlags
 from ledger.models import Account
 from ledger.selectors.accounts import Balance
+from ledger.selectors.cursors import decode_moment, encode_moment
 from ledger.statement_filter import EVERY_LINE, WANTED, StatementFilter
 
 

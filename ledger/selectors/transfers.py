@@ -14,10 +14,10 @@ from core.db import fetch_all
 from core.errors import NotFound
 from core.ids import decode
 from core.pagination import Page, PageRequest
-from ledger.cursors import decode_place, decode_timestamp, encode_place, encode_timestamp
 from ledger.flags import TransferFlags
 from ledger.models import Account, Transfer
 from ledger.selectors.accounts import accounts_visible
+from ledger.selectors.cursors import decode_place, decode_timestamp, encode_place, encode_timestamp
 from ledger.selectors.statements import BEGINNING, END
 
 _ID_END: Final = UUID(int=2**128 - 1)

@@ -1,0 +1,1 @@
+"""Money in, as a merchant speaks of it: customers, methods, payments, refunds, disputes."""

@@ -18,7 +18,7 @@ from core.money import format_money
 from payments.acceptance.models import Customer, Payment, Refund
 from payments.acceptance.selectors import payment_events, payment_ledger, payment_search
 from payments.acceptance.states import PaymentStatus, RefundStatus
-from tenants.admin_columns import OfMerchantAdmin
+from tenants.admin.columns import OfMerchantAdmin
 
 _COLOURS: dict[str, str] = {
     PaymentStatus.COMPLETED: "success",

@@ -89,7 +89,7 @@ class PaymentMethod(TenantOwned):
 class Payment(TenantOwned):
     """A sum that a payer owes a merchant. Amounts are in minor units of `currency`.
 
-    `amount_refunded_minor` is claimed when a refund is requested and given back when it fails, so
+    `amount_refunded_minor` grows when a refund is requested and shrinks when it fails, so
     that concurrent refunds can never exceed the capture. `version` counts the writes; each is
     conditional on the one read.
     """

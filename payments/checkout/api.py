@@ -22,7 +22,7 @@ from payments.checkout.representations import session_json
 from payments.checkout.selectors import session_get, session_payments, sessions
 from payments.checkout.services import SessionDraft, session_create, session_expire
 from payments.checkout.states import SessionStatus
-from tenants.authentication import MerchantFacts, merchant_facts
+from tenants.authentication import seller_of
 
 _REQUEST: Final = {
     "amount": 4890,
@@ -121,7 +121,7 @@ class CheckoutSessionsView(ApiView):
         `checkout_session.completed`, never from the payer's arrival at `success_url`.
         """
         values = shapes.SessionCreate.parse(self.body)
-        seller = self._seller()
+        seller = seller_of(self.request)
         draft = SessionDraft(
             amount_minor=values["amount"],
             currency=values["currency"],
@@ -141,16 +141,6 @@ class CheckoutSessionsView(ApiView):
         return self.once(
             lambda: session_create(draft=draft, seller=seller, actor=self.actor), render=render
         )
-
-    def _seller(self) -> MerchantFacts:
-        facts = getattr(self.request._request, "merchant", None)
-        if facts is None and self.actor.merchant_id is not None:
-            facts = merchant_facts(self.actor.merchant_id)
-        if facts is None:
-            raise InvalidRequest(
-                "Use a key of a merchant: this caller belongs to none.", code="merchant_required"
-            )
-        return facts  # type: ignore[no-any-return]
 
 
 class CheckoutSessionView(ApiView):

@@ -3,7 +3,14 @@ from __future__ import annotations
 from django.urls import path
 
 from payments.checkout import api as views
-from payments.checkout import portal
+from payments.checkout.pages import (
+    CheckoutCancelView,
+    CheckoutPageView,
+    CheckoutPaymentView,
+    CheckoutReturnedView,
+    CheckoutStatusView,
+    CheckoutTokensView,
+)
 
 api = [
     path("checkout/sessions", views.CheckoutSessionsView.as_view(), name="checkout-sessions"),
@@ -21,10 +28,10 @@ api = [
 
 _PAGE = "pay/<str:session_id>/<str:secret>"
 pages = [
-    path("pay/returned", portal.CheckoutReturnedView.as_view(), name="checkout-returned"),
-    path(_PAGE, portal.CheckoutPageView.as_view(), name="checkout-page"),
-    path(f"{_PAGE}/status", portal.CheckoutStatusView.as_view(), name="checkout-status"),
-    path(f"{_PAGE}/tokens", portal.CheckoutTokensView.as_view(), name="checkout-tokens"),
-    path(f"{_PAGE}/payment", portal.CheckoutPaymentView.as_view(), name="checkout-payment"),
-    path(f"{_PAGE}/cancel", portal.CheckoutCancelView.as_view(), name="checkout-cancel"),
+    path("pay/returned", CheckoutReturnedView.as_view(), name="checkout-returned"),
+    path(_PAGE, CheckoutPageView.as_view(), name="checkout-page"),
+    path(f"{_PAGE}/status", CheckoutStatusView.as_view(), name="checkout-status"),
+    path(f"{_PAGE}/tokens", CheckoutTokensView.as_view(), name="checkout-tokens"),
+    path(f"{_PAGE}/payment", CheckoutPaymentView.as_view(), name="checkout-payment"),
+    path(f"{_PAGE}/cancel", CheckoutCancelView.as_view(), name="checkout-cancel"),
 ]

@@ -13,18 +13,18 @@ from core.admin import Operated, actor_of, display, pretty_json, staff_action
 from core.admin_filters import by_merchant
 from core.admin_forms import LongText, StaffForm, staff_form
 from core.money import format_money
-from payments.intents.exceptions import exception_resolve
 from payments.intents.models import Intent
-from payments.intents.recovery import request_check
+from payments.intents.services.exceptions import exception_resolve
+from payments.intents.services.recovery import request_check
 from payments.intents.states import FINAL, IntentState
-from tenants.admin_columns import OfMerchantAdmin
+from tenants.admin.columns import OfMerchantAdmin
 
 _COLOURS: dict[str, str] = {
     IntentState.SETTLED: "success",
     IntentState.AUTHORIZED: "info",
     IntentState.VALIDATED: "info",
     IntentState.FAILED: "danger",
-    IntentState.CANCELLED: "warning",
+    IntentState.CANCELED: "warning",
     IntentState.EXPIRED: "warning",
 }
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import uuid
 from typing import Any, ClassVar
 
 from drf_spectacular.utils import OpenApiExample, extend_schema
@@ -20,9 +21,9 @@ from core.unit import Writes
 from payments.intents import serializers as shapes
 from payments.intents.documents import service_document
 from payments.intents.models import Intent, Operation
-from payments.intents.recovery import bring_forward
 from payments.intents.selectors import intent_get, intent_json, intent_merchant
 from payments.intents.services import Accepted, Draft, IntentClaim, Price, intent_submit
+from payments.intents.services.recovery import bring_forward
 from tenants.authentication import MerchantFacts, merchant_facts
 
 
@@ -103,7 +104,7 @@ class IntentsView(ApiView):
         )
         return facts, bound
 
-    def _read(self, key: Any, scope: Scope) -> Intent:
+    def _read(self, key: uuid.UUID, scope: Scope) -> Intent:
         with tenant_atomic(scope):
             return intent_get(intent_id=key, livemode=self.actor.livemode)
 
@@ -127,7 +128,7 @@ class IntentView(ApiView):
         return Response(intent_json(found))
 
 
-def _rendered(made: Any) -> tuple[int, bytes]:
+def _rendered(made: Intent | Accepted[Intent]) -> tuple[int, bytes]:
     """The answer about an intent: 202 where a worker goes on with it."""
     if isinstance(made, Accepted):
         return 202, dump(success(intent_json(made.shown)))

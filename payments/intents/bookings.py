@@ -57,7 +57,7 @@ def legs(intent: Intent, *, before: IntentState) -> list[TransferSpec]:
         return []
     if intent.state == IntentState.SETTLED:
         return _settlement(intent)
-    if intent.state in (IntentState.FAILED, IntentState.CANCELLED, IntentState.EXPIRED):
+    if intent.state in (IntentState.FAILED, IntentState.CANCELED, IntentState.EXPIRED):
         return [
             TransferSpec(
                 id=transfer_id(intent, "void"),

@@ -118,7 +118,7 @@ class Intent(TenantOwned):
         ]
         indexes: ClassVar = [
             models.Index(fields=["document_id"], name="intent_document"),
-            # By merchant: the poller takes some of each, however many one has (recovery._DUE).
+            # By merchant: the poller takes some of each, however many one has (`lock_objects`).
             models.Index(
                 fields=["merchant_id", "next_check_at"],
                 name="intent_to_check",

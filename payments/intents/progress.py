@@ -5,11 +5,11 @@ from __future__ import annotations
 import dataclasses
 import datetime as dt
 from dataclasses import dataclass, field
-from typing import Any, Final
+from typing import Final, NotRequired, TypedDict
 
 from django.utils import timezone
 
-from payments.intents.channels.base import ChannelAnswer, Outcome
+from payments.intents.channels.base import Card, ChannelAnswer, Outcome
 from payments.intents.models import Intent, Operation
 from payments.intents.states import FINAL, IntentState, Step
 
@@ -37,12 +37,40 @@ _EXPIRED_ACTION: Final = (
 )
 
 
+class ExceptionLine(TypedDict):
+    """A line of `Intent.exceptions`; `by` names the person of a line that resolves."""
+
+    at: str
+    code: str
+    message: str
+    by: NotRequired[str]
+
+
+class Columns(TypedDict, total=False):
+    """Columns of an intent that an answer changes beside its state, under their names."""
+
+    step: str
+    steps: int
+    checks: int
+    next_check_at: dt.datetime | None
+    next_action_url: str
+    action_left_at: dt.datetime
+    settled_amount_minor: int
+    external_id: str
+    card: Card
+    told_at: dt.datetime
+    failure_code: str
+    failure_message: str
+    exception_at: dt.datetime | None
+    exceptions: list[ExceptionLine]
+
+
 @dataclass(frozen=True, slots=True)
 class Move:
     """A new state (or None) and the columns that change with it."""
 
     state: IntentState | None = None
-    values: dict[str, Any] = field(default_factory=dict)
+    values: Columns = field(default_factory=Columns)
 
     @property
     def changes(self) -> bool:
@@ -90,7 +118,7 @@ def action_ends_at(intent: Intent) -> dt.datetime:
 
 
 def _settled(intent: Intent, answer: ChannelAnswer) -> Move:
-    values: dict[str, Any] = {
+    values: Columns = {
         **_learnt(intent, answer),
         "settled_amount_minor": min(answer.captured_minor, intent.amount_minor),
         **_AT_REST,
@@ -131,7 +159,7 @@ def _requires_action(intent: Intent, answer: ChannelAnswer) -> Move:
     """The payer's turn: our call has its answer, and the next look is when the time is up."""
     if intent.step == Step.VOID or intent.action_left_at is not None:
         return _wait(intent, answer)
-    values = {
+    values: Columns = {
         "step": Step.NONE,
         "next_action_url": answer.next_action_url,
         "next_check_at": action_ends_at(intent),
@@ -147,7 +175,7 @@ def _canceled(intent: Intent, answer: ChannelAnswer) -> Move:
     ends_at = hold_ends_at(intent) if held else action_ends_at(intent)
     if ends_at > timezone.now():
         asked = intent.step == Step.VOID
-        return _ended(intent, IntentState.CANCELLED if asked else IntentState.EXPIRED, answer)
+        return _ended(intent, IntentState.CANCELED if asked else IntentState.EXPIRED, answer)
     code, message = _EXPIRED_HOLD if held else _EXPIRED_ACTION
     return _ended(
         intent,
@@ -173,7 +201,7 @@ def _refused(intent: Intent, answer: ChannelAnswer) -> Move:
     if intent.state != IntentState.AUTHORIZED and intent.step != Step.VOID:
         return _ended(intent, IntentState.FAILED, answer)
     now = timezone.now()
-    values: dict[str, Any] = {
+    values: Columns = {
         "step": Step.NONE,
         "checks": intent.checks + 1,
         "next_check_at": now + CHECK_AFTER[min(intent.checks, len(CHECK_AFTER) - 1)],
@@ -189,7 +217,7 @@ def _wait(intent: Intent, answer: ChannelAnswer) -> Move:
     """Pending or unknown: look again later, and at last let a person look."""
     now = timezone.now()
     delay = CHECK_AFTER[min(intent.checks, len(CHECK_AFTER) - 1)]
-    values: dict[str, Any] = {
+    values: Columns = {
         **_learnt(intent, answer),
         "checks": intent.checks + 1,
         "next_check_at": now + delay,
@@ -218,7 +246,7 @@ def _is_late(intent: Intent, answer: ChannelAnswer) -> bool:
 def _after_the_end(intent: Intent, answer: ChannelAnswer) -> Move:
     """News about an attempt that is over here: what contradicts its end goes to a person."""
     gave_up = intent.state != IntentState.SETTLED
-    values: dict[str, Any] = {}
+    values: Columns = {}
     if intent.step == Step.VOID:
         values = _release_goes_on(intent, answer)
     if gave_up and answer.captured_minor > 0:
@@ -245,7 +273,7 @@ def _is_payment(intent: Intent) -> bool:
     return intent.operation == Operation.PAYMENT
 
 
-def _held_after_the_end(intent: Intent, answer: ChannelAnswer) -> dict[str, Any]:
+def _held_after_the_end(intent: Intent, answer: ChannelAnswer) -> Columns:
     """The payer's money is held for an attempt that nobody will capture: let go of it."""
     values = _contradicted(
         intent,
@@ -264,7 +292,7 @@ def _held_after_the_end(intent: Intent, answer: ChannelAnswer) -> dict[str, Any]
     return values
 
 
-def _release_goes_on(intent: Intent, answer: ChannelAnswer) -> dict[str, Any]:
+def _release_goes_on(intent: Intent, answer: ChannelAnswer) -> Columns:
     """Whether the release of such a hold has its answer, or is looked at again."""
     over = answer.captured_minor > 0 or (answer.outcome is Outcome.FAILED and not answer.refused)
     if over:
@@ -273,40 +301,40 @@ def _release_goes_on(intent: Intent, answer: ChannelAnswer) -> dict[str, Any]:
     return {"checks": intent.checks + 1, "next_check_at": timezone.now() + delay}
 
 
-def exception(intent: Intent, code: str, message: str) -> dict[str, Any]:
+def exception(intent: Intent, code: str, message: str) -> Columns:
     """The columns that put an attempt into the exceptions inbox, for one more reason.
 
     News that are on record already change nothing, also after a person has dealt with them. What
     lasts (`_LASTING`) is said once for each stay in the inbox.
     """
-    known = intent.exceptions
+    known: list[ExceptionLine] = intent.exceptions
     if code in _LASTING:
         known = _since_resolved(known) if intent.exception_at is not None else []
     if any((each["code"], each["message"]) == (code, message) for each in known):
         return {}
     now = timezone.now()
-    line = {"at": now.isoformat(), "code": code, "message": message}
+    line: ExceptionLine = {"at": now.isoformat(), "code": code, "message": message}
     return {
         "exception_at": intent.exception_at or now,
         "exceptions": [*intent.exceptions, line],
     }
 
 
-def _since_resolved(lines: list[dict[str, Any]]) -> list[dict[str, Any]]:
+def _since_resolved(lines: list[ExceptionLine]) -> list[ExceptionLine]:
     """The lines after the last one by which a person closed those before it."""
     ends = [place for place, line in enumerate(lines, start=1) if line["code"] == RESOLVED]
     return lines[ends[-1] :] if ends else lines
 
 
-def _contradicted(intent: Intent, code: str, message: str) -> dict[str, Any]:
+def _contradicted(intent: Intent, code: str, message: str) -> Columns:
     """As `exception`, for money that the books do not know; the attempt's failure says so too."""
     values = exception(intent, code, message)
     return values and {**values, "failure_code": code, "failure_message": message}
 
 
-def _learnt(intent: Intent, answer: ChannelAnswer) -> dict[str, Any]:
+def _learnt(intent: Intent, answer: ChannelAnswer) -> Columns:
     """What any answer may teach: the channel's id, the card behind the token, how new it is."""
-    values: dict[str, Any] = {}
+    values: Columns = {}
     if answer.external_id:
         values["external_id"] = answer.external_id
     if answer.card:
@@ -316,7 +344,7 @@ def _learnt(intent: Intent, answer: ChannelAnswer) -> dict[str, Any]:
     return values
 
 
-_AT_REST: Final[dict[str, Any]] = {
+_AT_REST: Final[Columns] = {
     "step": Step.NONE,
     "next_action_url": "",
     "next_check_at": None,

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 from collections.abc import Callable, Sequence
-from typing import Any, Final
+from typing import Final
 from uuid import UUID
 
 from core import ids
@@ -138,12 +138,14 @@ def _answer(event: ProviderEvent, intent: Intent) -> ChannelAnswer | None:
 
 
 def _speaks_of_another_amount(event: ProviderEvent, intent: Intent) -> bool:
-    about: Any = event.refund or event.payment
+    about = event.refund or event.payment
+    if about is None:
+        return False
     if about.currency and about.currency.upper() != intent.currency:
         return True
-    if event.refund is not None:
+    if isinstance(about, RefundAnswer):
         return bool(about.amount_minor) and about.amount_minor != intent.amount_minor
-    return int(about.amount_captured_minor) > intent.amount_minor
+    return about.amount_captured_minor > intent.amount_minor
 
 
 def _find(account: Account, reference: str, external_id: str) -> Intent | None:

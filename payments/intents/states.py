@@ -21,7 +21,7 @@ class IntentState(models.TextChoices):
     AUTHORIZED = "AUTHORIZED"
     SETTLED = "SETTLED"
     FAILED = "FAILED"
-    CANCELLED = "CANCELLED"
+    CANCELED = "CANCELLED", "Cancelled"
     EXPIRED = "EXPIRED"
 
 
@@ -36,12 +36,12 @@ class Step(models.TextChoices):
 
 _S = IntentState
 TRANSITIONS: Final[dict[IntentState, frozenset[IntentState]]] = {
-    _S.CREATED: frozenset({_S.VALIDATED, _S.FAILED, _S.CANCELLED, _S.EXPIRED}),
-    _S.VALIDATED: frozenset({_S.AUTHORIZED, _S.SETTLED, _S.FAILED, _S.CANCELLED, _S.EXPIRED}),
-    _S.AUTHORIZED: frozenset({_S.SETTLED, _S.FAILED, _S.CANCELLED, _S.EXPIRED}),
+    _S.CREATED: frozenset({_S.VALIDATED, _S.FAILED, _S.CANCELED, _S.EXPIRED}),
+    _S.VALIDATED: frozenset({_S.AUTHORIZED, _S.SETTLED, _S.FAILED, _S.CANCELED, _S.EXPIRED}),
+    _S.AUTHORIZED: frozenset({_S.SETTLED, _S.FAILED, _S.CANCELED, _S.EXPIRED}),
     _S.SETTLED: frozenset(),
     _S.FAILED: frozenset(),
-    _S.CANCELLED: frozenset(),
+    _S.CANCELED: frozenset(),
     _S.EXPIRED: frozenset(),
 }
 FINAL: Final = frozenset(state for state, onward in TRANSITIONS.items() if not onward)

@@ -7,7 +7,7 @@ import uuid
 from celery import shared_task
 
 from core.enqueue import enqueue
-from payments.intents.recovery import check_failed, due_intents, intent_check_in_turn
+from payments.intents.services.recovery import check_failed, due_intents, intent_check_in_turn
 
 
 @shared_task(name="intents.check_due")

@@ -6,7 +6,7 @@ never come out. Nothing is deleted: payments point to what took them.
 
 from __future__ import annotations
 
-from typing import Any, ClassVar, cast
+from typing import Any, ClassVar
 
 from django import forms
 from django.contrib import admin
@@ -14,17 +14,12 @@ from django.db.models import QuerySet
 from django.http import HttpRequest
 from unfold.widgets import UnfoldAdminPasswordWidget, UnfoldAdminURLInputWidget
 
-from core.admin import Operated
+from core.admin import Operated, actor_of
 from core.admin_filters import one_of
 from core.admin_search import FoundById
-from core.context import Actor
 from payments.providers import services
 from payments.providers.models import ProviderAccount, RoutingRule
 from payments.providers.registry import provider_names
-
-
-def _actor(request: HttpRequest) -> Actor:
-    return cast(Actor, request.actor)  # type: ignore[attr-defined]
 
 
 class _StaffAdmin(Operated, FoundById):
@@ -49,7 +44,7 @@ class _StaffAdmin(Operated, FoundById):
         """The service has written the audit record; there is no second log."""
 
 
-class AccountForm(forms.ModelForm):  # type: ignore[type-arg]
+class AccountForm(forms.ModelForm):  # type: ignore[type-arg]  # takes no parameter at run time
     """What an account needs. The secrets are no fields of the model: they are sealed first."""
 
     provider = forms.ChoiceField(choices=lambda: [(name, name) for name in provider_names()])
@@ -106,7 +101,7 @@ class ProviderAccountAdmin(_StaffAdmin):
         given = form.cleaned_data
         key, secret = given["secret_key"], given["webhook_secret"]
         made = services.account_create(
-            actor=_actor(request),
+            actor=actor_of(request),
             provider=given["provider"],
             label=given["label"],
             livemode=given["livemode"],
@@ -146,7 +141,7 @@ class ProviderAccountAdmin(_StaffAdmin):
     ) -> None:
         for account_id in queryset.order_by("id").values_list("id", flat=True):
             services.account_set_enabled(
-                actor=_actor(request), account_id=account_id, enabled=enabled
+                actor=actor_of(request), account_id=account_id, enabled=enabled
             )
 
 
@@ -161,7 +156,7 @@ class RoutingRuleAdmin(_StaffAdmin):
         """Add the rule by the service."""
         given = form.cleaned_data
         made = services.rule_create(
-            actor=_actor(request),
+            actor=actor_of(request),
             account_id=given["account"].id,
             currencies=given["currencies"] or [],
             min_amount_minor=given["min_amount_minor"],

@@ -11,13 +11,20 @@ from core import errors
 from core.pagination import PageRequest, paginate
 from portal import selectors
 from tenants.models import Level
-from tenants.portal_base import PortalRequest, portal_view
+from tenants.portal.base import Place, portal_view
+from tenants.requests import PortalRequest
 
 METHODS: Final = ("GET", "POST", "PATCH", "PUT", "DELETE")
 TABS: Final = (("", "All"), ("2", "Succeeded"), ("4", "Refused"), ("5", "Broken"))
 
 
-@portal_view("requests.read", levels=(Level.MERCHANT,))
+@portal_view(
+    "requests.read",
+    at="developers/requests",
+    name="requests",
+    place=Place("Developers", 40, "Request log", "scroll-text"),
+    levels=(Level.MERCHANT,),
+)
 def requests_page(request: PortalRequest) -> HttpResponse:
     """The calls of this mode, newest first."""
     status_class, method = request.GET.get("status", ""), request.GET.get("method", "")

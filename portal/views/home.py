@@ -21,7 +21,8 @@ from portal.charts import Bucket, Chart, money_line
 from portal.navigation import live_parts
 from tenants import selectors as tenants
 from tenants.models import Level, Merchant
-from tenants.portal_base import PortalRequest, portal_view
+from tenants.portal.base import Place, portal_view
+from tenants.requests import PortalRequest
 
 PERIODS: Final = (7, 30, 90)
 DEFAULT_PERIOD: Final = 30
@@ -42,7 +43,7 @@ class Task:
 PARTS: Final = ("kpis", "chart", "recent", "busiest")
 
 
-@portal_view(None)
+@portal_view(None, at="", name="home", place=Place("", 10, "Home", "house"))
 def home(request: PortalRequest) -> HttpResponse:
     """Today's figures with the days before; a reseller sees those of all its merchants.
 

@@ -9,7 +9,8 @@ from django.shortcuts import render
 from portal.theme import theme_of
 from tenants import selectors
 from tenants.models import Level
-from tenants.portal_base import PortalRequest, portal_view
+from tenants.portal.base import Place, portal_view
+from tenants.requests import PortalRequest
 
 
 def country_name(code: str) -> str:
@@ -17,7 +18,12 @@ def country_name(code: str) -> str:
     return str(Locale("en").territories.get(code.upper(), code))
 
 
-@portal_view("settings.read")
+@portal_view(
+    "settings.read",
+    at="settings",
+    name="settings",
+    place=Place("Account", 20, "Settings", "settings"),
+)
 def settings_page(request: PortalRequest) -> HttpResponse:
     """Account, person and theme; nothing here moves money."""
     seat = request.seat

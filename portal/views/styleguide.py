@@ -121,12 +121,5 @@ def _sample_frame(request: HttpRequest | None) -> Frame:
         tenant=tenant,
         tenants=(tenant, TenantChoice("Fjord Bikes ApS", "Merchant · Admin", "b", current=False)),
         user=Person("Maja Lindqvist", "maja@lindqvist.example", "Owner"),
-        urls={
-            "mode": "/mode",
-            "search": "/payments",
-            "theme": "/theme",
-            "tenant": "/tenant",
-            "settings": "/settings",
-            "logout": "/logout",
-        },
+        may_search=True,
     )

@@ -1,22 +1,23 @@
 """Small choices that a session or a browser remembers: theme, test or live mode, tenant."""
 
-from functools import wraps
-from typing import Any, Final
+from typing import Final
 from uuid import UUID
 
 from django.contrib import messages
 from django.http import HttpRequest, HttpResponse, HttpResponseBadRequest
-from django.http.response import HttpResponseBase
 from django.shortcuts import redirect, render
 from django.views.decorators.http import require_POST
 
 from core.back_address import asked_address
-from portal.navigation import View, seat_choice
+from core.requests import RequestKey
+from portal.navigation import seat_choice
 from portal.theme import THEME_COOKIE, THEME_MAX_AGE_S, THEMES
-from tenants.portal_base import PortalRequest, portal_view
+from tenants.portal.base import portal_view
+from tenants.requests import PortalRequest
 from tenants.seats import SESSION_LIVEMODE, Seat, seats_of, take_seat
 
 SEATS_SHOWN: Final = 50
+FOUND_SEATS: Final = RequestKey[list[Seat]]("found_seats", set_by="_find_seats")
 
 
 @require_POST
@@ -37,7 +38,12 @@ def theme_set(request: HttpRequest) -> HttpResponse:
     return response
 
 
-@portal_view(None, methods=("POST",))
+@portal_view(
+    None,
+    at="settings/mode",
+    name="mode",
+    form_of="home",
+)
 def mode_set(request: PortalRequest) -> HttpResponse:
     """Look at test or at live data; a page about one object is left, for it has one mode."""
     wants_live = request.POST.get("mode") == "live"
@@ -54,26 +60,18 @@ def mode_set(request: PortalRequest) -> HttpResponse:
     return redirect(target)
 
 
-def find_seats(view: View) -> View:
-    """Look up the seats that a person searches for, before the view opens its scope."""
-
-    @wraps(view)
-    def page(request: HttpRequest, /, *args: Any, **kwargs: Any) -> HttpResponseBase:
-        if request.user.is_authenticated:
-            request.found_seats = seats_of(  # type: ignore[attr-defined]
-                user_id=request.user.pk,
-                search=request.GET.get("q", "").strip()[:120],
-                limit=SEATS_SHOWN + 1,
-            )
-        return view(request, *args, **kwargs)
-
-    return page
+def _find_seats(request: HttpRequest) -> None:
+    """Look up the accounts that a person searches for."""
+    if request.user.is_authenticated:
+        search = request.GET.get("q", "").strip()[:120]
+        found = seats_of(user_id=request.user.pk, search=search, limit=SEATS_SHOWN + 1)
+        FOUND_SEATS.set(request, found)
 
 
-@portal_view(None)
+@portal_view(None, at="settings/accounts", name="accounts", before=_find_seats)
 def accounts_page(request: PortalRequest) -> HttpResponse:
     """The accounts that this person may sit down in, found by name."""
-    found: list[Seat] = request.found_seats  # type: ignore[attr-defined]
+    found = FOUND_SEATS.of(request)
     context = {
         "accounts": [seat_choice(seat, request.seat) for seat in found[:SEATS_SHOWN]],
         "more": len(found) > SEATS_SHOWN,
@@ -83,7 +81,12 @@ def accounts_page(request: PortalRequest) -> HttpResponse:
     return render(request, "portal/accounts.html", context)
 
 
-@portal_view(None, methods=("POST",))
+@portal_view(
+    None,
+    at="settings/account",
+    name="tenant",
+    form_of="home",
+)
 def tenant_set(request: PortalRequest) -> HttpResponse:
     """Sit down in another tenant that this person belongs to."""
     wanted = request.POST.get("membership", "")

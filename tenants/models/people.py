@@ -274,12 +274,6 @@ class TotpDevice(Device):
     last_step = models.BigIntegerField(default=-1)
     created_at = models.DateTimeField(auto_now_add=True)
 
-    def verify_token(self, token: str) -> bool:
-        """Whether ``token`` is right, fresh and not used before; a right one is used up."""
-        from tenants import second_factor
-
-        return second_factor.totp_verify(device=self, code=token)
-
 
 class RecoveryCode(Entity):
     """One of ten single-use codes for a person who lost the authenticator; stored as a digest."""

@@ -17,6 +17,7 @@ from core.money import currency
 from core.pan import refuse_card_numbers
 from core.unit import Writes
 from tenants import events, policies
+from tenants.lock_objects import lock_merchant, lock_tenant
 from tenants.models import Merchant, Platform, Reseller, TenantStatus
 
 _DESCRIPTOR: Final = re.compile(r"(?=.*[A-Za-z])[A-Za-z0-9 .,&+\-/#]{5,22}")
@@ -28,7 +29,6 @@ def reseller_create(
     *, actor: Actor, platform_id: UUID, name: str, country: str, legal_name: str = ""
 ) -> Reseller:
     """Sign up a reseller (compliance staff). Raises InvalidRequest, NotFound for the platform."""
-    policies.require(actor, "platform.tenants.write")
     row = Reseller(
         platform_id=platform_id,
         name=clean_name(name),
@@ -66,7 +66,6 @@ def merchant_create(
 
     Fees are the platform's defaults; staff change them. Raises InvalidRequest, PermissionDenied.
     """
-    policies.require(actor, "merchants.write")
     if actor.reseller_id is None or actor.merchant_id is not None:
         raise errors.PermissionDenied("Only a reseller signs up merchants.", code="not_a_reseller")
     row = Merchant(
@@ -104,7 +103,6 @@ def merchant_update(*, actor: Actor, merchant_id: UUID, **changes: str) -> Merch
 
     Raises NotFound for a foreign merchant, InvalidRequest for a setting or value that is not one.
     """
-    policies.require(actor, "settings.write")
     unknown = sorted(set(changes) - set(MERCHANT_SETTINGS))
     if unknown:
         raise errors.InvalidRequest(
@@ -138,21 +136,22 @@ def merchant_update(*, actor: Actor, merchant_id: UUID, **changes: str) -> Merch
     return row
 
 
-def tenant_set_status(*, actor: Actor, tenant: Merchant | Reseller, status: str) -> None:
-    """Activate, suspend or close a tenant (compliance staff). A closed one stays closed.
+def tenant_set_status(
+    *, actor: Actor, status: str, merchant_id: UUID | None = None, reseller_id: UUID | None = None
+) -> None:
+    """Activate, suspend or close a merchant, or a reseller (compliance staff).
 
-    Raises Conflict for a closed tenant, InvalidRequest for an unknown status.
+    Raises Conflict for a closed tenant, InvalidRequest for an unknown status, NotFound.
     """
-    policies.require(actor, "platform.tenants.write")
     if status not in TenantStatus.values:
         raise errors.InvalidRequest("Unknown status.", code="status_unknown", param="status")
-    if tenant.status == TenantStatus.CLOSED:
-        raise errors.Conflict("A closed tenant stays closed.", code="tenant_closed")
-    before, tenant.status = tenant.status, status
-    merchant_id = tenant.id if isinstance(tenant, Merchant) else None
-    reseller_id = tenant.reseller_id if isinstance(tenant, Merchant) else tenant.id
-    kind = "merchant" if merchant_id else "reseller"
     with tenant_atomic(actor.scope):
+        tenant = lock_tenant(merchant_id=merchant_id, reseller_id=reseller_id)
+        if tenant.status == TenantStatus.CLOSED:
+            raise errors.Conflict("A closed tenant stays closed.", code="tenant_closed")
+        before, tenant.status = tenant.status, status
+        reseller_id = tenant.reseller_id if isinstance(tenant, Merchant) else tenant.id
+        kind = "merchant" if merchant_id else "reseller"
         writes = Writes()
         writes.update(tenant, "status", expect={"status": before}, what=tenant.name)
         writes.audit(
@@ -177,13 +176,12 @@ def tenant_set_status(*, actor: Actor, tenant: Merchant | Reseller, status: str)
 def merchant_set_fees(
     *,
     actor: Actor,
-    merchant: Merchant,
+    merchant_id: UUID,
     fee_bps: int,
     fee_fixed_minor: int,
     reseller_share_bps: int,
 ) -> None:
     """Price a merchant (finance staff); payments captured from now on pay it."""
-    policies.require(actor, "platform.money.write")
     after = {
         "fee_bps": fee_bps,
         "fee_fixed_minor": fee_fixed_minor,
@@ -191,10 +189,11 @@ def merchant_set_fees(
     }
     if not (0 <= fee_bps <= 10_000 and 0 <= reseller_share_bps <= 10_000 and fee_fixed_minor >= 0):
         raise errors.InvalidRequest("Fees are between 0 and 10000 basis points.", code="fee_range")
-    before = {key: getattr(merchant, key) for key in after}
-    for key, value in after.items():
-        setattr(merchant, key, value)
     with tenant_atomic(actor.scope):
+        merchant = lock_merchant(merchant_id)
+        before = {key: getattr(merchant, key) for key in after}
+        for key, value in after.items():
+            setattr(merchant, key, value)
         writes = Writes()
         writes.update(merchant, *after)
         writes.audit(

@@ -16,13 +16,13 @@ from core.attempts import Throttle, attempts_take
 from core.context import Actor
 from core.db import Scope, fetch_all, fetch_one, tenant_atomic
 from core.unit import Writes
-from tenants import keys, second_factor, tokens
+from tenants import keys, selectors, tokens
 from tenants.lock_objects import lock_user
 from tenants.models import RefreshToken, TotpDevice, User
 from tenants.models.people import normalise_email
 from tenants.places import Place
 from tenants.seats import Seat, find_seat, seats_of
-from tenants.services import login_guard
+from tenants.services import login_guard, second_factor
 from tenants.services.api_keys import MACHINE_PURPOSE
 
 REFRESH_PURPOSE: Final = "refresh_token"
@@ -167,7 +167,7 @@ def jwt_login(
     """
     user = password_check(email=email, password=password, place=place)
     passed = False
-    if second_factor.has_confirmed_totp(user_id=user.id):
+    if selectors.has_confirmed_totp(user_id=user.id):
         if not otp:
             raise errors.AuthenticationFailed(
                 "Send the six digits of your authenticator app as otp.",

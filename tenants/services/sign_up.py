@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any, Final
+from typing import Final
+from uuid import UUID
 
 from django.utils import timezone
 
@@ -11,7 +12,6 @@ from core import errors
 from core.context import Actor
 from core.db import Scope, fetch_one, tenant_atomic
 from core.unit import Writes
-from tenants import policies
 from tenants.lock_objects import lock_tenant
 from tenants.models import (
     Invitation,
@@ -26,6 +26,7 @@ from tenants.models import (
 from tenants.models.people import PLATFORM_ROLES
 from tenants.services.merchants import clean_name, merchant_create, reseller_create
 from tenants.services.team import (
+    TenantPlace,
     clean_email,
     invitation_create,
     invite,
@@ -67,7 +68,7 @@ def platform_set_up(*, name: str, email: str, role: str = Role.COMPLIANCE) -> Se
         made = platform is None
         if platform is None:
             platform = _platform_make(name)
-        place = {
+        place: TenantPlace = {
             "level": Level.PLATFORM,
             "platform_id": platform.id,
             "reseller_id": None,
@@ -92,7 +93,7 @@ def platform_set_up(*, name: str, email: str, role: str = Role.COMPLIANCE) -> Se
 def reseller_sign_up(
     *,
     actor: Actor,
-    platform: Platform,
+    platform_id: UUID,
     name: str,
     country: str,
     owner_email: str,
@@ -100,13 +101,13 @@ def reseller_sign_up(
 ) -> Reseller:
     """Make a reseller and invite its first owner (compliance staff), both or neither.
 
-    Raises PermissionDenied, InvalidRequest.
+    Raises InvalidRequest, NotFound for the platform.
     """
     with tenant_atomic(actor.scope):
         row = reseller_create(
-            actor=actor, platform_id=platform.id, name=name, country=country, legal_name=legal_name
+            actor=actor, platform_id=platform_id, name=name, country=country, legal_name=legal_name
         )
-        owner_invite(actor=actor, tenant=row, email=owner_email)
+        owner_invite(actor=actor, reseller_id=row.id, email=owner_email)
     return row
 
 
@@ -123,22 +124,22 @@ def merchant_sign_up(*, actor: Actor, owner_email: str = "", **merchant: str) ->
     return row
 
 
-def owner_invite(*, actor: Actor, tenant: Reseller | Merchant, email: str) -> Invitation:
-    """Invite the first owner of a tenant that has none (compliance staff).
+def owner_invite(
+    *, actor: Actor, email: str, merchant_id: UUID | None = None, reseller_id: UUID | None = None
+) -> Invitation:
+    """Invite the first owner of a merchant, or a reseller, that has none (compliance staff).
 
     Raises PermissionDenied where there is an owner, Conflict where somebody else is invited.
     """
-    policies.require(actor, "platform.tenants.write")
     address = clean_email(email)
-    is_merchant = isinstance(tenant, Merchant)
-    place: dict[str, Any] = {
-        "level": Level.MERCHANT if is_merchant else Level.RESELLER,
-        "platform_id": None,
-        "reseller_id": tenant.reseller_id if isinstance(tenant, Merchant) else tenant.id,
-        "merchant_id": tenant.id if is_merchant else None,
-    }
     with tenant_atomic(actor.scope):
-        lock_tenant(merchant_id=place["merchant_id"], reseller_id=place["reseller_id"])
+        tenant = lock_tenant(merchant_id=merchant_id, reseller_id=reseller_id)
+        place: TenantPlace = {
+            "level": Level.MERCHANT if merchant_id else Level.RESELLER,
+            "platform_id": None,
+            "reseller_id": tenant.reseller_id if isinstance(tenant, Merchant) else tenant.id,
+            "merchant_id": merchant_id,
+        }
         refuse_second_owner(place, email=address)
         return invite(actor=actor, email=address, role=Role.OWNER, place=place)
 

@@ -7,7 +7,7 @@ from django.template import Context
 from django.utils.html import format_html
 from django.utils.safestring import SafeString
 
-from tenants.portal_base import SEAT_FIELD
+from tenants.portal.base import SEAT_FIELD
 
 register = template.Library()
 

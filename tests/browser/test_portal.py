@@ -11,7 +11,7 @@ import pytest
 from django.conf import settings
 from playwright.sync_api import Page, WebSocketRoute, expect
 
-from tenants import second_factor
+from tenants import totp
 from tests.browser.conftest import Watch, assert_no_horizontal_scroll
 from tests.factories import PASSWORD, Tenants, make_tenants
 from tests.notifications.receiver import running_receiver
@@ -143,7 +143,7 @@ def test_an_owner_signs_in_with_both_steps(new_page: NewPage, axe: Axe) -> None:
     page.get_by_role("button", name="Sign in").click()
     page.wait_for_url("**/login/verify*")
     axe(page)
-    page.locator("input[name=code]").fill(second_factor.code_at(tenants.totp_secrets[user.id]))
+    page.locator("input[name=code]").fill(totp.code_at(tenants.totp_secrets[user.id]))
     page.keyboard.press("Enter")
     expect(page.get_by_role("heading", name="Payments", exact=True)).to_be_visible()
     page.get_by_label("Your account").click()

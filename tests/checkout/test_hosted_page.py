@@ -410,13 +410,13 @@ def test_a_submit_that_broke_off_is_taken_up_by_the_next(
     made = new_session(api)
     payer = Payer(made["url"])
     token = payer.token()
-    from payments.checkout import services
+    from payments.checkout.services import sessions
 
     def die(**_: Any) -> None:
         raise SystemError("the process was killed here")
 
     with monkeypatch.context() as patched:
-        patched.setattr(services, "payment_confirm", die)
+        patched.setattr(sessions, "payment_confirm", die)
         with pytest.raises(SystemError):
             payer.pay(token=token)
     assert payer.status()["status"] == "open"

@@ -15,10 +15,9 @@ from core import ids, relay
 from core.db import Scope, tenant_atomic
 from core.errors import Conflict
 from core.models import AuditRecord, OutboxEvent
-from payments.checkout import services
 from payments.checkout.models import CheckoutAttempt, CheckoutSession
 from payments.checkout.selectors import secret_digest
-from payments.checkout.services import expire_due
+from payments.checkout.services import expire_due, sessions
 from payments.providers.selectors import Account
 from tests.api import Api, new_api
 from tests.checkout.payer import (
@@ -106,7 +105,7 @@ def test_no_session_is_made_that_the_page_could_not_take_a_card_for(
     api: Api, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     stripe = Account(id=uuid.uuid4(), provider="stripe", label="Stripe", livemode=False)
-    monkeypatch.setattr(services, "route", lambda **_: stripe)
+    monkeypatch.setattr(sessions, "route", lambda **_: stripe)
 
     refused = api.post(URL, {"amount": 100, "currency": "EUR"})
 
@@ -125,14 +124,14 @@ def test_the_sweep_goes_on_behind_what_it_cannot_expire(
     now = timezone.now()
     for age, session in ((3, busy), (2, broken), (1, due)):
         change_session(api, session["id"], expires_at=now - timedelta(hours=age))
-    genuine = services._expire_one
+    genuine = sessions._expire_one
 
     def refuses(session_id: uuid.UUID, scope: Scope) -> bool:
         if session_id == ids.decode("cs", broken["id"]):
             raise Conflict("Not now.")
         return genuine(session_id, scope)
 
-    monkeypatch.setattr(services, "_expire_one", refuses)
+    monkeypatch.setattr(sessions, "_expire_one", refuses)
     expire_due(batch=1)
 
     found = [session_row(api, each["id"]).status for each in (busy, broken, due)]

@@ -211,7 +211,7 @@ def worker(given: dict[str, Any]) -> dict[str, Any]:
     from django.core import mail
 
     from config.celery import app
-    from tenants import mail as mails
+    from tenants.services import mail as mails
 
     app.loader.import_default_modules()
     failed = {}
@@ -279,13 +279,13 @@ def _join(given: dict[str, Any], *, link: str, email: str) -> list[Any]:
 
 def _enrol(client: Client) -> list[str]:
     """Set an app up with the secret that the page shows; returns the recovery codes."""
-    from tenants import second_factor
-    from tenants.portal import ENROLMENT
+    from tenants import totp
+    from tenants.portal.sign_in import ENROLMENT
 
     assert client.get("/login/setup").status_code == 200
     session = client.session
-    secret = second_factor.open_secret(session[ENROLMENT], user_id=UUID(session["_auth_user_id"]))
-    page = client.post("/login/setup", {"code": second_factor.code_at(secret)})
+    secret = totp.open_secret(session[ENROLMENT], user_id=UUID(session["_auth_user_id"]))
+    page = client.post("/login/setup", {"code": totp.code_at(secret)})
     return re.findall(r"<li>([0-9a-z]{5}-[0-9a-z]{5})</li>", page.content.decode())
 
 

@@ -19,6 +19,7 @@ from core.crypto import CannotOpen, blind_index, open_sealed, seal
 from core.db import Scope, fetch_all, tenant_atomic
 from core.ids import new_id
 from notifications import services
+from notifications.services import webhooks
 from tests.core.support import worker_sql
 from tests.factories import make_tenants
 
@@ -244,7 +245,7 @@ def test_rotation_renews_master_key_data_key_and_fields(settings) -> None:
     )
     assert sealed != endpoint.secret_sealed
     endpoint.secret_sealed = sealed
-    assert services.live_secrets(endpoint) == [secret]
+    assert webhooks.live_secrets(endpoint) == [secret]
 
     again = rotation.rotate()
     assert (again.rewrapped, again.new_keys, again.resealed) == (0, 0, 0)

@@ -15,7 +15,7 @@ from core.unit import Writes
 from devtools.home import ROOT
 from payments.acceptance.services.recording import PAYMENT_EVENTS, REFUND_EVENTS
 from payments.acceptance.states import PAYMENT_MOVES, REFUND_MOVES
-from payments.checkout.recording import SESSION_EVENTS
+from payments.checkout.services.recording import SESSION_EVENTS
 from payments.checkout.states import SESSION_MOVES
 
 ROOMS: Final = ("core", "tenants", "ledger", "notifications", "payments", "portal", "developers")

@@ -151,16 +151,6 @@ def test_ci_is_told_that_it_is_ci() -> None:
     assert lines.index("export CI=true") < lines.index("./dev check || status=1")
 
 
-@pytest.mark.parametrize("room", ["tenants", "payments"])
-def test_rows_are_locked_in_lock_objects_alone(room: str) -> None:
-    locking = {
-        path.name
-        for path in (ROOT / room).rglob("*.py")
-        if "select_for_update(" in path.read_text(encoding="utf-8")
-    }
-    assert locking == {"lock_objects.py"}
-
-
 def test_every_variable_that_is_read_is_named_in_the_documents() -> None:
     """What nobody can find is set by nobody."""
     rooms = ["config", *(room.partition(".")[0] for room in LEVELS)]

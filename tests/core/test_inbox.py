@@ -124,7 +124,7 @@ def test_two_workers_do_not_meet_on_one_message(provider: str) -> None:
 @pytest.mark.usefixtures("own_database")
 def test_a_worker_that_died_is_repeated_by_the_sweep(provider: str) -> None:
     message, _ = receive(provider)
-    assert inbox._claim(message.id) is not None
+    assert inbox._lease(message.id) is not None
     assert inbox.sweep() == []  # its worker lives
 
     liveness.renew()  # as if it had been killed

@@ -12,7 +12,7 @@ from django.db import connection
 from core.api import request_log
 from core.db import Scope, fetch_one, tenant_atomic
 from core.models import RequestLog
-from ledger import integrity
+from ledger.services import integrity
 from tenants.models import Merchant
 from tests.api import Api
 from tests.factories import Tenants, make_tenants

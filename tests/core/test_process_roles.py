@@ -26,7 +26,7 @@ from devtools.fleet import EVERY_PROCESS, process_env
 from devtools.home import ROOT
 from payments.providers import signing
 from payments.providers.sandbox.spec import webhook_secret
-from tenants import second_factor
+from tenants import totp
 from tenants.models import Membership, Merchant
 from tenants.services import passwords, sign_up, team
 from tests.factories import PASSWORD, Tenants, make_tenants
@@ -247,9 +247,9 @@ def test_the_web_process_does_its_work_without_staff_rights(
         address=new_address(),
         password=PASSWORD,
         email=owner.email,
-        otp=second_factor.code_at(t.totp_secrets[owner.id]),
+        otp=totp.code_at(t.totp_secrets[owner.id]),
         staff_email=staff.email,
-        staff_otp=second_factor.code_at(t.totp_secrets[staff.id]),
+        staff_otp=totp.code_at(t.totp_secrets[staff.id]),
         secret_key=t.secret_key_test,
         publishable_key=t.publishable_key_test,
         merchant=t.merchant.public_id,
@@ -301,7 +301,7 @@ def test_people_join_and_set_passwords_in_the_web_process(
         resets[name] = {
             "link": f"/password/reset/{user.public_id}/{token}",
             "email": user.email,
-            "otp": second_factor.code_at(t.totp_secrets[user.id]),
+            "otp": totp.code_at(t.totp_secrets[user.id]),
         }
     found = run_child(
         "people",

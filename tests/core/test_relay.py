@@ -42,7 +42,7 @@ def tenants() -> Tenants:
 
 
 def drained(seen: list[T]) -> list[T]:
-    """What was seen, once all that can be claimed now is delivered."""
+    """What was seen, once all that can be leased now is delivered."""
     drain()
     return seen
 
@@ -237,7 +237,7 @@ def test_suspects_are_tried_one_at_a_time_and_in_order(tenants: Tenants) -> None
         [relay.SUSPECT_AFTER, [event.id for event in suspects]],
     )
 
-    batch = relay.claim()
+    batch = relay.lease()
 
     ours = [event.id for event in batch.events if event.type == "test.suspect"]
     assert ours == [events[0].id, events[3].id]
@@ -372,7 +372,7 @@ def test_a_backlog_of_one_tenant_delays_no_other(tenants: Tenants, admin_dsn: st
             [platform],
         )
         try:
-            batch = relay.claim()
+            batch = relay.lease()
         finally:
             admin.execute(
                 "DELETE FROM core_outboxevent WHERE merchant_id = %s", [greedy.merchant.id]

@@ -40,7 +40,7 @@ def log(tmp_path: Path) -> Path:
 
 
 def drained(seen: list[T]) -> list[T]:
-    """What was seen, once all that can be claimed now is delivered."""
+    """What was seen, once all that can be leased now is delivered."""
     drain()
     return seen
 

@@ -87,7 +87,7 @@ def test_a_helper_of_the_tests_concerns_its_folder_and_those_that_import_it() ->
 
 
 def test_an_app_concerns_the_apps_that_import_it_and_no_other() -> None:
-    checkout = concerned(["payments/checkout/services.py"])
+    checkout = concerned(["payments/checkout/services/sessions.py"])
     assert set(checkout or ()) == {"tests/checkout", *SWEEPS}
     acceptance = concerned(["payments/acceptance/models.py"])
     assert set(acceptance or ()) == {"tests/payments", "tests/checkout", *FACES}

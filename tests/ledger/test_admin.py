@@ -11,13 +11,13 @@ from django.urls import reverse
 
 from core.db import Scope, tenant_atomic
 from core.ids import decode, encode, new_id
+from ledger.admin.forms import CorrectionForm
 from ledger.chart import MerchantBook, TransferCode
-from ledger.forms import CorrectionForm
-from ledger.integrity import verify
 from ledger.models import Account, CorrectionProposal, Transfer
 from ledger.selectors import TrialLine
+from ledger.selectors.books import books_by_currency, by_currency
 from ledger.services import TransferSpec, TransferStatus, post
-from ledger.trial_balance import books_by_currency, by_currency
+from ledger.services.integrity import verify
 from tenants.models import Level, User
 from tests.factories import Tenants, make_tenants
 from tests.ledger.test_faces import book_of, fill
@@ -197,6 +197,8 @@ def test_a_reversal_is_booked_by_a_second_person_alone(own: Tenants) -> None:
     refused = finance.post(confirm, follow=True)
     assert "cannot confirm it" in refused.content.decode()
     assert staff(own, "support").post(confirm).status_code == 403
+    reject = address("correctionproposal", proposal.id, page="reject")
+    assert staff(own, "support").post(reject).status_code == 403
     assert fees_taken(own) == before
     with tenant_atomic(Scope.staff()):
         assert CorrectionProposal.objects.get(id=proposal.id).state == "proposed"

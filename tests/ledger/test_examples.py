@@ -16,7 +16,6 @@ from core.money import to_major
 from ledger.chart import AccountRef, MerchantBook, account_ref, wallet
 from ledger.chart import TransferCode as C
 from ledger.flags import TransferFlags
-from ledger.fx import FxAccounts, fx_book
 from ledger.selectors import balance_now
 from ledger.services import (
     LedgerRefused,
@@ -27,6 +26,7 @@ from ledger.services import (
     post_or_raise,
     post_pending,
 )
+from ledger.services.fx import FxAccounts, fx_book
 from payments.intents import bookings
 from payments.intents.models import Intent, Operation
 from payments.intents.states import IntentState

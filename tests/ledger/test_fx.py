@@ -17,10 +17,10 @@ from core.errors import Conflict, InvalidRequest
 from core.ids import new_id
 from core.money import currency
 from ledger.chart import MerchantBook
-from ledger.fx import FxAccounts, FxDeal, fx_book, fx_transfers
 from ledger.models import FxConversion, Transfer
 from ledger.selectors import balance_now
 from ledger.services import LedgerRefused, TransferCode
+from ledger.services.fx import FxAccounts, FxDeal, fx_book, fx_transfers
 from tests.ledger.test_post import held
 
 

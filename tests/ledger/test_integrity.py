@@ -18,21 +18,22 @@ from psycopg import sql
 from core.db import Scope, fetch_all, fetch_one, tenant_atomic
 from core.ids import new_id
 from core.pagination import PageRequest
-from ledger import integrity, selectors, tasks
+from ledger import selectors, tasks
 from ledger.backends.postgres import PostgresLedger
 from ledger.chart import MerchantBook, TransferCode, account_ref
-from ledger.integrity import verify
 from ledger.models import Account, PendingTimeout, Transfer
 from ledger.services import (
     TransferFlags,
     TransferSpec,
     TransferStatus,
     expire_pending,
+    integrity,
     open_accounts,
     post,
     post_or_raise,
     post_pending,
 )
+from ledger.services.integrity import verify
 from tests.core.support import eventually
 from tests.ledger.test_post import a_book, authorize, held
 from tests.ledger.test_races import at_once

@@ -21,8 +21,8 @@ from ledger.backends.coalescer import Coalescer
 from ledger.backends.postgres import PostgresLedger
 from ledger.chart import account_id, account_ref
 from ledger.flags import TransferFlags
-from ledger.integrity import verify
 from ledger.models import Transfer
+from ledger.services.integrity import verify
 from ledger.status import TransferStatus as S
 
 LEDGER = PostgresLedger()

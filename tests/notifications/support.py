@@ -9,8 +9,9 @@ from django.utils import timezone
 
 from core.db import Scope, tenant_atomic
 from core.models import OutboxEvent
-from notifications import delivery, lanes, services
+from notifications import services
 from notifications.models import WebhookAttempt, WebhookDelivery, WebhookEndpoint
+from notifications.services import delivery, lanes
 from tests.core.support import drain, emit
 from tests.factories import Tenants
 

@@ -10,6 +10,7 @@ from config.admin import NAVIGATION, _navigation
 from core.api import request_log
 from core.db import Scope, tenant_atomic
 from core.models import AuditRecord, RequestLog
+from core.requests import ACTOR
 from notifications.models import WebhookDelivery, WebhookEndpoint
 from tests.api import Api
 from tests.factories import Tenants, make_tenants
@@ -52,7 +53,7 @@ def test_the_sidebar_offers_what_the_person_may_open(tenants: Tenants) -> None:
     request = RequestFactory().get("/admin/")
     offered = {}
     for role in ("support", "finance"):
-        request.actor = tenants.actor(role, level="platform")  # type: ignore[attr-defined]
+        ACTOR.set(request, tenants.actor(role, level="platform"))
         groups = _navigation(request)
         offered[role] = {item["link"] for group in groups for item in group["items"]}
     hidden = {reverse(name) for name in LISTS.values()}

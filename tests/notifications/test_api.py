@@ -13,8 +13,8 @@ from django.utils import timezone
 from core.db import Scope, tenant_atomic
 from core.ids import encode, new_id
 from core.models import AuditRecord, IdempotencyRecord
-from notifications import services
 from notifications.models import WebhookEndpoint
+from notifications.services import webhooks
 from tests.core.support import emit, eventually
 from tests.factories import Tenants, make_tenants
 from tests.notifications.receiver import Receiver
@@ -256,7 +256,7 @@ def test_replays_what_an_endpoint_missed(api: Api, tenants: Tenants, receiver: R
 def test_a_long_replay_says_that_there_is_more(
     api: Api, tenants: Tenants, receiver: Receiver, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(services, "MAX_REPLAY", 2)
+    monkeypatch.setattr(webhooks, "MAX_REPLAY", 2)
     target, _ = endpoint(tenants, receiver.url)
     path, since = f"{BASE}/{target.public_id}", timezone.now().isoformat()
     api("PATCH", path, {"status": "disabled"})

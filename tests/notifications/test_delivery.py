@@ -14,9 +14,10 @@ from core import liveness
 from core.context import bind_request_id
 from core.db import Scope, tenant_atomic
 from core.models import AuditRecord
-from notifications import lanes, retries, services, signing, tasks
-from notifications import mail as notification_mail
+from notifications import retries, services, signing, tasks
 from notifications.models import WebhookEndpoint
+from notifications.services import lanes
+from notifications.services import mail as notification_mail
 from tests.core.support import drain, event_row, worker_sql
 from tests.factories import Tenants, make_tenants
 from tests.notifications.receiver import Receiver, running_receiver
@@ -303,8 +304,8 @@ def test_what_a_sender_that_died_had_under_way_is_sent_again(
 ) -> None:
     target, _ = endpoint(tenants, receiver.url)
     happen(tenants)
-    claimed = lanes.claim(lanes.QUICK, limit=100)
-    assert [row.endpoint_id for row in claimed] == [target.id]
+    leased = lanes.lease(lanes.QUICK, limit=100)
+    assert [row.endpoint_id for row in leased] == [target.id]
 
     send()
     assert receiver.requests == []  # its process lives

@@ -13,7 +13,8 @@ from django.db import connection
 from core.context import Actor
 from core.db import Scope, tenant_atomic
 from core.pagination import PageRequest
-from notifications import lanes, selectors
+from notifications import selectors
+from notifications.lock_objects import _LEASE_DELIVERIES
 from notifications.selectors import DeliveryFilter
 from tests.factories import Tenants
 from tests.notifications.receiver import Receiver
@@ -101,7 +102,7 @@ def test_looking_for_due_deliveries_does_not_read_the_log(long_log: Tenants) -> 
     with tenant_atomic(Scope.worker()):
         asked = {"merchants": [], "endpoints": [], "deliveries": [], "slow_now": [], "slow": False}
         shares = {"per_merchant": 8, "per_endpoint": 6, "limit": 16}
-        plan = plan_of(lanes._CLAIM, {**asked, **shares, "lease_s": 60, "holder": 1})
+        plan = plan_of(_LEASE_DELIVERIES, {**asked, **shares, "lease_s": 60, "holder": 1})
     assert "delivery_due" in plan
     reads = '"Node Type": "Seq Scan"[^{}]*"Relation Name": "notifications_webhookdelivery"'
     assert not re.search(reads, plan)

@@ -9,7 +9,7 @@ import psycopg
 import pytest
 from django.db import connection
 
-from notifications import delivery, lanes
+from notifications.services import delivery, lanes
 from tests.core.support import eventually
 from tests.factories import Tenants, make_tenants
 from tests.notifications.receiver import Receiver, running_receiver
@@ -77,11 +77,11 @@ def test_a_long_backlog_of_one_endpoint_delays_nobody_else(
         target, _ = endpoint(make_tenants(), receiver.url)
         due_now(admin, target, 1)
 
-        first = lanes.claim(lanes.QUICK, limit=16)
-        again = lanes.claim(lanes.QUICK, limit=16, under_way=first)
+        first = lanes.lease(lanes.QUICK, limit=16)
+        again = lanes.lease(lanes.QUICK, limit=16, under_way=first)
         admin.execute("DELETE FROM notifications_webhookdelivery WHERE endpoint_id = %s", [busy.id])
-    claimed = Counter(row.endpoint_id for row in first)
-    assert claimed == {busy.id: lanes.QUICK.per_endpoint, target.id: 1}
+    leased = Counter(row.endpoint_id for row in first)
+    assert leased == {busy.id: lanes.QUICK.per_endpoint, target.id: 1}
     assert again == []
 
 
@@ -94,8 +94,8 @@ def test_the_endpoints_of_one_merchant_share_what_is_its(
             due_now(admin, target, 3)
         other, _ = endpoint(make_tenants(), receiver.url)
         due_now(admin, other, 1)
-        claimed = lanes.claim(lanes.QUICK, limit=16)
-    of = Counter(row.endpoint_id for row in claimed)
+        leased = lanes.lease(lanes.QUICK, limit=16)
+    of = Counter(row.endpoint_id for row in leased)
     assert of.pop(other.id) == 1
     # One to each of so many endpoints, and not all that a few of them have.
     assert list(of.values()) == [1] * lanes.QUICK.per_merchant
@@ -146,7 +146,7 @@ def test_an_endpoint_is_slow_for_as_long_as_its_last_answer_was(
     send()
     assert fresh(target).answers_slowly is True
     happen(tenants)
-    assert lanes.claim(lanes.QUICK, limit=10) == []
+    assert lanes.lease(lanes.QUICK, limit=10) == []
 
     monkeypatch.setattr(lanes, "SLOW_AFTER_S", 3_600.0)
     send()

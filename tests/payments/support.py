@@ -13,7 +13,7 @@ import psycopg
 from core import ids
 from core.db import Scope, tenant_atomic
 from payments.intents.models import Intent
-from payments.intents.recovery import intent_check
+from payments.intents.services.recovery import intent_check
 from payments.intents.states import FINAL
 from tests.api import Api
 

@@ -130,7 +130,7 @@ def test_a_settled_refund_takes_no_fee() -> None:
     assert (intent.fee_minor, intent.reseller_fee_minor) == (0, 0)
 
 
-@pytest.mark.parametrize("state", [IntentState.FAILED, IntentState.CANCELLED, IntentState.EXPIRED])
+@pytest.mark.parametrize("state", [IntentState.FAILED, IntentState.CANCELED, IntentState.EXPIRED])
 def test_an_attempt_that_comes_to_nothing_gives_the_reservation_back(state: IntentState) -> None:
     intent = an_intent(state=state)
     [void] = bookings.legs(intent, before=IntentState.AUTHORIZED)

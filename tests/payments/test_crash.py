@@ -76,7 +76,7 @@ def test_killed_while_canceling(api: Api, admin_dsn: str, at: str) -> None:
 
     (intent,) = recover(admin_dsn, merchant_id)
 
-    assert intent.state == IntentState.CANCELLED
+    assert intent.state == IntentState.CANCELED
     assert charges(admin_dsn, merchant_id) == [(0, 0)]
     found = books(admin_dsn, merchant_id)
     assert {name: value for name, value in found.items() if value} == {}

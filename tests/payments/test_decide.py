@@ -11,13 +11,13 @@ from django.utils import timezone
 from core.ids import new_id
 from payments.intents.channels.base import ChannelAnswer, Outcome
 from payments.intents.models import Intent, Operation
-from payments.intents.progress import NOTHING, Move, decide
+from payments.intents.progress import NOTHING, Columns, Move, decide
 from payments.intents.states import FINAL, IntentState, Step
 
 NOW = dt.datetime(2026, 3, 1, 12, tzinfo=dt.UTC)
 MINUTE, HOUR, DAY = dt.timedelta(minutes=1), dt.timedelta(hours=1), dt.timedelta(days=1)
 S = IntentState
-RESTED = {
+RESTED: Columns = {
     "step": Step.NONE,
     "next_action_url": "",
     "next_check_at": None,
@@ -91,7 +91,7 @@ def test_a_challenge_is_looked_at_when_its_hour_is_over() -> None:
     answer = says(
         Outcome.REQUIRES_ACTION, next_action_url="https://bank.example/c", external_id="ch_1"
     )
-    values: dict[str, Any] = {
+    values: Columns = {
         "external_id": "ch_1",
         "step": Step.NONE,
         "next_action_url": "https://bank.example/c",
@@ -272,14 +272,14 @@ def test_money_that_moved_after_an_attempt_was_given_up_goes_to_a_person(
 def test_a_hold_that_came_after_the_end_is_released(state: IntentState) -> None:
     move = decide(an_intent(state, steps=3, checks=2), says(Outcome.SUCCEEDED, external_id="ch_1"))
     assert (move.state, codes(move)) == (None, ["authorized_after_end"])
-    wanted = {
+    wanted: Columns = {
         "external_id": "ch_1",
         "step": Step.VOID,
         "steps": 4,
         "checks": 0,
         "next_check_at": NOW,
     }
-    assert {name: move.values[name] for name in wanted} == wanted
+    assert {**move.values, **wanted} == move.values
 
 
 def test_a_refund_that_was_given_up_holds_nothing() -> None:

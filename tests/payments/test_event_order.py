@@ -17,8 +17,8 @@ from core.db import Scope, tenant_atomic
 from payments.intents.channels.gateway import from_provider
 from payments.intents.models import Intent
 from payments.intents.provider_events import handle_provider_event
-from payments.intents.recovery import intent_check
 from payments.intents.services import intent_apply
+from payments.intents.services.recovery import intent_check
 from payments.providers.base import (
     Decline,
     EventKind,

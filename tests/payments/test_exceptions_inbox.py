@@ -13,10 +13,10 @@ from django.urls import reverse
 from core import ids
 from core.db import Scope, tenant_atomic
 from core.models import AuditRecord
-from payments.intents import recovery
 from payments.intents.models import Intent
 from payments.intents.provider_events import handle_provider_event
-from payments.intents.recovery import intent_check
+from payments.intents.services import recovery
+from payments.intents.services.recovery import intent_check
 from payments.providers.base import (
     CancelPayment,
     EventKind,

@@ -12,7 +12,7 @@ from core import ids
 from core.db import Scope, tenant_atomic
 from payments.intents.models import Intent
 from payments.intents.provider_events import handle_provider_event
-from payments.intents.recovery import intent_check
+from payments.intents.services.recovery import intent_check
 from payments.intents.states import IntentState, Step
 from payments.providers.base import (
     KEY_REUSED,
@@ -159,7 +159,7 @@ def test_a_challenge_without_an_address_can_be_canceled(api: Api, admin_dsn: str
     answer = api.post(f"/v1/payments/{made['id']}/cancel")
 
     assert answer.status_code == 200, answer.content
-    assert _intent(api, made["id"]).state == IntentState.CANCELLED
+    assert _intent(api, made["id"]).state == IntentState.CANCELED
     assert intent.step == Step.NONE
 
 
@@ -206,7 +206,7 @@ def test_killed_while_canceling_a_challenge(api: Api, admin_dsn: str, at: str) -
 
     (intent,) = recover(admin_dsn, api.tenants.merchant.id)
 
-    assert intent.state == IntentState.CANCELLED
+    assert intent.state == IntentState.CANCELED
     assert charges(admin_dsn, api.tenants.merchant.id) == [(0, 0)]
     assert _payment(api, made["id"])["status"] == "canceled"
     found = books(admin_dsn, api.tenants.merchant.id)

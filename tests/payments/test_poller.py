@@ -15,11 +15,11 @@ from core.liveness import take_turn
 from core.models import AuditRecord
 from payments.intents.channels import ChannelAnswer, Outcome
 from payments.intents.channels.gateway import GatewayPayment
-from payments.intents.exceptions import exception_resolve
 from payments.intents.models import Intent
 from payments.intents.progress import exception
-from payments.intents.recovery import POLLER, check_failed, intent_check_in_turn
 from payments.intents.services import intent_apply
+from payments.intents.services.exceptions import exception_resolve
+from payments.intents.services.recovery import POLLER, check_failed, intent_check_in_turn
 from payments.intents.tasks import check
 from tests.api import Api, new_api
 

@@ -20,7 +20,7 @@ from core.models import IdempotencyRecord
 from payments.intents.channels import ChannelAnswer
 from payments.intents.channels.gateway import GatewayPayment
 from payments.intents.models import Intent
-from payments.intents.recovery import due_intents
+from payments.intents.services.recovery import due_intents
 from payments.intents.states import IntentState
 from payments.intents.tasks import check
 from tests.api import Api, new_api

@@ -15,8 +15,8 @@ from core.db import Scope, tenant_atomic
 from core.models import AuditRecord
 from payments.acceptance.services import release, release_due
 from payments.acceptance.services.disputes import dispute_notice
-from payments.intents.exceptions import exception_add, exception_resolve
 from payments.intents.models import Intent
+from payments.intents.services.exceptions import exception_add, exception_resolve
 from payments.providers.base import DisputeNotice
 from tests.api import Api, new_api
 from tests.payments.support import books

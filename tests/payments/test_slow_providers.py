@@ -20,7 +20,7 @@ from core.context import Actor
 from core.db import Scope, fetch_all, tenant_atomic
 from core.serving import slots
 from payments.intents.models import Intent
-from payments.intents.recovery import SEND_WITHIN, intent_check
+from payments.intents.services.recovery import SEND_WITHIN, intent_check
 from payments.providers import calls
 from payments.providers.base import Health, ProviderError
 from payments.providers.calls import ProviderBusy, ProviderSilent, forget_calls, provider_call

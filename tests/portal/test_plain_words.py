@@ -7,7 +7,7 @@ import pytest
 from django.template import Context, Template
 
 from core.db import tenant_atomic
-from core.net import OutboundFailedError, _said
+from core.outbound import OutboundFailedError, _said
 from developers.guide import test_cards as published_cards
 from notifications.models import WebhookEndpoint
 from payments.acceptance.models import Refund

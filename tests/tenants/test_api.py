@@ -9,7 +9,7 @@ from django.test import Client
 
 from core.db import tenant_atomic
 from core.models import AuditRecord, IdempotencyRecord
-from tenants import second_factor
+from tenants import totp
 from tenants.models import ApiKey, Membership, Merchant
 from tests.factories import PASSWORD, Tenants, make_tenants
 from tests.tenants.test_permission_table import token_for
@@ -41,7 +41,7 @@ def test_logging_in_refreshing_and_logging_out() -> None:
     body = {"email": user.email, "password": PASSWORD}
     status, answer = call("POST", "/v1/auth/login", body)
     assert (status, answer["error"]["code"]) == (401, "otp_required")
-    code = second_factor.code_at(t.totp_secrets[user.id])
+    code = totp.code_at(t.totp_secrets[user.id])
     status, answer = call("POST", "/v1/auth/login", {**body, "otp": code})
     assert status == 200
     first = answer["data"]

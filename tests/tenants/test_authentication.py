@@ -20,7 +20,7 @@ from core import errors, hmac_auth
 from core.context import Actor
 from core.db import Scope, tenant_atomic
 from tenants import keys, tokens
-from tenants.authentication import RequestAuthentication
+from tenants.authentication import MERCHANT, RequestAuthentication
 from tenants.middleware import SESSION_SEEN, SESSION_STARTED
 from tenants.models import ApiKey, Membership, Merchant
 from tenants.services import api_keys, sessions
@@ -38,9 +38,7 @@ def authenticate(ip: str = "203.0.113.7", target: str = "", **headers: str) -> A
         http.META |= {"RAW_URI": target, "QUERY_STRING": target.partition("?")[2]}
     found = RequestAuthentication().authenticate(Request(http))
     assert found is not None
-    actor = found[1]
-    assert http.actor is actor  # type: ignore[attr-defined]
-    return actor
+    return found[1]
 
 
 def bearer(text: str) -> dict[str, str]:
@@ -74,7 +72,8 @@ def test_a_key_is_found_with_all_facts_by_one_statement() -> None:
     with CaptureQueriesContext(connection) as queries:
         RequestAuthentication().authenticate(Request(http))
     assert len(queries) == 1
-    facts = http.merchant  # type: ignore[attr-defined]
+    facts = MERCHANT.of(http)
+    assert facts is not None
     assert (facts.merchant_id, facts.default_currency, facts.fee_bps) == (
         t.merchant.id,
         "EUR",

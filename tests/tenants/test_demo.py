@@ -13,10 +13,10 @@ from django.test import Client, RequestFactory
 from rest_framework.request import Request
 
 from core.db import Scope, tenant_atomic
-from tenants import second_factor
+from tenants import totp
 from tenants.authentication import RequestAuthentication
-from tenants.demo import demo_id, seed_demo
 from tenants.models import Merchant, Platform, Reseller, User
+from tenants.services.demo import demo_id, seed_demo
 
 
 @pytest.fixture(scope="module")
@@ -98,7 +98,7 @@ def test_its_people_can_log_in(demo: dict) -> None:
     secret = base64.b32decode(text + "=" * (-len(text) % 8))
     client = Client()
     client.post("/login", {"email": owner["email"], "password": owner["password"]})
-    response = client.post("/login/verify", {"code": second_factor.code_at(secret)})
+    response = client.post("/login/verify", {"code": totp.code_at(secret)})
     assert response.status_code == 302
     assert "_auth_user_id" in client.session
 
@@ -106,7 +106,7 @@ def test_its_people_can_log_in(demo: dict) -> None:
 def test_other_secret_keys_give_other_demo_secrets(demo: dict) -> None:
     from django.test import override_settings
 
-    from tenants.demo import demo_password
+    from tenants.services.demo import demo_password
 
     with override_settings(SECRET_KEY="another-secret-key-of-a-server-000000"):
         assert demo_password(demo["users"][0]["email"]) != demo["users"][0]["password"]

@@ -12,10 +12,10 @@ from pytest_django.fixtures import Settings
 
 from core.context import Actor
 from core.db import Scope, tenant_atomic
-from tenants import demo, policies, second_factor
+from tenants import policies, totp
 from tenants.models import ApiKey, Membership, Merchant, Reseller, TotpDevice, User
 from tenants.policies import PersonAction
-from tenants.services import api_keys, merchants, passwords, people, team
+from tenants.services import api_keys, demo, merchants, passwords, people, second_factor, team
 from tests.places import make_place
 
 MERCHANT = "merchant:bluebottle"
@@ -119,8 +119,8 @@ def _merchant_renamed() -> Callable[[], Any]:
 
 def _closed(model: Any, label: str) -> Callable[[], Any]:
     with tenant_atomic(Scope.staff()):
-        tenant = model.objects.get(id=demo.demo_id(label))
-        merchants.tenant_set_status(actor=staff(), tenant=tenant, status="closed")
+        named = "merchant_id" if model is Merchant else "reseller_id"
+        merchants.tenant_set_status(actor=staff(), status="closed", **{named: demo.demo_id(label)})
     return lambda: _read(model, demo.demo_id(label), "status")
 
 
@@ -136,7 +136,10 @@ def _deactivated() -> Callable[[], Any]:
     user = person("admin")
     with tenant_atomic(Scope.staff()):
         people.person_change(
-            actor=staff(), action=PersonAction.DEACTIVATE, user=user, reason="left the company"
+            actor=staff(),
+            action=PersonAction.DEACTIVATE,
+            user_id=user.id,
+            reason="left the company",
         )
     return lambda: _read(User, person("admin").id, "is_active")
 
@@ -149,9 +152,9 @@ def _password_changed() -> Callable[[], Any]:
 
 
 def _another_authenticator() -> Callable[[], Any]:
-    user, secret = person("admin"), second_factor.new_secret()
+    user, secret = person("admin"), totp.new_secret()
     second_factor.enrolment_confirm(
-        user=user, secret=secret, code=second_factor.code_at(secret), actor=acting()
+        user=user, secret=secret, code=totp.code_at(secret), actor=acting()
     )
 
     def devices() -> Any:

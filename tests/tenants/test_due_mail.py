@@ -19,8 +19,9 @@ from core.db import Scope, fetch_all, tenant_atomic
 from core.ids import new_id
 from core.mail import MailAway, mail_send
 from core.models import OutboxEvent
-from tenants import mail, tasks
+from tenants import tasks
 from tenants.models import DueMail, User
+from tenants.services import mail
 from tests.factories import make_tenants
 
 #: A limit that only ends what hangs.

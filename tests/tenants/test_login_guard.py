@@ -20,10 +20,10 @@ from core import errors
 from core.attempts import Counter
 from core.db import Scope, tenant_atomic
 from core.models import AuditRecord
-from tenants import mail, second_factor
+from tenants import totp
 from tenants.models import KnownPlace, SignInLink, User
 from tenants.places import Place
-from tenants.services import login_guard, mail_limits, passwords, sessions, sign_in_links
+from tenants.services import login_guard, mail, mail_limits, passwords, sessions, sign_in_links
 from tenants.services.login_guard import THROTTLES
 from tests.factories import PASSWORD, Tenants, make_tenants
 from tests.places import make_place, new_address, shift_throttle, throttle_level
@@ -226,7 +226,7 @@ def test_guesses_of_codes_are_slowed_and_stop_no_owner_at_a_known_place() -> Non
     sessions.login_recorded(user=user, place=home, door="portal")
     assert [try_code(user, elsewhere) for _ in range(5)] == ["otp_invalid"] * 5
     hold((OTP["pair"], f"{user.email} {elsewhere.network}"))
-    code = second_factor.code_at(t.totp_secrets[user.id])
+    code = totp.code_at(t.totp_secrets[user.id])
     assert try_code(user, elsewhere, code) == "rate_limited"
     for _ in range(60):
         try_code(user, make_place())

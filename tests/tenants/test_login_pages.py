@@ -14,10 +14,10 @@ from django.test import Client, override_settings
 from core.back_address import with_next
 from core.db import Scope, tenant_atomic
 from core.models import AuditRecord, OutboxEvent
-from tenants import mail, second_factor
+from tenants import totp
 from tenants.middleware import SESSION_SEEN, SESSION_STARTED
 from tenants.models import Membership, TotpDevice, User
-from tenants.services import team
+from tenants.services import mail, team
 from tests.factories import PASSWORD, Tenants, make_tenants
 from tests.places import new_address
 
@@ -35,7 +35,7 @@ def post_login(client: Client, user: User, *, password: str = PASSWORD, **data: 
 
 
 def code_of(t: Tenants, user: User) -> str:
-    return second_factor.code_at(t.totp_secrets[user.id])
+    return totp.code_at(t.totp_secrets[user.id])
 
 
 def logged_in(t: Tenants, name: str = "merchant.owner") -> Client:
@@ -134,7 +134,7 @@ def test_an_owner_without_a_second_factor_is_sent_to_enrol() -> None:
 
     secret = base64.b32decode(found[1].replace(" ", ""))
     assert client.post("/login/setup", {"code": "000000"}).status_code == 422
-    response = client.post("/login/setup", {"code": second_factor.code_at(secret)})
+    response = client.post("/login/setup", {"code": totp.code_at(secret)})
     assert response.status_code == 200
     assert len(re.findall(r"<li>[2-9a-z]{5}-[2-9a-z]{5}</li>", response.content.decode())) == 10
     with tenant_atomic(Scope.auth()):
@@ -149,7 +149,7 @@ def test_a_stolen_password_cannot_replace_the_authenticator() -> None:
     assert client.get("/login/setup").headers["Location"].startswith("/login")
     with tenant_atomic(Scope.auth()):
         sealed = TotpDevice.objects.get(user=user).secret_sealed
-    assert second_factor.open_secret(sealed, user_id=user.id) == t.totp_secrets[user.id]
+    assert totp.open_secret(sealed, user_id=user.id) == t.totp_secrets[user.id]
 
 
 def test_logging_out_needs_a_post_and_ends_the_session() -> None:

@@ -241,7 +241,7 @@ def propose(t: Tenants, person: User, *, actor: str = "compliance") -> PersonCha
     found = people.person_change(
         actor=t.actor(actor, level="platform"),
         action=PersonAction.DEACTIVATE,
-        user=person,
+        user_id=person.id,
         reason=REASON,
     )
     assert found is not None

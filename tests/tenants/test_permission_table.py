@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 import time
 import uuid
 from collections.abc import Iterator
@@ -19,6 +20,7 @@ from core.db import Scope, tenant_atomic
 from tenants import policies
 from tenants.middleware import SESSION_SEEN, SESSION_STARTED
 from tenants.models import TotpDevice
+from tenants.portal.base import PortalPage
 from tests.factories import Tenants, make_tenants
 from tests.permission_table import ADMIN, ROLES, TABLE, Row
 from tests.visitor import Visitor
@@ -102,20 +104,20 @@ def test_the_view_demands_what_the_row_says(route: str) -> None:
     entry, row = routes().get(route), TABLE[route]
     if entry is None:
         pytest.fail(f"{route} is gone")
-    callback: Any = entry.callback
     view: Any = getattr(entry.callback, "view_class", None) or getattr(entry.callback, "cls", None)
     demanded = getattr(view, "permissions", None)
-    page = getattr(entry.callback, "portal_permission", "no page")
+    page = inspect.unwrap(entry.callback, stop=lambda view: isinstance(view, PortalPage))
     if row.kind == "api":
         assert not view.public
         served = {name.upper() for name in view.http_method_names if hasattr(view, name)}
         assert demanded == row.methods
         assert served - {"OPTIONS", "HEAD"} == set(row.methods)
     elif row.kind == "page":
-        assert page in row.methods.values()
-        assert set(callback.portal_levels) == set(row.levels)
+        assert isinstance(page, PortalPage)
+        assert page.spec.permission in row.methods.values()
+        assert set(page.spec.levels) == set(row.levels)
     else:
-        assert page == "no page"
+        assert not isinstance(page, PortalPage)
         assert view is None or getattr(view, "public", True)
 
 

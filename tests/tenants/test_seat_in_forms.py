@@ -12,7 +12,7 @@ from django.test import Client
 from core.db import tenant_atomic
 from tenants.middleware import SESSION_STARTED, session_expired
 from tenants.models import ApiKey
-from tenants.portal_base import SEAT_FIELD
+from tenants.portal.base import SEAT_FIELD
 from tenants.seats import SESSION_LIVEMODE
 from tests.factories import Tenants, make_tenants
 from tests.portal.support import signed_in

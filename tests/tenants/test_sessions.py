@@ -18,11 +18,11 @@ from core import errors
 from core.crypto import CannotOpen
 from core.db import Scope, fetch_all, tenant_atomic
 from core.models import AuditRecord
-from tenants import keys, second_factor, tokens
+from tenants import keys, tokens, totp
 from tenants.models import RefreshToken, TotpDevice, User
 from tenants.places import Place
 from tenants.seats import Seat, find_seat
-from tenants.services import passwords, sessions
+from tenants.services import passwords, second_factor, sessions
 from tenants.services.sessions import TokenPair
 from tests.factories import PASSWORD, Tenants, make_tenants
 from tests.places import make_place
@@ -50,7 +50,7 @@ def log_in(
 
 
 def code_for(t: Tenants, name: str) -> str:
-    return second_factor.code_at(t.totp_secrets[t.users[name].id])
+    return totp.code_at(t.totp_secrets[t.users[name].id])
 
 
 def audited(action: str, user: User) -> int:
@@ -215,18 +215,18 @@ def test_an_old_code_and_a_later_one_are_refused() -> None:
     with tenant_atomic(Scope.auth()):
         device = TotpDevice.objects.get(user=user)
     for offset_s in (-120, 120):
-        code = second_factor.code_at(secret, time_s=now + offset_s)
+        code = totp.code_at(secret, time_s=now + offset_s)
         assert not second_factor.totp_verify(device=device, code=code)
 
 
 def test_a_recovery_code_works_once_and_is_audited() -> None:
     t = make_tenants()
     user = t.users["merchant.viewer"]
-    secret = second_factor.new_secret()
+    secret = totp.new_secret()
     codes = second_factor.enrolment_confirm(
         user=user,
         secret=secret,
-        code=second_factor.code_at(secret),
+        code=totp.code_at(secret),
         actor=sessions.user_actor(user, ip=None),
     )
     assert len(set(codes)) == 10
@@ -239,11 +239,11 @@ def test_a_recovery_code_works_once_and_is_audited() -> None:
 def test_recovery_codes_of_another_person_are_nothing() -> None:
     t = make_tenants(totp=True)
     mine, other = t.users["merchant.viewer"], t.users["merchant.admin"]
-    secret = second_factor.new_secret()
+    secret = totp.new_secret()
     codes = second_factor.enrolment_confirm(
         user=other,
         secret=secret,
-        code=second_factor.code_at(secret),
+        code=totp.code_at(secret),
         actor=sessions.user_actor(other, ip=None),
     )
     with pytest.raises(errors.AuthenticationFailed):
@@ -256,9 +256,9 @@ def test_the_secret_of_an_authenticator_is_sealed_for_its_user() -> None:
     with tenant_atomic(Scope.auth()):
         sealed = TotpDevice.objects.get(user=mine).secret_sealed
     assert t.totp_secrets[mine.id].hex() not in sealed
-    assert second_factor.open_secret(sealed, user_id=mine.id) == t.totp_secrets[mine.id]
+    assert totp.open_secret(sealed, user_id=mine.id) == t.totp_secrets[mine.id]
     with pytest.raises(CannotOpen):
-        second_factor.open_secret(sealed, user_id=other.id)
+        totp.open_secret(sealed, user_id=other.id)
 
 
 def test_owners_and_staff_need_a_second_factor() -> None:

@@ -15,7 +15,7 @@ from django.utils import timezone
 from core import crypto, ids, rotation
 from core.db import Scope, tenant_atomic
 from core.retention import purge_expired
-from tenants import callers, second_factor
+from tenants import callers, totp
 from tenants.models import RefreshToken, ServiceCaller, TotpDevice
 from tests.factories import make_tenants
 
@@ -45,7 +45,7 @@ def test_authenticators_and_service_callers_outlive_the_old_master_key(settings:
     crypto.forget_keys()
     with tenant_atomic(Scope.auth()):
         device = TotpDevice.objects.get(user=user)
-    opened = second_factor.open_secret(device.secret_sealed, user_id=user.id)
+    opened = totp.open_secret(device.secret_sealed, user_id=user.id)
     with tenant_atomic(Scope.staff()):
         caller = ServiceCaller.objects.get(key_id=t.service_key_id)
     signing = crypto.open_sealed(

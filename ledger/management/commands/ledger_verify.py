@@ -7,7 +7,7 @@ from typing import Any
 
 from django.core.management.base import BaseCommand, CommandError
 
-from ledger.integrity import verify
+from ledger.services.integrity import verify
 
 
 class Command(BaseCommand):

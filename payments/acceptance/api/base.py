@@ -17,10 +17,10 @@ from payments.acceptance.representations import payment_json, refund_json
 from payments.acceptance.services.sources import refused_source
 from payments.acceptance.states import PaymentStatus, RefundStatus
 from payments.intents.failures import PROVIDER_UNAVAILABLE
-from payments.intents.recovery import bring_forward
 from payments.intents.services import Accepted
+from payments.intents.services.recovery import bring_forward
 from payments.providers.base import SOURCE_REFUSED
-from tenants.authentication import MerchantFacts, merchant_facts
+from tenants.authentication import MerchantFacts, seller_of
 
 
 class MoneyView(ApiView):
@@ -31,14 +31,7 @@ class MoneyView(ApiView):
 
     def seller(self) -> MerchantFacts:
         """The merchant that the key belongs to; read with the key, in the same statement."""
-        facts = getattr(self.request._request, "merchant", None)
-        if facts is None and self.actor.merchant_id is not None:
-            facts = merchant_facts(self.actor.merchant_id)
-        if facts is None:
-            raise InvalidRequest(
-                "Use a key of a merchant: this caller belongs to none.", code="merchant_required"
-            )
-        return facts  # type: ignore[no-any-return]
+        return seller_of(self.request)
 
     def run(
         self,

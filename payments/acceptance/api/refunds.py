@@ -56,7 +56,7 @@ class RefundsView(MoneyView):
     def post(self, request: Request) -> Response:
         """Refund a payment, in part or whole.
 
-        States: `processing` → `completed` or `failed`. The amount is claimed at once: refunds sent
+        States: `processing` → `completed` or `failed`. The amount counts at once: refunds sent
         at the same time can never exceed what was captured. 202: the provider takes no more calls
         for the moment; we send it as soon as it does.
         """

@@ -11,7 +11,7 @@ import re
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from decimal import Decimal
-from typing import Any, Final
+from typing import Final, TypeVar
 
 from django.http import QueryDict
 from django.utils.dateparse import parse_date
@@ -22,6 +22,8 @@ from payments.acceptance.models import Customer
 from payments.acceptance.selectors import SHOWN_STATES, PaymentFilter
 from tenants.models import Merchant
 from tenants.seats import Seat
+
+T = TypeVar("T")
 
 FIELDS = (
     "q", "status", "from", "to", "min", "max", "currency",
@@ -97,6 +99,49 @@ class FilterForm:
         return any(self.values.values())
 
 
+class _Reader:
+    """What was typed, read field by field; a field with a problem narrows nothing."""
+
+    def __init__(self, values: dict[str, str]) -> None:
+        self.values = values
+        self.problems: dict[str, str] = {}
+
+    def read(self, name: str, read: Callable[[str], T]) -> T | None:
+        """What a field says; None where it is empty or has a problem."""
+        if not self.values[name]:
+            return None
+        try:
+            return read(self.values[name])
+        except errors.AppError as error:
+            self.problems[name] = error.message
+        except ValueError:
+            self.problems[name] = "Enter a date, like 2026-11-21."
+        return None
+
+    def checked(self, name: str, fits: Callable[[str], bool], problem: str) -> str:
+        """What was typed in a field where it fits; else the problem is kept."""
+        given = self.values[name]
+        if given and not fits(given):
+            self.problems[name] = problem
+            return ""
+        return given
+
+    def amounts(self, code: str) -> tuple[int | None, int | None]:
+        """The lowest and the highest amount in minor units."""
+        low = self.read("min", lambda text: parse_major(text, code))
+        high = self.read("max", lambda text: parse_major(text, code))
+        if low is not None and high is not None and low > high:
+            self.problems["max"] = "The upper amount is below the lower one."
+        return low, high
+
+    def days(self) -> tuple[dt.date | None, dt.date | None]:
+        """The first and the last day."""
+        since, until = self.read("from", _date), self.read("to", _date)
+        if since and until and since > until:
+            self.problems["to"] = "The last day is before the first one."
+        return since, until
+
+
 def read_filters(
     query: QueryDict, seat: Seat, find_merchant: Callable[[str], Merchant] | None = None
 ) -> FilterForm:
@@ -108,55 +153,38 @@ def read_filters(
     values = {name: query.get(name, "").strip()[:200] for name in FIELDS}
     if find_merchant is None:
         values["merchant"] = ""
-    problems: dict[str, str] = {}
+    given = _Reader(values)
     code = (values["currency"] or seat.default_currency or "USD").upper()
-
-    def attempt(name: str, read: Any) -> Any:
-        if not values[name]:
-            return None
-        try:
-            return read(values[name])
-        except errors.AppError as error:
-            problems[name] = error.message
-        except ValueError:
-            problems[name] = "Enter a date, like 2026-11-21."
-        return None
-
-    attempt("currency", currency)
-    if "currency" in problems:
+    given.read("currency", currency)
+    if "currency" in given.problems:
         code = "USD"
-    low = attempt("min", lambda text: parse_major(text, code))
-    high = attempt("max", lambda text: parse_major(text, code))
-    if low is not None and high is not None and low > high:
-        problems["max"] = "The upper amount is below the lower one."
-    since, until = attempt("from", _date), attempt("to", _date)
-    if since and until and since > until:
-        problems["to"] = "The last day is before the first one."
-    if values["last4"] and not (len(values["last4"]) == 4 and values["last4"].isdigit()):
-        problems["last4"] = "Enter the last four digits of the card."
-    if values["status"] and values["status"] not in SHOWN_STATES:
-        problems["status"] = "There is no such status."
-    merchant = attempt("merchant", find_merchant) if find_merchant else None
+    low, high = given.amounts(code)
+    since, until = given.days()
+    merchant = given.read("merchant", find_merchant) if find_merchant else None
     narrowed = low is not None or high is not None or bool(values["currency"])
     wanted = PaymentFilter(
         livemode=seat.livemode,
-        shown=values["status"] if "status" not in problems else "",
+        shown=given.checked("status", SHOWN_STATES.__contains__, "There is no such status."),
         created_from=_start(since),
         created_to=_end(until),
         amount_min_minor=low,
         amount_max_minor=high,
         currency=code if narrowed else "",
-        customer_id=attempt("customer", lambda text: ids.decode(Customer.PREFIX, text)),
+        customer_id=given.read("customer", lambda text: ids.decode(Customer.PREFIX, text)),
         merchant_id=merchant.id if merchant else None,
         reference=values["reference"],
-        last4=values["last4"] if "last4" not in problems else "",
+        last4=given.checked("last4", _is_last4, "Enter the last four digits of the card."),
         email=values["email"],
         search=values["q"],
     )
     chips = _chips(values, low, high, code)
     if merchant:
         chips["merchant"] = merchant.name
-    return FilterForm(values, wanted, problems, chips)
+    return FilterForm(values, wanted, given.problems, chips)
+
+
+def _is_last4(text: str) -> bool:
+    return len(text) == 4 and text.isdigit()
 
 
 def _date(text: str) -> dt.date:

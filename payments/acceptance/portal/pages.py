@@ -33,7 +33,8 @@ from payments.acceptance.services.refunds import refund_create
 from payments.acceptance.states import PaymentStatus, RefundStatus
 from tenants import selectors as tenants
 from tenants.models import Level, Merchant
-from tenants.portal_base import PortalRequest, portal_view
+from tenants.portal.base import Place, portal_view
+from tenants.requests import PortalRequest
 
 MERCHANTS_OFFERED: Final = 200
 
@@ -41,7 +42,9 @@ MERCHANTS_OFFERED: Final = 200
 # ---- list and export ------------------------------------------------------------------------
 
 
-@portal_view("payments.read")
+@portal_view(
+    "payments.read", at="payments", name="payments", place=Place("", 30, "Payments", "credit-card")
+)
 def payments_page(request: PortalRequest) -> HttpResponse:
     """The payments of the seat's tenant and mode, filtered, newest first."""
     form = read_filters(request.GET, request.seat, merchant_finder(request))
@@ -125,7 +128,7 @@ def merchant_names(request: PortalRequest, payments: list[Payment]) -> dict[UUID
     return dict(Merchant.objects.filter(id__in=wanted).values_list("id", "name"))
 
 
-@portal_view("payments.export")
+@portal_view("payments.export", at="payments/export.csv", name="payments-export")
 def payments_export(request: PortalRequest) -> HttpResponseBase:
     """The filtered payments as a CSV file."""
     form = read_filters(request.GET, request.seat, merchant_finder(request))
@@ -201,7 +204,7 @@ def _context(request: PortalRequest, payment: Payment, **more: Any) -> dict[str,
     }
 
 
-@portal_view("payments.read")
+@portal_view("payments.read", at="payments/<str:payment_id>", name="payment")
 def payment_page(request: PortalRequest, payment_id: str) -> HttpResponse:
     """One payment: what happened, what it cost, where the money is."""
     payment = _payment(request, payment_id)
@@ -247,7 +250,13 @@ def _read(request: PortalRequest, payment_id: str) -> Payment:
         return _payment(request, payment_id)
 
 
-@portal_view("payments.refund", methods=("POST",), levels=(Level.MERCHANT,))
+@portal_view(
+    "payments.refund",
+    at="payments/<str:payment_id>/refund",
+    name="payment-refund",
+    form_of="payment",
+    levels=(Level.MERCHANT,),
+)
 def refund_submit(request: PortalRequest, payment_id: str) -> HttpResponse:
     """Refund in part or whole. The form's nonce makes a doubled click one refund."""
     payment = _read(request, payment_id)
@@ -343,7 +352,13 @@ def _act(
     return redirect("portal:payment", payment_id=payment_id)
 
 
-@portal_view("payments.capture", methods=("POST",), levels=(Level.MERCHANT,))
+@portal_view(
+    "payments.capture",
+    at="payments/<str:payment_id>/capture",
+    name="payment-capture",
+    form_of="payment",
+    levels=(Level.MERCHANT,),
+)
 def capture_submit(request: PortalRequest, payment_id: str) -> HttpResponse:
     """Capture an authorisation, in full or in part."""
 
@@ -359,7 +374,13 @@ def capture_submit(request: PortalRequest, payment_id: str) -> HttpResponse:
     return _act(request, payment_id, "capture", capture, said)
 
 
-@portal_view("payments.cancel", methods=("POST",), levels=(Level.MERCHANT,))
+@portal_view(
+    "payments.cancel",
+    at="payments/<str:payment_id>/cancel",
+    name="payment-cancel",
+    form_of="payment",
+    levels=(Level.MERCHANT,),
+)
 def cancel_submit(request: PortalRequest, payment_id: str) -> HttpResponse:
     """Cancel what has not been captured."""
 

@@ -29,7 +29,7 @@ AVAILABLE_AFTER: Final = dt.timedelta(days=2)
 
 _ENDS: Final = {
     IntentState.FAILED: PaymentStatus.FAILED,
-    IntentState.CANCELLED: PaymentStatus.CANCELED,
+    IntentState.CANCELED: PaymentStatus.CANCELED,
     IntentState.EXPIRED: PaymentStatus.CANCELED,
 }
 
@@ -60,7 +60,7 @@ class PaymentHandler:
                 self._complete(writes, payment, intent, actor)
             case IntentState.AUTHORIZED:
                 self._authorize(writes, payment, intent, actor)
-            case IntentState.FAILED | IntentState.CANCELLED | IntentState.EXPIRED as state:
+            case IntentState.FAILED | IntentState.CANCELED | IntentState.EXPIRED as state:
                 self._end(writes, payment, intent, _ENDS[state], actor)
             case _:
                 self._wait(writes, payment, intent, answer, actor)
@@ -142,7 +142,7 @@ _MUTABLE: Final = (
 
 
 class RefundHandler:
-    """Moves a refund, and gives the claimed amount back when it fails."""
+    """Moves a refund, and gives the amount back when it fails."""
 
     def load(self, intent: Intent) -> Refund:
         assert intent.document_id is not None

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import uuid
 from dataclasses import dataclass, field
-from typing import Any, Final, Protocol
+from typing import Final, Protocol
 
 from core.context import Actor
 from core.db import Scope, tenant_atomic
@@ -24,8 +24,16 @@ from payments.acceptance.selectors import customer_get, payment_method_get
 from payments.acceptance.services.recording import move_payment, record_payment, save_payment
 from payments.acceptance.services.sources import check_token
 from payments.acceptance.states import PaymentStateConflict, PaymentStatus
+from payments.intents.documents import WriteDocument
 from payments.intents.models import Intent, Operation
-from payments.intents.services import Draft, Price, intent_settle, intent_submit, intent_void
+from payments.intents.services import (
+    About,
+    Draft,
+    Price,
+    intent_settle,
+    intent_submit,
+    intent_void,
+)
 
 DOCUMENT_TYPE = "payment"
 #: `Payment.channel` of what a trusted service submitted over `POST /v1/intents`.
@@ -350,7 +358,7 @@ def _submit(
     method: PaymentMethod | None,
     seller: Seller,
     actor: Actor,
-    write_document: Any,
+    write_document: WriteDocument,
     claim: Claim | None,
 ) -> None:
     same_currency = payment.currency == seller.default_currency
@@ -381,10 +389,14 @@ def _submit(
     )
 
 
-def _about(payment: Payment) -> dict[str, Any]:
+def _about(payment: Payment) -> About:
     """What is passed on, so that the payment is recognised at the provider's console too."""
-    told = {"description": payment.description, "metadata": payment.metadata}
-    return {name: value for name, value in told.items() if value}
+    about: About = {}
+    if payment.description:
+        about["description"] = payment.description
+    if payment.metadata:
+        about["metadata"] = payment.metadata
+    return about
 
 
 def _own_payment(payment_id: uuid.UUID, actor: Actor) -> Payment:

@@ -1,4 +1,4 @@
-"""Refunds: claim the amount, book it as pending, ask the provider, book what it says."""
+"""Refunds: set the amount aside, book it as pending, ask the provider, book what it says."""
 
 from __future__ import annotations
 
@@ -20,9 +20,9 @@ from payments.acceptance.services.recording import record_refund, save_payment
 from payments.acceptance.states import PaymentStateConflict, PaymentStatus
 from payments.intents import bookings
 from payments.intents.channels.gateway_refund import from_refund
-from payments.intents.exceptions import exception_add
 from payments.intents.models import Intent, Operation
 from payments.intents.services import Draft, intent_adopt, intent_submit
+from payments.intents.services.exceptions import exception_add
 from payments.providers.base import RefundAnswer
 
 DOCUMENT_TYPE = "refund"
@@ -42,7 +42,7 @@ def refund_create(
 ) -> Refund:
     """Send money back to the payer: all that is left, or `amount_minor` of it.
 
-    The amount is claimed on the payment's row, under its lock, in the transaction that reserves
+    The amount is set aside on the payment's row, under its lock, in the transaction that reserves
     the funds: of two refunds at once that together exceed the capture, one is refused.
 
     Raises:
@@ -58,7 +58,7 @@ def refund_create(
     refund = _new_refund(payment, wanted, reason=reason, metadata=metadata or {})
 
     def write_document(writes: Writes, attempt: Intent) -> Refund:
-        _claim(writes, refund, attempt, livemode=actor.livemode, actor=actor)
+        _set_aside(writes, refund, attempt, livemode=actor.livemode, actor=actor)
         return refund
 
     intent_submit(
@@ -108,7 +108,7 @@ def _adopt(payment: Payment, intent: Intent, answer: RefundAnswer, actor: Actor)
     refund = _new_refund(payment, answer.amount_minor, reason=MADE_AT_PROVIDER)
 
     def write_document(writes: Writes, attempt: Intent) -> Refund:
-        _claim(writes, refund, attempt, livemode=payment.livemode, actor=actor)
+        _set_aside(writes, refund, attempt, livemode=payment.livemode, actor=actor)
         # Asked under the payment's lock: of two events about one refund, one books it.
         if Intent.objects.filter(
             provider_account_id=attempt.provider_account_id, external_id=answer.provider_id
@@ -138,10 +138,10 @@ def _new_refund(payment: Payment, amount_minor: int, **fields: Any) -> Refund:
     )
 
 
-def _claim(
+def _set_aside(
     writes: Writes, refund: Refund, attempt: Intent, *, livemode: bool, actor: Actor
 ) -> None:
-    """Claim the refund's amount on its payment, read again under the lock that lasts until then."""
+    """Set the amount aside on the payment, read again under the lock that lasts until then."""
     locked = _refundable(refund.payment_id, livemode)
     _amount(locked, refund.amount_minor)
     locked.amount_refunded_minor += refund.amount_minor

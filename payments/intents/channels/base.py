@@ -6,9 +6,12 @@ import datetime as dt
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
-from typing import Any, Protocol
+from typing import Protocol
 
 from payments.intents.models import Intent
+
+#: What may be known about a card, as `providers.base.CardDetails` holds it: never its number.
+Card = Mapping[str, str | int]
 
 
 class Outcome(StrEnum):
@@ -42,7 +45,7 @@ class ChannelAnswer:
     found: bool = True
     refused: bool = False
     occurred_at: dt.datetime | None = None
-    card: Mapping[str, Any] = field(default_factory=dict)
+    card: Card = field(default_factory=dict)
 
 
 class Channel(Protocol):

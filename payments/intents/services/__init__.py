@@ -13,6 +13,7 @@ from payments.intents.services.answers import (
     intent_apply,
 )
 from payments.intents.services.steps import (
+    About,
     Draft,
     Price,
     intent_adopt,
@@ -23,6 +24,7 @@ from payments.intents.services.steps import (
 )
 
 __all__ = [
+    "About",
     "Accepted",
     "Draft",
     "IntentClaim",

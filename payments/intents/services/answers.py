@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any, Final
+from typing import Final, Generic, TypeVar
 
 import structlog
 from django.db import InterfaceError, OperationalError
@@ -21,7 +21,7 @@ from core.unit import StaleState, Writes
 from ledger.services import TransferSpec, post_with_commit
 from payments.intents import bookings
 from payments.intents.channels import ChannelAnswer
-from payments.intents.documents import handler_for
+from payments.intents.documents import Document, handler_for
 from payments.intents.failures import PROVIDER_UNAVAILABLE, is_our_fault, shown_failure
 from payments.intents.models import Intent
 from payments.intents.progress import RESOLVED, Move, decide
@@ -33,15 +33,18 @@ log = structlog.get_logger(__name__)
 COMMIT_S: Final = 5.0
 
 
+Shown = TypeVar("Shown")
+
+
 class IntentClaim(Claim):
     """A claim whose answer shows the intent itself instead of its document."""
 
 
 @dataclass(frozen=True, slots=True)
-class Accepted:
+class Accepted(Generic[Shown]):
     """What the answer to a claim is about, where a worker goes on with it: 202."""
 
-    shown: Any
+    shown: Shown
 
 
 def intent_apply(
@@ -49,7 +52,7 @@ def intent_apply(
     intent: Intent,
     answer: ChannelAnswer,
     actor: Actor,
-    document: Any = None,
+    document: Document | None = None,
     claim: Claim | None = None,
 ) -> Intent:
     """Commit what the channel said: intent, document, events and books in one transaction.
@@ -79,7 +82,7 @@ def _commit_answer(
     intent: Intent,
     answer: ChannelAnswer,
     actor: Actor,
-    document: Any,
+    document: Document | None,
     claim: Claim | None,
     *,
     asked: str,
@@ -103,6 +106,7 @@ def _commit_answer(
             if handler is None:
                 _audit_state(writes, intent, before, actor)
             elif not was_final:
+                assert document is not None  # given, or loaded above
                 handler.apply(writes, document, intent, answer, actor)
             # The document's row before the intent's, as `handler.load` locks them: two who bring
             # an answer at the same time then wait for each other and never in a circle.
@@ -118,7 +122,7 @@ def _commit_answer(
     return intent
 
 
-def shown_by(claim: Claim, document: Any, intent: Intent) -> Any:
+def shown_by(claim: Claim, document: Document | None, intent: Intent) -> Document:
     """What the answer to a claim is about."""
     return intent if isinstance(claim, IntentClaim) else document or intent
 

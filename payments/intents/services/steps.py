@@ -15,7 +15,7 @@ import random
 import uuid
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from typing import Any, Final
+from typing import Final, TypedDict
 
 import structlog
 from django.utils import timezone
@@ -31,6 +31,7 @@ from core.unit import Writes
 from ledger.services import TransferSpec, post_with_commit
 from payments.intents import bookings
 from payments.intents.channels import ChannelAnswer, channel_named
+from payments.intents.documents import Document, WriteDocument
 from payments.intents.models import Intent, Operation
 from payments.intents.services.answers import COMMIT_S, Accepted, intent_apply, shown_by
 from payments.intents.states import IllegalMove, IntentState, Step
@@ -56,13 +57,21 @@ class Price:
     reseller_share_bps: int = 0
 
 
+class About(TypedDict, total=False):
+    """What the provider is told besides the money."""
+
+    description: str
+    metadata: dict[str, str]
+    #: Of a refund.
+    reason: str
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Draft:
     """What a document wants moved. Amounts are in minor units of `currency`.
 
     `source` is a token or saved method for payments; for refunds the provider's own id of the
-    payment. A refund names the account that took the payment, so it is not routed. `about` is what
-    the provider is told besides the money: `description`, `metadata`, a refund's `reason`.
+    payment. A refund names the account that took the payment, so it is not routed.
     """
 
     merchant_id: uuid.UUID
@@ -81,14 +90,14 @@ class Draft:
     refers_to: Intent | None = None
     provider_account_id: uuid.UUID | None = None
     tags: tuple[str, ...] = ()
-    about: dict[str, Any] = field(default_factory=dict)
+    about: About = field(default_factory=About)
 
 
 def intent_submit(
     *,
     draft: Draft,
     actor: Actor,
-    document: Callable[[Writes, Intent], Any],
+    document: WriteDocument,
     reserve: Callable[[Intent], list[TransferSpec]] | None = None,
     claim: Claim | None = None,
 ) -> Intent:
@@ -123,7 +132,7 @@ def intent_adopt(
     external_id: str,
     answer: ChannelAnswer,
     actor: Actor,
-    document: Callable[[Writes, Intent], Any],
+    document: WriteDocument,
     reserve: Callable[[Intent], list[TransferSpec]],
 ) -> Intent:
     """Take up a movement that happened at the channel without us, under the channel's own id.
@@ -148,7 +157,7 @@ def intent_settle(
     intent: Intent,
     amount_minor: int,
     actor: Actor,
-    document: Any = None,
+    document: Document | None = None,
     claim: Claim | None = None,
 ) -> Intent:
     """Capture `amount_minor` of an authorised intent; the remainder is released.
@@ -170,7 +179,7 @@ def intent_settle(
 
 
 def intent_void(
-    *, intent: Intent, actor: Actor, document: Any = None, claim: Claim | None = None
+    *, intent: Intent, actor: Actor, document: Document | None = None, claim: Claim | None = None
 ) -> Intent:
     """Release what was authorised, or give up an attempt that waits for the payer.
 
@@ -184,7 +193,7 @@ def intent_advance(
     *,
     intent: Intent,
     actor: Actor,
-    document: Any = None,
+    document: Document | None = None,
     claim: Claim | None = None,
     again: bool = False,
 ) -> Intent:
@@ -204,7 +213,9 @@ def intent_advance(
     return intent_apply(intent=intent, answer=answer, actor=actor, document=document, claim=claim)
 
 
-def _hand_over(intent: Intent, pause_s: float, *, document: Any, claim: Claim | None) -> Intent:
+def _hand_over(
+    intent: Intent, pause_s: float, *, document: Document | None, claim: Claim | None
+) -> Intent:
     """Leave the step that is written to a worker, and finish the claim: accepted (202).
 
     Without a pause a worker is called; should the message be lost, the sweep finds the intent.
@@ -279,7 +290,7 @@ def _take_step(
     step: Step,
     *,
     actor: Actor,
-    document: Any,
+    document: Document | None,
     claim: Claim | None,
     settle_amount_minor: int | None = None,
 ) -> Intent:

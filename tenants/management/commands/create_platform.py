@@ -5,9 +5,9 @@ from typing import Any
 from django.core.management.base import BaseCommand, CommandError, CommandParser
 
 from core.errors import AppError
-from tenants.mail import invitation_link
 from tenants.models import Role
 from tenants.models.people import PLATFORM_ROLES
+from tenants.services.mail import invitation_link
 from tenants.services.sign_up import platform_set_up
 
 

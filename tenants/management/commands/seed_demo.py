@@ -10,7 +10,7 @@ from typing import Any
 
 from django.core.management.base import BaseCommand, CommandParser
 
-from tenants.demo import seed_demo
+from tenants.services.demo import seed_demo
 
 
 class Command(BaseCommand):
