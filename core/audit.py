@@ -1,6 +1,6 @@
 """The audit log's chain: sealed after commit, one chain per tenant (ADR 0010, ADR 0028).
 
-`Writes.audit` inserts records unchained, in the transaction they belong to. The sealer, which the
+`Writes.record` inserts records unchained, in the transaction they belong to. The sealer, which the
 relay runs every second, gives each committed record its place and its MAC (`core.audit_seal`). A
 record that commits late is simply sealed later, for the sealer asks for what is unsealed and keeps
 no high-water mark. A trigger refuses any other change of a record.

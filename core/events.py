@@ -6,7 +6,7 @@ Each room declares its events in a module `events` at its top, which is imported
         "payment.completed", "The payment succeeded.", carries="Payment", seen_by=Audience.WEBHOOKS
     )
 
-Services pass the declared object to `Writes.emit`, so a misspelt event fails when its module is
+Services pass the declared object to `Writes.record`, so a misspelt event fails when its module is
 imported. The docs, the choice of events for a webhook endpoint, the portal's filters and the
 OpenAPI document read this catalogue.
 """
@@ -59,7 +59,7 @@ _declared: dict[str, EventSpec] = {}
 
 
 def declare(name: str, text: str, *, seen_by: Audience, carries: str = "") -> EventSpec:
-    """Add an event to the catalogue and return it, for `Writes.emit`.
+    """Add an event to the catalogue and return it, for `Writes.record`.
 
     Raises ValueError: the name is taken, or the payload of a public event has no component.
     """

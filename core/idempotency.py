@@ -113,7 +113,7 @@ class Claim:
         """Store the answer; inserts a finished record when `begin` was not needed."""
         status, body = self._render(resource)
         answer = Answer(status, body)
-        record = self.record or self._new_record(getattr(resource, "id", None))
+        record: IdempotencyRecord = self.record or self._new_record(getattr(resource, "id", None))
         record.status, record.body = status, self._kept(record, body)
         record.holder = record.locked_until = None
         if self.record is None:

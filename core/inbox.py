@@ -302,10 +302,11 @@ def inbox_release(*, message_id: UUID, actor: Actor) -> None:
             raise Conflict("Only a quarantined message can be released.")
         ((provider, event_type),) = rows
         writes = Writes()
-        writes.audit(
-            actor=actor,
+        writes.record(
+            InboxMessage(id=message_id),
             action="inbox.released",
-            target=str(message_id),
+            event=None,
+            actor=actor,
             after={"provider": provider, "event_type": event_type},
         )
         writes.flush()

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from typing import ClassVar
+import uuid
+from collections.abc import Mapping
+from typing import ClassVar, NamedTuple
 
 from django.db import models
 from django.utils import timezone
@@ -11,10 +13,23 @@ from core import ids
 from core.card_columns import MASK, Exempt
 
 
+class Tenancy(NamedTuple):
+    """Which tenant and mode a row belongs to; None where it has none of its own."""
+
+    merchant_id: uuid.UUID | None = None
+    reseller_id: uuid.UUID | None = None
+    livemode: bool | None = None
+
+
 class Entity(models.Model):
-    """A row with a time-ordered id whose public form carries a prefix (`pay_01k…`)."""
+    """A row with a time-ordered id whose public form carries a prefix (`pay_01k…`).
+
+    A change of it is recorded (`core.unit.Writes.record`), unless `UNRECORDED` says why not: a
+    sentence for the whole table, or one for each column whose change alone needs no record.
+    """
 
     PREFIX: ClassVar[str] = "obj"
+    UNRECORDED: ClassVar[str | Mapping[str, str]] = ""
 
     id = models.UUIDField(primary_key=True, default=ids.new_id, editable=False)
     created_at = models.DateTimeField(default=timezone.now, editable=False)
@@ -29,6 +44,10 @@ class Entity(models.Model):
     def public_id(self) -> str:
         return ids.encode(self.PREFIX, self.id)
 
+    def tenancy(self) -> Tenancy:
+        """What the audit records and events about this row carry."""
+        return Tenancy()
+
 
 class TenantOwned(Entity):
     """A row of a merchant's. Both tenant ids stand on the row, so that a policy needs no join."""
@@ -39,6 +58,10 @@ class TenantOwned(Entity):
 
     class Meta:
         abstract = True
+
+    def tenancy(self) -> Tenancy:
+        """What the audit records and events about this row carry."""
+        return Tenancy(self.merchant_id, self.reseller_id, self.livemode)
 
 
 class AuditRecord(models.Model):
@@ -160,6 +183,10 @@ class OutboxEvent(models.Model):
     def public_id(self) -> str:
         return ids.encode(self.PREFIX, self.id)
 
+    def tenancy(self) -> Tenancy:
+        """What the audit records about this event carry."""
+        return Tenancy(self.merchant_id, self.reseller_id, self.livemode)
+
 
 class InboxMessage(models.Model):
     """A provider's webhook, stored as it came before its contents are trusted."""
@@ -227,6 +254,14 @@ class InboxMessage(models.Model):
             # For what is parked until its object appears, and for staff.
             models.Index(fields=["reference", "state"], name="inbox_reference"),
         ]
+
+    @property
+    def public_id(self) -> str:
+        return str(self.id)
+
+    def tenancy(self) -> Tenancy:
+        """None: a message is the platform's until it is matched to an object."""
+        return Tenancy()
 
 
 class IdempotencyRecord(models.Model):

@@ -1,7 +1,7 @@
 """What happens after a commit: rooms subscribe to events, the relay hands them over.
 
 Lower rooms never call higher ones. They emit an event in the transaction that changes the state
-(`Writes.emit`), and higher rooms subscribe in `AppConfig.ready`. Delivery is at least once, so
+(`Writes.record`), and higher rooms subscribe in `AppConfig.ready`. Delivery is at least once, so
 handlers are idempotent on `event.id`; events of one aggregate arrive in order.
 """
 

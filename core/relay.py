@@ -220,14 +220,12 @@ def event_release(*, event_id: UUID, actor: Actor) -> None:
             raise Conflict("Only a quarantined event can be released.")
         event = OutboxEvent.objects.get(id=event_id)
         writes = Writes()
-        writes.audit(
-            actor=actor,
+        writes.record(
+            event,
             action="event.released",
-            target=event.public_id,
+            event=None,
+            actor=actor,
             after={"type": event.type, "aggregate": event.aggregate},
-            merchant_id=event.merchant_id,
-            reseller_id=event.reseller_id,
-            livemode=event.livemode,
         )
         writes.flush()
 

@@ -1,15 +1,17 @@
 """The unit of work: state, audit record and event of one change, sent as one SQL statement.
 
 A write service collects everything that belongs together and flushes it in a single round trip,
-as data-modifying CTEs. Either all of it stands or, with the transaction, none.
+as data-modifying CTEs. Either all of it is stored or, with the transaction, none. A unit that
+writes a row without recording the change is refused; `core.models.Entity.UNRECORDED` names the rows
+and columns that need no record.
 """
 
 from __future__ import annotations
 
 import functools
 import uuid
-from collections.abc import Callable, Mapping, Sequence
-from typing import Any, Final, NamedTuple
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from typing import Any, Final, NamedTuple, Protocol
 
 import orjson
 import psycopg
@@ -21,7 +23,7 @@ from core.context import Actor, request_id
 from core.db import ScopeError, current_scope, execute_prepared, execute_with_commit, numbered
 from core.errors import Conflict
 from core.events import EventSpec, is_declared
-from core.models import AuditRecord, OutboxEvent
+from core.models import AuditRecord, Entity, OutboxEvent, Tenancy
 from core.pan import may_contain_card_number
 from core.rows import new_row
 
@@ -33,6 +35,19 @@ class StaleState(Conflict):
     """The row was changed by somebody else between reading and writing it."""
 
     default_code = "state_changed"
+
+
+class UnrecordedChange(TypeError):
+    """A unit of work writes a row and does not record the change: a fault of the service."""
+
+
+class Recordable(Protocol):
+    """What an audit record or an event can be about."""
+
+    @property
+    def public_id(self) -> str: ...
+
+    def tenancy(self) -> Tenancy: ...
 
 
 Convert = Callable[[Any], Any]
@@ -56,12 +71,17 @@ class _Column(NamedTuple):
 
 
 class _Table(NamedTuple):
-    """A model as the unit of work sees it: its table, its columns, and where some of them are."""
+    """A model as the unit of work sees it: its table, its columns, and where some of them are.
+
+    `recorded` says that a change needs a record, but for one of `unrecorded` columns alone.
+    """
 
     name: str
     columns: tuple[_Column, ...]
     checked: tuple[int, ...]
     converted: tuple[int, ...]
+    recorded: bool
+    unrecorded: frozenset[str]
 
     def sent(self, row: Mapping[str, Any]) -> list[Any]:
         """A new row's values; a card number is refused or masked, as its column has it.
@@ -90,11 +110,14 @@ def _table(model: type[models.Model]) -> _Table:
         for field in model._meta.local_concrete_fields
         if not isinstance(field, models.AutoField) and not field.generated
     )
+    unrecorded = model.UNRECORDED if issubclass(model, Entity) else "It has no public id."
     return _Table(
         model._meta.db_table,
         columns,
         tuple(place for place, column in enumerate(columns) if column.check is not None),
         tuple(place for place, column in enumerate(columns) if column.convert is not None),
+        recorded=not isinstance(unrecorded, str) or not unrecorded,
+        unrecorded=frozenset(unrecorded if not isinstance(unrecorded, str) else ()),
     )
 
 
@@ -156,11 +179,17 @@ class Writes:
         self._inserts: dict[type[models.Model], list[models.Model]] = {}
         self._statements: list[tuple[str, list[Any]]] = []
         self._guarded: list[tuple[int, str]] = []
+        # By `id()`: hashing a row costs calls, and these keep the rows alive.
+        self._written: dict[int, models.Model] = {}
+        self._recorded: dict[int, object] = {}
 
     def insert(self, *instances: models.Model) -> None:
         """Add new rows; rows of one table go into one INSERT."""
         for instance in instances:
-            self._inserts.setdefault(type(instance), []).append(instance)
+            model = type(instance)
+            self._inserts.setdefault(model, []).append(instance)
+            if _table(model).recorded:
+                self._written[id(instance)] = instance
 
     def update(
         self,
@@ -185,6 +214,8 @@ class Writes:
             return f'"{column.name}" = %s'
 
         named = [name if name in by_name else f"{name}_id" for name in fields]
+        if table.recorded and not table.unrecorded.issuperset(named):
+            self._written[id(instance)] = instance
         sets = ", ".join(term(name, getattr(instance, name)) for name in named)
         where = " AND ".join(
             term(name, value) for name, value in [("id", instance.pk), *(expect or {}).items()]
@@ -198,73 +229,56 @@ class Writes:
             self._guarded.append((len(self._statements), guard))
         self._statements.append((text, list(params)))
 
-    def audit(
+    def record(
         self,
+        row: Recordable | None,
         *,
-        actor: Actor,
         action: str,
-        target: str,
+        event: EventSpec | None,
+        actor: Actor,
         before: Mapping[str, Any] | None = None,
         after: Mapping[str, Any] | None = None,
-        merchant_id: Any = None,
-        reseller_id: Any = None,
-        livemode: bool | None = None,
-    ) -> None:
-        """Record who did what to which object; tenant and mode default to the actor's."""
-        self.insert(
-            new_row(
-                AuditRecord,
-                merchant_id=merchant_id or actor.merchant_id,
-                reseller_id=reseller_id or actor.reseller_id,
-                livemode=actor.livemode if livemode is None else livemode,
-                actor_kind=actor.kind,
-                actor_id=actor.id,
-                actor_label=actor.label,
-                ip=actor.ip,
-                request_id=request_id(),
-                action=action,
-                target=target,
-                before=dict(before) if before is not None else None,
-                after=dict(after) if after is not None else None,
-            )
-        )
-
-    def emit(
-        self,
-        spec: EventSpec,
-        *,
-        aggregate: str,
-        payload: Mapping[str, Any],
+        payload: Mapping[str, Any] | None = None,
+        aggregate: str = "",
         object_id: str = "",
-        merchant_id: Any = None,
-        reseller_id: Any = None,
-        livemode: bool = False,
-    ) -> OutboxEvent:
-        """Add an event that the relay will deliver once this transaction has committed.
+        tenancy: Tenancy | None = None,
+        also: Iterable[models.Model] = (),
+    ) -> None:
+        """Record a change: who did what to which row, and the event that tells of it.
+
+        The tenant is the row's; for a row of no tenant's, the audit record goes to the actor's. So
+        it is with the mode.
 
         Args:
-            spec: the event as its room declares it (`<room>/events.py`).
-            aggregate: public id of the object whose events must arrive in order.
-            payload: the public JSON of the object that the event is about.
-            object_id: that object's public id, where it is not the aggregate itself.
+            row: what was changed; None for what was tried with something that does not exist.
+            action: the audit record's, `object.verb`.
+            event: what the relay delivers after the commit; None for nothing.
+            payload: the event's, the public JSON of what it is about; a public event has one.
+            aggregate: public id of the object whose events must arrive in order, where that is
+                another than what the event is about.
+            object_id: public id of what the event is about, where that is another than the row.
+            tenancy: whose change it is, where it is not the row's tenant's.
+            also: other rows of the unit whose change this record covers.
 
-        Raises ValueError: the event is not declared.
+        Raises ValueError: the event is not declared, or is a public one without payload.
         """
-        if not is_declared(spec):
-            raise ValueError(f"The event {spec.name} is not declared.")
-        event = new_row(
-            OutboxEvent,
-            type=spec.name,
-            aggregate=aggregate,
-            object_id=object_id or aggregate,
-            payload=dict(payload),
-            merchant_id=merchant_id,
-            reseller_id=reseller_id,
-            livemode=livemode,
-            request_id=request_id(),
+        self._recorded[id(row)] = row
+        for other in also:
+            self._recorded[id(other)] = other
+        target, whose = "", tenancy
+        if row is not None:
+            target, whose = row.public_id, tenancy or row.tenancy()
+        whose, request = whose or Tenancy(), request_id()
+        self._inserts.setdefault(AuditRecord, []).append(
+            _audit_record(
+                actor, whose, request, action=action, target=target, before=before, after=after
+            )
         )
-        self.insert(event)
-        return event
+        if event is not None:
+            about = object_id or target
+            self._inserts.setdefault(OutboxEvent, []).append(
+                _outbox_event(event, whose, request, about, aggregate or about, payload)
+            )
 
     def forget(
         self,
@@ -300,6 +314,7 @@ class Writes:
 
         Raises:
             StaleState: a guarded update found another state than expected.
+            UnrecordedChange: a row was written whose change was not recorded.
             ScopeError: called outside `tenant_atomic`.
         """
         if not self._inserts and not self._statements:
@@ -324,6 +339,12 @@ class Writes:
             self._forget()
 
     def _compiled(self, *, failing: bool) -> tuple[str, list[Any]]:
+        unrecorded = self._written.keys() - self._recorded.keys()
+        if unrecorded:
+            kinds = sorted({type(self._written[key]).__name__ for key in unrecorded})
+            raise UnrecordedChange(
+                f"{', '.join(kinds)}: written without a record of the change (Writes.record)."
+            )
         params: list[Any] = [value for _, values in self._statements for value in values]
         for model, instances in self._inserts.items():
             table = _table(model)
@@ -345,6 +366,62 @@ class Writes:
                 instance._state.adding = False
                 instance._state.db = DEFAULT_DB_ALIAS
         self._inserts, self._statements, self._guarded = {}, [], []
+        self._written, self._recorded = {}, {}
+
+
+def _audit_record(
+    actor: Actor,
+    whose: Tenancy,
+    request: str,
+    *,
+    action: str,
+    target: str,
+    before: Mapping[str, Any] | None,
+    after: Mapping[str, Any] | None,
+) -> AuditRecord:
+    merchant_id, reseller_id, livemode = whose
+    if merchant_id is None and reseller_id is None:
+        merchant_id, reseller_id = actor.merchant_id, actor.reseller_id
+    return new_row(
+        AuditRecord,
+        merchant_id=merchant_id,
+        reseller_id=reseller_id,
+        livemode=actor.livemode if livemode is None else livemode,
+        actor_kind=actor.kind,
+        actor_id=actor.id,
+        actor_label=actor.label,
+        ip=actor.ip,
+        request_id=request,
+        action=action,
+        target=target,
+        before=dict(before) if before is not None else None,
+        after=dict(after) if after is not None else None,
+    )
+
+
+def _outbox_event(
+    event: EventSpec,
+    whose: Tenancy,
+    request: str,
+    object_id: str,
+    aggregate: str,
+    payload: Mapping[str, Any] | None,
+) -> OutboxEvent:
+    if not is_declared(event):
+        raise ValueError(f"The event {event.name} is not declared.")
+    if payload is None and event.carries:
+        raise ValueError(f"The event {event.name} carries a {event.carries}; give its payload.")
+    return new_row(
+        OutboxEvent,
+        type=event.name,
+        aggregate=aggregate,
+        object_id=object_id,
+        payload=dict(payload or {}),
+        merchant_id=whose.merchant_id,
+        reseller_id=whose.reseller_id,
+        livemode=bool(whose.livemode),
+        request_id=request,
+    )
 
 
 def _stale(what: str) -> StaleState:

@@ -26,6 +26,13 @@ class WebhookEndpoint(TenantOwned):
     }
 
     PREFIX: ClassVar[str] = "we"
+    UNRECORDED: ClassVar = {
+        "failures_in_row": "counts deliveries",
+        "failing_since": "counts deliveries",
+        "last_success_at": "counts deliveries",
+        "answers_slowly": "the lane that deliveries take",
+        "tell_disabled_at": "a mail that is due",
+    }
 
     class Status(models.TextChoices):
         ENABLED = "enabled"
@@ -94,6 +101,7 @@ class WebhookDelivery(TenantOwned):
     }
 
     PREFIX: ClassVar[str] = "whd"
+    UNRECORDED: ClassVar[str] = "a log of its own; sending an event again is recorded on it"
 
     class State(models.TextChoices):
         PENDING = "pending"
@@ -170,6 +178,7 @@ class WebhookAttempt(Entity):
     }
 
     PREFIX: ClassVar[str] = "wha"
+    UNRECORDED: ClassVar[str] = "a log of its own"
 
     merchant_id = models.UUIDField()
     reseller_id = models.UUIDField()

@@ -32,7 +32,8 @@ from uuid import UUID
 
 from core import errors
 from core.context import Actor
-from tenants.models import Level, Merchant, Reseller, Role
+from core.models import Entity
+from tenants.models import Level, Role
 
 OWNER, ADMIN, DEVELOPER, VIEWER = Role.OWNER, Role.ADMIN, Role.DEVELOPER, Role.VIEWER
 COMPLIANCE, FINANCE, SUPPORT = Role.COMPLIANCE, Role.FINANCE, Role.SUPPORT
@@ -288,7 +289,7 @@ def check_scopes(scopes: Iterable[str], *, kind: str) -> list[str]:
     return cleaned
 
 
-def can(actor: Actor, permission: str, obj: object | None = None) -> bool:
+def can(actor: Actor, permission: str, obj: Entity | None = None) -> bool:
     """Whether ``actor`` holds ``permission`` and, given an object, may touch it.
 
     Raises KeyError for a permission that the table does not know: a typo must not read as "no".
@@ -300,7 +301,7 @@ def can(actor: Actor, permission: str, obj: object | None = None) -> bool:
     return permission in actor.scopes and (obj is None or owns(actor, obj))
 
 
-def require_own(actor: Actor, obj: object) -> None:
+def require_own(actor: Actor, obj: Entity) -> None:
     """Raise NotFound for an object of another tenant or mode."""
     if not owns(actor, obj):
         raise errors.NotFound("There is no such object.", code="not_found")
@@ -337,11 +338,11 @@ def merchant_of(actor: Actor) -> UUID:
     return actor.merchant_id
 
 
-def owns(actor: Actor, obj: object) -> bool:
+def owns(actor: Actor, obj: Entity) -> bool:
     """Whether ``obj`` is of the actor's tenant and mode (staff and system stand above both)."""
     if actor.kind == "system" or actor.platform:
         return True
-    merchant_id, reseller_id = _tenant_of(obj)
+    merchant_id, reseller_id, livemode = obj.tenancy()
     if actor.merchant_id is not None:
         ours = merchant_id == actor.merchant_id
     elif actor.reseller_id is not None:
@@ -349,14 +350,4 @@ def owns(actor: Actor, obj: object) -> bool:
     else:
         # A service caller that is bound to no merchant; the body names one.
         ours = actor.kind == "service"
-    livemode = getattr(obj, "livemode", None)
     return ours and (livemode is None or livemode == actor.livemode)
-
-
-def _tenant_of(obj: object) -> tuple[UUID | None, UUID | None]:
-    """The (merchant, reseller) that a row belongs to."""
-    if isinstance(obj, Merchant):
-        return obj.id, obj.reseller_id
-    if isinstance(obj, Reseller):
-        return None, obj.id
-    return getattr(obj, "merchant_id", None), getattr(obj, "reseller_id", None)

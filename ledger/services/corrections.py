@@ -71,10 +71,11 @@ def correction_propose(
     )
     writes = Writes()
     writes.insert(proposal)
-    writes.audit(
-        actor=actor,
+    writes.record(
+        proposal,
         action="ledger.correction.proposed",
-        target=proposal.public_id,
+        event=None,
+        actor=actor,
         after=_facts(proposal),
     )
     try:
@@ -202,10 +203,11 @@ def _decide(
         expect={"state": CorrectionProposal.State.PROPOSED},
         what="The proposal",
     )
-    writes.audit(
-        actor=actor,
+    writes.record(
+        proposal,
         action=f"ledger.correction.{state}",
-        target=proposal.public_id,
+        event=None,
+        actor=actor,
         before=before,
         after=_facts(proposal),
     )

@@ -12,7 +12,7 @@ import time
 from collections.abc import Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
 from dataclasses import dataclass
-from typing import Any, Final
+from typing import Final
 
 import structlog
 from django.utils import timezone
@@ -331,14 +331,12 @@ def _note_failure(writes: Writes, delivery: WebhookDelivery, answer: Answer) -> 
         and lasted_s >= retries.DISABLE_AFTER_S
     ):
         reason = WebhookEndpoint.DisabledReason.FAILURES
+    written = ["failures_in_row", "failing_since", "answers_slowly"]
     if reason:
         delivery.state, delivery.next_attempt_at = WebhookDelivery.State.FAILED, None
         _disable(writes, endpoint, reason, delivery)
-    writes.update(
-        endpoint,
-        *("failures_in_row", "failing_since", "status", "disabled_reason", "disabled_at"),
-        *("tell_disabled_at", "answers_slowly"),
-    )
+        written += ["status", "disabled_reason", "disabled_at", "tell_disabled_at"]
+    writes.update(endpoint, *written)
 
 
 def _disable(
@@ -346,23 +344,13 @@ def _disable(
 ) -> None:
     """Disable the endpoint, and tell the merchant: by mail, event and audit record."""
     webhooks.disable(writes, endpoint, reason, tell=True, failed=delivery)
-    place: dict[str, Any] = {
-        "merchant_id": endpoint.merchant_id,
-        "reseller_id": endpoint.reseller_id,
-        "livemode": endpoint.livemode,
-    }
-    writes.audit(
-        actor=SYSTEM,
+    writes.record(
+        endpoint,
         action="webhook_endpoint.disable",
-        target=endpoint.public_id,
+        event=events.WEBHOOK_ENDPOINT_DISABLED,
+        actor=SYSTEM,
         after={"reason": str(reason), "failures_in_row": endpoint.failures_in_row},
-        **place,
-    )
-    writes.emit(
-        events.WEBHOOK_ENDPOINT_DISABLED,
-        aggregate=endpoint.public_id,
         payload=endpoint_json(endpoint),
-        **place,
     )
 
 

@@ -129,7 +129,13 @@ def endpoint_create(*, actor: Actor, spec: EndpointSpec) -> tuple[WebhookEndpoin
         endpoint.secret_sealed = _seal(endpoint, secret, "secret_sealed")
         writes = Writes()
         writes.insert(endpoint)
-        _audit(writes, actor, "webhook_endpoint.create", endpoint, after=_facts(endpoint))
+        writes.record(
+            endpoint,
+            action="webhook_endpoint.create",
+            event=None,
+            actor=actor,
+            after=_facts(endpoint),
+        )
         writes.flush()
     return endpoint, secret
 
@@ -160,8 +166,14 @@ def endpoint_update(*, actor: Actor, endpoint_id: str, spec: EndpointSpec) -> We
                 *("url", "events", "description", "status", "disabled_reason", "disabled_at"),
                 *("tell_disabled_at", "failures_in_row", "failing_since"),
             )
-            action = "webhook_endpoint.update"
-            _audit(writes, actor, action, endpoint, before=before, after=_facts(endpoint))
+            writes.record(
+                endpoint,
+                action="webhook_endpoint.update",
+                event=None,
+                actor=actor,
+                before=before,
+                after=_facts(endpoint),
+            )
             writes.flush()
     return endpoint
 
@@ -178,7 +190,9 @@ def endpoint_delete(*, actor: Actor, endpoint_id: str) -> None:
             endpoint,
             *("status", "disabled_reason", "disabled_at", "tell_disabled_at", "deleted_at"),
         )
-        _audit(writes, actor, "webhook_endpoint.delete", endpoint, before=before)
+        writes.record(
+            endpoint, action="webhook_endpoint.delete", event=None, actor=actor, before=before
+        )
         writes.flush()
 
 
@@ -196,11 +210,11 @@ def endpoint_roll_secret(
         endpoint.secret_sealed = _seal(endpoint, secret, "secret_sealed")
         writes = Writes()
         writes.update(endpoint, "secret_sealed", "previous_secret_sealed", "previous_secret_until")
-        _audit(
-            writes,
-            actor,
-            "webhook_endpoint.roll_secret",
+        writes.record(
             endpoint,
+            action="webhook_endpoint.roll_secret",
+            event=None,
+            actor=actor,
             after={"previous_secret_until": endpoint.previous_secret_until.isoformat()},
         )
         writes.flush()
@@ -342,14 +356,12 @@ def _resend(
     ]
     writes = Writes()
     writes.insert(*deliveries)
-    writes.audit(
-        actor=actor,
+    writes.record(
+        event,
         action="event.resend",
-        target=event.public_id,
+        event=None,
+        actor=actor,
         after={"endpoints": [endpoint.public_id for endpoint in endpoints]},
-        merchant_id=event.merchant_id,
-        reseller_id=event.reseller_id,
-        livemode=event.livemode,
     )
     writes.flush()
     after_commit(wake_senders)
@@ -424,11 +436,11 @@ def deliveries_replay(
         ]
         WebhookDelivery.objects.bulk_create(deliveries, batch_size=1_000)
         writes = Writes()
-        _audit(
-            writes,
-            actor,
-            "webhook_endpoint.replay",
+        writes.record(
             endpoint,
+            action="webhook_endpoint.replay",
+            event=None,
+            actor=actor,
             after={"events": len(deliveries), "from": created_from.isoformat()},
         )
         writes.flush()
@@ -473,24 +485,3 @@ def _facts(endpoint: WebhookEndpoint) -> dict[str, Any]:
         "description": endpoint.description,
         "status": endpoint.status,
     }
-
-
-def _audit(
-    writes: Writes,
-    actor: Actor,
-    action: str,
-    endpoint: WebhookEndpoint,
-    *,
-    before: dict[str, Any] | None = None,
-    after: dict[str, Any] | None = None,
-) -> None:
-    writes.audit(
-        actor=actor,
-        action=action,
-        target=endpoint.public_id,
-        before=before,
-        after=after,
-        merchant_id=endpoint.merchant_id,
-        reseller_id=endpoint.reseller_id,
-        livemode=endpoint.livemode,
-    )

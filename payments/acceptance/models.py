@@ -102,6 +102,13 @@ class Payment(TenantOwned):
     }
 
     PREFIX: ClassVar[str] = "pay"
+    UNRECORDED: ClassVar = {
+        "version": "counts the writes",
+        "updated_at": "tells when the row was written",
+        "next_action_url": "where the payer is sent while the status stays",
+        "card": "what the provider says of the card",
+        "last4": "what the provider says of the card",
+    }
 
     amount_minor = models.BigIntegerField()
     currency = models.CharField(max_length=5)
@@ -216,6 +223,7 @@ class PaymentEvent(TenantOwned):
     }
 
     PREFIX: ClassVar[str] = "pev"
+    UNRECORDED: ClassVar[str] = "the payment's history, written beside its audit record"
 
     payment = models.ForeignKey(Payment, on_delete=models.PROTECT, related_name="events")
     type = models.CharField(max_length=40)

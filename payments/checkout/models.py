@@ -105,6 +105,7 @@ class CheckoutAttempt(TenantOwned):
     """One try to pay a session: a payment of its own. A page's key makes one attempt at most."""
 
     PREFIX: ClassVar[str] = "csa"
+    UNRECORDED: ClassVar[str] = "session and payment, which it joins, are recorded"
 
     session = models.ForeignKey(CheckoutSession, on_delete=models.PROTECT, related_name="attempts")
     payment = models.OneToOneField(

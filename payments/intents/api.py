@@ -69,7 +69,7 @@ class IntentsView(ApiView):
 
         def submitted(writes: Writes, intent: Intent) -> None:
             open_document(writes, intent, actor)
-            writes.audit(actor=actor, action="intent.submitted", target=intent.public_id)
+            writes.record(intent, action="intent.submitted", event=None, actor=actor)
 
         def operation(claim: Claim | None) -> Intent:
             return intent_submit(

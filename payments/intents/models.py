@@ -41,6 +41,7 @@ class Intent(TenantOwned):
     }
 
     PREFIX: ClassVar[str] = "int"
+    UNRECORDED: ClassVar[str] = "its document is recorded; steps asked for and exceptions on itself"
 
     # The document may belong to any room above, so it is named, not referenced.
     document_type = models.CharField(max_length=24)

@@ -10,7 +10,7 @@ from django.db.models import F, Q
 
 from core.card_columns import MASK, Exempt
 from core.crypto import PLATFORM_TENANT
-from core.models import Entity
+from core.models import Entity, Tenancy
 from payments.providers.sandbox.models import (
     ChargeState,
     SandboxCharge,
@@ -95,6 +95,10 @@ class ProviderAccount(Entity):
     def __str__(self) -> str:
         return f"{self.label} ({self.provider}, {'live' if self.livemode else 'test'})"
 
+    def tenancy(self) -> Tenancy:
+        """What the audit records and events about this account carry."""
+        return Tenancy(self.merchant_id, self.reseller_id, self.livemode)
+
 
 class RoutingRule(Entity):
     """One line of the routing table; the first that fits decides.
@@ -132,6 +136,10 @@ class RoutingRule(Entity):
         ]
         indexes = [models.Index(fields=["merchant_id"], name="routingrule_merchant")]
 
+    def tenancy(self) -> Tenancy:
+        """What the audit records and events about this rule carry."""
+        return Tenancy(self.merchant_id, self.reseller_id, self.account.livemode)
+
 
 class ProviderHealth(Entity):
     """The last look at an account. Three failures in a row and routing prefers another account."""
@@ -141,6 +149,7 @@ class ProviderHealth(Entity):
     }
 
     PREFIX: ClassVar[str] = "prh"
+    UNRECORDED: ClassVar[str] = "a measurement, taken every minute"
 
     account = models.OneToOneField(ProviderAccount, on_delete=models.CASCADE, related_name="health")
     checked_at = models.DateTimeField()

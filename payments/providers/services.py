@@ -149,14 +149,12 @@ def account_create(
         account.credentials = _sealed(account, "credentials", dict(credentials))
         account.webhook_secrets = _sealed(account, "webhook_secrets", list(webhook_secrets))
         writes.insert(account)
-        writes.audit(
-            actor=actor,
+        writes.record(
+            account,
             action="provider_account.created",
-            target=account.public_id,
+            event=None,
+            actor=actor,
             after={"provider": provider, "label": label, "api_base": api_base},
-            merchant_id=merchant_id,
-            reseller_id=reseller_id,
-            livemode=livemode,
         )
         writes.flush()
         after_commit(forget_accounts)
@@ -219,7 +217,7 @@ def rule_create(
             )
         rule = RoutingRule(
             id=new_id(),
-            account_id=account.id,
+            account=account,
             merchant_id=merchant_id,
             reseller_id=reseller_id,
             operation=Operation.PAYMENT,
@@ -229,14 +227,12 @@ def rule_create(
             priority=priority,
         )
         writes.insert(rule)
-        writes.audit(
-            actor=actor,
+        writes.record(
+            rule,
             action="routing_rule.created",
-            target=rule.public_id,
+            event=None,
+            actor=actor,
             after={"account": account.public_id, "currencies": codes, "priority": priority},
-            merchant_id=merchant_id,
-            reseller_id=reseller_id,
-            livemode=account.livemode,
         )
         writes.flush()
         after_commit(forget_accounts)
@@ -338,13 +334,6 @@ def _account(account_id: uuid.UUID) -> ProviderAccount:
 def _save(account: ProviderAccount, field: str, *, actor: Actor, action: str) -> None:
     writes = Writes()
     writes.update(account, field)
-    writes.audit(
-        actor=actor,
-        action=action,
-        target=account.public_id,
-        merchant_id=account.merchant_id,
-        reseller_id=account.reseller_id,
-        livemode=account.livemode,
-    )
+    writes.record(account, action=action, event=None, actor=actor)
     writes.flush()
     after_commit(forget_accounts)

@@ -18,6 +18,7 @@ class KnownPlace(Entity):
     """
 
     PREFIX: ClassVar[str] = "kpl"
+    UNRECORDED: ClassVar[str] = "kept by logins, which are recorded on the person"
     CARD_NUMBERS: ClassVar = {"digest": Exempt("a digest, made by us")}
 
     class Kind(models.TextChoices):
@@ -42,6 +43,7 @@ class SignInLink(Entity):
     """A mailed link that makes the browser in which it is opened a known place; used once."""
 
     PREFIX: ClassVar[str] = "sil"
+    UNRECORDED: ClassVar[str] = "its request and its use are recorded on the person"
     CARD_NUMBERS: ClassVar = {"token_digest": Exempt("a digest, made by us")}
 
     user = models.ForeignKey(User, on_delete=models.CASCADE, related_name="sign_in_links")
@@ -58,6 +60,7 @@ class PasswordReset(Entity):
     """
 
     PREFIX: ClassVar[str] = "pwr"
+    UNRECORDED: ClassVar[str] = "its request and its use are recorded on the person"
     CARD_NUMBERS: ClassVar = {"token_digest": Exempt("a digest, made by us")}
 
     user = models.ForeignKey(User, on_delete=models.CASCADE, related_name="password_resets")
@@ -69,6 +72,7 @@ class PersonChange(Entity):
     """A change to a person that a second person has to confirm (`tenants.policies.PEOPLE`)."""
 
     PREFIX: ClassVar[str] = "pch"
+    UNRECORDED: ClassVar[str] = "recorded on the person whom it changes"
 
     class State(models.TextChoices):
         PROPOSED = "proposed", "Proposed"

@@ -8,7 +8,7 @@ from django.contrib.postgres.fields import ArrayField
 from django.db import models
 
 from core.card_columns import Exempt
-from core.models import Entity, TenantOwned
+from core.models import Entity, Tenancy, TenantOwned
 from tenants.models.people import User
 
 
@@ -119,6 +119,10 @@ class ServiceCaller(Entity):
     def __str__(self) -> str:
         return self.name
 
+    def tenancy(self) -> Tenancy:
+        """What the audit records and events about this caller carry."""
+        return Tenancy(self.merchant_id, self.reseller_id, self.livemode)
+
 
 class RefreshToken(Entity):
     """One link of a chain of refresh tokens; using a link twice revokes the whole family."""
@@ -128,6 +132,7 @@ class RefreshToken(Entity):
     }
 
     PREFIX: ClassVar[str] = "rft"
+    UNRECORDED: ClassVar[str] = "a link of a login, which is recorded on the person"
 
     user = models.ForeignKey(User, on_delete=models.CASCADE, related_name="refresh_tokens")
     # A plain id: a membership may be taken away while tokens name it, and that ends them.

@@ -16,7 +16,7 @@ from django_otp.models import Device
 from guardian.models import UserObjectPermissionBase
 
 from core.card_columns import Exempt
-from core.models import Entity
+from core.models import Entity, Tenancy
 from tenants.models.tree import Merchant, Platform, Reseller
 
 
@@ -35,13 +35,6 @@ class UserManager(BaseUserManager["User"]):
     def get_by_natural_key(self, username: str | None) -> User:
         """The user with this e-mail address; raises ``User.DoesNotExist``."""
         return self.get(email=normalise_email(username or ""))
-
-    def create_user(self, email: str, password: str | None = None, **fields: Any) -> User:
-        """Store a person. ``password=None`` makes one who cannot log in until a reset."""
-        user = self.model(email=normalise_email(email), **fields)
-        user.set_password(password)
-        user.save(using=self._db, force_insert=True)
-        return user
 
     def create_superuser(self, email: str, password: str | None = None, **fields: Any) -> User:
         """Refuse: nobody stands above the roles, and who is no member opens nothing."""
@@ -203,6 +196,10 @@ class Membership(Entity):
     def __str__(self) -> str:
         return f"{self.role} ({self.level})"
 
+    def tenancy(self) -> Tenancy:
+        """What the audit records and events about this membership carry."""
+        return Tenancy(self.merchant_id, self.reseller_id)
+
 
 class MerchantGrant(UserObjectPermissionBase):
     """A single merchant granted to a reseller's agent (django-guardian's direct-key table).
@@ -256,6 +253,10 @@ class Invitation(Entity):
     def __str__(self) -> str:
         return f"{self.email} as {self.role}"
 
+    def tenancy(self) -> Tenancy:
+        """What the audit records and events about this invitation carry."""
+        return Tenancy(self.merchant_id, self.reseller_id)
+
 
 class TotpDevice(Device):
     """A person's authenticator app (RFC 6238: SHA-1, 30 s steps, 6 digits).
@@ -283,6 +284,7 @@ class RecoveryCode(Entity):
     }
 
     PREFIX: ClassVar[str] = "rcv"
+    UNRECORDED: ClassVar[str] = "recorded on the person, as the second factor is"
 
     user = models.ForeignKey(User, on_delete=models.CASCADE, related_name="recovery_codes")
     code_digest = models.BinaryField(max_length=32, unique=True)

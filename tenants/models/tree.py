@@ -6,7 +6,7 @@ from typing import ClassVar
 
 from django.db import models
 
-from core.models import Entity
+from core.models import Entity, Tenancy
 
 BASIS_POINTS = 10_000
 
@@ -55,6 +55,10 @@ class Reseller(Entity):
 
     def __str__(self) -> str:
         return self.name
+
+    def tenancy(self) -> Tenancy:
+        """What the audit records and events about this reseller carry."""
+        return Tenancy(reseller_id=self.id)
 
 
 class Merchant(Entity):
@@ -110,3 +114,7 @@ class Merchant(Entity):
 
     def __str__(self) -> str:
         return self.name
+
+    def tenancy(self) -> Tenancy:
+        """What the audit records and events about this merchant carry."""
+        return Tenancy(self.id, self.reseller_id)

@@ -61,10 +61,11 @@ def api_key_create(
     )
     writes = Writes()
     writes.insert(row)
-    writes.audit(
-        actor=actor,
+    writes.record(
+        row,
         action="api_key.created",
-        target=row.public_id,
+        event=None,
+        actor=actor,
         after={"name": row.name, "kind": kind, "scopes": cleaned, "hint": row.hint},
     )
     with tenant_atomic(actor.scope):
@@ -110,11 +111,13 @@ def api_key_rotate(
         writes = Writes()
         writes.insert(new)
         writes.update(old, "expires_at", "replaced_by_id")
-        writes.audit(
-            actor=actor,
+        writes.record(
+            old,
             action="api_key.rotated",
-            target=old.public_id,
+            event=None,
+            actor=actor,
             after={"replaced_by": new.public_id, "expires_at": old.expires_at.isoformat()},
+            also=(new,),
         )
         writes.flush()
     return new, text.text
@@ -128,7 +131,7 @@ def api_key_revoke(*, actor: Actor, key_id: UUID) -> ApiKey:
             key.revoked_at = timezone.now()
             writes = Writes()
             writes.update(key, "revoked_at")
-            writes.audit(actor=actor, action="api_key.revoked", target=key.public_id)
+            writes.record(key, action="api_key.revoked", event=None, actor=actor)
             writes.flush()
     return key
 
@@ -159,10 +162,11 @@ def machine_client_create(
     )
     writes = Writes()
     writes.insert(row)
-    writes.audit(
-        actor=actor,
+    writes.record(
+        row,
         action="machine_client.created",
-        target=row.public_id,
+        event=None,
+        actor=actor,
         after={"name": row.name, "scopes": cleaned},
     )
     with tenant_atomic(actor.scope):
@@ -184,7 +188,7 @@ def machine_client_revoke(*, actor: Actor, client_id: UUID) -> MachineClient:
             row.revoked_at = timezone.now()
             writes = Writes()
             writes.update(row, "revoked_at")
-            writes.audit(actor=actor, action="machine_client.revoked", target=row.public_id)
+            writes.record(row, action="machine_client.revoked", event=None, actor=actor)
             writes.flush()
     return row
 
@@ -226,14 +230,12 @@ def service_caller_create(
         )
         writes = Writes()
         writes.insert(row)
-        writes.audit(
-            actor=actor,
+        writes.record(
+            row,
             action="service_caller.created",
-            target=row.public_id,
+            event=None,
+            actor=actor,
             after={"name": row.name, "key_id": row.key_id},
-            merchant_id=merchant_id,
-            reseller_id=reseller_id,
-            livemode=livemode,
         )
         writes.flush()
     return row, text
@@ -249,14 +251,7 @@ def service_caller_revoke(*, actor: Actor, caller_id: UUID) -> None:
             caller.revoked_at = timezone.now()
             writes = Writes()
             writes.update(caller, "revoked_at")
-            writes.audit(
-                actor=actor,
-                action="service_caller.revoked",
-                target=caller.public_id,
-                merchant_id=caller.merchant_id,
-                reseller_id=caller.reseller_id,
-                livemode=caller.livemode,
-            )
+            writes.record(caller, action="service_caller.revoked", event=None, actor=actor)
             writes.flush()
 
 

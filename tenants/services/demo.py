@@ -21,6 +21,7 @@ from django.db.models import Q
 
 from core.context import Actor
 from core.db import Scope, fetch_one, tenant_atomic
+from core.models import Tenancy
 from core.unit import Writes
 from tenants import callers, keys, policies, totp
 from tenants.models import (
@@ -245,6 +246,15 @@ def _service_caller(plan: _Plan, *, livemode: bool) -> None:
     plan.callers.append({"key_id": row.key_id, "secret": secret})
 
 
+class _Seed:
+    """What the audit record of a seed is about: all its rows, of several tenants."""
+
+    public_id = "demo"
+
+    def tenancy(self) -> Tenancy:
+        return Tenancy()
+
+
 def _store(plan: _Plan) -> None:
     """Insert the rows that are missing, then the authenticators of people without one."""
     with tenant_atomic(Scope.staff()):
@@ -259,8 +269,13 @@ def _store(plan: _Plan) -> None:
                 row.secret_sealed = callers.seal_secret(row.secret_sealed, caller_id=row.id)
             writes.insert(row)
         if missing:
-            writes.audit(
-                actor=ACTOR, action="demo.seeded", target="demo", after={"rows": len(missing)}
+            writes.record(
+                _Seed(),
+                action="demo.seeded",
+                event=None,
+                actor=ACTOR,
+                after={"rows": len(missing)},
+                also=missing,
             )
         writes.flush()
     with tenant_atomic(Scope.auth()):

@@ -13,6 +13,7 @@ from django.core.validators import MaxLengthValidator, URLValidator, validate_em
 from core import errors
 from core.context import Actor
 from core.db import tenant_atomic
+from core.models import Tenancy
 from core.money import currency
 from core.pan import refuse_card_numbers
 from core.unit import Writes
@@ -40,12 +41,12 @@ def reseller_create(
             raise errors.NotFound("There is no such platform.", param="platform")
         writes = Writes()
         writes.insert(row)
-        writes.audit(
-            actor=actor,
+        writes.record(
+            row,
             action="reseller.created",
-            target=row.public_id,
+            event=None,
+            actor=actor,
             after={"name": row.name, "country": row.country},
-            reseller_id=row.id,
         )
         writes.flush()
     return row
@@ -81,17 +82,15 @@ def merchant_create(
     )
     writes = Writes()
     writes.insert(row)
-    writes.audit(
-        actor=actor,
+    writes.record(
+        row,
         action="merchant.created",
-        target=row.public_id,
+        event=events.MERCHANT_CREATED,
+        actor=actor,
         after={"name": row.name, "country": row.country, "currency": row.default_currency},
-    )
-    writes.emit(
-        events.MERCHANT_CREATED,
-        aggregate=row.public_id,
         payload={"id": row.public_id, "name": row.name, "status": row.status},
-        reseller_id=row.reseller_id,
+        # Its reseller's: there was no merchant before.
+        tenancy=Tenancy(reseller_id=row.reseller_id),
     )
     with tenant_atomic(actor.scope):
         writes.flush()
@@ -123,14 +122,13 @@ def merchant_update(*, actor: Actor, merchant_id: UUID, **changes: str) -> Merch
                 setattr(row, key, value)
             writes = Writes()
             writes.update(row, *changed)
-            writes.audit(
-                actor=actor,
+            writes.record(
+                row,
                 action="merchant.updated",
-                target=row.public_id,
+                event=None,
+                actor=actor,
                 before={key: before[key] for key in changed},
                 after=changed,
-                merchant_id=row.id,
-                reseller_id=row.reseller_id,
             )
             writes.flush()
     return row
@@ -150,25 +148,19 @@ def tenant_set_status(
         if tenant.status == TenantStatus.CLOSED:
             raise errors.Conflict("A closed tenant stays closed.", code="tenant_closed")
         before, tenant.status = tenant.status, status
-        reseller_id = tenant.reseller_id if isinstance(tenant, Merchant) else tenant.id
-        kind = "merchant" if merchant_id else "reseller"
+        is_merchant = isinstance(tenant, Merchant)
         writes = Writes()
         writes.update(tenant, "status", expect={"status": before}, what=tenant.name)
-        writes.audit(
+        writes.record(
+            tenant,
+            action=f"{'merchant' if is_merchant else 'reseller'}.status_changed",
+            event=(
+                events.MERCHANT_STATUS_CHANGED if is_merchant else events.RESELLER_STATUS_CHANGED
+            ),
             actor=actor,
-            action=f"{kind}.status_changed",
-            target=tenant.public_id,
             before={"status": before},
             after={"status": status},
-            merchant_id=merchant_id,
-            reseller_id=reseller_id,
-        )
-        writes.emit(
-            events.MERCHANT_STATUS_CHANGED if merchant_id else events.RESELLER_STATUS_CHANGED,
-            aggregate=tenant.public_id,
             payload={"id": tenant.public_id, "status": status},
-            merchant_id=merchant_id,
-            reseller_id=reseller_id,
         )
         writes.flush()
 
@@ -196,14 +188,13 @@ def merchant_set_fees(
             setattr(merchant, key, value)
         writes = Writes()
         writes.update(merchant, *after)
-        writes.audit(
-            actor=actor,
+        writes.record(
+            merchant,
             action="merchant.fees_changed",
-            target=merchant.public_id,
+            event=None,
+            actor=actor,
             before=before,
             after=after,
-            merchant_id=merchant.id,
-            reseller_id=merchant.reseller_id,
         )
         writes.flush()
 

@@ -15,7 +15,6 @@ from django.utils import timezone
 from core import errors
 from core.context import Actor
 from core.db import Scope, fetch_one, tenant_atomic
-from core.ids import encode
 from core.unit import Writes
 from tenants import events, keys, policies
 from tenants.lock_objects import lock_user
@@ -58,13 +57,12 @@ def password_reset_request(*, email: str, place: Place) -> None:
     with tenant_atomic(Scope.auth()):
         mail_limits.reset_take(email=address, place=place, is_known=bool(known))
         writes = Writes()
-        writes.audit(
-            actor=user_actor(user, ip=place.ip) if user else stranger(ip=place.ip),
+        writes.record(
+            user,
             action="user.password_reset_requested",
-            target=user.public_id if user else "",
+            event=events.PASSWORD_RESET_REQUESTED if user else None,
+            actor=user_actor(user, ip=place.ip) if user else stranger(ip=place.ip),
         )
-        if user is not None:
-            writes.emit(events.PASSWORD_RESET_REQUESTED, aggregate=user.public_id, payload={})
         writes.flush()
 
 
@@ -78,10 +76,13 @@ def password_reset_send(*, actor: Actor, user_id: UUID) -> None:
             raise errors.PermissionDenied(
                 "Your role does not allow this for this person.", code="person_protected"
             )
-        target = encode(User.PREFIX, user_id)
         writes = Writes()
-        writes.audit(actor=actor, action="user.password_reset_sent", target=target)
-        writes.emit(events.PASSWORD_RESET_REQUESTED, aggregate=target, payload={})
+        writes.record(
+            User(id=user_id),
+            action="user.password_reset_sent",
+            event=events.PASSWORD_RESET_REQUESTED,
+            actor=actor,
+        )
         writes.flush()
 
 
@@ -143,8 +144,8 @@ def password_set(*, user: User, token: str, password: str, place: Place) -> None
             [user.id],
         )
         login_guard.places_forget(writes, user_id=user.id)
-        writes.audit(
-            actor=user_actor(user, ip=place.ip), action="user.password_set", target=user.public_id
+        writes.record(
+            user, action="user.password_set", event=None, actor=user_actor(user, ip=place.ip)
         )
         writes.flush()
         # Its own statement: one that deletes a row and inserts it again would do only one of both.

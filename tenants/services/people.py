@@ -175,10 +175,11 @@ def _propose(actor: Actor, proposer_id: UUID, change: PersonChange) -> None:
     change.expires_at = timezone.now() + PROPOSAL_LIFETIME
     writes = Writes()
     writes.insert(change)
-    writes.audit(
-        actor=actor,
+    writes.record(
+        change.user,
         action="user.change_proposed",
-        target=change.user.public_id,
+        event=None,
+        actor=actor,
         after={**_facts(change), "reason": change.reason},
     )
     writes.flush()
@@ -201,10 +202,11 @@ def _decide(actor: Actor, change: PersonChange, state: PersonChange.State) -> No
     change.decided_at = timezone.now()
     writes = Writes()
     writes.update(change, "state", "decided_by", "decided_at")
-    writes.audit(
-        actor=actor,
+    writes.record(
+        change.user,
         action=f"user.change_{state.value}",
-        target=change.user.public_id,
+        event=None,
+        actor=actor,
         after=_facts(change),
     )
     writes.flush()
@@ -214,6 +216,7 @@ def _apply(*, actor: Actor, change: PersonChange, proposal: PersonChange | None)
     """Do it, and say in the audit log who asked for it and who agreed."""
     user, writes = change.user, Writes()
     action, before, after = "", None, {"reason": change.reason}
+    membership = None
     match change.action:
         case PersonChange.Action.DEACTIVATE | PersonChange.Action.ACTIVATE:
             user.is_active = change.action == PersonChange.Action.ACTIVATE
@@ -223,23 +226,29 @@ def _apply(*, actor: Actor, change: PersonChange, proposal: PersonChange | None)
             second_factor_remove(writes, user_id=user.id)
             action = "user.second_factor_reset"
         case PersonChange.Action.CHANGE_ROLE:
-            action, before = "membership.role_changed", _give_role(change, writes)
-            after["role"] = change.new_role
+            membership = _membership(change)
+            action, before = "membership.role_changed", {"role": membership.role}
+            after["role"] = membership.role = change.new_role
+            writes.update(membership, "role")
     if proposal is not None:
         after |= {"proposal": proposal.public_id, "proposed_by": proposal.proposed_by.public_id}
-    writes.audit(actor=actor, action=action, target=user.public_id, before=before, after=after)
+    writes.record(
+        user,
+        action=action,
+        event=None,
+        actor=actor,
+        before=before,
+        after=after,
+        also=(membership,) if membership else (),
+    )
     writes.flush()
 
 
-def _give_role(change: PersonChange, writes: Writes) -> dict[str, Any]:
-    """Add the new role to the unit of work; returns what it was. Raises NotFound, it is gone."""
+def _membership(change: PersonChange) -> Membership:
+    """The membership whose role changes, locked. Raises NotFound, it is gone."""
     if change.membership_id is None:
         raise errors.NotFound("There is no such member of the staff.")
-    membership = lock_staff_membership(change.membership_id)
-    before = {"role": membership.role}
-    membership.role = change.new_role
-    writes.update(membership, "role")
-    return before
+    return lock_staff_membership(change.membership_id)
 
 
 def _platform_roles(user_id: UUID) -> set[str]:

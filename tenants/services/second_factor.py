@@ -55,7 +55,7 @@ def enrolment_confirm(*, user: User, secret: bytes, code: str, actor: Actor) -> 
     codes = [_new_recovery_code() for _ in range(RECOVERY_CODES)]
     writes = Writes()
     writes.insert(*(_recovery_row(user_id=user.id, code=text) for text in codes))
-    writes.audit(actor=actor, action="user.second_factor_enrolled", target=user.public_id)
+    writes.record(user, action="user.second_factor_enrolled", event=None, actor=actor)
     with tenant_atomic(Scope.auth()):
         fetch_all("DELETE FROM tenants_recoverycode WHERE user_id = %s RETURNING 1", [user.id])
         # Replaced in place: no scope of the web's takes an authenticator away, for whoever has none
@@ -118,10 +118,11 @@ def recovery_code_use(*, user: User, code: str, ip: str | None) -> bool:
         if used is None:
             return False
         writes = Writes()
-        writes.audit(
-            actor=Actor(kind="user", id=user.public_id, label=user.email, ip=ip, user_id=user.id),
+        writes.record(
+            user,
             action="user.recovery_code_used",
-            target=user.public_id,
+            event=None,
+            actor=Actor(kind="user", id=user.public_id, label=user.email, ip=ip, user_id=user.id),
         )
         writes.flush()
     return True

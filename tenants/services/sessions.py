@@ -80,10 +80,11 @@ def password_check(*, email: str, password: str, place: Place) -> User:
         return user
     with tenant_atomic(Scope.auth()):
         writes = Writes()
-        writes.audit(
-            actor=user_actor(user, ip=place.ip) if user else stranger(ip=place.ip),
+        writes.record(
+            user,
             action="user.login_failed",
-            target=user.public_id if user else "",
+            event=None,
+            actor=user_actor(user, ip=place.ip) if user else stranger(ip=place.ip),
         )
         writes.flush()
     raise _wrong_credentials()
@@ -122,10 +123,11 @@ def login_recorded(*, user: User, place: Place, door: str) -> None:
         writes = Writes()
         user.last_login = timezone.now()
         writes.update(user, "last_login")
-        writes.audit(
-            actor=user_actor(user, ip=place.ip),
+        writes.record(
+            user,
             action="user.logged_in",
-            target=user.public_id,
+            event=None,
+            actor=user_actor(user, ip=place.ip),
             after={"door": door},
         )
         login_guard.place_remember(writes, user_id=user.id, place=place)
@@ -136,7 +138,7 @@ def logout_recorded(*, user: User, actor: Actor) -> None:
     """Note in the audit log that a person ended a session."""
     with tenant_atomic(Scope.auth()):
         writes = Writes()
-        writes.audit(actor=actor, action="user.logged_out", target=user.public_id)
+        writes.record(user, action="user.logged_out", event=None, actor=actor)
         writes.flush()
 
 
@@ -457,5 +459,5 @@ def _user(user_id: UUID) -> User | None:
 def _audit_user(user: User, *, action: str, ip: str | None) -> None:
     with tenant_atomic(Scope.auth()):
         writes = Writes()
-        writes.audit(actor=user_actor(user, ip=ip), action=action, target=user.public_id)
+        writes.record(user, action=action, event=None, actor=user_actor(user, ip=ip))
         writes.flush()

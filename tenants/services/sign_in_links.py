@@ -49,16 +49,17 @@ def sign_in_link_request(*, email: str, place: Place) -> None:
     with tenant_atomic(Scope.auth()):
         user = User.objects.filter(email=address, is_active=True).first()
         mail_limits.sign_in_take(email=address, place=place)
+        link = _new_link(user) if user else None
         writes = Writes()
-        writes.audit(
-            actor=user_actor(user, ip=place.ip) if user else stranger(ip=place.ip),
+        if link is not None:
+            writes.insert(link)
+        writes.record(
+            user,
             action="user.sign_in_link_requested",
-            target=user.public_id if user else "",
+            event=events.SIGN_IN_LINK_REQUESTED if link else None,
+            actor=user_actor(user, ip=place.ip) if user else stranger(ip=place.ip),
+            object_id=link.public_id if link else "",
         )
-        if user is not None:
-            row = _new_link(user)
-            writes.insert(row)
-            writes.emit(events.SIGN_IN_LINK_REQUESTED, aggregate=row.public_id, payload={})
         writes.flush()
 
 
@@ -99,10 +100,8 @@ def sign_in_link_use(*, token: str, place: Place) -> str:
         login_guard.device_remember(
             writes, user_id=user.id, device=place.device, lifetime=PASS_LIFETIME
         )
-        writes.audit(
-            actor=user_actor(user, ip=place.ip),
-            action="user.sign_in_link_used",
-            target=user.public_id,
+        writes.record(
+            user, action="user.sign_in_link_used", event=None, actor=user_actor(user, ip=place.ip)
         )
         writes.flush()
     mail_limits.sign_in_give_back(email=user.email)

@@ -152,8 +152,6 @@ def _platform_make(name: str) -> Platform:
     row = Platform(name=clean_name(name))
     writes = Writes()
     writes.insert(row)
-    writes.audit(
-        actor=SETUP, action="platform.created", target=row.public_id, after={"name": row.name}
-    )
+    writes.record(row, action="platform.created", event=None, actor=SETUP, after={"name": row.name})
     writes.flush()
     return row

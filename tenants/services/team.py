@@ -5,7 +5,7 @@ from __future__ import annotations
 import base64
 import math
 from datetime import timedelta
-from typing import Any, Final, TypedDict
+from typing import Final, TypedDict
 from uuid import UUID
 
 from django.core.exceptions import ValidationError
@@ -128,20 +128,15 @@ def invite(*, actor: Actor, email: str, role: str, place: TenantPlace) -> Invita
         # The machine's operator is no stranger, and has no other way to correct a role.
         _refuse_repeated_mail(place, email=email)
     open_ones.filter(email=email).update(revoked_at=timezone.now())
-    tenant: dict[str, Any] = {
-        "merchant_id": invitation.merchant_id,
-        "reseller_id": invitation.reseller_id,
-    }
     writes = Writes()
     writes.insert(invitation)
-    writes.audit(
-        actor=actor,
+    writes.record(
+        invitation,
         action="invitation.created",
-        target=invitation.public_id,
+        event=events.INVITATION_CREATED,
+        actor=actor,
         after={"email": email, "role": role, "level": place["level"]},
-        **tenant,
     )
-    writes.emit(events.INVITATION_CREATED, aggregate=invitation.public_id, payload={}, **tenant)
     writes.flush()
     return invitation
 
@@ -207,7 +202,7 @@ def invitation_revoke(*, actor: Actor, invitation_id: UUID) -> None:
             row.revoked_at = timezone.now()
             writes = Writes()
             writes.update(row, "revoked_at")
-            writes.audit(actor=actor, action="invitation.revoked", target=row.public_id)
+            writes.record(row, action="invitation.revoked", event=None, actor=actor)
             writes.flush()
 
 
@@ -258,13 +253,12 @@ def invitation_accept(
                     "This invitation was used already.", code="invitation_invalid"
                 )
             writes = Writes()
-            writes.audit(
-                actor=user_actor(person, ip=ip),
+            writes.record(
+                invitation,
                 action="invitation.accepted",
-                target=invitation.public_id,
+                event=None,
+                actor=user_actor(person, ip=ip),
                 after={"role": invitation.role, "level": invitation.level},
-                merchant_id=invitation.merchant_id,
-                reseller_id=invitation.reseller_id,
             )
             writes.flush()
             return User.objects.get(id=person.id)
@@ -290,14 +284,13 @@ def membership_change_role(*, actor: Actor, membership_id: UUID, role: str) -> M
         before, row.role = row.role, role
         writes = Writes()
         writes.update(row, "role")
-        writes.audit(
-            actor=actor,
+        writes.record(
+            row,
             action="membership.role_changed",
-            target=row.public_id,
+            event=None,
+            actor=actor,
             before={"role": before},
             after={"role": role},
-            merchant_id=row.merchant_id,
-            reseller_id=row.reseller_id,
         )
         writes.flush()
     return row
@@ -315,13 +308,12 @@ def membership_remove(*, actor: Actor, membership_id: UUID) -> None:
             [row.id],
             guard="The membership",
         )
-        writes.audit(
-            actor=actor,
+        writes.record(
+            row,
             action="membership.removed",
-            target=row.public_id,
+            event=None,
+            actor=actor,
             before={"role": row.role, "user": ids.encode(User.PREFIX, row.user_id)},
-            merchant_id=row.merchant_id,
-            reseller_id=row.reseller_id,
         )
         writes.flush()
 
@@ -356,10 +348,11 @@ def agent_set(*, actor: Actor, membership_id: UUID, merchant_ids: list[UUID]) ->
         row.only_granted = bool(merchants)
         writes = Writes()
         writes.update(row, "only_granted")
-        writes.audit(
-            actor=actor,
+        writes.record(
+            row,
             action="membership.agent_set",
-            target=row.public_id,
+            event=None,
+            actor=actor,
             after={"merchants": sorted(merchant.public_id for merchant in merchants)},
         )
         writes.flush()

@@ -6,8 +6,9 @@ import os
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Final
 
@@ -16,7 +17,7 @@ from core.context import Actor
 from core.db import Scope, fetch_all, tenant_atomic
 from core.events import Audience, EventSpec
 from core.ids import encode, new_id
-from core.models import OutboxEvent
+from core.models import OutboxEvent, Tenancy
 from core.unit import Writes
 from tests.factories import Tenants
 
@@ -31,17 +32,39 @@ def spec_of(event_type: str) -> EventSpec:
 
 def emit(tenants: Tenants, event_type: str, *, aggregate: str = "", **payload: Any) -> OutboxEvent:
     """Commit one event of the merchant's, as a service would; `spec_of` says which types."""
+    thing = Thing.of(tenants, aggregate or encode("obj", new_id()))
     with tenant_atomic(tenants.scope):
-        writes = Writes()
-        event = writes.emit(
-            spec_of(event_type),
-            aggregate=aggregate or encode("obj", new_id()),
-            payload=payload,
-            merchant_id=tenants.merchant.id,
-            reseller_id=tenants.reseller.id,
-        )
-        writes.flush()
-    return event
+        happen(thing, event_type, payload=payload)
+        return OutboxEvent.objects.filter(type=event_type, aggregate=thing.public_id).latest("id")
+
+
+@dataclass(frozen=True, slots=True)
+class Thing:
+    """Something that records and events can be about, without a table."""
+
+    public_id: str
+    whose: Tenancy = field(default_factory=Tenancy)
+
+    @classmethod
+    def of(cls, tenants: Tenants, public_id: str) -> Thing:
+        """A thing of the merchant's, in test mode."""
+        return cls(public_id, Tenancy(tenants.merchant.id, tenants.reseller.id, livemode=False))
+
+    def tenancy(self) -> Tenancy:
+        return self.whose
+
+
+def happen(thing: Thing, event_type: str, *, payload: Mapping[str, Any] | None = None) -> None:
+    """Record that something happened to a thing, in the open transaction."""
+    writes = Writes()
+    writes.record(
+        thing,
+        action="test.happened",
+        event=spec_of(event_type),
+        actor=Actor.system("test"),
+        payload=payload or {},
+    )
+    writes.flush()
 
 
 def audit(tenants: Tenants, action: str, **after: Any) -> None:
@@ -54,7 +77,7 @@ def audit(tenants: Tenants, action: str, **after: Any) -> None:
             reseller_id=tenants.reseller.id,
             ip="203.0.113.9",
         )
-        writes.audit(actor=actor, action=action, target="obj_1", after=after)
+        writes.record(Thing("obj_1"), action=action, event=None, actor=actor, after=after)
         writes.flush()
 
 

@@ -14,8 +14,8 @@ from django.db import IntegrityError, ProgrammingError, connection
 from core.audit import seal_audit_records
 from core.audit_verification import verify_audit_log
 from core.db import Scope, tenant_atomic
-from core.models import AuditRecord
-from tests.core.support import audit, worker_sql
+from core.models import AuditRecord, Tenancy
+from tests.core.support import Thing, audit, worker_sql
 from tests.factories import Tenants, make_tenants
 
 
@@ -70,12 +70,8 @@ def test_a_record_that_commits_late_is_sealed_later(tenants: Tenants) -> None:
     def slow() -> None:
         with tenant_atomic(tenants.scope):
             writes = Writes()
-            writes.audit(
-                actor=Actor.system("t"),
-                action="thing.late",
-                target="x",
-                merchant_id=tenants.merchant.id,
-            )
+            late = Thing("x", Tenancy(tenants.merchant.id))
+            writes.record(late, action="thing.late", event=None, actor=Actor.system("t"))
             writes.flush()
             written.set()
             commit.wait(60)

@@ -20,8 +20,8 @@ from core.errors import InvalidRequest
 from core.models import AuditRecord, InboxMessage, OutboxEvent, RequestLog
 from core.unit import Writes
 from payments.acceptance.models import Customer
-from tests.core.support import spec_of
-from tests.factories import Tenants, make_tenants
+from tests.core.support import Thing, happen
+from tests.factories import Given, Tenants, make_tenants
 
 ROOT = Path(__file__).resolve().parent.parent.parent
 CARD = "4242 4242 4242 4242"
@@ -172,7 +172,7 @@ def _expression(tenants: Tenants) -> None:
 
 
 def _writes_insert(tenants: Tenants) -> None:
-    writes = Writes()
+    writes = Given()
     writes.insert(a_customer(tenants, name=CARD))
     writes.flush()
 
@@ -181,7 +181,7 @@ def _writes_update(tenants: Tenants) -> None:
     row = a_customer(tenants)
     row.save()
     row.name = CARD
-    writes = Writes()
+    writes = Given()
     writes.update(row, "name")
     writes.flush()
 
@@ -211,13 +211,13 @@ def test_a_number_deep_in_json_is_named_by_its_place(tenants: Tenants) -> None:
 def test_an_audit_record_never_fails_and_masks(tenants: Tenants) -> None:
     with tenant_atomic(tenants.scope):
         writes = Writes()
-        writes.audit(
-            actor=Actor.system("t"),
+        writes.record(
+            Thing.of(tenants, CARD),
             action="thing.do",
-            target=CARD,
+            event=None,
+            actor=Actor.system("t"),
             before={"note": f"pay {CARD} now", CARD: 1},
             after={"deep": [{"email": "4242424242424242@shop.example"}], "sum": 4242424242424242},
-            merchant_id=tenants.merchant.id,
         )
         writes.flush()
         stored = AuditRecord.objects.get(merchant_id=tenants.merchant.id, action="thing.do")
@@ -232,15 +232,9 @@ def test_an_audit_record_never_fails_and_masks(tenants: Tenants) -> None:
 
 def test_an_event_masks_what_a_provider_said(tenants: Tenants) -> None:
     with tenant_atomic(tenants.scope):
-        writes = Writes()
-        event = writes.emit(
-            spec_of("test.done"),
-            aggregate="pay_x",
-            payload={"failure_message": f"No such card {CARD}", "amount": 900},
-            merchant_id=tenants.merchant.id,
-        )
-        writes.flush()
-        stored = OutboxEvent.objects.get(id=event.id)
+        said = {"failure_message": f"No such card {CARD}", "amount": 900}
+        happen(Thing.of(tenants, "pay_x"), "test.done", payload=said)
+        stored = OutboxEvent.objects.get(merchant_id=tenants.merchant.id, aggregate="pay_x")
     assert stored.payload == {"failure_message": f"No such card {MASKED}", "amount": 900}
 
 

@@ -17,13 +17,13 @@ from core.context import Actor, bind_request_id, request_id
 from core.db import Scope, tenant_atomic
 from core.errors import Conflict
 from core.models import AuditRecord, OutboxEvent
-from core.unit import Writes
 from tests.core.support import (
+    Thing,
     drain,
     emit,
     event_row,
+    happen,
     lease_runs_out,
-    spec_of,
     subscribed,
     worker_sql,
 )
@@ -67,11 +67,7 @@ def test_an_event_of_a_rolled_back_transaction_never_was(tenants: Tenants) -> No
 
     def change_that_fails() -> None:
         with tenant_atomic(tenants.scope):
-            writes = Writes()
-            merchant = tenants.merchant.id
-            spec = spec_of("test.rolled_back")
-            writes.emit(spec, aggregate="x_1", payload={}, merchant_id=merchant)
-            writes.flush()
+            happen(Thing.of(tenants, "x_1"), "test.rolled_back")
             raise RuntimeError
 
     with subscribed("test.rolled_back", seen.append):
@@ -86,14 +82,9 @@ def test_an_event_that_commits_late_is_not_passed_over(tenants: Tenants) -> None
     seen: list[str] = []
     written, commit = threading.Event(), threading.Event()
 
-    merchant_id = tenants.merchant.id
-
     def slow_transaction() -> None:
         with tenant_atomic(tenants.scope):
-            writes = Writes()
-            spec = spec_of("test.late")
-            writes.emit(spec, aggregate="obj_slow", payload={}, merchant_id=merchant_id)
-            writes.flush()
+            happen(Thing.of(tenants, "obj_slow"), "test.late")
             written.set()
             commit.wait(60)
         connection.close()

@@ -30,7 +30,8 @@ def test_an_error_that_a_block_swallows_is_not_taken_for_a_commit(
     def go_on_after_an_error() -> None:
         with tenant_atomic(Scope.worker()):
             writes = Writes()
-            writes.audit(actor=tenants.actor("owner"), action="test.swallowed", target="mer_x")
+            actor = tenants.actor("owner")
+            writes.record(None, action="test.swallowed", event=None, actor=actor)
             writes.flush()
             after_commit(lambda: hooks.append(1))
             with contextlib.suppress(DataError):

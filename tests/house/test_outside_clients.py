@@ -104,7 +104,7 @@ def faults(source: str, place: str) -> Iterator[str]:
                 yield f"{place}:{node.lineno} {dotted}() belongs in {only}"
 
 
-def _product() -> Iterator[Path]:
+def product() -> Iterator[Path]:
     for room in ROOMS:
         for path in sorted((ROOT / room).rglob("*.py")):
             if "migrations" not in path.parts:
@@ -114,7 +114,7 @@ def _product() -> Iterator[Path]:
 def test_no_client_is_made_without_limits() -> None:
     found = [
         fault
-        for path in _product()
+        for path in product()
         for fault in faults(path.read_text(encoding="utf-8"), path.relative_to(ROOT).as_posix())
     ]
     assert found == []

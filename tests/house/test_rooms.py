@@ -153,6 +153,8 @@ def test_another_order_is_found() -> None:
 
 def locks(source: str) -> list[int]:
     """The lines that lock rows: by the ORM, or in a statement (a docstring is none)."""
+    if "select_for_update" not in source and not _LOCK.search(source):
+        return []
     tree = ast.parse(source)
     prose = {
         id(node.body[0].value)
@@ -220,33 +222,34 @@ _WRITERS: Final = {
     "tenants/lock_objects.py": "a lease is a lock",
     "payments/acceptance/api/floor.py": "the floor of a benchmark: one insert and nothing else",
     "payments/intents/api.py": "the audit record of a service's request, in the saga's own unit",
-    "tenants/models/people.py": "Django's manager of people",
     "tenants/sessions_backend.py": "Django's sessions",
 }
 
 
+def _writes(call: ast.Call) -> bool:
+    function = call.func
+    if isinstance(function, ast.Name):
+        return function.id == "Writes"
+    if not isinstance(function, ast.Attribute):
+        return False
+    if function.attr == "record":
+        return ast.unparse(function.value) == "writes"
+    if function.attr in _ORM_WRITES:
+        return bool(re.search(r"\.(objects|model)\b", ast.unparse(function.value)))
+    return function.attr == "save"
+
+
 def writes(source: str) -> list[int]:
     """The lines that write rows: by the unit of work, the ORM, or a statement."""
-    tree = ast.parse(source)
-    calls = [node for node in ast.walk(tree) if isinstance(node, ast.Call)]
     return [
-        call.lineno
-        for call in calls
-        if ast.unparse(call.func) in {"Writes", "writes.audit", "writes.emit"}
-        or (
-            isinstance(call.func, ast.Attribute)
-            and (
-                call.func.attr == "save"
-                or (call.func.attr in _ORM_WRITES and ".objects" in ast.unparse(call.func.value))
-                or (call.func.attr in _ORM_WRITES and ".model." in ast.unparse(call.func.value))
-            )
-        )
-    ] + [
         node.lineno
-        for node in ast.walk(tree)
-        if isinstance(node, ast.Constant)
-        and isinstance(node.value, str)
-        and _SQL_WRITE.search(node.value)
+        for node in ast.walk(ast.parse(source))
+        if (isinstance(node, ast.Call) and _writes(node))
+        or (
+            isinstance(node, ast.Constant)
+            and isinstance(node.value, str)
+            and _SQL_WRITE.search(node.value)
+        )
     ]
 
 

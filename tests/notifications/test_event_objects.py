@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 from django.db import ProgrammingError, connection
 
+from core.context import Actor
 from core.db import Scope, fetch_all, tenant_atomic
 from core.ids import decode
 from core.models import OutboxEvent
@@ -17,6 +18,7 @@ from payments.acceptance.events import REFUND_CREATED
 from payments.acceptance.models import Customer
 from payments.acceptance.services import customer_delete, customer_update
 from tests.api import Api, new_api
+from tests.core.support import Thing
 
 PERSONAL = {
     "email": "ada@example.com",
@@ -62,14 +64,16 @@ def test_a_refunds_events_are_found_by_the_refunds_id(api: Api) -> None:
 def test_a_thin_webhook_names_the_object_and_not_what_orders_it(api: Api) -> None:
     with tenant_atomic(api.tenants.scope):
         writes = Writes()
-        event = writes.emit(
-            REFUND_CREATED,
-            aggregate="pay_1",
-            object_id="ref_1",
+        writes.record(
+            Thing.of(api.tenants, "ref_1"),
+            action="refund.created",
+            event=REFUND_CREATED,
+            actor=Actor.system("test"),
             payload={"note": "x" * 30_000},
-            merchant_id=api.tenants.merchant.id,
+            aggregate="pay_1",
         )
         writes.flush()
+        event = OutboxEvent.objects.get(merchant_id=api.tenants.merchant.id, object_id="ref_1")
     assert b'"data":{"id":"ref_1"}' in webhook_body(event)
 
 

@@ -148,8 +148,8 @@ def test_a_hold_that_the_provider_does_not_release_goes_to_a_person() -> None:
 @pytest.mark.parametrize(
     ("state", "step", "age", "ended", "code"),
     [
-        (S.VALIDATED, Step.VOID, MINUTE, S.CANCELLED, "own"),
-        (S.AUTHORIZED, Step.VOID, 2 * HOUR, S.CANCELLED, "own"),
+        (S.VALIDATED, Step.VOID, MINUTE, S.CANCELED, "own"),
+        (S.AUTHORIZED, Step.VOID, 2 * HOUR, S.CANCELED, "own"),
         (S.VALIDATED, Step.NONE, MINUTE, S.EXPIRED, "own"),
         (S.VALIDATED, Step.VOID, HOUR, S.EXPIRED, "authentication_expired"),
         (S.AUTHORIZED, Step.VOID, 7 * DAY, S.EXPIRED, "authorization_expired"),
@@ -255,7 +255,7 @@ def test_the_newest_word_of_the_provider_is_remembered() -> None:
 
 # After the end
 
-GIVEN_UP = [S.FAILED, S.CANCELLED, S.EXPIRED]
+GIVEN_UP = [S.FAILED, S.CANCELED, S.EXPIRED]
 
 
 @pytest.mark.parametrize("state", GIVEN_UP)

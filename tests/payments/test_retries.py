@@ -312,7 +312,7 @@ def test_a_stand_alone_intent_records_how_it_ended(api: Api) -> None:
 
     def stand_alone(writes: Writes, intent: Intent) -> None:
         intent.document_id = intent.id
-        writes.audit(actor=actor, action="intent.submitted", target=intent.public_id)
+        writes.record(intent, action="intent.submitted", event=None, actor=actor)
 
     intent = services.intent_submit(
         draft=services.Draft(

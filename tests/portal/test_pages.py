@@ -12,10 +12,9 @@ from core.api import request_log
 from core.db import Scope, tenant_atomic
 from core.models import RequestLog
 from core.money import format_money
-from core.unit import Writes
 from tenants.models import ApiKey, Membership
 from tests.api import Api
-from tests.factories import Tenants, make_merchant, make_tenants
+from tests.factories import Given, Tenants, make_merchant, make_tenants
 from tests.portal.support import payments_of, signed_in, take_payment, text_of
 
 MERCHANT_PAGES = (
@@ -304,7 +303,7 @@ def test_the_request_log_says_why_a_payment_was_declined(shop: Tenants) -> None:
 
 def test_many_accounts_are_found_by_name_and_not_drawn_on_every_page() -> None:
     tenants = make_tenants(totp=True)
-    user, writes = tenants.users["merchant.owner"], Writes()
+    user, writes = tenants.users["merchant.owner"], Given()
     shops = [make_merchant(tenants, name=f"Shop {number:02} 50%") for number in range(12)]
     for shop in shops:
         writes.insert(
@@ -337,7 +336,7 @@ def test_a_person_of_two_tenants_changes_between_them() -> None:
     tenants, other = make_tenants(totp=True), make_tenants()
     user = tenants.users["merchant.owner"]
     with tenant_atomic(Scope.staff()):
-        writes = Writes()
+        writes = Given()
         membership = Membership(
             user=user,
             level="merchant",

@@ -8,18 +8,17 @@ from django.db import connection
 from django.db.models import Q
 
 from core.db import tenant_atomic
-from core.unit import Writes
 from payments.acceptance.models import Payment
 from payments.acceptance.portal.filters import TABS
 from payments.acceptance.selectors import SHOWN_STATES, shown_state
 from payments.acceptance.states import PaymentStatus
 from portal.words import STATES
-from tests.factories import make_tenants
+from tests.factories import Given, make_tenants
 
 
 def test_every_payment_is_in_the_one_state_that_its_pill_tells() -> None:
     tenants = make_tenants(users=False)
-    writes = Writes()
+    writes = Given()
     amounts = itertools.product(PaymentStatus, (0, 100), (0, 50, 100), (0, 50), (0, 100))
     for status, captured, refunded, disputed, capturable in amounts:
         if refunded <= captured:

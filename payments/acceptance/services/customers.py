@@ -222,24 +222,20 @@ def payment_method_detach(*, payment_method_id: uuid.UUID, actor: Actor) -> Paym
 
 
 def _record(writes: Writes, customer: Customer, event: EventSpec, actor: Actor) -> None:
-    writes.audit(actor=actor, action=event.name, target=customer.public_id)
-    writes.emit(
-        event,
-        aggregate=customer.public_id,
+    writes.record(
+        customer,
+        action=event.name,
+        event=event,
+        actor=actor,
         payload=customer_json(customer),
-        merchant_id=customer.merchant_id,
-        reseller_id=customer.reseller_id,
-        livemode=customer.livemode,
     )
 
 
 def _record_method(writes: Writes, method: PaymentMethod, event: EventSpec, actor: Actor) -> None:
-    writes.audit(actor=actor, action=event.name, target=method.public_id)
-    writes.emit(
-        event,
-        aggregate=method.public_id,
+    writes.record(
+        method,
+        action=event.name,
+        event=event,
+        actor=actor,
         payload=payment_method_json(method),
-        merchant_id=method.merchant_id,
-        reseller_id=method.reseller_id,
-        livemode=method.livemode,
     )

@@ -64,8 +64,10 @@ class PaymentHandler:
                 self._end(writes, payment, intent, _ENDS[state], actor)
             case _:
                 self._wait(writes, payment, intent, answer, actor)
-        if before != (payment.status, payment.amount_capturable_minor, payment.next_action_url):
+        if before[:2] != (payment.status, payment.amount_capturable_minor):
             save_payment(writes, payment, *_MUTABLE)
+        elif before[2] != payment.next_action_url:
+            save_payment(writes, payment, "next_action_url", "card", "last4")
 
     def _complete(self, writes: Writes, payment: Payment, intent: Intent, actor: Actor) -> None:
         now = timezone.now()

@@ -62,23 +62,14 @@ def record_payment(
             data=data or {},
         )
     )
-    writes.audit(
-        actor=actor,
+    writes.record(
+        payment,
         action=event.name,
-        target=payment.public_id,
+        event=event,
+        actor=actor,
         before=before,
         after={"status": payment.status, "amount": amount_minor},
-        merchant_id=payment.merchant_id,
-        reseller_id=payment.reseller_id,
-        livemode=payment.livemode,
-    )
-    writes.emit(
-        event,
-        aggregate=payment.public_id,
         payload=payment_json(payment),
-        merchant_id=payment.merchant_id,
-        reseller_id=payment.reseller_id,
-        livemode=payment.livemode,
     )
 
 
@@ -142,23 +133,16 @@ def record_refund(
             data={"refund": refund.public_id},
         )
     )
-    writes.audit(
-        actor=actor,
+    writes.record(
+        refund,
         action=event.name,
-        target=refund.public_id,
+        event=event,
+        actor=actor,
         after={"status": refund.status, "amount": refund.amount_minor},
-        merchant_id=refund.merchant_id,
-        reseller_id=refund.reseller_id,
-        livemode=refund.livemode,
-    )
-    writes.emit(
-        event,
-        aggregate=payment.public_id,
-        object_id=refund.public_id,
         payload=refund_json(refund),
-        merchant_id=refund.merchant_id,
-        reseller_id=refund.reseller_id,
-        livemode=refund.livemode,
+        aggregate=payment.public_id,
+        # Its claimed amount moves with the refund.
+        also=(payment,),
     )
 
 

@@ -80,14 +80,7 @@ def _release(merchant_id: uuid.UUID, payment_ids: list[uuid.UUID]) -> int:
             if transfer is not None:
                 transfers.append(transfer)
             writes.insert(_history(payment))
-            writes.audit(
-                actor=RELEASER,
-                action="payment.available",
-                target=payment.public_id,
-                merchant_id=payment.merchant_id,
-                reseller_id=payment.reseller_id,
-                livemode=payment.livemode,
-            )
+            writes.record(payment, action="payment.available", event=None, actor=RELEASER)
         writes.flush()
         if transfers:
             post_or_raise(transfers)

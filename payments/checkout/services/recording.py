@@ -67,22 +67,12 @@ def record_session(
     before: str = "",
 ) -> None:
     """Add audit record and, unless it is None, event for a change of a session."""
-    writes.audit(
-        actor=actor,
+    writes.record(
+        session,
         action=action,
-        target=session.public_id,
+        event=event,
+        actor=actor,
         before={"status": before} if before else None,
         after={"status": session.status, "amount": session.amount_minor},
-        merchant_id=session.merchant_id,
-        reseller_id=session.reseller_id,
-        livemode=session.livemode,
+        payload=None if event is None else session_json(session),
     )
-    if event is not None:
-        writes.emit(
-            event,
-            aggregate=session.public_id,
-            payload=session_json(session),
-            merchant_id=session.merchant_id,
-            reseller_id=session.reseller_id,
-            livemode=session.livemode,
-        )

@@ -152,29 +152,25 @@ def audit_exception(writes: Writes, intent: Intent, actor: Actor) -> None:
     """Record the newest reason why a person has to look, or what they found."""
     newest = intent.exceptions[-1]
     resolved = newest["code"] == RESOLVED
-    writes.audit(
-        actor=actor,
+    writes.record(
+        intent,
         action="intent.exception_resolved" if resolved else "intent.exception",
-        target=intent.public_id,
+        event=None,
+        actor=actor,
         after={"code": newest["code"], "message": newest["message"]},
-        merchant_id=intent.merchant_id,
-        reseller_id=intent.reseller_id,
-        livemode=intent.livemode,
     )
 
 
 def _audit_state(writes: Writes, intent: Intent, before: str, actor: Actor) -> None:
     """Record a new state of an intent without a document, which would record its own."""
     if intent.state != before:
-        writes.audit(
-            actor=actor,
+        writes.record(
+            intent,
             action=f"intent.{intent.state.lower()}",
-            target=intent.public_id,
+            event=None,
+            actor=actor,
             before={"state": before},
             after={"state": intent.state, "amount": intent.settled_amount_minor},
-            merchant_id=intent.merchant_id,
-            reseller_id=intent.reseller_id,
-            livemode=intent.livemode,
         )
 
 

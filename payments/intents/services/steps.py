@@ -327,14 +327,12 @@ def _take_step(
             what="The payment attempt",
         )
         # Should we die now, the poller finishes the step: who asked for it must stand somewhere.
-        writes.audit(
-            actor=actor,
+        writes.record(
+            intent,
             action=f"intent.{step}_requested",
-            target=intent.public_id,
+            event=None,
+            actor=actor,
             after={"amount": settle_amount_minor} if step == Step.SETTLE else None,
-            merchant_id=intent.merchant_id,
-            reseller_id=intent.reseller_id,
-            livemode=intent.livemode,
         )
         if claim is not None:
             claim.begin(writes, intent.document_id or intent.id)

@@ -23,6 +23,7 @@ class SandboxSource(Entity):
     """
 
     PREFIX: ClassVar[str] = "tok"
+    UNRECORDED: ClassVar[str] = "the provider's side, not the platform's"
 
     merchant_key = models.CharField(max_length=64)
     reusable = models.BooleanField(default=False)
@@ -70,6 +71,7 @@ class SandboxCharge(Entity):
     """A payment as the sandbox's bank sees it. One row is one effect on the payer's card."""
 
     PREFIX: ClassVar[str] = "sbpay"
+    UNRECORDED: ClassVar[str] = "the provider's side, not the platform's"
 
     account_id = models.UUIDField()
     idempotency_key = models.CharField(max_length=255)
@@ -134,6 +136,7 @@ class SandboxOperation(Entity):
     """A capture, cancellation or refund that was asked for under an idempotency key."""
 
     PREFIX: ClassVar[str] = "sbop"
+    UNRECORDED: ClassVar[str] = "the provider's side, not the platform's"
 
     account_id = models.UUIDField()
     idempotency_key = models.CharField(max_length=255)
@@ -153,6 +156,7 @@ class SandboxRefund(Entity):
     """Money sent back to the payer's card."""
 
     PREFIX: ClassVar[str] = "sbre"
+    UNRECORDED: ClassVar[str] = "the provider's side, not the platform's"
 
     account_id = models.UUIDField()
     charge = models.ForeignKey(SandboxCharge, on_delete=models.PROTECT, related_name="refunds")
@@ -181,6 +185,7 @@ class SandboxEvent(Entity):
     """A webhook that the sandbox owes us, for whatever happens after an answer was given."""
 
     PREFIX: ClassVar[str] = "sbevt"
+    UNRECORDED: ClassVar[str] = "the provider's side, not the platform's"
 
     account_id = models.UUIDField()
     type = models.CharField(max_length=40)
