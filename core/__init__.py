@@ -63,7 +63,6 @@
 - `rotation`: key rotation
 - `rows`: new rows of a model at the cost of a dictionary
 - `serving`: the HTTP server: slots, callers, refusals
-- `shapes`: the types of fields of public objects, and examples made of them
 - `static_versions`: versioned addresses of static files
 - `sweep`: what has become due, in batches
 - `task_context`: request id and deadline of a task
