@@ -193,7 +193,7 @@ def _uuid(value: str) -> UUID | None:
 
 @dataclass(frozen=True, slots=True)
 class TokenPair:
-    """What a login or a refresh gives: `refresh_token` and `seat` to people, `scopes` to machines."""
+    """What a login or a refresh gives; refresh token and seat are for people, scopes for machines."""
 
     access_token: str
     expires_in_s: int
