@@ -173,7 +173,8 @@ def _statements(body: list[Any], depth: int, *, inside: bool) -> Iterable[tuple[
 def _first_line(node: Any) -> int:
     if isinstance(node, ast.match_case):
         return int(node.pattern.lineno)
-    return min([node.lineno, *(each.lineno for each in getattr(node, "decorator_list", []))])
+    decorators = getattr(node, "decorator_list", [])
+    return int(min([node.lineno, *(each.lineno for each in decorators)]))
 
 
 def test_files() -> list[str]:

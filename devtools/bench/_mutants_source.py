@@ -30,7 +30,7 @@ _SAME: Final = ("_Is_Eq", "_IsNot_NotEq", "_Eq_Is", "_NotEq_IsNot")
 _LOGS: Final = ("log.", "logger.")
 
 
-class DropCall(Operator):  # type: ignore[misc]
+class DropCall(Operator):
     """Leave out a statement that is one call."""
 
     def mutation_positions(self, node: Any) -> Iterator[tuple[Any, Any]]:

@@ -142,6 +142,9 @@ class _Slot:
         os.close(job_end)
         os.close(result_end)
         self.jobs, self.results = os.fdopen(jobs, "w"), os.fdopen(results)
+
+    def wait_until_ready(self) -> None:
+        """Until every test is collected."""
         if not self.results.readline():
             raise say.Stop("The tests could not be collected: run ./dev test --collect-only.")
 
@@ -212,6 +215,8 @@ def _run_all(
     slots = [_Slot(number, env, reached) for number in range(min(workers, len(mutants)))]
     for slot in slots:
         slot.start()
+    for slot in slots:
+        slot.wait_until_ready()
     failures: list[BaseException] = []
     threads = [
         threading.Thread(target=_work, args=(slot, waiting, log, until, failures)) for slot in slots
