@@ -43,15 +43,18 @@ class Map:
     def tests_for(self, path: str, line: int) -> list[str]:
         """The tests that reach a line, those first that say most about it, within the limits.
 
-        A line of the module's or a class's own, or of a signature, runs at import: the tests that
-        reach anything in the module are taken instead.
+        A line of the module's or a class's own, or of a signature, runs at import: the module's own
+        tests and those that reach anything in it are taken instead.
         """
         lines = _statement(path, line)
         reached = self.reached[path]
         tests = {
             test for test, seen in reached.items() if test and lines and not lines.isdisjoint(seen)
         }
-        return self._ordered(path, tests or {test for test in reached if test})
+        if not tests:
+            own = {test for test in self.took if _file(test) in MODULES[path]}
+            tests = own.difference(self.failed).union(test for test in reached if test)
+        return self._ordered(path, tests)
 
     def runs_at_import(self, path: str, line: int) -> bool:
         """Whether what the line does may be remembered from the import."""

@@ -14,6 +14,7 @@ tests.
 from __future__ import annotations
 
 import argparse
+import hashlib
 import json
 import os
 import queue
@@ -111,8 +112,8 @@ class _Log:
 
 def _identity(tests: list[str], reached: Map) -> str:
     """Changes with the tests that a mutant meets."""
-    files = sorted({test.partition("::")[0] for test in tests})
-    return " ".join(reached.digests[file][:6] for file in files)
+    met = [f"{test} {reached.digests[test.partition('::')[0]]}" for test in tests]
+    return hashlib.sha256("\n".join(met).encode()).hexdigest()[:16]
 
 
 @dataclass(slots=True)

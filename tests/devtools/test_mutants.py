@@ -73,7 +73,13 @@ def test_what_runs_at_import_is_not_swapped(module: ModuleType, before: str, aft
 def test_a_line_leads_to_the_tests_of_its_statement(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(_mutants_map, "MODULES", {"mutated_here.py": ("own.py",)})
     known = Map(
-        took={"own.py::slow": 2.0, "own.py::quick": 1.0, "other.py::a": 0.1, "other.py::b": 0.2},
+        took={
+            "own.py::made": 3.0,
+            "own.py::slow": 2.0,
+            "own.py::quick": 1.0,
+            "other.py::a": 0.1,
+            "other.py::b": 0.2,
+        },
         reached={
             "mutated_here.py": {
                 "": [2, 5],
@@ -89,7 +95,7 @@ def test_a_line_leads_to_the_tests_of_its_statement(monkeypatch: pytest.MonkeyPa
     # Any line of the statement counts, and what runs at import concerns every test of the module.
     assert known.tests_for("mutated_here.py", 14) == ["other.py::a", "other.py::b"]
     assert known.tests_for("mutated_here.py", 2) == [
-        "own.py::quick", "own.py::slow", "other.py::a", "other.py::b",
+        "own.py::quick", "own.py::slow", "own.py::made", "other.py::a", "other.py::b",
     ]  # fmt: skip
     assert known.runs_at_import("mutated_here.py", 2)
     assert not known.runs_at_import("mutated_here.py", 7)
