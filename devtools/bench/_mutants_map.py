@@ -6,6 +6,7 @@ A test file that has changed since is run again, all of them when a module has.
 from __future__ import annotations
 
 import ast
+import functools
 import hashlib
 import json
 import shutil
@@ -150,16 +151,19 @@ def _statement(path: str, line: int) -> set[int]:
     Empty when it is no statement of a function: a signature, or what runs at import.
     """
     found: tuple[int, set[int]] = (0, set())
-    for depth, node, inside in _statements(
-        ast.parse((ROOT / path).read_text()).body, 0, inside=False
-    ):
+    for depth, node, inside in _tree((ROOT / path).read_text()):
         body = getattr(node, "body", None) or getattr(node, "cases", None)
         last = _first_line(body[0]) - 1 if body else (node.end_lineno or node.lineno)
-        lines = set(range(_first_line(node), max(last, node.lineno) + 1))
+        lines = set(range(_first_line(node), max(last, _first_line(node)) + 1))
         if line in lines and depth >= found[0]:
             definition = isinstance(node, ast.FunctionDef | ast.ClassDef | ast.AsyncFunctionDef)
             found = (depth, lines if inside and not definition else set())
     return found[1]
+
+
+@functools.cache
+def _tree(source: str) -> list[tuple[int, Any, bool]]:
+    return list(_statements(ast.parse(source).body, 0, inside=False))
 
 
 def _statements(body: list[Any], depth: int, *, inside: bool) -> Iterable[tuple[int, Any, bool]]:

@@ -11,6 +11,7 @@ import pytest
 
 from devtools.bench import _mutants_map, _mutants_swap
 from devtools.bench._mutants_map import Map
+from devtools.home import ROOT
 
 SOURCE = """
 LIMIT = 3
@@ -99,6 +100,23 @@ def test_a_line_leads_to_the_tests_of_its_statement(monkeypatch: pytest.MonkeyPa
     ]  # fmt: skip
     assert known.runs_at_import("mutated_here.py", 2)
     assert not known.runs_at_import("mutated_here.py", 7)
+
+
+def test_every_line_of_the_modules_has_its_statement() -> None:
+    for path in _mutants_map.MODULES:
+        for line in range(1, len((ROOT / path).read_text().splitlines()) + 1):
+            statement = _mutants_map._statement(path, line)
+            assert not statement or line in statement, (path, line)
+
+
+def test_a_case_of_a_match_is_its_own_statement(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    source = "def f(x):\n    match x:\n        case 1:\n            return 2\n    return 3\n"
+    (tmp_path / "matched.py").write_text(source)
+    monkeypatch.setattr(_mutants_map, "ROOT", tmp_path)
+    found = [_mutants_map._statement("matched.py", line) for line in range(1, 6)]
+    assert found == [set(), {2}, {3}, {4}, {5}]
 
 
 @pytest.mark.usefixtures("module")
