@@ -265,7 +265,7 @@ class Operated(ModelAdmin):
 def pretty_json(value: Any) -> SafeString:
     """A JSON value as an indented block; keys in order, text escaped."""
     if value is None:
-        return format_html("—")
+        return format_html("{}", "—")
     text = json.dumps(value, indent=2, sort_keys=True, ensure_ascii=False, default=str)
     return format_html('<pre class="whitespace-pre-wrap font-mono text-xs">{}</pre>', text)
 

@@ -11,6 +11,7 @@ from collections.abc import Mapping
 from datetime import timedelta
 from typing import Any, ClassVar, Final
 
+from django.db import models
 from django.db.models import Q, QuerySet
 from django.http import HttpRequest
 from unfold.admin import ModelAdmin
@@ -29,6 +30,8 @@ class FoundById(ModelAdmin):
     An id with a prefix that is not named finds nothing, and neither does other text, unless the
     class says in ``matching`` or ``search_fields`` where to look for it.
     """
+
+    formfield_overrides = {models.URLField: {"assume_scheme": "https"}}
 
     #: Prefix of an id → the column that holds it, or the columns, each with an index.
     id_columns: ClassVar[Mapping[str, str | tuple[str, ...]]] = {}

@@ -31,6 +31,7 @@ NEEDS_MORE = {
     ("test",): "requirements-dev.txt",
     ("check",): "requirements-dev.txt",
     ("bench", "ledger"): "requirements-bench.txt",
+    ("bench", "mutants"): "requirements-mutants.txt",
 }
 NEEDS_NOTHING = {"help", "--help", "-h", ""}
 

@@ -9,6 +9,8 @@ import signal
 import subprocess
 import sys
 import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 from devtools import chromium, concerned, postgres, say, stack
@@ -35,7 +37,17 @@ def test(arguments: list[str]) -> int:
     chosen = _since(arguments)
     if chosen is None:
         return 0
-    arguments = chosen
+    try:
+        with servers() as env:
+            return _run(env, chosen)
+    except Interrupted:
+        say.problem("The tests were interrupted.")
+        return 130
+
+
+@contextmanager
+def servers() -> Iterator[dict[str, str]]:
+    """Run a database and a cache for tests alone; yields the environment that names them."""
     _sweep()
     # Other accounts must be able to enter: under root PostgreSQL runs as one of them.
     with tempfile.TemporaryDirectory(prefix=PREFIX) as folder, interruptible():
@@ -45,10 +57,7 @@ def test(arguments: list[str]) -> int:
         lock = home.try_lock()
         supervisor = Supervisor(home)
         try:
-            return _run(supervisor, arguments)
-        except Interrupted:
-            say.problem("The tests were interrupted.")
-            return 130
+            yield _environment(supervisor)
         finally:
             ignore_stop_signals()
             supervisor.stop_all()
@@ -92,26 +101,30 @@ def _sweep() -> None:
                 shutil.rmtree(folder, ignore_errors=True)
 
 
-def _run(supervisor: Supervisor, arguments: list[str]) -> int:
+def _environment(supervisor: Supervisor) -> dict[str, str]:
     home = supervisor.home
-    browser = chromium.find_for(arguments)
     # Under xdist each worker keeps connections of its own in several threads and processes.
-    servers = stack.start_servers(supervisor, stack.read_secrets(home), options=postgres.THROWAWAY)
+    started = stack.start_servers(supervisor, stack.read_secrets(home), options=postgres.THROWAWAY)
     env = {
         **os.environ,
-        "DATABASE_OWNER_URL": servers.admin_url,
-        "DATABASE_ADMIN_URL": servers.admin_url,
-        "REDIS_URL": servers.redis_url,
+        "DATABASE_OWNER_URL": started.admin_url,
+        "DATABASE_ADMIN_URL": started.admin_url,
+        "REDIS_URL": started.redis_url,
         "PYTHONUNBUFFERED": "1",
     }
     env.pop("DATABASE_URL", None)
-    if servers.external_database:
+    if started.external_database:
         # The platform of this checkout shares the server, and its roles, with the tests.
         shared = Home.default()
         shared.make()
         secrets = stack.read_secrets(shared)
-        stack.remember_external(shared, servers)
+        stack.remember_external(shared, started)
         env |= {name: secrets[name] for name in stack.ROLE_PASSWORDS}
+    return env
+
+
+def _run(env: dict[str, str], arguments: list[str]) -> int:
+    browser = chromium.find_for(arguments)
     if browser.path:
         env["CHROMIUM_PATH"] = str(browser.path)
     process = subprocess.Popen(

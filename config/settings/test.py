@@ -12,3 +12,6 @@ FIELD_KEYS = ["1:" + base64.b64encode(b"0" * 32).decode()]
 ALLOWED_HOSTS = ["*"]
 # Nothing is collected for the tests: finders serve the sources, never an older copy of them.
 STATIC_ROOT = None
+# Looked up when asked for: each test client would go through all of them first, which took longer
+# than the requests that it makes.
+WHITENOISE_AUTOREFRESH = True

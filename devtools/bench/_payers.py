@@ -78,7 +78,7 @@ class Payer:
             data = json.loads(answer)
         except (OSError, ValueError) as error:
             paid.seen.append(type(error).__name__)
-            self._drop()
+            self.drop()
             return None
         if status.startswith("2"):
             if paid.id is None:
@@ -109,7 +109,8 @@ class Payer:
             f"Idempotency-Key: {paid.reference}\r\nContent-Length: {len(content)}\r\n\r\n{content}"
         ).encode()
 
-    def _drop(self) -> None:
+    def drop(self) -> None:
+        """Close the connection; the next payment opens another."""
         if self._connection is not None:
             self._connection.close()
             self._connection = None
@@ -125,6 +126,7 @@ def run(plan: dict[str, Any]) -> dict[str, Any]:
         for number, due in turns:
             time.sleep(max(0.0, due - time.monotonic()))
             payer.pay(bodies[number], due)
+        payer.drop()
 
     threads = [threading.Thread(target=work, args=(payer,)) for payer in payers]
     for thread in threads:

@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+from dataclasses import FrozenInstanceError
+
 import pytest
 
 from core.errors import InvalidRequest
 from core.money import (
     MAX_AMOUNT_MINOR,
     Currency,
+    Money,
     currency,
     format_money,
+    iso_currency,
     parse_amount,
     share_bps,
     to_figure,
@@ -26,6 +30,9 @@ from core.money import (
         (4890, "EUR", "€48.90"),
         (4890, "CAD", "CA$48.90"),
         (5, "BTC", "0.00000005 BTC"),
+        (4890, "JPY", "¥4,890"),
+        (976, "IQD", "IQD\u00a00.976"),  # CLDR shows it without decimals
+        (1_234_567, "UYW", "UYW\u00a0123.4567"),
     ],
 )
 def test_letters_and_figures_stand_apart(minor: int, code: str, shown: str) -> None:
@@ -99,12 +106,32 @@ def test_a_currency_counts_in_the_minor_unit_of_iso_4217(code: str, exponent: in
 
 
 @pytest.mark.parametrize(
-    "code", ["XAU", "XTS", "XXX", "XAD", "XDR", "ZZZ", "usdd", "EU", "EUROS", "", None, 978]
+    "code",
+    ["XAU", "XTS", "XXX", "XAD", "XDR", "ZZZ", "usdd", "EU", "EUROS", "\u017fek", "", None, 978],
 )
 def test_what_is_not_money_is_no_currency(code: object) -> None:
     with pytest.raises(InvalidRequest) as refused:
         currency(code, param="sold")
     assert (refused.value.code, refused.value.param) == ("currency_unknown", "sold")
+
+
+def test_a_card_pays_in_no_crypto_asset() -> None:
+    assert iso_currency("eur") == Currency("EUR", 2)
+    for code in ("USDT", "btc", "ETH"):
+        with pytest.raises(InvalidRequest) as refused:
+            iso_currency(code, param="sold")
+        assert (refused.value.code, refused.value.param) == ("currency_unknown", "sold")
+
+
+def test_currencies_and_amounts_do_not_change() -> None:
+    for value, name in ((Currency("EUR", 2), "exponent"), (Money(1, "EUR"), "amount_minor")):
+        with pytest.raises(FrozenInstanceError):
+            setattr(value, name, 3)
+        assert not hasattr(value, "__dict__")
+
+
+def test_the_ceiling_is_the_last_amount_of_twelve_figures() -> None:
+    assert MAX_AMOUNT_MINOR == 999_999_999_999
 
 
 @pytest.mark.parametrize("value", [1, MAX_AMOUNT_MINOR])

@@ -149,13 +149,12 @@ def test_the_passwords_of_the_processes_tell_of_no_other() -> None:
 
 
 def test_the_deployment_check_warns_of_a_role_that_opens_every_scope(
-    process_dsns: dict[str, str],
+    process_dsns: dict[str, str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     found = own_database_role(None)
     assert [warning.id for warning in found] == ["core.W001"]
-    database = {**settings.DATABASES["default"], "USER": "merchantry_web"}
-    with override_settings(DATABASES={"default": database}):
-        assert own_database_role(None) == []
+    monkeypatch.setitem(settings.DATABASES["default"], "USER", "merchantry_web")
+    assert own_database_role(None) == []
 
 
 def test_each_process_of_the_platform_gets_its_own_address_and_no_other_ones() -> None:

@@ -2,10 +2,6 @@
 
 from __future__ import annotations
 
-import os
-import subprocess
-import sys
-from pathlib import Path
 from typing import Any
 
 import psycopg
@@ -15,31 +11,15 @@ from core.db import Scope, tenant_atomic
 from payments.intents.models import Intent
 from payments.intents.services.recovery import intent_check
 from payments.intents.states import FINAL
+from tests import crashing
 from tests.api import Api
-
-ROOT = Path(__file__).resolve().parents[2]
 
 
 def crash(api: Api, at: str, method: str, path: str, body: str, key: str) -> None:
     """Make the call in a process of its own that is killed (-9) at `at`."""
-    done = subprocess.run(
-        [
-            sys.executable,
-            "-m",
-            "tests.payments.crash_child",
-            method,
-            path,
-            body,
-            api.tenants.secret_key_test,
-            key,
-        ],
-        cwd=ROOT,
-        env={**os.environ, "CRASH_AT": at},
-        capture_output=True,
-        text=True,
-        timeout=300,
-    )
-    assert done.returncode == -9, f"not killed at {at}: {done.stdout}{done.stderr}"
+    secret = api.tenants.secret_key_test
+    headers = {"Authorization": f"Bearer {secret}", "Idempotency-Key": key}
+    crashing.crash(at, method, path, body, headers)
 
 
 def later(admin_dsn: str, merchant_id: Any) -> None:

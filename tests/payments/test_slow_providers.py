@@ -150,6 +150,7 @@ def test_past_its_share_a_merchant_gets_202_and_a_worker_goes_on(
 
     intent = shop.intents()[-1]
     assert (intent.state, intent.step, intent.unsent) == ("VALIDATED", "authorize", True)
+    assert (intent.version, intent.holder) == (2, None)  # opened, and handed over
     assert intent.next_check_at is not None
     assert intent.next_check_at <= timezone.now(), "the sweep would find it now"
     intent_check(intent_id=intent.id)

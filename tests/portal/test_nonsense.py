@@ -66,6 +66,7 @@ def fields_of(page: Any) -> frozenset[str]:
 def faults_of(client: Client, asked: str, seen: set[str]) -> list[str]:
     """What is wrong with an answer, and with the page that it leads to (once for each)."""
     answer, name = client.get(asked), asked[:200]
+    answer.close()  # a download is not read
     if answer.status_code >= 500:
         return [f"{name}: {answer.status_code}"]
     if "X-Evil" in answer.headers:
@@ -80,6 +81,7 @@ def faults_of(client: Client, asked: str, seen: set[str]) -> list[str]:
         return []
     seen.add(parts.path)
     after = client.get(location)
+    after.close()
     return [f"{name} → {location}: {after.status_code}"] if after.status_code >= 500 else []
 
 
@@ -105,7 +107,9 @@ def test_no_query_breaks_a_page_or_leads_away(persona: str, tenants: Tenants) ->
     for path in pages():
         if path == "/logout" or (path.startswith("/admin/") and persona.startswith("merchant")):
             continue  # the one only asks, and the others are one refusal
-        for query in queries_for(client.get(path), persona):
+        page = client.get(path)
+        page.close()
+        for query in queries_for(page, persona):
             asked = f"{path}?{urlencode(query)}"
             faults += faults_of(client, asked, seen)
     assert faults == []

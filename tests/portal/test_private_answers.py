@@ -74,6 +74,7 @@ def test_every_answer_is_private_but_for_those_that_are_the_same_for_all(
         writes = visitor in ("stranger", "key") and not ends_the_visit
         for method in ("GET", "POST") if writes else ("GET",):
             answer = visits[visitor](method, path)
+            answer.close()  # a download that is not read ends here
             wanted = OPEN.get(route, PRIVATE)
             if answer.headers.get("Cache-Control") != wanted:
                 wrong[method, route] = (answer.status_code, answer.headers.get("Cache-Control"))

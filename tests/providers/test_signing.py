@@ -83,10 +83,45 @@ def test_a_right_signature_in_a_wrong_header_is_refused(
         verify(change(right), b"{}", "s")
 
 
+@pytest.mark.parametrize(("length", "long"), [(2_000, False), (2_001, True)])
+def test_a_header_of_two_thousand_characters_is_read(length: int, long: bool) -> None:
+    right = signing.sign(raw_body=b"{}", secret="s", timestamp_s=NOW_S)
+    header = f"{right},v0=".ljust(length, "0")
+    if long:
+        with pytest.raises(SignatureInvalid, match="longer than any provider sends"):
+            verify(header, b"{}", "s")
+    else:
+        verify(header, b"{}", "s")
+
+
+@pytest.mark.parametrize("figures", [12, 13])
+def test_a_time_has_at_most_twelve_figures(figures: int) -> None:
+    late_s = int("9" * figures)
+    right = signing.sign(raw_body=b"{}", secret="s", timestamp_s=late_s)
+    if figures == 12:
+        verify(right, b"{}", "s", now_s=late_s)
+    else:
+        with pytest.raises(SignatureInvalid, match="must read"):
+            verify(right, b"{}", "s", now_s=late_s)
+
+
+@pytest.mark.parametrize("figures", ["\u0661\u0668", "\u00b2", "-1", "1.5", ""])
+def test_a_time_is_written_in_ascii_figures(figures: str) -> None:
+    with pytest.raises(SignatureInvalid, match="must read"):
+        verify(f"t={figures},v1={'0' * 64}", b"{}", "s", now_s=18)
+
+
+def test_a_signature_that_is_not_ascii_counts_for_none() -> None:
+    right = signing.sign(raw_body=b"{}", secret="s", timestamp_s=NOW_S)
+    verify(f"{right},v1=\u00e9", b"{}", "s")
+    with pytest.raises(SignatureInvalid, match="must read"):
+        verify(f"t={NOW_S},v1=\u00e9", b"{}", "s")
+
+
 def test_without_a_secret_nothing_is_accepted() -> None:
     signature = signing.sign(raw_body=b"{}", secret="", timestamp_s=NOW_S)
     for secrets in ((), ("",)):
-        with pytest.raises(SignatureInvalid):
+        with pytest.raises(SignatureInvalid, match="has no webhook secret"):
             verify(signature, b"{}", *secrets)
 
 

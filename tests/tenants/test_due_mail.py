@@ -12,6 +12,7 @@ from contextlib import contextmanager
 import pytest
 from django.core import mail as outbox
 from django.core.mail.backends.smtp import EmailBackend
+from django.db import connection
 
 from core import mail as core_mail
 from core.breaker import Breaker
@@ -132,7 +133,14 @@ def test_two_workers_do_not_send_the_same() -> None:
         tasks.on_password_reset_requested(_asked_for_reset(user))
     outbox.outbox.clear()
     sent: list[int] = []
-    workers = [threading.Thread(target=lambda: sent.append(mail.mail_send_due())) for _ in range(4)]
+
+    def work() -> None:
+        try:
+            sent.append(mail.mail_send_due())
+        finally:
+            connection.close()
+
+    workers = [threading.Thread(target=work) for _ in range(4)]
     for worker in workers:
         worker.start()
     for worker in workers:
