@@ -193,7 +193,7 @@ def _uuid(value: str) -> UUID | None:
 
 @dataclass(frozen=True, slots=True)
 class TokenPair:
-    """What a login or a refresh gives; refresh token and seat are for people, scopes for machines."""
+    """What a login or a refresh gives; a machine has scopes, a person a refresh token and a seat."""
 
     access_token: str
     expires_in_s: int
