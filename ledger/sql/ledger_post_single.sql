@@ -19,7 +19,8 @@ DECLARE
 BEGIN
     IF p_flags >= 4 THEN
         -- A pending transfer never changes: it may be read before the locks.
-        SELECT x.*, x.booked_at + make_interval(secs => nullif(x.timeout_s, 0)) AS expires
+        SELECT x.debit_account_id, x.credit_account_id, x.amount, x.ledger, x.code, x.flags,
+               x.document_id, x.booked_at + make_interval(secs => nullif(x.timeout_s, 0)) AS expires
           INTO t FROM ledger_transfer x WHERE x.id = p_pending;
         IF (t.flags & 194) IS DISTINCT FROM 2 THEN RETURN NULL; END IF;
         v_debit := t.debit_account_id; v_credit := t.credit_account_id; v_code := t.code;
