@@ -5,6 +5,10 @@ and after every case, so that a machine that slows down slows both. Every commit
 disk (`synchronous_commit` and `fsync` on), and every check of the ledger is on. So that a slower
 function does not flatter the multiples of A, A itself is held against a posting as plain as plpgsql
 allows (`_ledger_floor.sql`), which checks and keeps much less.
+
+With `--against CHECKOUT` each case is measured against that of another checkout, in rounds that
+alternate, and the JSON has `against`: ours over theirs by case (`_against.py`). `--only-against`
+leaves out the rest.
 """
 
 from __future__ import annotations
@@ -18,6 +22,7 @@ import subprocess
 import sys
 import tempfile
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -25,6 +30,7 @@ import psycopg
 from psycopg.conninfo import make_conninfo
 
 from devtools import postgres, say, stack, up
+from devtools.bench._against import other_ledger, python_of, ratio
 from devtools.home import ROOT, Home
 from devtools.postgres import forget_elsewhere
 from devtools.say import Stop
@@ -125,6 +131,11 @@ def run(arguments: list[str]) -> int:
     parser.add_argument("--quick", action="store_true", help="leave out what needs 10 M rows")
     parser.add_argument("--seconds", type=float, default=8.0, help="for each case")
     parser.add_argument("--millions", type=int, default=MILLIONS, help="transfers to store first")
+    parser.add_argument(
+        "--against", type=Path, metavar="CHECKOUT", help="compare each case with it"
+    )
+    parser.add_argument("--only-against", action="store_true", help="compare, and nothing else")
+    parser.add_argument("--rounds", type=int, default=5, help="of the comparison")
     options = parser.parse_args(arguments)
     parent = ROOT / ".dev"
     parent.mkdir(exist_ok=True)
@@ -135,17 +146,22 @@ def run(arguments: list[str]) -> int:
         supervisor = Supervisor(home)
         try:
             bench = _start(supervisor, options.seconds)
-            _ladder(bench)
-            _hordak(bench)
-            if not options.quick:
+            if not options.only_against:
+                _ladder(bench)
+                _hordak(bench)
+            if options.against:
+                _against(bench, options.against.resolve(), options.rounds)
+            if not (options.quick or options.only_against):
                 _millions(bench, options.millions)
         finally:
             ignore_stop_signals()
             supervisor.stop_all()
             forget_elsewhere(home)
-    bench.figures = {"a_per_s": round(statistics.median(bench.rulers)), **bench.figures}
     kept = all(row[3] is not False for row in bench.rows)
-    say.line(f"\nA = {bench.figures['a_per_s']:,} commits a second (median of {len(bench.rulers)})")
+    if bench.rulers:
+        per_s = round(statistics.median(bench.rulers))
+        bench.figures = {"a_per_s": per_s, **bench.figures}
+        say.line(f"\nA = {per_s:,} commits a second (median of {len(bench.rulers)})")
     say.line(json.dumps(bench.figures))
     return 0 if kept else 1
 
@@ -214,6 +230,24 @@ def _hordak(bench: _Bench) -> None:
     )
 
 
+def _against(bench: _Bench, checkout: Path, rounds: int) -> None:
+    """Each case here over that of another checkout."""
+    ratios = bench.figures["against"] = {}
+    with other_ledger(checkout, seconds=bench.seconds) as env:
+
+        def measured(case: str, place: Path) -> float:
+            arguments = [case, str(bench.seconds)]
+            of_place = bench.env if place == ROOT else env
+            answer = _child("devtools.bench._ledger_cases", arguments, of_place, place)
+            return float(answer["per_s"])
+
+        for case in (promise[0] for promise in (*PROMISES, *PAIRS)):
+            ratios[case] = ratio(
+                partial(measured, case, ROOT), partial(measured, case, checkout), rounds=rounds
+            )
+            bench.row(f"{case} against {checkout.name}", f"{ratios[case]}")
+
+
 def _millions(bench: _Bench, millions: int) -> None:
     empty = {case: bench.measured(case)[1] for case in ("single", "batch")}
     fill = (HERE / "_ledger_fill.sql").read_text()
@@ -251,10 +285,13 @@ def _millions(bench: _Bench, millions: int) -> None:
     )
 
 
-def _child(module: str, arguments: list[str], env: dict[str, str]) -> dict[str, Any]:
+def _child(
+    module: str, arguments: list[str], env: dict[str, str], checkout: Path = ROOT
+) -> dict[str, Any]:
+    python = sys.executable if checkout == ROOT else python_of(checkout)
     done = subprocess.run(
-        [sys.executable, "-m", module, *arguments],
-        cwd=ROOT,
+        [python, "-m", module, *arguments],
+        cwd=checkout,
         env=env,
         capture_output=True,
         text=True,

@@ -1,8 +1,8 @@
 """The sandbox's server: its bank is a set of SQL functions in our own database.
 
 Each request is one statement that commits by itself, as a call to another company's API would: it
-is durable before it is answered, whatever becomes of the caller. The functions, and nothing else,
-may touch the bank's tables (``../sql/sandbox_*.sql``).
+is on the disk before it is answered, whatever becomes of the caller. The functions, and nothing
+else, may touch the bank's tables (``../sql/sandbox_*.sql``); why they are SQL: ADR 0034.
 """
 
 from __future__ import annotations
@@ -27,11 +27,6 @@ METHOD_PREFIX: Final = "sbpm_"
 PAYMENT_PREFIX: Final = "sbpay_"
 REFUND_PREFIX: Final = "sbre_"
 CHALLENGE_PATH: Final = "/sandbox/3ds/"
-# The sandbox's own commit does not wait for the disk. Whatever of ours depends on it commits later
-# and does wait, and the log is written in order: after a crash of the database there is the charge
-# as well, or neither, which for us is a request that never arrived.
-_UNSYNCED: Final = "set_config('synchronous_commit', 'off', true)"
-
 SETTLE_AFTER_S: Final = 5
 
 
@@ -174,7 +169,7 @@ class DatabaseServer:
         _call("select sandbox_get_refund(%s, %s, '')", [self._account_id, None])
 
     def _charge(self, sql: str, params: Sequence[Any]) -> Json:
-        return self._with_challenge_url(_answered(_call(f"{sql}, {_UNSYNCED}", params)))
+        return self._with_challenge_url(_answered(_call(sql, params)))
 
     def _with_challenge_url(self, charge: Json) -> Json:
         answer = dict(charge)
