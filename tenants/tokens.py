@@ -193,7 +193,7 @@ def _uuid(value: str) -> UUID | None:
 
 @dataclass(frozen=True, slots=True)
 class TokenPair:
-    """What a login or a refresh gives; a machine has scopes, a person a refresh token and a seat."""
+    """What a login or a refresh gives; a machine has scopes, a person refresh token and seat."""
 
     access_token: str
     expires_in_s: int
