@@ -166,7 +166,7 @@ MONEY: Final[dict[str, Example]] = {
     "payment_methods_create": Example(
         "Save a card",
         example(PaymentMethodOut),
-        request={"customer": example_id("cus"), "token": _TOKEN},
+        request={"customer": example_id("cus"), "payment_method_token": _TOKEN},
     ),
     "payment_methods_list": Example("One page", example(PaymentMethodPage)),
     "payment_methods_retrieve": Example("A saved card", example(PaymentMethodOut)),

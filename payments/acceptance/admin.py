@@ -17,7 +17,7 @@ from core.admin_filters import by_currency, by_merchant, one_of
 from core.money import format_money
 from payments.acceptance.models import Customer, Payment, Refund
 from payments.acceptance.selectors import payment_events, payment_ledger, payment_search
-from payments.acceptance.states import CHANNELS, PaymentStatus, RefundStatus
+from payments.acceptance.states import SALES_CHANNELS, PaymentStatus, RefundStatus
 from tenants.admin.columns import OfMerchantAdmin
 
 _COLOURS: dict[str, str] = {
@@ -61,7 +61,7 @@ class PaymentAdmin(_Document):
         "shown_status",
         "amount",
         "last4",
-        "channel",
+        "sales_channel",
         "livemode",
         "created_at",
     )
@@ -69,7 +69,7 @@ class PaymentAdmin(_Document):
         "status",
         "livemode",
         by_currency,
-        one_of("channel", CHANNELS),
+        one_of("sales_channel", SALES_CHANNELS),
         by_merchant,
         "created_at",
     )

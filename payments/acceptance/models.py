@@ -131,7 +131,10 @@ class Payment(TenantOwned):
     )
     token = models.CharField(max_length=100, blank=True)
     intent_id = models.UUIDField(null=True, help_text="The attempt that counts.")
-    channel = models.CharField(max_length=16, default="api", help_text="Where it was taken.")
+    # The column keeps its earlier name, so that processes of two versions can run side by side.
+    sales_channel = models.CharField(
+        max_length=16, default="api", db_column="channel", help_text="Where it was sold."
+    )
     card = models.JSONField(default=dict, blank=True)
     last4 = models.CharField(max_length=4, blank=True)
 

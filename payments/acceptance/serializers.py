@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from typing import Any
+
+from drf_spectacular.utils import extend_schema_serializer
 from rest_framework import serializers
 
 from core.api.fields import (
@@ -16,6 +19,7 @@ from core.api.fields import (
     StrictSerializer,
     TextField,
 )
+from core.errors import InvalidRequest
 
 
 class PaymentCreate(StrictSerializer):
@@ -72,9 +76,34 @@ class CustomerUpdate(StrictSerializer):
         ref_name = "Customer"
 
 
+@extend_schema_serializer(deprecate_fields=["token"])
 class PaymentMethodAttach(StrictSerializer):
     customer = IdField("cus")
-    token = TextField(max_length=100, allow_blank=False)
+    payment_method_token = TextField(
+        required=False,
+        max_length=100,
+        allow_blank=False,
+        help_text="A one-use token from POST /v1/tokens; required.",
+    )
+    token = TextField(
+        required=False,
+        max_length=100,
+        allow_blank=False,
+        help_text="`payment_method_token` by its earlier name.",
+    )
+
+    def validate(self, attrs: dict[str, Any]) -> dict[str, Any]:
+        """The token under its present name."""
+        given = [name for name in ("payment_method_token", "token") if name in attrs]
+        if len(given) != 1:
+            raise InvalidRequest(
+                "Send payment_method_token alone; token is its earlier name."
+                if given
+                else "payment_method_token is missing; POST /v1/tokens makes one.",
+                code="payment_method_ambiguous" if given else "parameter_missing",
+                param="payment_method_token",
+            )
+        return {"customer": attrs["customer"], "payment_method_token": attrs[given[0]]}
 
 
 class CardNumberField(serializers.CharField):

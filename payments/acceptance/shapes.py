@@ -26,7 +26,7 @@ from core.shapes import (
 from core.times import iso
 from ledger.shapes import TransferCodeName
 from payments.acceptance.models import Customer, Payment, PaymentEvent, PaymentMethod, Refund
-from payments.acceptance.states import CHANNELS, PaymentStatus, RefundStatus
+from payments.acceptance.states import SALES_CHANNELS, PaymentStatus, RefundStatus
 from payments.intents.models import Intent
 from payments.intents.shapes import Failure, NextAction, intent_failure_out
 from payments.intents.states import IntentState
@@ -177,7 +177,12 @@ class PaymentOut(TypedDict):
     customer: str | None
     payment_method: Annotated[str | None, shown("The saved method that was charged.")]
     card: CardOut | None
-    channel: Annotated[str, open_list(CHANNELS, "Where it was taken.", example="api")]
+    sales_channel: Annotated[str, open_list(SALES_CHANNELS, "Where it was sold.", example="api")]
+    channel: Annotated[
+        str,
+        open_list(SALES_CHANNELS, "`sales_channel` by its earlier name.", example="api"),
+        shown(deprecated=True),
+    ]
     description: str | None
     reference: Annotated[str | None, shown("Your own id.", example="order-1042")]
     statement_descriptor: str | None
@@ -217,7 +222,8 @@ def payment_out(payment: Payment) -> PaymentOut:
         "customer": ids.encode_or_none("cus", payment.customer_id),
         "payment_method": ids.encode_or_none("pm", payment.payment_method_id),
         "card": card_out(payment.card),
-        "channel": payment.channel,
+        "sales_channel": payment.sales_channel,
+        "channel": payment.sales_channel,
         "description": payment.description or None,
         "reference": payment.reference or None,
         "statement_descriptor": payment.statement_descriptor or None,

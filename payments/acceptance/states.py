@@ -32,8 +32,8 @@ class RefundStatus(models.TextChoices):
     FAILED = "failed", "Failed"
 
 
-#: Where payments are taken (`Payment.channel`).
-CHANNELS: Final = ("api", "checkout", "service")
+#: Where payments are made (`Payment.sales_channel`).
+SALES_CHANNELS: Final = ("api", "checkout", "service")
 
 _P = PaymentStatus
 PAYMENT_MOVES: Final[dict[str, frozenset[PaymentStatus]]] = {

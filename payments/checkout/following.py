@@ -23,7 +23,9 @@ FOLLOWED: Final = (
 
 def follow_payment(event: OutboxEvent) -> None:
     """Move the session of a payment that has ended. Harmless to repeat."""
-    if event.payload.get("channel") != CHANNEL or event.merchant_id is None:
+    # Events from before the field was renamed say `channel` alone.
+    sold_at = event.payload.get("sales_channel", event.payload.get("channel"))
+    if sold_at != CHANNEL or event.merchant_id is None:
         return
     payment_id = ids.decode(Payment.PREFIX, event.aggregate)
     session_id = session_of_payment(payment_id=payment_id)

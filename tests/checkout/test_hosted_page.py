@@ -67,7 +67,7 @@ def test_a_payer_pays(api: Api) -> None:
     assert done["receipt"]["card"] == "Visa ending in 4242"
     (payment,) = payments_of(api)
     assert (payment.status, payment.amount_minor, payment.currency) == ("completed", 4890, "EUR")
-    assert (payment.channel, payment.reference) == ("checkout", "order-7")
+    assert (payment.sales_channel, payment.reference) == ("checkout", "order-7")
     assert payment.metadata == {"seat": "4F"}
     read = api.get(f"/v1/checkout/sessions/{made['id']}").json()["data"]
     assert (read["status"], read["payment"]) == ("complete", payment.public_id)

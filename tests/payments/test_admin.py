@@ -151,8 +151,8 @@ def test_a_currency_and_a_channel_narrow(t: Tenants, staff: Client) -> None:
     first, second = mine(t, Payment)
     merchant = {"merchant_id": t.merchant.public_id}
     assert listed(staff, Payment, currency="eur", **merchant) == {second}
-    assert listed(staff, Payment, channel="api", **merchant) == {first, second}
-    assert listed(staff, Payment, channel="checkout", **merchant) == set()
+    assert listed(staff, Payment, sales_channel="api", **merchant) == {first, second}
+    assert listed(staff, Payment, sales_channel="checkout", **merchant) == set()
 
 
 def test_no_list_counts_its_table_or_looks_for_its_values(t: Tenants, staff: Client) -> None:

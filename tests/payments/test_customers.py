@@ -33,7 +33,7 @@ def _customer(api: Api, **fields: Any) -> str:
 
 
 def _save(api: Api, customer: str, token: str = "") -> Any:
-    body = {"customer": customer, "token": token or api.token()}
+    body = {"customer": customer, "payment_method_token": token or api.token()}
     return api.post("/v1/payment_methods", body)
 
 
@@ -210,4 +210,31 @@ def test_only_the_tokens_own_faults_are_the_callers(
 
     assert answer.status_code == status, answer.content
     assert answer.json()["error"]["code"] == (code or "provider_unavailable")
+    assert _methods(api, customer) == []
+
+
+def test_the_token_to_save_is_taken_by_its_earlier_name_too(api: Api) -> None:
+    customer = _customer(api)
+
+    saved = api.post("/v1/payment_methods", {"customer": customer, "token": api.token()})
+    unknown = api.post("/v1/payment_methods", {"customer": customer, "token": "tok_unknown"})
+
+    assert saved.status_code == 201, saved.content
+    assert _methods(api, customer) == [saved.json()["data"]["id"]]
+    assert (unknown.status_code, unknown.json()["error"]["param"]) == (404, "token")
+
+
+def test_a_token_to_save_is_sent_once(api: Api) -> None:
+    customer = _customer(api)
+    both = {"payment_method_token": api.token(), "token": api.token()}
+
+    answers = [
+        api.post("/v1/payment_methods", {"customer": customer, **more}) for more in (both, {})
+    ]
+
+    assert [(each.status_code, each.json()["error"]["code"]) for each in answers] == [
+        (400, "payment_method_ambiguous"),
+        (400, "parameter_missing"),
+    ]
+    assert {each.json()["error"]["param"] for each in answers} == {"payment_method_token"}
     assert _methods(api, customer) == []

@@ -136,7 +136,7 @@ def test_the_money_of_a_service_is_a_payment_that_can_be_moved_on(api: Api, admi
     payment_id = intent["document"]
 
     read = api.get(f"/v1/payments/{payment_id}?expand=events,attempts").json()["data"]
-    assert (read["status"], read["channel"], read["amount_captured"]) == (
+    assert (read["status"], read["sales_channel"], read["amount_captured"]) == (
         "completed",
         "service",
         1_000,

@@ -14,7 +14,7 @@ from core.api.query import PAGE, email_of, id_of
 from core.api.renderers import dump, success
 from core.api.views import ApiView
 from core.db import tenant_atomic
-from core.errors import InvalidRequest
+from core.errors import AppError, InvalidRequest
 from core.idempotency import Answer
 from core.pagination import PageRequest, paginate
 from payments.acceptance import serializers, shapes
@@ -160,11 +160,16 @@ class PaymentMethodsView(ApiView):
         try:
             method = payment_method_attach(
                 customer_id=values["customer"],
-                token=values["token"],
+                payment_method_token=values["payment_method_token"],
                 actor=self.actor,
                 currency=_default_currency(self),
                 claim=claim,
             )
+        except AppError as error:
+            if error.param == "payment_method_token" and "token" in self.body:
+                # Who sends the earlier name reads it in errors too.
+                error.param = "token"
+            raise
         except IntegrityError as error:
             if claim is None:
                 raise

@@ -52,7 +52,7 @@ def csv_lines(*, wanted: PaymentFilter) -> Iterator[str]:
         .values_list(
             "id", "created_at", "status", "currency", "amount_minor", "amount_captured_minor",
             "amount_refunded_minor", "fee_minor", "net", "customer_id", "email", "reference",
-            "description", "brand", "last4", "failure_code", "channel", "merchant_id",
+            "description", "brand", "last4", "failure_code", "sales_channel", "merchant_id",
         )
     )  # fmt: skip
     names: dict[UUID, str] = {}
@@ -78,10 +78,11 @@ def _merchant_names(batch: list[tuple[Any, ...]], known: dict[UUID, str]) -> dic
 def _cells(row: tuple[Any, ...]) -> list[str]:
     (
         payment_id, created_at, status, code, amount, captured, refunded, fee, net,
-        customer_id, email, reference, description, brand, last4, failure, channel, merchant_id,
+        customer_id, email, reference, description, brand, last4, failure, sales_channel,
+        merchant_id,
     ) = row  # fmt: skip
     amounts = [to_plain(value, code) for value in (amount, captured, refunded, fee, net)]
-    words = [email, reference, description, brand, last4, failure, channel]
+    words = [email, reference, description, brand, last4, failure, sales_channel]
     return [
         ids.encode("pay", payment_id),
         created_at.isoformat(timespec="milliseconds").replace("+00:00", "Z"),

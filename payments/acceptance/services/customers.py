@@ -110,7 +110,7 @@ def customer_delete(*, customer_id: uuid.UUID, actor: Actor) -> Customer:
 def payment_method_attach(
     *,
     customer_id: uuid.UUID,
-    token: str,
+    payment_method_token: str,
     actor: Actor,
     currency: str,
     claim: Claim | None = None,
@@ -140,8 +140,8 @@ def payment_method_attach(
     method_id = new_id()
     request = SaveMethod(
         reference=ids.encode(PaymentMethod.PREFIX, method_id),
-        idempotency_key=f"attach-{customer.public_id}-{token}",
-        token=token,
+        idempotency_key=f"attach-{customer.public_id}-{payment_method_token}",
+        token=payment_method_token,
         merchant_key=ids.encode("mer", actor.merchant_id),
         customer=known.provider_customer if known else "",
     )
@@ -180,7 +180,7 @@ def _not_saved(error: ProviderError) -> AppError:
     if not error.permanent or is_our_fault(error.code):
         _, message = shown_failure("provider_error", "")
         return Unavailable(message, code=PROVIDER_UNAVAILABLE)
-    return refused_source(error.code, error.message, param="token")
+    return refused_source(error.code, error.message, param="payment_method_token")
 
 
 def _new_method(

@@ -36,7 +36,7 @@ from payments.intents.services import (
 )
 
 DOCUMENT_TYPE = "payment"
-#: `Payment.channel` of what a trusted service submitted over `POST /v1/intents`.
+#: `Payment.sales_channel` of what a trusted service submitted over `POST /v1/intents`.
 SERVICE_CHANNEL = "service"
 #: What to do about a payment for which it is too late to be canceled.
 _INSTEAD: Final[dict[str, str]] = {
@@ -80,7 +80,7 @@ class PaymentDraft:
     reference: str = ""
     statement_descriptor: str = ""
     metadata: dict[str, str] = field(default_factory=dict)
-    channel: str = "api"
+    sales_channel: str = "api"
 
 
 def payment_create(
@@ -151,7 +151,7 @@ def payment_of_service(writes: Writes, intent: Intent, actor: Actor) -> None:
         currency=intent.currency,
         manual_capture=intent.manual_capture,
         token=intent.source,
-        channel=SERVICE_CHANNEL,
+        sales_channel=SERVICE_CHANNEL,
         return_url=intent.return_url,
         intent_id=intent.id,
     )
@@ -292,7 +292,7 @@ def _build(
         customer_id=draft.customer_id,
         payment_method_id=draft.payment_method_id,
         token=draft.token,
-        channel=draft.channel,
+        sales_channel=draft.sales_channel,
         description=draft.description,
         reference=draft.reference,
         statement_descriptor=draft.statement_descriptor,

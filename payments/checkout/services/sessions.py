@@ -352,7 +352,7 @@ def _new_attempt(session: CheckoutSession, *, seller: Seller, actor: Actor, key:
             metadata=session.metadata,
             # Inside its frame, this page tells the one around it to ask us.
             return_url=returned_url(),
-            channel=CHANNEL,
+            sales_channel=CHANNEL,
         ),
         seller=seller,
         actor=actor,
