@@ -19,7 +19,7 @@ MODULES: Final = {
     "payments/intents/progress.py": ("tests/payments/test_decide.py",),
     "payments/intents/services/answers.py": ("tests/payments/test_poller.py",),
     "payments/intents/services/steps.py": ("tests/payments/test_payment_flow.py",),
-    "payments/intents/recovery.py": ("tests/payments/test_recovery.py",),
+    "payments/intents/services/recovery.py": ("tests/payments/test_recovery.py",),
     "payments/acceptance/services/payments.py": ("tests/payments/test_payment_flow.py",),
     "payments/acceptance/services/refunds.py": ("tests/payments/test_payment_flow.py",),
     "payments/acceptance/services/disputes.py": ("tests/payments/test_disputes.py",),

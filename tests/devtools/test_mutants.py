@@ -11,6 +11,7 @@ import pytest
 
 from devtools.bench import _mutants_map, _mutants_swap
 from devtools.bench._mutants_map import Map
+from devtools.bench._mutants_modules import MODULES
 from devtools.home import ROOT
 
 SOURCE = """
@@ -102,8 +103,12 @@ def test_a_line_leads_to_the_tests_of_its_statement(monkeypatch: pytest.MonkeyPa
     assert not known.runs_at_import("mutated_here.py", 7)
 
 
+def test_every_module_that_is_changed_is_there() -> None:
+    assert [path for path in MODULES if not (ROOT / path).is_file()] == []
+
+
 def test_every_line_of_the_modules_has_its_statement() -> None:
-    for path in _mutants_map.MODULES:
+    for path in MODULES:
         for line in range(1, len((ROOT / path).read_text().splitlines()) + 1):
             statement = _mutants_map._statement(path, line)
             assert not statement or line in statement, (path, line)
