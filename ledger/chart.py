@@ -1,4 +1,4 @@
-"""The chart of accounts, ledgers and names: as data, and derivable by anybody who knows the rule.
+"""The chart of accounts, ledgers and names, as data; ids and names follow from a fixed rule.
 
 An account's id is `uuid5(NAMESPACE, name)`, and its name says what it is for:
 `<what>/<whose>…/<currency>/<live|test>`. Accounts of the platform and of providers are kept per
@@ -108,7 +108,7 @@ class TransferCode(enum.IntEnum):
         return self.name.replace("_", " ").capitalize()
 
 
-#: Assets without an ISO 4217 number, and old numbers kept for those that have lost theirs.
+#: Assets without an ISO 4217 number, and old numbers kept for those that have lost one.
 _OWN_NUMBERS: Final = {"USDT": 1001, "BTC": 1002, "ETH": 1003, "XCG": 532}
 
 
@@ -193,7 +193,7 @@ def account_ref(
     reseller_id: UUID | None = None,
     scope_id: UUID | None = None,
 ) -> AccountRef:
-    """A reference to an account of the chart line `what`; `whose` tells it from its like."""
+    """A reference to an account; `whose` distinguishes accounts on the chart line `what`."""
     line = BY_NAME[what]
     code = known_currency(currency).code
     name = "/".join((what, *(str(part) for part in whose), code, mode(livemode)))

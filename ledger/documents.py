@@ -73,7 +73,7 @@ def register_documents(kind: str, lookup: Lookup) -> None:
 
 
 def documents_named(document_ids: set[UUID]) -> dict[UUID, DocumentName]:
-    """The names of those documents that the scope sees and somebody knows."""
+    """The names of those documents that the scope sees and a lookup knows."""
     found: dict[UUID, DocumentName] = {}
     for lookup in _lookups.values():
         if left := document_ids - found.keys():

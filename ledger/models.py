@@ -1,7 +1,7 @@
 """Accounts and transfers, as TigerBeetle defines them.
 
-Rows are written by the SQL functions of the migrations alone; nobody has INSERT or UPDATE here.
-Columns stand widest first: a transfer's row is what the ledger's storage is made of.
+Only the SQL functions of the migrations write these rows; no scope's role has INSERT or UPDATE.
+Columns are ordered widest first, since the ledger's storage is made of transfer rows.
 """
 
 from __future__ import annotations

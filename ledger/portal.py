@@ -45,7 +45,7 @@ _HEADER: Final = (
     "transfer", "booked_at", "effective_on", "what", "state", "currency", "amount", "balance",
     "document", "reference",
 )  # fmt: skip
-#: Names for documents are looked up for so many lines of an export at once.
+#: Lines of an export whose document names are looked up at once.
 _NAMED_AT_ONCE: Final = 1000
 #: A longer statement would take a minute and a gigabyte to set (core/paper.py).
 PDF_LINES: Final = 5_000
@@ -287,7 +287,7 @@ def _paper_line(line: StatementLine, document: DocumentName | None, side: str) -
 def _title(account: Account) -> str:
     """The word for where the money is; of other accounts, the chart's title."""
     if account.code == balances.EARNINGS:
-        return "Your earnings"  # nobody but the reseller sees these accounts here
+        return "Your earnings"  # only the reseller sees these accounts here
     return balances.WORDS.get(account.code) or selectors.account_title(account)
 
 
@@ -298,7 +298,7 @@ def _kind(code: int) -> str:
 
 
 def _wanted(request: PortalRequest) -> StatementFilter:
-    """The lines asked for; reservations and their release only where somebody wants to see them."""
+    """The lines asked for; reservations and their release only with `holds=1`."""
     name = request.GET.get("kind", "").upper()
     code = TransferCode[name] if name in TransferCode.__members__ else None
     return StatementFilter(holds=request.GET.get("holds") == "1", code=code)
@@ -331,7 +331,7 @@ def _signed(line: StatementLine, side: str) -> int:
 
 
 def _balance_after(line: StatementLine, side: str) -> int | None:
-    """What stood on the account after the line; null where the account keeps no history."""
+    """The account's posted balance after the line; null where the account keeps no history."""
     return line.balance.posted(normal_side=side) if line.balance else None
 
 

@@ -38,7 +38,7 @@ _CLOSES: Final = TransferFlags.CLOSING_DEBIT | TransferFlags.CLOSING_CREDIT
 
 
 class ReplayRefused(Conflict):
-    """The other ledger did not book a transfer that stands in ours."""
+    """The target ledger refused a transfer that ours has booked, or its balances differ."""
 
 
 def replay(target: Ledger, *, after: int = 0, progress: Progress = lambda _: None) -> int:
@@ -65,10 +65,10 @@ def replay(target: Ledger, *, after: int = 0, progress: Progress = lambda _: Non
 
 
 def finish(target: Ledger, *, after: int = 0, progress: Progress = lambda _: None) -> int:
-    """The last replay, once nobody posts any more: with the reservations that are still open.
+    """Replay the rest and the reservations still open, once all processes have stopped posting.
 
     Raises:
-        ReplayRefused: the target says no, or an account does not stand as ours does.
+        ReplayRefused: the target says no, or an account's balances differ from ours.
     """
     expire_pending()
     up_to = replay(target, after=after, progress=progress)
@@ -215,13 +215,13 @@ def _compare(target: Ledger, progress: Progress) -> None:
             rows = Account.objects.filter(last_booked_at__isnull=False).order_by("id")
             accounts = list(rows.filter(id__gt=last)[:CHUNK] if last else rows[:CHUNK])
         if not accounts:
-            progress(f"all {compared} accounts that have moved stand there as here")
+            progress(f"all {compared} accounts that have moved agree in both ledgers")
             return
         there = {b.id: _sums(b) for b in target.accounts([a.id for a in accounts])}
         for a in accounts:
             if there.get(a.id) != _sums(a):
                 raise ReplayRefused(
-                    f"Account {a.name} ({a.id}) stands at {there.get(a.id)} there and at"
+                    f"Account {a.name} ({a.id}) has {there.get(a.id)} in the target and"
                     f" {_sums(a)} here (debits pending and posted, credits pending and posted)."
                 )
         compared += len(accounts)

@@ -9,7 +9,7 @@ from ledger.chart import TransferCode
 from ledger.flags import TransferFlags
 
 _HOLDS: Final = TransferFlags.PENDING | TransferFlags.VOID_PENDING | TransferFlags.EXPIRED
-#: Fixed text for the query; `code` 0 stands for every kind, which no transfer has.
+#: Fixed text for the query; `code` 0, which no transfer has, means every kind.
 WANTED: Final = "AND flags & %(hidden)s = 0 AND %(code)s IN (0, code)"
 
 

@@ -108,7 +108,7 @@ class TransferStatus(enum.IntEnum):
 
     @property
     def ok(self) -> bool:
-        """Whether the transfer stands, now or from before."""
+        """Whether the transfer is booked, now or from before."""
         return self in (TransferStatus.CREATED, TransferStatus.EXISTS)
 
     @property

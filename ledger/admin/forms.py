@@ -17,7 +17,7 @@ from ledger.models import Account, Transfer
 
 
 class CorrectionForm(ReasonForm):
-    """A transfer to propose, in the words of whoever reads the books."""
+    """A transfer to propose; accounts and amounts are entered as the books show them."""
 
     debit_account = forms.CharField(
         help_text="Where the money comes from: an id (acc_…) or a whole name, copied from the page "

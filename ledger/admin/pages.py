@@ -174,7 +174,7 @@ class AccountAdmin(ReadOnlyAdmin):
 
     @display(description="Closed")
     def shown_closed(self, row: Account) -> str:
-        """Whether it takes no more transfers."""
+        """Whether the account refuses new transfers."""
         return "Yes" if row.closed else "No"
 
     @display(description="Flags")
@@ -320,7 +320,7 @@ class CorrectionProposalAdmin(SelectedActions, _MoneyAdmin):
         "trf": ("corrects_id", "transfer_id"),
         "acc": ("debit_account_id", "credit_account_id"),
     }
-    # Proposals are made by hand: a few thousand, in which a word may be looked for.
+    # Staff make proposals manually: a few thousand rows, few enough to search for a word.
     search_fields = ("reason",)
     search_help_text = "The id of a proposal (cor_…), a transfer, an account, or words of a reason"
     ordering = ("-created_at",)
@@ -348,7 +348,7 @@ class CorrectionProposalAdmin(SelectedActions, _MoneyAdmin):
         )
 
     def offered(self, request: HttpRequest, row: Any) -> Collection[str]:
-        """None for what is decided; whoever proposed it may take it back and not confirm it."""
+        """Actions, on undecided proposals only; the author may reject but not confirm it."""
         if row.state != CorrectionProposal.State.PROPOSED:
             return ()
         own = row.proposed_by == actor_of(request).id
@@ -387,7 +387,7 @@ class CorrectionProposalAdmin(SelectedActions, _MoneyAdmin):
         icon="check",
     )
     def confirm(self, request: HttpRequest, object_id: str) -> HttpResponse:
-        """Book it; only somebody else than its author may."""
+        """Book the proposal; its author is refused."""
         found = corrections.correction_confirm(actor=actor_of(request), proposal_id=UUID(object_id))
         return self.done(request, object_id, f"{found.public_id} is booked.")
 

@@ -1,4 +1,4 @@
-"""Accounts and corrections in the words of whoever reads the books, for the admin's pages.
+"""Names of accounts and corrections as the admin's pages show them.
 
 An account is read with the rows that name it (`words_of`), so that a list asks once.
 """
@@ -26,10 +26,10 @@ Words = Mapping[str, Any]
 
 
 def words_of(account: str) -> Subquery:
-    """What is to be said of the account whose id stands in that column (`Words`; null: none).
+    """Names of the account whose id is in the column `account` (`Words`; null without one).
 
-    The platform's accounts are kept per merchant (`scope_id`): theirs is the name that tells them
-    apart. A reseller is named where the account is the reseller's own.
+    The platform's accounts are kept per merchant (`scope_id`): the merchant's name distinguishes
+    them. A reseller is named where the account is the reseller's own.
     """
     merchant = Merchant.objects.filter(id=Coalesce(OuterRef("merchant_id"), OuterRef("scope_id")))
     reseller = Reseller.objects.filter(id=OuterRef("reseller_id"))
@@ -63,7 +63,7 @@ def title_of(words: Words | None) -> str:
 
 
 def account_link(words: Words | None, more: str = "") -> SafeString:
-    """The title with its link, and what else is to be said; the name in small print."""
+    """The title with its link, and `more`; the name in small print."""
     if words is None:
         return format_html("{}", title_of(words))
     return format_html(
@@ -97,7 +97,7 @@ def move_sentence(amount_minor: int, ledger: int, debit: Words | None, credit: W
 
 
 def person(public_id: str) -> str:
-    """The e-mail address of a person, or the id of whoever has none."""
+    """The e-mail address of a person, or the id where there is none."""
     found = decode_or_none(User.PREFIX, public_id)
     email = found and User.objects.filter(id=found).values_list("email", flat=True).first()
     return email or public_id

@@ -15,7 +15,7 @@ from ledger.backends.base import Ledger
 
 
 def require_honest_backend() -> None:
-    """Refuse to start where somebody may believe that payments are booked on the cluster.
+    """Refuse to start where the settings suggest that payments are booked on the cluster.
 
     `LEDGER_CLUSTER_BESIDE=1` says that it is meant beside PostgreSQL: for an import, for the shadow
     of a migration (docs/ledger.md), and for the worker and beat that sweep its notes. Asked when
@@ -42,7 +42,7 @@ def require_honest_backend() -> None:
 
 @functools.cache
 def get_ledger() -> Ledger:
-    """The process's ledger, for whoever posts batches outside a transaction of their own.
+    """The process's ledger, for callers that post batches outside a transaction of their own.
 
     `LEDGER_BACKEND` is `postgres` (the default) or `tigerbeetle`, which needs
     `TIGERBEETLE_ADDRESSES` and takes `TIGERBEETLE_CLUSTER_ID` and `TIGERBEETLE_TIMEOUT_S`.

@@ -34,7 +34,7 @@ class TransferSpec:
             balancing transfer whatever is there.
         code: why (`ledger.chart.TransferCode`); zero in a post or void.
         pending_id: the pending transfer that a post or void settles.
-        timeout_s: a pending transfer expires after so many seconds.
+        timeout_s: seconds until a pending transfer expires.
         document_id: the payment, refund, payout … that it belongs to.
         effective_on: the day it counts for, when not the day it is booked.
         corrects: the transfer that it corrects.
@@ -141,7 +141,7 @@ class AccountSpec:
 
 @dataclass(frozen=True, slots=True)
 class Balances:
-    """An account's four balances, in minor units, and how it stands."""
+    """An account's four balances, in minor units, with its ledger, code and flags."""
 
     id: UUID
     ledger: int
@@ -155,7 +155,7 @@ class Balances:
 
 @dataclass(frozen=True, slots=True)
 class BookedTransfer:
-    """A transfer as it stands in the ledger."""
+    """A transfer as the ledger stores it."""
 
     id: UUID
     debit_account_id: UUID
@@ -213,8 +213,8 @@ def covered_by(
     """Two transfers to put before a third in one linked set, on an account without a limit.
 
     The set fails (`exceeds_credits`) when the account's credits less debits, pending ones
-    included, do not cover the amount. `transfer_id` is that of the transfer they guard; theirs
-    are derived from it. (TigerBeetle's recipe "balance-conditional transfers".)
+    included, do not cover the amount. `transfer_id` is that of the transfer they guard; their
+    own ids are derived from it. (TigerBeetle's recipe "balance-conditional transfers".)
     """
     return [
         TransferSpec(

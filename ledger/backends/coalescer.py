@@ -17,7 +17,7 @@ from ledger.backends.base import BATCH_MAX, Ledger, Result, TransferSpec
 from ledger.backends.wire import check_batch
 from ledger.flags import TransferFlags
 
-#: A caller that has waited this long looks whether there is still somebody to answer.
+#: A caller that has waited this long checks that the writer thread is still alive.
 _LOOK_AFTER_S: Final = 1.0
 
 
@@ -41,7 +41,7 @@ class Coalescer:
 
     Args:
         ledger: books the batches; used by the writer thread alone.
-        batch_max: at most so many transfers in a batch.
+        batch_max: the most transfers in a batch.
     """
 
     def __init__(self, ledger: Ledger, *, batch_max: int = BATCH_MAX) -> None:

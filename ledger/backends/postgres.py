@@ -42,7 +42,7 @@ _SQL: Final = b"SELECT ledger_post($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11,
 _OIDS: Final = (*(pgwire.ARRAY_OIDS[oid] for oid in pgwire.POST_OIDS), 25, 2950)
 _FORMATS: Final = (*[pq.Format.BINARY] * 12, pq.Format.TEXT, pq.Format.BINARY)
 
-#: Two calls at once that want the same id, and servers that are told to stop: ask again.
+#: SQLSTATEs to retry: serialisation failure, deadlock, two calls at once with the same id.
 _AGAIN: Final = frozenset({"40001", "40P01", "23505"})
 _ATTEMPTS: Final = 5
 #: The largest batch takes a few seconds; what takes this long hangs.
@@ -75,7 +75,7 @@ class PostgresLedger:
         return results(transfers, self._retrying(lambda: self._execute(params)))
 
     def _open_on_first_use(self, accounts: Sequence[AccountRef]) -> None:
-        """Opening is idempotent and commits first: an account without transfers harms nobody."""
+        """Opening is idempotent and commits first: an account without transfers is harmless."""
         if not accounts:
             return
         place = connections["default"].settings_dict["NAME"]

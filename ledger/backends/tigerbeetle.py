@@ -9,7 +9,7 @@ What the cluster would take and our rules refuse (an amount of nothing) is sent 
 own, so that the linked set fails with it, and so that whatever comes before in the order of
 precedence is answered first (`_transfer`).
 
-The package `tigerbeetle` is imported when the backend is built, and needed by nobody else.
+The package `tigerbeetle` is imported when the backend is built; nothing else needs it.
 """
 
 from __future__ import annotations
@@ -72,8 +72,8 @@ class TigerBeetleLedger:
         cluster_id: the number the cluster was formatted with.
         timeout_s: how long a call may take; past it the outcome is unknown, and the same call with
             the same ids is right whatever became of the first.
-        in_flight: how many requests may be with the client at once. It puts what waits into one
-            message, so many small posts at once travel as few large ones.
+        in_flight: the most requests with the client at once. It merges waiting requests into one
+            message, so concurrent small posts travel as a few large ones.
     """
 
     def __init__(
@@ -261,9 +261,9 @@ class TigerBeetleLedger:
     def _transfer(self, spec: TransferSpec, refused: TransferStatus | None) -> tigerbeetle.Transfer:
         """The transfer for the cluster; one that our rules refuse gets a fault that it refuses.
 
-        A flag that callers may not set is answered before anything else, so an unknown one stands
-        for it. An amount of nothing comes after the id, the accounts and the flags: there a ledger
-        of zero makes the very next answer in the order, and in a post or void a timeout.
+        A flag that callers may not set is answered before anything else, so an unknown one is sent
+        in its place. An amount of nothing comes after the id, the accounts and the flags: there a
+        ledger of zero makes the very next answer in the order, and in a post or void a timeout.
         """
         flags, timeout, ledger = int(spec.flags), spec.timeout_s or 0, spec.ledger_number or 0
         if refused is TransferStatus.RESERVED_FLAG:
@@ -357,7 +357,7 @@ def _refused_here(spec: TransferSpec) -> TransferStatus | None:
 def _transfer_status(
     answer: Any, spec: TransferSpec, refused: TransferStatus | None
 ) -> TransferStatus:
-    """The cluster's answer as ours: where it speaks of the fault that we added, what we refuse."""
+    """The cluster's status as ours; `refused` where it reports the fault that we added."""
     status = TransferStatus[answer.name]
     if refused is None or refused is TransferStatus.RESERVED_FLAG:
         return status
@@ -385,7 +385,7 @@ def _owners(account: AccountRef | AccountSpec) -> dict[str, str]:
 
 
 def split_at_chains(transfers: Sequence[TransferSpec], most: int) -> list[list[TransferSpec]]:
-    """The transfers in requests of at most so many, no linked set in two of them.
+    """Split transfers into requests of at most `most`, no linked set across two of them.
 
     Raises:
         InvalidRequest: a linked set that is longer than a request.

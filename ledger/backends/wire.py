@@ -34,7 +34,7 @@ OPEN_SQL = f"ledger_open({_PLACES_OPEN})"
 
 
 def _column(values: list[Any]) -> list[Any] | None:
-    """The column, or null when nothing stands in it (the function then reads nulls)."""
+    """The column, or null when it holds no value (the function then reads nulls)."""
     return values if any(values) else None
 
 

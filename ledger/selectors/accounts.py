@@ -1,4 +1,4 @@
-"""Accounts and what stands on them: now, as of a time, by currency, and in the books as a whole."""
+"""Accounts and their balances: now, as of a time, by currency, and in the books as a whole."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ class Balance:
     credits_posted: int = 0
 
     def posted(self, *, normal_side: str) -> int:
-        """What stands on the account, positive on its normal side."""
+        """The posted balance, positive on the account's normal side."""
         difference = self.credits_posted - self.debits_posted
         return difference if normal_side == "credit" else -difference
 

@@ -58,7 +58,7 @@ def _cursor_of(raw: bytes) -> str:
 
 
 def _cursor_bytes(cursor: str, size: int) -> bytes:
-    """What stands in a cursor of ours. Raises InvalidRequest where it is none of that size."""
+    """The bytes in a cursor of ours. Raises InvalidRequest where it is none of that size."""
     try:
         raw = base64.b64decode(cursor + "=" * (-len(cursor) % 4), altchars=b"-_", validate=True)
     except (ValueError, binascii.Error) as error:

@@ -92,10 +92,10 @@ def statement_stream(
     wanted: StatementFilter = EVERY_LINE,
     chunk: int = 2000,
 ) -> Iterator[StatementLine]:
-    """The same, oldest first and without end, as the account stood when it was read.
+    """The lines, oldest first and unpaged, up to the last booking when `account` was read.
 
-    Read by chunks, each a short index scan in a transaction of its own: whoever reads slowly holds
-    none. What is booked meanwhile is later than `account.last_booked_at`, for an account's bookings
+    Read in chunks, each a short index scan in its own transaction: a slow reader holds none
+    open. What is booked meanwhile is later than `account.last_booked_at`, for an account's bookings
     wait for each other, and is left out.
     """
     begin, end = since or BEGINNING, until or END

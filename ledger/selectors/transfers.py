@@ -1,4 +1,4 @@
-"""Transfers: the lists of a tenant, a document's journal, and how each stands."""
+"""Transfers: the lists of a tenant, a document's journal, and the state of each."""
 
 from __future__ import annotations
 
@@ -84,7 +84,7 @@ def _newest_of_all(
 
     No transfer of an account is later than its `last_booked_at` (after an expiry, or a linked set
     that failed, all are earlier). So the accounts that moved last are looked through first, twice
-    as many as transfers are wanted, for each stands on two; the others only where these leave a
+    as many as transfers are wanted, for each is on two; the others only where these leave a
     doubt. What moved after the page is always among them: only its indexes know what it holds
     below. A page costs about what was paged through so far, not all accounts ever opened.
     """
@@ -154,7 +154,7 @@ def journal(document_id: UUID) -> list[Transfer]:
 
 
 def states_of(transfers: Sequence[Transfer]) -> dict[UUID, str]:
-    """How each stands: posted, pending, or what became of the pending one."""
+    """The state of each: posted, pending, or what became of the pending one."""
     pending = [t.id for t in transfers if t.is_pending]
     ends = dict(
         Transfer.objects.filter(pending_id__in=pending).values_list("pending_id", "flags")

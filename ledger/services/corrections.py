@@ -1,8 +1,8 @@
 """Manual corrections: one person proposes, a second one confirms, the ledger books a new transfer.
 
 Nothing is ever changed or deleted: a correction is a transfer that names the one it corrects. A
-transfer is corrected once; whoever finds the correction wrong corrects that. Runs in the staff
-scope's open transaction.
+transfer is corrected once; a wrong correction is itself corrected. Runs in the staff scope's open
+transaction.
 """
 
 from __future__ import annotations
@@ -41,7 +41,7 @@ def correction_propose(
         InvalidRequest: no reason, an amount that is not positive or beyond 64 bits, accounts of
             two ledgers.
         NotFound: no such account or transfer.
-        Conflict: the transfer is corrected already, or somebody has just proposed it.
+        Conflict: the transfer is corrected already, or another proposal would correct it.
     """
     accounts = {
         a.id: a for a in Account.objects.filter(id__in=[debit_account_id, credit_account_id])
@@ -117,7 +117,7 @@ def reversal_propose(*, actor: Actor, transfer_id: UUID, reason: str) -> Correct
     Raises:
         NotFound: there is none.
         InvalidRequest: it is pending or releases one, so that there is nothing to take back.
-        Conflict: it is corrected already, or somebody has just proposed it.
+        Conflict: it is corrected already, or another proposal would correct it.
     """
     found = Transfer.objects.filter(id=transfer_id).first()
     if found is None:
@@ -135,7 +135,7 @@ def reversal_propose(*, actor: Actor, transfer_id: UUID, reason: str) -> Correct
 
 
 def correction_confirm(*, actor: Actor, proposal_id: UUID) -> CorrectionProposal:
-    """Book a proposal of somebody else's.
+    """Book a proposal that another person made.
 
     Raises:
         PermissionDenied: it is the actor's own.

@@ -2,7 +2,7 @@
 
 A transfer stays within one currency, so what is sold goes into the position of its currency and
 what is bought comes out of the position of the other. The rate is applied exactly, and rounded
-twice, each time to a whole minor unit: the customer gets the exact amount rounded *down* (nobody is
+twice, each time to a whole minor unit: the customer gets the exact amount rounded *down* (never
 paid what is not there), the position gives it rounded *half up*; what lies between, nothing or one
 minor unit, is the residual and is booked as revenue.
 """

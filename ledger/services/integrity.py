@@ -175,7 +175,7 @@ def verify(*, full: bool = False, progress: Progress = lambda _: None) -> Integr
     Args:
         full: forget the checkpoint and begin with the first transfer. Cut short, the next run goes
             on where it stopped, and is recorded as the full one.
-        progress: is told, in a sentence, how far it got.
+        progress: called with a sentence that says how far the run got.
     """
     started = timezone.now()
     if full:
@@ -247,7 +247,7 @@ def settled_bound() -> _Bound | None:
     Timestamps are handed out before the commit. Once every transaction that ran when we looked has
     ended, all that were handed out until then are decided. The sequence is read first, by a
     statement of its own: read beside the snapshot it could name a timestamp of a transaction that
-    began after the snapshot, for which nobody would wait.
+    began after the snapshot, for which this function would not wait.
     """
     with tenant_atomic(Scope.worker()):
         last = fetch_one(

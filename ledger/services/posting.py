@@ -132,7 +132,7 @@ def post_with_commit(transfers: Sequence[TransferSpec]) -> None:
 
     The accounts are then locked for no round trip to us. LedgerRefused comes at the block's end,
     and a linked set that is sent again is refused (its first member exists): for callers whose own
-    guarded write, in the same transaction, tells a repetition already.
+    guarded write, in the same transaction, detects a repetition already.
     """
     if not transfers:
         return
@@ -154,11 +154,11 @@ def post_with_commit(transfers: Sequence[TransferSpec]) -> None:
 
 
 def post_or_raise(transfers: Sequence[TransferSpec]) -> list[Result]:
-    """Book a batch of which everything must stand; booked before counts as booked.
+    """Book a batch in which every transfer must succeed; booked before counts as booked.
 
     Raises:
         LedgerRefused: a transfer failed; names the one at fault, not those that failed with it.
-            Whoever catches it and commits keeps its id refused for ever; a rollback forgets it.
+            Caught and committed, it leaves its id refused for ever; a rollback forgets it.
     """
     answers = post(transfers)
     culprit = _culprit(answers)
@@ -217,6 +217,6 @@ def expire_pending(*, limit: int = 1000) -> int:
             row = fetch_one("SELECT due, released FROM ledger_expire(%s)", [limit])
         assert row is not None
         released += int(row[1])
-        # By how many were due: most reservations are captured, and theirs are only forgotten.
+        # Loops on `due`: captured reservations count although nothing is released.
         if row[0] < limit:
             return released

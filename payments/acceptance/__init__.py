@@ -1,1 +1,1 @@
-"""Money in, as a merchant speaks of it: customers, methods, payments, refunds, disputes."""
+"""Money in, in the merchant's terms: customers, methods, payments, refunds, disputes."""

@@ -22,7 +22,7 @@ def lock_payment(payment_id: uuid.UUID) -> Payment:
 
 
 def lock_unreleased(payment_ids: Iterable[uuid.UUID]) -> list[Payment]:
-    """Of these payments those that nobody has released, and that nobody else holds just now."""
+    """Lock those of the payments that are not released; rows locked elsewhere are skipped."""
     return list(
         Payment.objects.select_for_update(no_key=True, skip_locked=True)
         .filter(pk__in=payment_ids, released_at__isnull=True)

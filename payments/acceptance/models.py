@@ -1,4 +1,4 @@
-"""Money in, as a merchant speaks of it: customers, saved methods, payments, refunds."""
+"""Money in, in the merchant's terms: customers, saved methods, payments, refunds."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from payments.acceptance.states import PaymentStatus, RefundStatus
 
 
 class Customer(TenantOwned):
-    """Somebody who pays a merchant. The merchant's own words: no identity check stands behind."""
+    """A payer as the merchant describes them; we make no identity check."""
 
     PREFIX: ClassVar[str] = "cus"
 
@@ -217,7 +217,7 @@ class Payment(TenantOwned):
 
 
 class PaymentEvent(TenantOwned):
-    """One line of a payment's history; append-only, written with the change that it tells."""
+    """One line of a payment's history; append-only, written with the change that it records."""
 
     CARD_NUMBERS: ClassVar = {
         "actor_label": MASK,

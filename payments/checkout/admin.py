@@ -57,7 +57,7 @@ class AttemptInline(TabularInline):
 
 @admin.register(CheckoutSession)
 class CheckoutSessionAdmin(ReadOnlyAdmin):
-    """What payers were asked to pay. The page's secret is not kept: nobody opens it from here."""
+    """What payers were asked to pay. The page's secret is not kept: staff cannot open the page."""
 
     list_display = ("public_id", "shown_status", "shown_amount", "reference", "livemode", "expires")
     list_filter = ("status", "livemode", "created_at")

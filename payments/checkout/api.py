@@ -136,7 +136,7 @@ class CheckoutSessionExpireView(ApiView):
         responses={200: shapes.SessionOut},
     )
     def post(self, request: Request, session_id: str) -> Response:
-        """Expire an open session: nobody can pay it any more.
+        """Expire an open session, so that it can no longer be paid.
 
         A session with a payment under way is 409: it may be paid at this very moment.
         """

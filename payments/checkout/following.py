@@ -1,4 +1,4 @@
-"""What the relay tells checkout: a payment of a session has moved."""
+"""Checkout's handler for the relay: a payment of a session has moved."""
 
 from __future__ import annotations
 

@@ -26,10 +26,10 @@ def default_expiry() -> dt.datetime:
 class CheckoutSession(TenantOwned):
     """What a payer is asked to pay. `amount_minor` is in minor units of `currency` and never moves.
 
-    The page's address carries a secret of 128 random bits, of which only the SHA-256 stands here;
+    The page's address carries a secret of 128 random bits, of which only the SHA-256 is stored;
     the answer that is kept for repetitions of the same request is sealed.
-    At most one attempt is alive at a time: whoever starts one holds the row's lock, and `payment`
-    is the attempt that counts.
+    At most one attempt is alive at a time: starting one takes the row's lock, and `payment` is the
+    attempt that counts.
     """
 
     CARD_NUMBERS: ClassVar = {

@@ -1,7 +1,7 @@
 """The payer's page and what its script asks: the one web face without a login.
 
 The address is the credential: session id and secret. Every call but the page itself speaks JSON in
-the API's envelope; a POST needs the page's CSRF token, so that no other site can pay for somebody.
+the API's envelope; a POST needs the page's CSRF token, so that no other site can pay as the payer.
 """
 
 from __future__ import annotations
@@ -103,7 +103,7 @@ def _context(view: PayerView, facts: MerchantFacts, secret: str) -> dict[str, An
         "return_url": session.success_url,
         "return_host": session.return_origin.partition("://")[2],
         "cancel_url": session.cancel_url,
-        # While nobody knows the end, neither the page for success nor the one for leaving is right.
+        # While the outcome is unknown, neither the success nor the cancel page is right.
         "shop_url": session.return_origin,
         "expires_at": session.expires_at,
         "tokens_url": reverse("checkout-tokens", kwargs=where),

@@ -53,7 +53,7 @@ class Door:
 
 @dataclass(frozen=True, slots=True)
 class PayerView:
-    """A session with the attempt that counts, as they stood in one transaction."""
+    """A session with the attempt that counts, as read in one transaction."""
 
     session: CheckoutSession
     payment: Payment | None
@@ -69,7 +69,7 @@ def session_door(*, session_id: str, secret: str) -> Door:
     """Open the door that a page's address names. One statement, in any scope or none.
 
     Raises:
-        NotFound: no such session, or a wrong secret: the answer does not tell which.
+        NotFound: no such session, or a wrong secret: the answer does not say which.
     """
     key = ids.decode(CheckoutSession.PREFIX, session_id)
     row = None

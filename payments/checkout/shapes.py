@@ -26,7 +26,7 @@ from payments.checkout.selectors import PayerView, effective_status, payer_statu
 from payments.checkout.states import SessionStatus
 from payments.intents.shapes import NextActionOut
 
-#: The page's field that a decline speaks of; the others concern the card as a whole.
+#: The page's field that a decline is about; other declines concern the card as a whole.
 _FIELD_OF_DECLINE = {
     "incorrect_cvc": "cvc",
     "invalid_cvc": "cvc",

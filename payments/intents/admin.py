@@ -40,7 +40,7 @@ class NoteForm(StaffForm):
 
 
 class ExceptionFilter(admin.SimpleListFilter):
-    """The exceptions inbox: attempts that nobody but a person can bring to their end."""
+    """The exceptions inbox: attempts that only a person can bring to their end."""
 
     title = "needs a person"
     parameter_name = "exception"

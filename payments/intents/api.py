@@ -45,7 +45,7 @@ class IntentsView(ApiView):
 
         States: `CREATED` → `VALIDATED` → `AUTHORIZED` → `SETTLED`, or `FAILED`, `CANCELLED`,
         `EXPIRED`. A declined attempt is an intent that is `FAILED`, not an error. 202 is an attempt
-        that a worker goes on with, as the provider takes no more calls for the moment. `document`
+        that a worker goes on with, as the provider cannot be called at the moment. `document`
         names the merchant's payment, over which the money is captured, refunded and disputed.
         """
         values = serializers.IntentCreate.parse(self.body)

@@ -17,7 +17,7 @@ from payments.intents.states import IntentState
 
 
 def transfer_id(intent: Intent, leg: str) -> uuid.UUID:
-    """The id of one leg: derivable by anybody who knows the intent."""
+    """The id of one leg, derived from the intent's id."""
     return uuid.uuid5(intent.id, leg)
 
 

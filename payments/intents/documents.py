@@ -1,4 +1,4 @@
-"""How the saga tells a document's room what became of its intent.
+"""Handlers by which the saga reports an intent's outcome to its document's room.
 
 Rooms above register a handler per document type when the process starts. The handler adds its own
 changes to the same unit of work, so that document, intent, events and books move together.
@@ -39,7 +39,7 @@ class DocumentHandler(Protocol[D]):
         """Add the document's own changes for the state that `intent` has now."""
 
 
-#: Adds an intent's document to the unit of work and returns it; None where the intent stands alone.
+#: Adds an intent's document to the unit of work and returns it; None where it has none.
 WriteDocument = Callable[[Writes, Intent], Document | None]
 #: Adds the document of an intent that a trusted service submitted to the unit of work.
 OpenDocument = Callable[[Writes, Intent, Actor], None]

@@ -1,7 +1,7 @@
-"""What payers and merchants are told of a failure; the intent keeps the provider's own words.
+"""Failures as payers and merchants see them; the intent keeps the provider's own words.
 
 A provider that refuses our key or our request says nothing about the card. The payer must not be
-told to use another one, and the merchant can mend nothing: staff reads the original on the intent.
+asked for another one, and the merchant can fix nothing: staff reads the original on the intent.
 """
 
 from __future__ import annotations
@@ -40,5 +40,5 @@ def is_our_fault(code: str) -> bool:
 
 
 def shown_failure(code: str, message: str) -> tuple[str, str]:
-    """The code and message for everybody but staff."""
+    """The code and message for all but staff."""
     return (PROVIDER_UNAVAILABLE, _MESSAGE) if is_our_fault(code) else (code, message)

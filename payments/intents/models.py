@@ -24,8 +24,8 @@ class Intent(TenantOwned):
     """An attempt, with everything that a worker needs to bring it to its end.
 
     `step` names the call that is under way at the channel: it is written and committed before the
-    call and cleared with the answer, so that whoever finds the row after a crash knows what may
-    have happened out there. `steps` numbers the captures and cancellations that were asked for: a
+    call and cleared with the answer, so that the poller knows after a crash what may have happened
+    at the channel. `steps` numbers the captures and cancellations that were asked for: a
     repetition after a crash keeps the number, and with it the provider's idempotency key, while a
     new request is a new one. `version` counts the writes; each is conditional on the one read.
     Amounts are in minor units of `currency`.

@@ -22,9 +22,9 @@ ACTION_EXPIRES_AFTER: Final = dt.timedelta(hours=1)
 #: Card schemes release a hold after seven days; ours ends with it. Counted from the creation too.
 HOLD_EXPIRES_AFTER: Final = dt.timedelta(days=7)
 
-#: The line in `Intent.exceptions` by which a person closes what stands before it.
+#: The line in `Intent.exceptions` by which a person closes the lines before it.
 RESOLVED: Final = "resolved"
-#: Reasons that are a condition and no news: while it lasts, it comes back after a person's note.
+#: Reasons that are a condition and no event: while it lasts, it comes back after a person's note.
 _LASTING: Final = frozenset({"no_answer", "look_failed"})
 
 _EXPIRED_HOLD: Final = (
@@ -81,7 +81,7 @@ NOTHING: Final = Move()
 
 
 def decide(intent: Intent, answer: ChannelAnswer) -> Move:
-    """Judge an answer against the intent as it stands.
+    """Judge an answer against the intent's present state.
 
     Late and repeated answers give `NOTHING`. A success that arrives for an intent that we gave up
     is money that the books do not know: it goes to the exceptions inbox, never to a silent change.
@@ -108,12 +108,12 @@ def decide(intent: Intent, answer: ChannelAnswer) -> Move:
 
 
 def hold_ends_at(intent: Intent) -> dt.datetime:
-    """When a hold that nobody captured is given up."""
+    """When a hold that was not captured is given up."""
     return intent.created_at + HOLD_EXPIRES_AFTER
 
 
 def action_ends_at(intent: Intent) -> dt.datetime:
-    """When a challenge that nobody answered is given up."""
+    """When a challenge that the payer did not answer is given up."""
     return intent.created_at + ACTION_EXPIRES_AFTER
 
 
@@ -141,10 +141,10 @@ def _authorized(intent: Intent, answer: ChannelAnswer) -> Move:
 
 
 def _held(intent: Intent, answer: ChannelAnswer) -> Move:
-    """News that are no end, about a hold that stands: they came late, or confirm it.
+    """An answer that does not end a present hold: it came late, or confirms it.
 
-    While a settle or void is under way (the poller repeats it), and where nobody knows, the next
-    look comes soon; otherwise when the hold's time is up.
+    While a settle or void is under way (the poller repeats it), and where the outcome is unknown,
+    the next look comes soon; otherwise when the hold's time is up.
     """
     ends_at = hold_ends_at(intent)
     overdue = ends_at <= timezone.now()
@@ -170,7 +170,7 @@ def _requires_action(intent: Intent, answer: ChannelAnswer) -> Move:
 
 
 def _canceled(intent: Intent, answer: ChannelAnswer) -> Move:
-    """Given up at the channel: because somebody asked for it, or because its time was up."""
+    """Given up at the channel: because a cancellation was requested, or its time was up."""
     held = intent.state == IntentState.AUTHORIZED
     ends_at = hold_ends_at(intent) if held else action_ends_at(intent)
     if ends_at > timezone.now():
@@ -197,7 +197,7 @@ def _ended(intent: Intent, state: IntentState, answer: ChannelAnswer) -> Move:
 
 
 def _refused(intent: Intent, answer: ChannelAnswer) -> Move:
-    """The channel turned a request down. A hold stays a hold; an attempt without one is over."""
+    """The channel refused a request. A hold stays a hold; an attempt without one is over."""
     if intent.state != IntentState.AUTHORIZED and intent.step != Step.VOID:
         return _ended(intent, IntentState.FAILED, answer)
     now = timezone.now()
@@ -231,7 +231,7 @@ def _wait(intent: Intent, answer: ChannelAnswer) -> Move:
 
 
 def _is_late(intent: Intent, answer: ChannelAnswer) -> bool:
-    """Whether it is news of something on the way that the attempt has already left behind.
+    """Whether the answer is about a state on the way that the attempt has already left.
 
     Ends are never late: they are judged by the state that they find.
     """
@@ -244,7 +244,7 @@ def _is_late(intent: Intent, answer: ChannelAnswer) -> bool:
 
 
 def _after_the_end(intent: Intent, answer: ChannelAnswer) -> Move:
-    """News about an attempt that is over here: what contradicts its end goes to a person."""
+    """An answer for an attempt that has ended here: what contradicts its end goes to a person."""
     gave_up = intent.state != IntentState.SETTLED
     values: Columns = {}
     if intent.step == Step.VOID:
@@ -274,7 +274,7 @@ def _is_payment(intent: Intent) -> bool:
 
 
 def _held_after_the_end(intent: Intent, answer: ChannelAnswer) -> Columns:
-    """The payer's money is held for an attempt that nobody will capture: let go of it."""
+    """Release the payer's money, which is held for an attempt that will not be captured."""
     values = _contradicted(
         intent,
         "authorized_after_end",
@@ -304,8 +304,8 @@ def _release_goes_on(intent: Intent, answer: ChannelAnswer) -> Columns:
 def exception(intent: Intent, code: str, message: str) -> Columns:
     """The columns that put an attempt into the exceptions inbox, for one more reason.
 
-    News that are on record already change nothing, also after a person has dealt with them. What
-    lasts (`_LASTING`) is said once for each stay in the inbox.
+    A reason already on record changes nothing, also after a person has dealt with it. What lasts
+    (`_LASTING`) is said once for each stay in the inbox.
     """
     known: list[ExceptionLine] = intent.exceptions
     if code in _LASTING:

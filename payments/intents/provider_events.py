@@ -56,7 +56,7 @@ def match_parked_of_payments(events: Sequence[OutboxEvent]) -> None:
     """Wake what is parked under the provider's ids of the payments that these events are about.
 
     A dispute, or a refund made at the provider, names the provider's id alone; an attempt learns it
-    with the answer that the event tells of.
+    with the answer that the event reports.
     """
     documents = [found for event in events if (found := ids.decode_or_none("pay", event.aggregate))]
     with tenant_atomic(Scope.worker()):
@@ -82,7 +82,7 @@ def register_refund_handler(handler: RefundHandler) -> None:
 
 
 def handle_provider_event(event: ProviderEvent, account: Account) -> bool:
-    """Apply one event; False when it speaks of something that we do not know (yet).
+    """Apply one event; False when its object is unknown to us (yet).
 
     Events may come twice, late, and before the object: the saga judges them by state, so order
     does not change the end.
@@ -103,7 +103,7 @@ def handle_provider_event(event: ProviderEvent, account: Account) -> bool:
 
 
 def _refunded_past_us(account: Account, refund: RefundAnswer, actor: Actor) -> bool:
-    """Somebody refunded at the provider's console: the books must follow."""
+    """Book a refund that was made at the provider's console."""
     if refund.status is Status.FAILED:
         return True
     payment = _find(account, "", refund.payment_provider_id)
@@ -118,7 +118,7 @@ def _apply(intent: Intent | None, event: ProviderEvent, actor: Actor) -> bool:
     answer = _answer(event, intent)
     if answer is None:
         return True
-    if _speaks_of_another_amount(event, intent):
+    if _names_another_amount(event, intent):
         # A signed event that names other money than ours is not ours to act on.
         raise ValueError(f"event {event.event_id} disagrees with {intent.public_id} on the money")
     intent_apply(intent=intent, answer=answer, actor=actor)
@@ -133,11 +133,11 @@ def _answer(event: ProviderEvent, intent: Intent) -> ChannelAnswer | None:
     else:
         return None
     answer = dataclasses.replace(answer, occurred_at=event.occurred_at)
-    # An event is news of the provider's, not a refusal of a request of ours.
+    # An event reports a change at the provider, not a refusal of a request of ours.
     return None if answer.outcome is Outcome.UNKNOWN else answer
 
 
-def _speaks_of_another_amount(event: ProviderEvent, intent: Intent) -> bool:
+def _names_another_amount(event: ProviderEvent, intent: Intent) -> bool:
     about = event.refund or event.payment
     if about is None:
         return False
@@ -156,6 +156,6 @@ def _find(account: Account, reference: str, external_id: str) -> Intent | None:
             try:
                 return intents.filter(pk=ids.decode(Intent.PREFIX, reference)).first()
             except NotFound:
-                # Whoever works at the provider's console writes references of their own.
+                # A payment made at the provider's console carries a reference that is not ours.
                 pass
         return intents.filter(external_id=external_id).first() if external_id else None

@@ -14,7 +14,7 @@ from core.errors import Conflict
 
 
 class IntentState(models.TextChoices):
-    """Where an attempt to move money stands."""
+    """The state of an attempt to move money."""
 
     CREATED = "CREATED"
     VALIDATED = "VALIDATED"

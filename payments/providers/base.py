@@ -8,7 +8,7 @@ Three things can come back from a call that may move money:
 
 * a `ProviderAnswer` (or `RefundAnswer`) that says what the provider says;
 * the same with status ``unknown``: the request may or may not have taken effect (timeout, broken
-  connection, a body nobody can read, a 5xx). It is resolved by `get_payment_status` with *our*
+  connection, an unreadable body, a 5xx). It is resolved by `get_payment_status` with *our*
   reference, never by trying elsewhere;
 * `ProviderError`: the provider refused the request itself and **nothing happened** by it.
   ``permanent`` says whether the same request would be refused again. Code `KEY_REUSED` says that
@@ -27,7 +27,7 @@ from enum import StrEnum
 from typing import ClassVar, Final
 from uuid import UUID
 
-# Webhooks older than this are refused: whoever recorded one cannot play it back later.
+# Webhooks older than this are refused, so that a recorded one cannot be replayed later.
 WEBHOOK_TOLERANCE_S: Final = 300
 
 # The code of a `ProviderError` for an idempotency key that came before with another request.
@@ -37,7 +37,7 @@ KEY_REUSED: Final = "idempotency_key_reused"
 UNREACHABLE: Final = "provider_unreachable"
 
 # Codes of a `ProviderError` that say that the source cannot be charged: no such token or card, or
-# one whose use or time is over. No card was asked, so these are no declines.
+# already used or expired; the issuer was never asked, so these are not declines.
 SOURCE_REFUSED: Final = frozenset({"resource_missing", "token_already_used", "token_expired"})
 
 
@@ -111,8 +111,8 @@ class SignatureInvalid(WebhookRejected):
 class SignatureExpired(SignatureInvalid):
     """Made with our secret, but longer ago than `WEBHOOK_TOLERANCE_S` seconds.
 
-    A kind of invalid signature: what is that old may be a repetition by somebody who overheard it,
-    and proves no caller.
+    A kind of invalid signature: one that old may be an eavesdropper's replay, and proves no
+    caller.
     """
 
     code = "webhook_timestamp_expired"
@@ -168,8 +168,8 @@ class CreatePayment:
     ``reference`` is ours and unique for the attempt: it is how a payment is found again when no
     answer came. ``source`` is a one-use token or a saved method of the provider. ``merchant_key``
     names the merchant to a provider that keeps tokens by merchant, as the sandbox does; at others
-    (Stripe) a token belongs to the account. ``description`` and ``metadata`` are for whoever works
-    at the provider's console.
+    (Stripe) a token belongs to the account. ``description`` and ``metadata`` are for people at
+    the provider's console.
     """
 
     reference: str
@@ -256,7 +256,7 @@ class ProviderAnswer:
     * ``unknown`` with ``found`` false: the provider has no payment under this reference *now*. A
       request that is still on its way may yet arrive; sending it again with the same idempotency
       key is safe.
-    * ``fee_minor`` is None while the provider has not told its fee.
+    * ``fee_minor`` is None while the provider has not reported its fee.
     * ``raw`` is the provider's own answer with everything secret taken out.
     """
 

@@ -255,7 +255,7 @@ def _hand(over: Callable[[], None], on_late: Callable[[], object] | None) -> Non
 
 
 def _judged(breaker: Breaker, future: Future[_T], limit_s: float) -> _T:
-    """Wait for the answer and tell the breaker of it."""
+    """Wait for the answer and report it to the breaker."""
     try:
         with slots.waiting():
             answer = future.result(timeout=limit_s)

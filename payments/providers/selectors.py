@@ -19,8 +19,8 @@ from core.errors import InvalidRequest, NotFound
 from payments.providers.base import AccountConfig, Adapter
 from payments.providers.registry import provider_spec
 
-# Accounts and rules change by hand and are read on every payment. A change reaches every process
-# within this time.
+# Staff change accounts and rules; every payment reads them. A change reaches every process within
+# this time.
 CACHE_TTL_S: Final = 10
 
 ACCOUNT_TABLE: Final = "providers_provideraccount"
@@ -89,7 +89,7 @@ _built: dict[uuid.UUID, Adapter] = {}
 
 
 def forget_accounts() -> None:
-    """Read accounts and rules anew in this process; call it after changing one."""
+    """Clear this process's cache of accounts and rules; call it after changing one."""
     _candidates.clear()
     _opened.clear()
 

@@ -146,7 +146,7 @@ def test_the_end_compares_every_account(cluster: FakeCluster) -> None:
     target = OnAStandIn(cluster)
     said: list[str] = []
     replay.finish(target, progress=said.append)
-    assert said[-1] == "all 2 accounts that have moved stand there as here"
+    assert said[-1] == "all 2 accounts that have moved agree in both ledgers"
     # An end that was called off is come to once more, with less time left.
     time.sleep(1.1)
     replay.finish(target, after=newest())

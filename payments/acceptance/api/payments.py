@@ -130,13 +130,13 @@ class PaymentsView(_PaymentOperation):
         402 with `error.type` `card_error`, the decline code in `error.code` and the failed payment
         in `error.details.payment`. A fault on our side of the provider that is not about the card
         is 402 too, with `error.type` `api_error` and code `provider_unavailable`: the payment has
-        failed for good, nothing was charged, and a new attempt is a new payment. A token that does
-        not exist is 404 (`resource_missing`), one that was used or is too old 400
+        failed permanently, nothing was charged, and a new attempt is a new payment. A token that
+        does not exist is 404 (`resource_missing`), one that was used or is too old 400
         (`token_already_used`, `token_expired`), with the failed payment beside it. A payment that
         needs the payer carries `next_action: {"type": "redirect", "url"}`. No answer from the
         provider leaves it `processing`: never charge again, we find out. 202 is a payment that
-        waits as `processing` because the provider takes no more calls for the moment: we send it as
-        soon as it does, within an hour, or it fails and nothing was charged.
+        waits as `processing` because the provider cannot be called at the moment: we send it as
+        soon as it can, within an hour, or it fails and nothing was charged.
         """
         values = serializers.PaymentCreate.parse(self.body)
         seller, actor = self.seller(), self.actor
@@ -240,7 +240,7 @@ class PaymentCaptureView(_PaymentOperation):
     def post(self, request: Request, payment_id: str) -> Response:
         """Capture an authorised payment, in full or in part; the remainder is released.
 
-        202: the provider takes no more calls for the moment; we capture it as soon as it does.
+        202: the provider cannot be called at the moment; we capture it as soon as it can.
         """
         values = serializers.PaymentCapture.parse(self.body)
         key = ids.decode(Payment.PREFIX, payment_id)
@@ -269,7 +269,7 @@ class PaymentCancelView(_PaymentOperation):
     def post(self, request: Request, payment_id: str) -> Response:
         """Cancel a payment that has not been captured; an authorisation is released.
 
-        202: the provider takes no more calls for the moment; we cancel it as soon as it does.
+        202: the provider cannot be called at the moment; we cancel it as soon as it can.
         """
         serializers.PaymentCancel.parse(self.body)
         key = ids.decode(Payment.PREFIX, payment_id)

@@ -56,8 +56,8 @@ class RefundsView(MoneyView):
         """Refund a payment, in part or whole.
 
         States: `processing` → `completed` or `failed`. The amount counts at once: refunds sent
-        at the same time can never exceed what was captured. 202: the provider takes no more calls
-        for the moment; we send it as soon as it does.
+        at the same time can never exceed what was captured. 202: the provider cannot be called
+        at the moment; we send it as soon as it can.
         """
         values = serializers.RefundCreate.parse(self.body)
         merchant_id, actor = self.seller().merchant_id, self.actor

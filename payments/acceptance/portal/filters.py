@@ -145,7 +145,7 @@ class _Reader:
 def read_filters(
     query: QueryDict, seat: Seat, find_merchant: Callable[[str], Merchant] | None = None
 ) -> FilterForm:
-    """Read the query string; problems are told by field, and a field with one narrows nothing.
+    """Read the query string; problems are reported by field, and such a field narrows nothing.
 
     `find_merchant` turns what was typed for a merchant into one of the reseller's; without it the
     filter has none.

@@ -303,7 +303,7 @@ def _refund_of(earlier: Answer | UUID | None) -> UUID | None:
 
 
 def _tell_refund(request: PortalRequest, payment: Payment, refund_id: UUID | None) -> None:
-    """Say what became of a refund, as it stands in the books now."""
+    """Show what became of a refund, as the books have it now."""
     refund = None
     if refund_id is not None:
         with tenant_atomic(request.scope):
@@ -314,7 +314,7 @@ def _tell_refund(request: PortalRequest, payment: Payment, refund_id: UUID | Non
         reason = refund.failure_message or "The provider refused it."
         messages.error(request, f"Nothing was refunded. {reason}")
     else:
-        messages.success(request, "The refund was asked for. This page tells when it is done.")
+        messages.success(request, "The refund was requested. This page shows when it is done.")
 
 
 def _claim(request: PortalRequest, content: str) -> Claim:
@@ -348,7 +348,7 @@ def _act(
     elif payment.status == PaymentStatus.FAILED:
         messages.error(request, payment.failure_message or "The payment failed.")
     else:
-        messages.success(request, "The provider was asked. This page tells when it is done.")
+        messages.success(request, "The request was accepted. This page shows when it is done.")
     return redirect("portal:payment", payment_id=payment_id)
 
 

@@ -1,4 +1,4 @@
-"""Why money goes back, in words: what the merchant gave, and what the payer told the bank."""
+"""Reasons of refunds and disputes in words: the merchant's, and the payer's to the bank."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ REFUND_REASONS: Final = (
     ("fraudulent", "It was fraud"),
     ("other", "Something else"),
 )
-# The codes are Stripe's dispute reasons, which the adapters map theirs to.
+# The codes are Stripe's dispute reasons, to which the adapters map a provider's own.
 _DISPUTE_REASONS: Final = {
     "bank_cannot_process": "their bank could not process the payment",
     "check_returned": "the check was returned",
@@ -40,7 +40,7 @@ def refund_reason(code: str) -> str:
 
 
 def dispute_reason(code: str) -> str:
-    """What the payer said, after "The payer says that"; empty where the provider tells none."""
+    """What the payer said, after "The payer says that"; empty where the provider gives none."""
     return _DISPUTE_REASONS.get(code) or code.replace("_", " ")
 
 

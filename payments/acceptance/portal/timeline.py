@@ -40,7 +40,7 @@ _NAMED: Final = ("user", "api_key", "service")
 
 @dataclass(frozen=True, slots=True)
 class TimelineItem:
-    """One line of the timeline; `key` tells a new line from those that were there before."""
+    """One line of the timeline; `key` distinguishes new lines from those already shown."""
 
     key: str
     title: str

@@ -21,7 +21,7 @@ class LedgerLine:
     """One movement: which account was debited, which credited; minor units.
 
     `state` is posted, pending, voided or expired. A reservation that was posted shows as the
-    posting alone, so that the lines add up to what stands in the books.
+    posting alone, so that the lines add up to the balances in the books.
     """
 
     id: UUID

@@ -1,7 +1,7 @@
 """Reads of payments and refunds; call them inside `tenant_atomic`.
 
-The tenant's predicate stands in every query although row-level security enforces it again: the
-explicit one is what the planner finds its index by.
+Every query names the tenant although row-level security enforces it again: the planner finds its
+index by the explicit predicate.
 """
 
 from __future__ import annotations
@@ -118,8 +118,8 @@ class Refundable:
 def payment_refundable(payment: Payment) -> Refundable:
     """How much can be refunded now, in minor units.
 
-    What a dispute holds, or has taken for good, is not left: the payer's bank has the money, or
-    may get it, and a refund would pay the payer twice.
+    Amounts in open and lost disputes are excluded: the payer's bank may get the money or has it,
+    and a refund would pay the payer twice.
     """
     lost = PaymentEvent.objects.filter(payment=payment, type=PAYMENT_DISPUTE_LOST.name)
     held = payment.amount_disputed_minor + (lost.aggregate(sum=Sum("amount_minor"))["sum"] or 0)

@@ -1,6 +1,6 @@
-"""The state of a payment as a person thinks of it, told of a row and asked of the table.
+"""The state of a payment as screens show it: of one row, and as a filter of the table.
 
-Refunds, disputes and a waiting capture are no states of their own: they stand in the amounts beside
+Refunds, disputes and a waiting capture are no states of their own: they are in the amounts beside
 the status. What a pill says and what its filter finds are written here next to each other.
 """
 

@@ -176,7 +176,7 @@ def payment_method_attach(
 
 
 def _not_saved(error: ProviderError) -> AppError:
-    """A token's fault is the caller's to mend; one of ours, or of the moment, is not."""
+    """The caller can fix a fault of the token, not one of ours or a temporary one."""
     if not error.permanent or is_our_fault(error.code):
         _, message = shown_failure("provider_error", "")
         return Unavailable(message, code=PROVIDER_UNAVAILABLE)

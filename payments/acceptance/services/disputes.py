@@ -31,7 +31,7 @@ _ENDED: Final = {"won", "lost"}
 
 
 def dispute_notice(intent: Intent, notice: DisputeNotice) -> None:
-    """Apply a provider's news of a dispute; repeated and late news change nothing.
+    """Apply a provider's dispute update; repeated and late updates change nothing.
 
     Raises:
         ValueError: the dispute is in another currency than the payment, or of something that is
@@ -75,7 +75,7 @@ def _open(payment: Payment, intent: Intent, notice: DisputeNotice) -> None:
 def _end(payment: Payment, intent: Intent, notice: DisputeNotice) -> None:
     book = book_of(intent)
     assert intent.provider_account_id is not None
-    # What ends is what was held at opening, whatever amount the last news names.
+    # What ends is what was held at opening, whatever amount the last update names.
     notice = dataclasses.replace(notice, amount_minor=_held_minor(payment, notice.provider_id))
     payment.amount_disputed_minor -= notice.amount_minor
     won = notice.status == "won"

@@ -1,7 +1,7 @@
 """Payments: create, confirm, capture, cancel.
 
 From here a payment goes into the saga (`payments.intents.services`) and comes back through
-`handlers.PaymentHandler`, whoever brings the channel's answer.
+`handlers.PaymentHandler`, whichever process brings the channel's answer.
 """
 
 from __future__ import annotations
@@ -264,7 +264,7 @@ def payment_cancel(
 
 
 def check_may_take(seller: Seller, actor: Actor) -> None:
-    """Live money needs an active merchant; test mode is open to everybody who has a key.
+    """Live money needs an active merchant; test mode is open to every key.
 
     Raises:
         PermissionDenied: the merchant is not active.
@@ -430,6 +430,6 @@ def _cancel_pending(
 
 
 def _fresh(payment: Payment) -> Payment:
-    """The payment as it stands: a webhook may have overtaken the answer that we committed."""
+    """The payment as stored now: a webhook may have overtaken the answer that we committed."""
     with tenant_atomic(Scope.merchant(payment.merchant_id)):
         return Payment.objects.get(pk=payment.pk)

@@ -20,7 +20,7 @@ from payments.acceptance.states import (
     check_refund_move,
 )
 
-#: What a payment or refund that reaches a state tells; none is ever moved to its first state.
+#: The event of a payment or refund that reaches a state; none is ever moved to its first state.
 PAYMENT_EVENTS: Final = {
     PaymentStatus.PROCESSING: events.PAYMENT_PROCESSING,
     PaymentStatus.REQUIRES_ACTION: events.PAYMENT_REQUIRES_ACTION,
@@ -99,7 +99,7 @@ def move_payment(
 
 
 def save_payment(writes: Writes, payment: Payment, *fields: str) -> None:
-    """Write the named columns, on condition that nobody wrote the row since it was read."""
+    """Write the named columns, on condition that the row has not changed since it was read."""
     read_version = payment.version
     payment.version = read_version + 1
     payment.updated_at = timezone.now()

@@ -25,7 +25,7 @@ from payments.intents.services.exceptions import exception_add
 from payments.providers.base import RefundAnswer
 
 DOCUMENT_TYPE = "refund"
-#: The reason of a refund that the provider told us of.
+#: The reason of a refund that the provider reported to us.
 MADE_AT_PROVIDER = "refunded at the provider"
 
 

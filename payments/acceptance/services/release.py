@@ -52,8 +52,8 @@ def _due() -> QuerySet[Payment]:
 def _releasable(payments: QuerySet[Payment]) -> QuerySet[Payment]:
     """Those whose net is certain.
 
-    A refund on its way is booked against pending: wait until it has landed. What stands in the
-    exceptions inbox may be worth less than the books say: wait for the person.
+    A refund on its way is booked against pending: wait until it has landed. A payment in
+    the exceptions inbox may be worth less than the books say: wait for staff.
     """
     in_doubt = Intent.objects.filter(pk=OuterRef("intent_id"), exception_at__isnull=False)
     return payments.exclude(refunds__status=RefundStatus.PROCESSING).exclude(Exists(in_doubt))

@@ -15,7 +15,7 @@ from payments.providers.selectors import route
 def refused_source(
     code: str, message: str, *, param: str, details: dict[str, Any] | None = None
 ) -> AppError:
-    """What the caller is told of a source that was refused with `code`; `param` carried it."""
+    """The caller's error for a source that was refused with `code`; `param` carried it."""
     kind = NotFound if code == "resource_missing" else InvalidRequest
     return kind(message, code=code, param=param, details=details)
 

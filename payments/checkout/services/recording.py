@@ -20,7 +20,7 @@ _VERBS: Final = {
     SessionStatus.COMPLETE: "completed",
     SessionStatus.EXPIRED: "expired",
 }
-#: What a session that reaches a state tells, beside its audit record.
+#: The event of a session that reaches a state, beside its audit record.
 SESSION_EVENTS: Final = {
     SessionStatus.OPEN: None,
     SessionStatus.PROCESSING: None,

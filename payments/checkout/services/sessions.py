@@ -67,7 +67,7 @@ from payments.providers.selectors import returned_url, route
 log = structlog.get_logger(__name__)
 
 CHANNEL: Final = "checkout"
-#: Somebody who tries more cards than this on one page is testing them, not paying.
+#: A payer who tries more cards than this on one page is testing them, not paying.
 MAX_ATTEMPTS: Final = 12
 #: How often one page makes us ask its provider.
 _ASK_RATE: Final = Rate(limit=30, period_s=60)
@@ -105,7 +105,7 @@ def session_create(
 
     Raises:
         NotFound: no such customer. InvalidRequest: no provider takes this amount and currency.
-        CardEntryUnavailable: nobody could pay it, for the page has no card fields of the provider.
+        CardEntryUnavailable: the page has no card fields of the provider, so no one could pay.
         PermissionDenied: live mode for a merchant that is not active.
     """
     check_may_take(seller, actor)
@@ -119,8 +119,8 @@ def session_create(
     )
     if not has_card_fields(account):
         raise CardEntryUnavailable(
-            f"A checkout page has no card fields of {account.provider.capitalize()} yet, so nobody "
-            "could pay this session. Take the card with the provider's own fields and charge its "
+            f"A checkout page has no card fields of {account.provider.capitalize()} yet, so the "
+            "payer could not pay. Take the card with the provider's own fields and charge its "
             "token with POST /v1/payments, or use a test key whose payments go to the sandbox."
         )
     secret = secrets.token_urlsafe(16)
@@ -149,7 +149,7 @@ def session_create(
 
 
 def session_expire(*, session_id: uuid.UUID, actor: Actor) -> CheckoutSession:
-    """Close a session that nobody is paying at this moment. Runs inside the caller's scope.
+    """Close a session that has no attempt under way. Runs inside the caller's scope.
 
     Raises:
         SessionStateConflict: an attempt is under way, or the session is over.
@@ -220,7 +220,7 @@ def session_pay(*, door: Door, seller: Seller, actor: Actor, token: str, key: st
 def session_give_up(*, door: Door, actor: Actor) -> PayerView:
     """The payer left the bank's challenge: cancel the attempt, so that another one can begin.
 
-    Where the attempt has already gone further, it stands, and the answer shows it.
+    An attempt that has already gone further is kept, and the answer shows it.
     """
     view = payer_view(door)
     payment = view.payment
@@ -375,7 +375,7 @@ def _new_attempt(session: CheckoutSession, *, seller: Seller, actor: Actor, key:
 
 
 def _drop_pending(payment: Payment, *, actor: Actor) -> None:
-    """Give up an attempt that never reached the provider; one that did meanwhile stands."""
+    """Give up an attempt that never reached the provider; one that did meanwhile is kept."""
     with tenant_atomic(Scope.merchant(payment.merchant_id)):
         if Payment.objects.get(pk=payment.pk).status != PaymentStatus.PENDING:
             return

@@ -26,13 +26,13 @@ class Outcome(StrEnum):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ChannelAnswer:
-    """What is known about an intent out there. Amounts are in the intent's minor units.
+    """What the channel knows about an intent. Amounts are in the intent's minor units.
 
     `captured_minor` above zero says that the money has moved; success without it is an
     authorisation. `found` is false when the channel has never heard of the intent.
-    `refused` marks a request that the channel turned down with nothing changed (a capture of an
+    `refused` marks a request that the channel refused with nothing changed (a capture of an
     expired hold), as opposed to a payment that failed. `occurred_at` is the channel's own time of
-    news that came by themselves; an answer to a question has none, it says what is true now.
+    an event that it sent; an answer to a question has none, it says what is true now.
     """
 
     outcome: Outcome
@@ -57,7 +57,7 @@ class Channel(Protocol):
     name: str
 
     def authorize(self, intent: Intent) -> ChannelAnswer:
-        """Reserve the money or, unless captured by hand, move it."""
+        """Reserve the money or, unless capture is manual, move it."""
 
     def settle(self, intent: Intent) -> ChannelAnswer:
         """Move `intent.settle_amount_minor` of what was reserved; the rest is released."""

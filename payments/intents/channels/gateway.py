@@ -45,7 +45,7 @@ def ask_provider(intent: Intent, send: Callable[[Adapter], _T]) -> _T:
 
 
 def refusal(error: ProviderError) -> ChannelAnswer:
-    """A request that the provider turned down: failed for good, or unknown and worth repeating.
+    """A request that the provider refused: failed permanently, or unknown and worth repeating.
 
     A key that the provider has seen with another request proves that an earlier request of this
     attempt arrived; what became of it has to be asked.

@@ -1,7 +1,6 @@
 """The saga: one way in for all money, and one way on for every attempt.
 
-`steps` asks channels; `answers` commits what they said, whoever brings it: a call, a webhook, the
-poller.
+`steps` asks channels; `answers` commits what they said, from a call, a webhook or the poller.
 """
 
 from payments.intents.services.answers import (

@@ -58,8 +58,8 @@ def intent_apply(
     """Commit what the channel said: intent, document, events and books in one transaction.
 
     An answer that changes nothing, or that comes late, is harmless: a final intent never moves
-    again. When somebody else has moved the intent meanwhile (a webhook overtook the call), the
-    row is read anew and the answer is judged against what stands there now. So it is when the
+    again. When another process has moved the intent meanwhile (a webhook overtook the call), the
+    row is read again and the answer is judged against its new state. Likewise when the
     database went away before it confirmed the commit, which may or may not have been made.
     """
     asked = intent.step
@@ -92,7 +92,7 @@ def _commit_answer(
     with tenant_atomic(Scope.merchant(intent.merchant_id)):
         if document is None and handler is not None:
             document = handler.load(intent)
-            # The document is as it stands now; an intent read before its lock may not be, and
+            # The document is current; an intent read before its lock may not be, and
             # judging the one by the other would call a repeated answer a conflict.
             if Intent.objects.values_list("version", flat=True).get(pk=intent.pk) != intent.version:
                 raise StaleState("The payment attempt was moved by another answer.")
@@ -128,7 +128,7 @@ def shown_by(claim: Claim, document: Document | None, intent: Intent) -> Documen
 
 
 class StepRefused(Conflict):
-    """The channel turned down a capture or a cancellation; the payment stands as it was."""
+    """The channel refused a capture or a cancellation; the payment is unchanged."""
 
     default_code = "provider_refused"
 
@@ -205,7 +205,7 @@ def _apply_move(intent: Intent, move: Move) -> tuple[list[TransferSpec], Callabl
 
 
 def reload(intent: Intent) -> Intent:
-    """The intent as it stands now."""
+    """The intent as stored now."""
     with tenant_atomic(Scope.merchant(intent.merchant_id)):
         return Intent.objects.get(pk=intent.pk)
 

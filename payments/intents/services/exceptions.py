@@ -31,7 +31,7 @@ def exception_add(*, intent_id: uuid.UUID, code: str, message: str, actor: Actor
 def exception_resolve(*, intent_id: uuid.UUID, note: str, actor: Actor) -> Intent:
     """Take an attempt out of the inbox; the note says what was found and done.
 
-    What was on record is not raised again; other news put the attempt back into the inbox.
+    What was on record is not raised again; a new reason puts the attempt back into the inbox.
 
     Raises:
         InvalidRequest: no note.

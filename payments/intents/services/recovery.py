@@ -127,7 +127,7 @@ def check_failed(*, intent_id: uuid.UUID) -> None:
     """Note that a look at an intent raised: look again ever more rarely, and show it to a person.
 
     A defect of ours or of a provider's must not spin, nor hide: from the third time on the intent
-    stands in the exceptions inbox, where somebody can read the log and ask again.
+    is in the exceptions inbox, for staff to read the log and ask again.
     """
     with tenant_atomic(Scope.worker()):
         intent = lock_intent(intent_id)
@@ -213,7 +213,7 @@ def _repeat_or_give_up(intent: Intent) -> Intent:
 
 
 def _never_received(intent: Intent) -> ChannelAnswer:
-    """What stands for the answer of a provider that nothing was sent to, or that saw nothing."""
+    """The answer for a provider that nothing was sent to, or that saw nothing."""
     log.info("intent.never_received", intent_id=intent.public_id)
     return ChannelAnswer(
         outcome=Outcome.FAILED,

@@ -58,7 +58,7 @@ class Price:
 
 
 class About(TypedDict, total=False):
-    """What the provider is told besides the money."""
+    """What is sent to the provider besides the money."""
 
     description: str
     metadata: dict[str, str]
@@ -139,7 +139,7 @@ def intent_adopt(
 
     Nothing is asked of the channel; otherwise as `intent_submit`. Should we die between the two
     commits, the poller asks what became of it. The caller's `document` makes sure, under a lock,
-    that nobody has taken it up before.
+    that no intent has it already.
     """
     intent = _validated(draft)
     intent.step, intent.external_id = Step.NONE, external_id

@@ -341,7 +341,7 @@ def _declined(reference: str, declined: stripe.CardError) -> ProviderAnswer:
     except GarbledError:
         return ProviderAnswer(status=Status.FAILED, reference=reference, decline=decline)
     if answer.status is Status.SUCCEEDED:
-        # The error speaks of a call that changed nothing: the payment stands as it was.
+        # The error is about a call that changed nothing: the payment is as it was.
         return answer
     return ProviderAnswer(
         status=Status.FAILED,

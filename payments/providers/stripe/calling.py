@@ -1,4 +1,4 @@
-"""How Stripe's SDK is asked: within the time left, with its faults told apart, answers as JSON."""
+"""Calls to Stripe's SDK: within the time left, faults distinguished, answers as JSON."""
 
 from __future__ import annotations
 
@@ -15,8 +15,8 @@ from payments.providers.base import KEY_REUSED, ProviderError
 from payments.providers.stripe import reading
 from payments.providers.stripe.reading import GarbledError, Json
 
-# Where search has nothing to say, payments are looked through newest first, so many at a time and
-# so many times; beyond that nobody can say that a payment is not there.
+# Where search finds nothing, payments are looked through newest first, `_PAGE` at a time and
+# `_PAGES_MAX` times; beyond that we cannot say that a payment is not there.
 _PAGE: Final = 100
 _PAGES_MAX: Final = 20
 
@@ -48,7 +48,7 @@ class _Transport(requests.adapters.HTTPAdapter):
 
 
 def warm_session() -> requests.Session:
-    """One for all threads: each call has a thread of its own, and connections shall stay warm."""
+    """One for all threads: each call has a thread of its own, and connections must stay warm."""
     session = requests.Session()
     for scheme in ("https://", "http://"):
         session.mount(scheme, _Transport(pool_maxsize=settings.PROVIDER_CALLS_MAX))

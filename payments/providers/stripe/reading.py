@@ -1,4 +1,4 @@
-"""Stripe's objects, as plain JSON, read into our answers. Nothing here calls anybody.
+"""Stripe's objects, as plain JSON, read into our answers. Makes no network calls.
 
 Whatever does not look as Stripe documents it raises GarbledError, which the adapter turns into
 ``unknown``: a half-understood answer about money is no answer.
@@ -98,8 +98,8 @@ def read_payment(intent: Json) -> ProviderAnswer:
     state = text(intent, "status")
     if text(intent, "object") != "payment_intent" or state not in _PAYMENT_STATUS:
         raise GarbledError(f"not a payment intent in a known state: {state[:40]!r}")
-    # A payment that was only just made is in this state too: without an error nobody has refused
-    # it, and its confirmation may be under way.
+    # A payment that was only just made is in this state too: without an error it is not
+    # refused, and its confirmation may be under way.
     refused = state == "requires_payment_method" and bool(child(intent, "last_payment_error"))
     status = Status.FAILED if refused else _PAYMENT_STATUS[state]
     currency = text(intent, "currency").upper()
@@ -166,7 +166,7 @@ def read_event(event: Json) -> ProviderEvent:
     kind, payment, refund, dispute = EventKind.IGNORED, None, None, None
     provider_id = reference = ""
     if type_name == "payment_intent.created":
-        # It tells of a request of ours before its outcome, which the answer to the request tells.
+        # It reports our own request before its outcome, which the answer to the request reports.
         pass
     elif type_name.startswith("payment_intent."):
         kind, payment = EventKind.PAYMENT, read_payment(data)
