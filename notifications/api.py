@@ -207,7 +207,7 @@ class EndpointRollSecretView(ApiView):
 
     @extend_schema(
         operation_id="webhook_endpoints_roll_secret",
-        summary="Roll an endpoint's secret",
+        summary="Rotate an endpoint's secret",
         tags=["Webhooks"],
         request=serializers.Roll,
         responses=shapes.EndpointWithSecretOut,
