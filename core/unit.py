@@ -32,13 +32,13 @@ STALE: Final = "M0001"
 
 
 class StaleState(Conflict):
-    """The row was changed by somebody else between reading and writing it."""
+    """Another transaction changed the row between reading and writing it."""
 
     default_code = "state_changed"
 
 
 class UnrecordedChange(TypeError):
-    """A unit of work writes a row and does not record the change: a fault of the service."""
+    """A unit of work writes a row without recording the change: a fault of the service."""
 
 
 class Recordable(Protocol):
@@ -71,9 +71,9 @@ class _Column(NamedTuple):
 
 
 class _Table(NamedTuple):
-    """A model as the unit of work sees it: its table, its columns, and where some of them are.
+    """A model as the unit of work sees it: its table, its columns, and the indexes of some.
 
-    `recorded` says that a change needs a record, but for one of `unrecorded` columns alone.
+    `recorded`: a change needs a record, unless it changes `unrecorded` columns only.
     """
 
     name: str
@@ -84,13 +84,13 @@ class _Table(NamedTuple):
     unrecorded: frozenset[str]
 
     def sent(self, row: Mapping[str, Any]) -> list[Any]:
-        """A new row's values; a card number is refused or masked, as its column has it.
+        """A new row's values; a card number is refused or masked, as its column declares.
 
-        One look at all texts of the row together answers for most rows.
+        Most rows need one search only, over all their texts joined.
         """
         values = [row[column.attname] for column in self.columns]
         texts = [encoded(values[place]) for place in self.checked if values[place] is not None]
-        # No digits and no separator of digits: what is on both sides of it stays apart.
+        # NUL is neither a digit nor a separator of digits, so no number spans two values.
         suspicious = may_contain_card_number(b"\0".join(texts))
         for place in self.checked if suspicious else ():
             check = self.columns[place].check
@@ -126,7 +126,7 @@ def _convert(field: models.Field[Any, Any]) -> Convert | None:
     if isinstance(field, models.JSONField):
         return _json
     if isinstance(field, models.CharField):
-        # Choices are enum members, which psycopg would take for an enum of PostgreSQL's.
+        # Choices are enum members, which psycopg would take for a PostgreSQL enum.
         return str
     return None
 
@@ -142,7 +142,7 @@ def _statement(
     guarded: tuple[int, ...],
     failing: bool,
 ) -> str:
-    """The text for one shape of unit; values never stand in it, so few shapes exist."""
+    """The text for one shape of unit; it holds no values, so few shapes exist."""
     parts: list[str] = []
     number = 0
     for index, (text, count) in enumerate(extra):
@@ -201,8 +201,8 @@ class Writes:
         """Write the named fields of a row that exists.
 
         Args:
-            expect: what must still stand in the row (column values by field name); `flush` raises
-                StaleState when it does not.
+            expect: what the row must still hold (column values by field name); else `flush` raises
+                StaleState.
         """
         table = _table(type(instance))
         by_name = {column.attname: column for column in table.columns}
@@ -244,19 +244,19 @@ class Writes:
         tenancy: Tenancy | None = None,
         also: Iterable[models.Model] = (),
     ) -> None:
-        """Record a change: who did what to which row, and the event that tells of it.
+        """Record a change: who did what to which row, and the event that reports it.
 
-        The tenant is the row's; for a row of no tenant's, the audit record goes to the actor's. So
-        it is with the mode.
+        The tenant is the row's; for a row without one, the audit record takes the actor's. The
+        same holds for the mode.
 
         Args:
-            row: what was changed; None for what was tried with something that does not exist.
+            row: what was changed; None for an attempt on something that does not exist.
             action: the audit record's, `object.verb`.
             event: what the relay delivers after the commit; None for nothing.
             payload: the event's, the public JSON of what it is about; a public event has one.
-            aggregate: public id of the object whose events must arrive in order, where that is
-                another than what the event is about.
-            object_id: public id of what the event is about, where that is another than the row.
+            aggregate: public id of the object whose events must arrive in order, where the event is
+                about another one.
+            object_id: public id of what the event is about, where that is not the row.
             tenancy: whose change it is, where it is not the row's tenant's.
             also: other rows of the unit whose change this record covers.
 
@@ -288,15 +288,15 @@ class Writes:
         payload: Mapping[str, Any],
         merchant_id: Any,
     ) -> None:
-        """Let nothing repeat what an object's deleted personal data said.
+        """Remove an object's deleted personal data from its events and the kept answers.
 
-        Its events say `payload` alone: ids, types and times stay, so lists and replays still add
-        up; a webhook that is tried again later carries the new content. The answers kept for
-        repetitions of the requests that made it are emptied (`core.idempotency`).
+        Its events then carry `payload` alone; ids, types and times stay, so lists and replays
+        still add up, and a webhook that is retried later carries the new content. The answers kept
+        for repeats of the requests that made it are emptied (`core.idempotency`).
 
         Args:
-            object_id: its public id, by which the events know it.
-            resource_id: its primary key, by which the kept answers do.
+            object_id: its public id, by which the events name it.
+            resource_id: its primary key, by which the kept answers name it.
         """
         self.sql(
             "UPDATE core_outboxevent SET payload = %s"
@@ -314,7 +314,7 @@ class Writes:
 
         Raises:
             StaleState: a guarded update found another state than expected.
-            UnrecordedChange: a row was written whose change was not recorded.
+            UnrecordedChange: a row was written and its change was not recorded.
             ScopeError: called outside `tenant_atomic`.
         """
         if not self._inserts and not self._statements:
@@ -329,9 +329,9 @@ class Writes:
         self._forget()
 
     def flush_with_commit(self) -> None:
-        """As `flush`, in the same round trip as the COMMIT; StaleState comes at the block's end.
+        """As `flush`, in the same round trip as the COMMIT; the block's end raises StaleState.
 
-        What is written here cannot be read in the block any more.
+        What is written here cannot be read inside the block.
         """
         if self._inserts or self._statements:
             text, params = self._compiled(failing=True)

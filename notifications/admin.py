@@ -1,4 +1,4 @@
-"""Webhooks for the platform's staff: read-only, and an event may be sent again."""
+"""Webhooks for the platform's staff: read-only, except that an event can be resent."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ _STATUSES: Final[dict[str, str]] = {
 
 
 class _OfWebhooks(OfMerchantAdmin):
-    """Pages about merchants' endpoints, for those who help integrators."""
+    """Pages about merchants' endpoints, for staff who help integrators."""
 
     view_permission = "webhooks.read"
     ordering = ("-id",)
@@ -37,7 +37,7 @@ class _OfWebhooks(OfMerchantAdmin):
 
 @admin.register(WebhookEndpoint)
 class WebhookEndpointAdmin(_OfWebhooks):
-    """Where merchants want their events; never the secrets."""
+    """The addresses of merchants for events, without the secrets."""
 
     id_columns: ClassVar = {"we": "id", "mer": "merchant_id"}
     search_help_text = "An endpoint's id (we_…) or a merchant's (mer_…)"
@@ -54,7 +54,7 @@ class WebhookEndpointAdmin(_OfWebhooks):
 
 @admin.register(WebhookDelivery)
 class WebhookDeliveryAdmin(_OfWebhooks):
-    """Events on their way to merchants, with what their servers answered."""
+    """Deliveries of events to merchants, with the answers of their servers."""
 
     id_columns: ClassVar = {
         "whd": "id",
@@ -83,17 +83,17 @@ class WebhookDeliveryAdmin(_OfWebhooks):
     actions_detail = ("resend",)
 
     def has_resend_permission(self, request: HttpRequest, object_id: Any = None) -> bool:
-        """Support helps merchants whose server was away."""
+        """For support staff, who help merchants whose server was down."""
         return allowed(request, "events.resend")
 
     @staff_action(
-        "Send again",
+        "Resend",
         permission="resend",
-        question="The endpoint gets the event once more, under the same webhook-id.",
+        question="The endpoint receives the event again, under the same webhook-id.",
         icon="send",
     )
     def resend(self, request: HttpRequest, object_id: str) -> HttpResponse:
-        """Send the delivery's event to its endpoint again."""
+        """Resend the delivery's event to its endpoint."""
         row = self.found(request, object_id)
         made = services.delivery_resend(actor=actor_of(request), delivery_id=row.id)
         return self.done(request, made.id, "The event is on its way again, as this new delivery.")
@@ -115,7 +115,7 @@ class WebhookDeliveryAdmin(_OfWebhooks):
 
     @display(description="Attempts")
     def attempt_log(self, row: WebhookDelivery) -> SafeString | str:
-        """When it was tried, and what came back."""
+        """Each attempt's time, status, duration and answer."""
         lines = (
             (
                 f"{attempt.created_at:%Y-%m-%d %H:%M:%S} UTC",

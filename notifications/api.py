@@ -41,7 +41,7 @@ class EventsView(ApiView):
     def get(self, request: Request) -> Response:
         """Events of the last 30 days, newest first.
 
-        Every event stands here before its webhooks leave: reconcile from this list after an outage.
+        Every event is listed here before its webhooks leave: after an outage, reconcile from here.
         """
         query = self.query
         created_from, created_to = span_of(query, "created_from", "created_to")
@@ -80,13 +80,13 @@ class EventResendView(ApiView):
 
     @extend_schema(
         operation_id="events_resend",
-        summary="Send an event again",
+        summary="Resend an event",
         tags=["Events"],
         request=serializers.Resend,
         responses={202: shapes.ResentOut},
     )
     def post(self, request: Request, event_id: str) -> Response:
-        """Send an event's webhook again, to one endpoint or to all that want it.
+        """Resend an event's webhook, to one endpoint or to all that want it.
 
         Each is a new delivery with `trigger` `resend` and a schedule of its own. The `webhook-id`
         is the event's, as at first, so a receiver that has it already may ignore it. The endpoint
@@ -180,7 +180,7 @@ class EndpointView(ApiView):
         responses=shapes.EndpointOut,
     )
     def patch(self, request: Request, endpoint_id: str) -> Response:
-        """Change an endpoint. Disabling it cancels what is on its way; see the replay for that."""
+        """Change an endpoint. Disabling it cancels what is on its way; a replay resends it."""
         body = known(self.body, "url", "events", "description", "status")
         spec = services.endpoint_spec(**{name: body[name] for name in body})
         changed = services.endpoint_update(actor=self.actor, endpoint_id=endpoint_id, spec=spec)
@@ -207,7 +207,7 @@ class EndpointRollSecretView(ApiView):
 
     @extend_schema(
         operation_id="webhook_endpoints_roll_secret",
-        summary="Roll an endpoint's secret",
+        summary="Rotate an endpoint's secret",
         tags=["Webhooks"],
         request=serializers.Roll,
         responses=shapes.EndpointWithSecretOut,
@@ -255,7 +255,7 @@ class EndpointReplayView(ApiView):
         created_from, created_to = span_of(body, "created_from", "created_to")
         if created_from is None:
             raise InvalidRequest(
-                "created_from is missing: since when?",
+                "created_from is missing. Give the time from which to replay.",
                 code="parameter_missing",
                 param="created_from",
             )

@@ -19,7 +19,7 @@ class NotificationsConfig(AppConfig):
         subscribe_batch("*", services.fan_out)
         subscribe(events.WEBHOOK_ENDPOINT_DISABLED.name, tasks.on_endpoint_disabled)
         register_gauge(
-            "merchantry_webhooks_due", "Deliveries whose time has come.", delivery.due_count
+            "merchantry_webhooks_due", "Deliveries that are due now.", delivery.due_count
         )
         register_rule(Rule("notifications_webhookattempt", "true"))
         register_rule(Rule("notifications_webhookdelivery", "state <> 'pending'"))

@@ -1,11 +1,11 @@
 """Websockets of the portal: `/ws/payments/{id}` and `/ws/activity`.
 
-The same session as the pages with the same limits, the same seat, the same second factor. Foreign
-origins are turned away before a consumer is asked (config/asgi.py). While a socket is open,
-session, seat and document are checked again every 20 s, so that a logout, an idle quarter of an
-hour or a lost membership ends it; so does a minute in which none of it could be checked. How many
-sockets a person may hold is limited, and what waits for a page that reads slowly does not grow: a
-push says only that something changed, so the newest one stands for those before it.
+A socket needs the same session as the pages, with the same limits, seat and second factor. Foreign
+origins are refused before a consumer runs (config/asgi.py). While a socket is open, session, seat
+and document are checked again every 20 s: a logout, 15 idle minutes or a lost membership closes it,
+and so does a minute without a completed check. The number of sockets of a person is limited. At
+most one push waits for a page that reads slowly: a push says only that something changed, so the
+newest replaces those before it.
 """
 
 from __future__ import annotations
@@ -35,28 +35,28 @@ from tenants.seats import resolve_seat, second_factor_due
 log = structlog.get_logger(__name__)
 
 RECHECK_S: Final = 20.0
-#: For so long a socket stays open on its last check alone: three that fail end it.
+#: How long a socket stays open after its last completed check: three failures end it.
 UNCHECKED_MAX_S: Final = 60.0
 CLOSE_NOT_LOGGED_IN: Final = 4401
 CLOSE_NOT_FOUND: Final = 4404
-#: Not 44xx, which pages take for a refusal: they poll meanwhile, and try again.
+#: Not 44xx, which pages take for a refusal: after this one they poll, and try again.
 CLOSE_NOT_CHECKED: Final = 4503
-#: A burst of pushes is told in so many messages; a page fetches itself no more often anyway.
+#: The gap between two messages of a burst of pushes; a page fetches itself no more often anyway.
 PUSH_GAP_S: Final = 0.5
-#: A page sends nothing; who sends more than a few messages is no page.
+#: A page sends nothing; a client that sends this many messages is not a page.
 MAX_RECEIVED: Final = 100
 
 
 @dataclass(frozen=True, slots=True)
 class Listener:
-    """Who listens, as the session says at this moment."""
+    """The listening actor, as the session gives it now."""
 
     actor: Actor
     session_key: str
 
 
 class PortalConsumer(AsyncJsonWebsocketConsumer):
-    """Accepts a logged-in person from our own pages, and lets go when that ends."""
+    """Accepts a logged-in person from our own pages, and closes when the login ends."""
 
     permission: str = ""
     group: str | None = None
@@ -70,7 +70,7 @@ class PortalConsumer(AsyncJsonWebsocketConsumer):
         try:
             await super().__call__(scope, receive, send)
         finally:
-            # Whatever ended the socket, its place is free.
+            # Whatever ended the socket, it no longer counts against the person's limit.
             if self._person is not None:
                 people.give_back(self._person)
 
@@ -100,7 +100,7 @@ class PortalConsumer(AsyncJsonWebsocketConsumer):
             await self.channel_layer.group_discard(self.group, self.channel_name)
 
     async def receive(self, text_data: Any = None, bytes_data: Any = None, **_: Any) -> None:
-        """Nothing that a page sends means anything; it is read and dropped, up to a number."""
+        """Read and drop what the client sends; close the socket at `MAX_RECEIVED` messages."""
         self._received += 1
         if self._received == MAX_RECEIVED:
             await self.close(code=CLOSE_TOO_MANY)
@@ -111,7 +111,7 @@ class PortalConsumer(AsyncJsonWebsocketConsumer):
             self._pushing = asyncio.create_task(self._push())
 
     async def _push(self) -> None:
-        """Send the newest event at once, and then whatever is the newest after each gap."""
+        """Send the newest event at once, and then the newest after each gap."""
         while self._newest is not None:
             event, self._newest = self._newest, None
             await self.send_json(event)
@@ -132,16 +132,16 @@ class PortalConsumer(AsyncJsonWebsocketConsumer):
         await self.close(code=code)
 
     async def _recheck(self) -> None:
-        """Close the socket when it may not be open any more, or nobody can say whether it may."""
+        """Close the socket when it may not be open any more, or when that cannot be checked."""
         clock = asyncio.get_running_loop().time
         checked_at = clock()
         while True:
             await asyncio.sleep(RECHECK_S)
             try:
-                # The check waits for a thread too, which others' checks may hold.
+                # The wait for a thread, which other checks may hold, counts too.
                 async with asyncio.timeout_at(max(checked_at + UNCHECKED_MAX_S, clock())):
                     code = await self._why_to_close()
-            except Exception as error:  # noqa: BLE001 - nobody awaits this task: the socket would stay
+            except Exception as error:  # noqa: BLE001 - not awaited: the socket would stay
                 log.warning("websocket.not_checked", error_type=type(error).__name__)
                 if clock() < checked_at + UNCHECKED_MAX_S:
                     continue
@@ -160,7 +160,7 @@ class PortalConsumer(AsyncJsonWebsocketConsumer):
 
 
 class NothingHere(AsyncJsonWebsocketConsumer):
-    """Any other address: said in a close code, as for a document that is not there."""
+    """Any other address: closed with the code of a document that does not exist."""
 
     async def connect(self) -> None:
         await self.accept()
@@ -180,7 +180,7 @@ class PaymentConsumer(PortalConsumer):
 
 
 class ActivityConsumer(PortalConsumer):
-    """Pushes whatever happens in the tenant and mode that the session has chosen."""
+    """Pushes the events of the tenant and mode that the session has chosen."""
 
     permission = "payments.read"
 
@@ -190,7 +190,7 @@ class ActivityConsumer(PortalConsumer):
 
 
 def current_listener(scope: dict[str, Any], permission: str) -> Listener | None:
-    """Read session, user and seat afresh; None when the socket must not be (or stay) open."""
+    """Read session, user and seat again; None when the socket must not be (or stay) open."""
     session_key = getattr(scope.get("session"), "session_key", None)
     if not session_key:
         return None
@@ -213,7 +213,7 @@ def current_listener(scope: dict[str, Any], permission: str) -> Listener | None:
 
 
 def _second_factor_passed(session: SessionBase, user: User) -> bool:
-    # As OTPMiddleware does: the device must still be there, confirmed, and this person's.
+    # As OTPMiddleware does: the device must still exist, be confirmed, and be this person's.
     persistent_id = session.get(DEVICE_ID_SESSION_KEY)
     device = Device.from_persistent_id(persistent_id) if persistent_id else None
     return device is not None and device.confirmed and device.user_id == user.pk

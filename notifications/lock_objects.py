@@ -11,8 +11,8 @@ from core.errors import NotFound
 from notifications.models import WebhookDelivery, WebhookEndpoint
 from notifications.selectors import endpoint_of
 
-# Pairs of merchant and endpoint with something to send are visited by one index probe for each, and
-# each gives no more than its share: a backlog of one, however long, is not read.
+# Each pair of merchant and endpoint with something to send costs one index probe, and gives no more
+# than its share: a backlog of one, however long, is not read.
 _LEASE_DELIVERIES: Final = """
 WITH RECURSIVE pair AS (
   (SELECT merchant_id, endpoint_id, next_attempt_at AS first_at FROM notifications_webhookdelivery
@@ -63,8 +63,8 @@ UPDATE notifications_webhookdelivery AS d
 RETURNING d.*
 """
 
-# A lease moves the due time on, so two workers do not mail the same, and a mail that could not be
-# sent comes behind the others.
+# A lease moves the due time on, so two workers do not send the same mail, and one that failed waits
+# behind the others.
 _LEASE_DISABLED: Final = """
 UPDATE notifications_webhookendpoint AS e
    SET tell_disabled_at = clock_timestamp() + make_interval(secs => %s)

@@ -68,7 +68,7 @@ class WebhookEndpoint(TenantOwned):
 
     class Meta:
         constraints: ClassVar = [
-            # What deliveries point to: a foreign key with the tenant in it lets no foreign row in.
+            # The target of a foreign key that has the tenant in it: no other tenant's row fits.
             models.UniqueConstraint(fields=["merchant_id", "id"], name="endpoint_of_merchant"),
         ]
         indexes: ClassVar = [
@@ -94,7 +94,7 @@ class WebhookEndpoint(TenantOwned):
 
 
 class WebhookDelivery(TenantOwned):
-    """One event on its way to one endpoint. That the row exists says nothing: `state` does."""
+    """One event on its way to one endpoint; `state` alone says whether it arrived."""
 
     CARD_NUMBERS: ClassVar = {
         "last_error": MASK,
@@ -141,7 +141,7 @@ class WebhookDelivery(TenantOwned):
             ),
         ]
         indexes: ClassVar = [
-            # By endpoint: a sender finds a few of each however many one has (`lock_objects`).
+            # By endpoint: a sender reads a few of each, however many one has (`lock_objects`).
             models.Index(
                 fields=["merchant_id", "endpoint_id", "next_attempt_at"],
                 name="delivery_due",

@@ -31,7 +31,7 @@ _ALL_EVENTS = "*"
 
 
 def _page_request(request: PortalRequest) -> PageRequest:
-    """The page asked for; a limit or a cursor that makes no sense shows the first page."""
+    """The page asked for; an invalid limit or cursor gives the first page."""
     try:
         return PageRequest.from_query(request.GET.dict())
     except errors.InvalidRequest:
@@ -54,7 +54,7 @@ def _endpoints_context(request: PortalRequest, **more: Any) -> dict[str, Any]:
     levels=_MERCHANT,
 )
 def endpoints_page(request: PortalRequest) -> HttpResponse:
-    """Where events are sent to."""
+    """The endpoints that events are sent to."""
     return render(request, "notifications/endpoints.html", _endpoints_context(request))
 
 
@@ -91,7 +91,7 @@ def endpoint_create(request: PortalRequest) -> HttpResponse:
 def _show_secret(
     request: PortalRequest, endpoint: WebhookEndpoint, secret: str, *, rolled: bool
 ) -> HttpResponse:
-    """The endpoint's page with its new secret on top; gone with the next reload."""
+    """The endpoint's page with its new secret on top, until the next reload."""
     with tenant_atomic(request.scope):
         context = _endpoint_context(request, endpoint, secret=secret, rolled=rolled)
         return render(request, "notifications/endpoint.html", context)
@@ -127,7 +127,7 @@ def _endpoint_context(
     "webhooks.read", at="developers/webhooks/<str:endpoint_id>", name="webhook", levels=_MERCHANT
 )
 def endpoint_page(request: PortalRequest, endpoint_id: str) -> HttpResponse:
-    """One endpoint: what it takes, how it does, and what was sent to it."""
+    """One endpoint: its settings, its state, and its deliveries."""
     endpoint = selectors.endpoint_get(actor=request.actor, endpoint_id=endpoint_id)
     return render(request, "notifications/endpoint.html", _endpoint_context(request, endpoint))
 
@@ -200,7 +200,7 @@ def endpoint_roll(request: PortalRequest, endpoint_id: str) -> HttpResponse:
     levels=_MERCHANT,
 )
 def endpoint_delete(request: PortalRequest, endpoint_id: str) -> HttpResponse:
-    """Stop an endpoint for good."""
+    """Delete an endpoint permanently."""
     services.endpoint_delete(actor=request.actor, endpoint_id=endpoint_id)
     messages.success(request, "The endpoint was deleted.")
     return redirect("portal:webhooks")
@@ -246,7 +246,7 @@ def delivery_page(request: PortalRequest, delivery_id: str) -> HttpResponse:
     levels=_MERCHANT,
 )
 def events_page(request: PortalRequest) -> HttpResponse:
-    """What happened in the last 30 days, as webhooks tell it."""
+    """The events of the last 30 days, as webhooks carry them."""
     event_type, object_id = request.GET.get("type", ""), request.GET.get("object", "").strip()
     refused: errors.InvalidRequest | None = None
     wanted = selectors.EventFilter(event_type=event_type or None, object_id=object_id or None)
@@ -308,7 +308,7 @@ def event_page(request: PortalRequest, event_id: str) -> HttpResponse:
     levels=_MERCHANT,
 )
 def event_resend(request: PortalRequest, event_id: str) -> HttpResponse:
-    """Send an event again, to one endpoint or to all that take it."""
+    """Resend an event, to one endpoint or to all that take it."""
     endpoint_id = request.POST.get("endpoint", "") or None
     try:
         made = services.event_resend(
@@ -331,7 +331,7 @@ def event_resend(request: PortalRequest, event_id: str) -> HttpResponse:
     levels=_MERCHANT,
 )
 def endpoint_replay(request: PortalRequest, endpoint_id: str) -> HttpResponse:
-    """Send what an endpoint missed since a moment."""
+    """Resend what an endpoint missed since a day."""
     try:
         day = parse_date(request.POST.get("from", ""))
     except ValueError:

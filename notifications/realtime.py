@@ -1,8 +1,8 @@
 """What websockets push: who may listen to which document, and the push itself.
 
-The relay pushes after commit, through the channel layer, and never waits for it: a push that is
-lost (Valkey away) costs a page its liveness for a moment, for pages fall back to polling.
-A push says that something happened and to what; the page fetches the rest with its own rights.
+The relay pushes after commit, through the channel layer, and never waits for it: when a push is
+lost (Valkey is down), pages fall back to polling. A push says that something happened and to what;
+the page fetches the rest with its own permissions.
 """
 
 from __future__ import annotations
@@ -31,23 +31,23 @@ MAX_PUSH: Final = 500
 ACTIVITY_PER_BATCH: Final = 10
 PUSH_TIMEOUT_S: Final = 3.0
 _LOST: Final = (redis.RedisError, OSError, TimeoutError)
-#: While Valkey hangs, the events of the relay wait for one push in a few seconds, not for each.
+#: While Valkey hangs, the relay waits for one push every few seconds, not for each.
 _breaker = Breaker("channel layer", open_s=2.0, open_max_s=10.0)
 _checkers: dict[str, DocumentChecker] = {}
 
 
 def register_document_checker(prefix: str, checker: DocumentChecker) -> None:
-    """Say who may listen to documents with this id prefix (`pay`).
+    """Register the check of who may listen to documents with this id prefix (`pay`).
 
     `checker(actor, public_id)` opens its own scope and returns whether the document exists and the
-    actor may read it; another tenant's document does not exist. It is asked again while a socket is
-    open.
+    actor may read it; another tenant's document does not exist. It is called again while a socket
+    is open.
     """
     _checkers[prefix] = checker
 
 
 def may_listen(actor: Actor, public_id: str) -> bool:
-    """Whether the actor may listen to a document; unknown kinds of documents may nobody."""
+    """Whether the actor may listen to a document; False for an unknown kind of document."""
     checker = _checkers.get(public_id.partition("_")[0])
     return checker is not None and checker(actor, public_id)
 
@@ -73,9 +73,9 @@ def message_of(event: OutboxEvent) -> dict[str, Any]:
 
 
 def push(events: Sequence[OutboxEvent]) -> None:
-    """Outbox subscriber: tell whoever listens. Never raises for a layer that is away."""
+    """Outbox subscriber: push to the open sockets. Never raises when the layer is down."""
     layer = get_channel_layer()
-    # After a long outage of the relay nobody wants the backlog pushed; pages have polled.
+    # After a long outage of the relay the backlog is not pushed: pages have polled.
     wanted = [event for event in events if _is_pushed(event)][-MAX_PUSH:]
     if layer is None or not wanted:
         return
@@ -102,8 +102,8 @@ def _is_pushed(event: OutboxEvent) -> bool:
 
 
 def _by_group(events: Sequence[OutboxEvent]) -> dict[str, deque[OutboxEvent]]:
-    """What goes to whom: of one batch, a document's page needs its last event alone, and a stream
-    of activity no more than a page shows."""
+    """Group → its events of a batch: the last one of a document, and of a tenant's activity no more
+    than a page shows."""
     groups: dict[str, deque[OutboxEvent]] = {}
     for event in events:
         groups.setdefault(document_group(event.aggregate), deque(maxlen=1)).append(event)
@@ -136,7 +136,7 @@ class _PushLoop:
 
     def _running(self) -> asyncio.AbstractEventLoop:
         with self._lock:
-            # In a forked child no thread of the parent lives.
+            # A forked child has none of its parent's threads.
             if self._loop is None or self._thread is None or not self._thread.is_alive():
                 loop = asyncio.new_event_loop()
                 thread = threading.Thread(
@@ -147,7 +147,7 @@ class _PushLoop:
                 except RuntimeError:
                     loop.close()
                     raise
-                # Only now: every push would wait for a loop whose thread could not start.
+                # Set last: if the thread cannot start, no later push may wait for its loop.
                 self._loop, self._thread = loop, thread
             return self._loop
 

@@ -12,16 +12,16 @@ from notifications.consumers import ActivityConsumer, NothingHere, PaymentConsum
 websocket_urlpatterns = [
     path("ws/payments/<str:document_id>", PaymentConsumer.as_asgi()),
     path("ws/activity", ActivityConsumer.as_asgi()),
-    # Without a last route the router raises, and a stranger's typing error is a traceback of ours.
+    # Without a last route the router raises, and every mistyped address logs a traceback.
     re_path(r"", NothingHere.as_asgi()),
 ]
 
 
 class OwnPages(OriginValidator):
-    """Refuses the handshake of a page that is none of ours (a browser always says where it is)."""
+    """Refuses the handshake of another site's page (a browser always sends the origin)."""
 
     def valid_origin(self, parsed_origin: Any) -> bool:
-        """Whether the origin is one of those given; one whose port is no number is not."""
+        """Whether the origin is one of those given; one with a malformed port is not."""
         try:
             return bool(super().valid_origin(parsed_origin))
         except ValueError:

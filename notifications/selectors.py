@@ -38,7 +38,7 @@ class DeliveryFilter:
 
 
 def owner_of(actor: Actor) -> UUID:
-    """The merchant whose events an actor reads. Raises NotFound for one who sits elsewhere."""
+    """The merchant whose events an actor reads. Raises NotFound for an actor without one."""
     if actor.merchant_id is None:
         raise NotFound("Events and webhooks belong to a merchant: act as one.")
     return actor.merchant_id

@@ -110,7 +110,7 @@ def endpoint_with_secret_out(endpoint: WebhookEndpoint, secret: str) -> Endpoint
 
 
 def endpoint_deleted_out(endpoint: WebhookEndpoint) -> EndpointDeletedOut:
-    """An endpoint that is no more."""
+    """A deleted endpoint."""
     return {**endpoint_out(endpoint), "status": "disabled", "deleted": True}
 
 
@@ -129,7 +129,7 @@ class DeliveryOut(TypedDict):
         str,
         one_of(
             WebhookDelivery.State.values,
-            "`failed`: ten attempts were in vain. `canceled`: the endpoint was disabled.",
+            "`failed`: all ten attempts failed. `canceled`: the endpoint was disabled.",
             example="delivered",
         ),
     ]

@@ -1,7 +1,8 @@
 """Standard Webhooks signatures (https://github.com/standard-webhooks, specification 1.0.0).
 
 The signed content is `{webhook-id}.{webhook-timestamp}.{body}`; the secret is `whsec_` and base64
-of 32 random bytes; the header holds one `v1,<base64 HMAC-SHA256>` per live secret, by spaces.
+of 32 random bytes; the header holds one `v1,<base64 HMAC-SHA256>` per live secret, separated by
+spaces.
 """
 
 from __future__ import annotations
@@ -25,7 +26,7 @@ HEADER_SIGNATURE: Final = "webhook-signature"
 
 
 class SignatureInvalid(ValueError):
-    """The webhook is not genuine, or too old to be believed."""
+    """The webhook is not genuine, or too old to be accepted."""
 
 
 def new_secret() -> str:

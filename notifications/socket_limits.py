@@ -1,8 +1,8 @@
 """How many websockets may be open: in a process, from one address, of one person.
 
-The counts are in the memory of the process, so each limit is one for each process; several streams
-processes allow as many times the figure. A socket too many is accepted and closed with a code of
-its own, which tells the page to poll and not to come back soon (`static/js/live.js`).
+The counts are in the memory of the process, so each limit holds per process; several streams
+processes allow as many times the figure. A socket above a limit is accepted and closed with a code
+of its own, on which the page polls and does not reconnect soon (`static/js/live.js`).
 """
 
 from __future__ import annotations
@@ -50,7 +50,7 @@ _process = Places()
 class SocketLimits:
     """ASGI middleware that counts sockets of the process and of an address, handshakes included.
 
-    Stands inside `ClientAddresses`, which says whose address it is.
+    Runs inside `ClientAddresses`, which sets the client's address.
     """
 
     def __init__(self, app: Asgi) -> None:

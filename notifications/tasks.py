@@ -16,10 +16,10 @@ def send_due_webhooks() -> None:
 
 @shared_task(name="notifications.tell_of_disabled")
 def tell_of_disabled() -> None:
-    """Mail what is due; also a sweep, for a lost call must not cost the news."""
+    """Send the mails that are due; also a sweep, for the mails whose call was lost."""
     mail.tell_of_disabled()
 
 
 def on_endpoint_disabled(event: OutboxEvent) -> None:
-    """The relay tells that an endpoint was disabled: its owners shall know at once."""
+    """The relay reports a disabled endpoint: mail its owners and admins at once."""
     enqueue("notifications.tell_of_disabled")

@@ -1,6 +1,6 @@
-"""The shell around a signed-in page: what stands in the sidebar and in the bar above it.
+"""The shell around a signed-in page: the sidebar and the bar above the page.
 
-Entries are offered by permission (tenants/policies.py): nobody is led to a page that says no.
+Entries are offered by permission (tenants/policies.py): none leads to a page that would refuse.
 """
 
 from collections.abc import Callable
@@ -22,7 +22,7 @@ from tenants.seats import Seat, seats_of
 
 View = Callable[..., HttpResponseBase]
 
-#: As many accounts as fit into a menu; who has more finds them on a page of their own.
+#: The accounts that fit into the menu; with more, it links to a page that lists all.
 MENU_SEATS: Final = 8
 
 #: The address of the page whose form this request is.
@@ -92,7 +92,7 @@ class Frame:
 
 
 def frame_for(request: HttpRequest) -> Frame:
-    """The shell for this request; without a seat only the theme and the way out are in it."""
+    """The shell for this request; without a seat it holds only the theme and the sign-out."""
     seat, page_url = SEAT.find(request), PAGE_URL.find(request) or ""
     theme, here = theme_of(request), page_url or request.get_full_path()
     if not request.user.is_authenticated:
@@ -123,11 +123,11 @@ def frame_for(request: HttpRequest) -> Frame:
 
 
 def form_of(page: str, view: View, *names: str) -> View:
-    """A view that takes the form of a page: its address stands for that page whenever it is read.
+    """A view that answers the form of a page; a GET of its address redirects to that page.
 
-    What answers the form takes the page's address (`frame.page_url`), so that reloading it, keeping
-    it current or coming back to it asks for the page, which the form's own address cannot show.
-    `names` are the parts of the address that the page's has too.
+    The answer carries the page's address (`frame.page_url`), so that reloading it, updating it or
+    returning to it requests the page, which the form's own address cannot show. `names` are the
+    parts that both addresses have.
     """
 
     @wraps(view)
@@ -142,13 +142,13 @@ def form_of(page: str, view: View, *names: str) -> View:
 
 
 def live_parts(request: HttpRequest) -> frozenset[str] | None:
-    """The parts that a page wants anew of itself (static/js/live.js); None is a page as a whole."""
+    """The parts of itself that a page fetches again (static/js/live.js); None is the whole page."""
     named = request.headers.get("X-Live-Parts")
     return None if named is None else frozenset(named.split())
 
 
 def know_seats(view: View) -> View:
-    """Look up the person's seats before the view opens its scope, in which nobody may list them."""
+    """Look up the person's seats before the view opens its scope, which cannot list them."""
 
     @wraps(view)
     def page(request: HttpRequest, /, *args: Any, **kwargs: Any) -> HttpResponseBase:
@@ -168,7 +168,7 @@ def _offered(request: HttpRequest) -> list[Seat]:
 
 
 def seat_choice(seat: Seat, current: Seat) -> TenantChoice:
-    """A seat as it is offered to somebody who sits in `current`."""
+    """A seat as the switcher offers it to a person in the seat `current`."""
     return TenantChoice(
         name=seat.tenant_name,
         sub=f"{Level(seat.level).label} · {seat.role.capitalize()}",

@@ -22,7 +22,7 @@ from tenants.models import ApiKey, Invitation, Membership, Merchant, TenantStatu
 from tenants.places import place_of
 from tenants.services import api_keys, merchants, sessions, team
 
-#: Doors that open without a caller; an address may stand for a whole office.
+#: For endpoints that need no caller; a whole office may share one address.
 ADDRESS_RATE: Final = Rate(limit=300, period_s=60)
 
 

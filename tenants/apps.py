@@ -13,7 +13,7 @@ class TenantsConfig(AppConfig):
     verbose_name = "Tenants and people"
 
     def ready(self) -> None:
-        """Subscribe to our own events, and say what is sealed and what is kept how long.
+        """Subscribe to our own events; register the sealed columns and the retention rules.
 
         Mails go out after the commit.
         """
@@ -30,7 +30,7 @@ class TenantsConfig(AppConfig):
             table="tenants_totpdevice", column="secret_sealed", tenant=None, pk="user_id"
         )
         register_sealed_column(table="tenants_servicecaller", column="secret_sealed", tenant=None)
-        # A used token stays as long as its family: that it was used is how a theft shows.
+        # A used token is kept as long as its family: its reuse reveals a theft.
         register_rule(Rule("tenants_refreshtoken", "expires_at < clock_timestamp()"))
         register_rule(Rule("tenants_knownplace", "expires_at < clock_timestamp()", kept=None))
         register_rule(Rule("tenants_signinlink", "expires_at < clock_timestamp()", kept=None))

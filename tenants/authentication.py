@@ -1,6 +1,6 @@
-"""Who is calling: the doors of the API, each ending in one :class:`core.context.Actor`.
+"""Who is calling: the credentials of the API, each resolved to one :class:`core.context.Actor`.
 
-| door | looks like |
+| credential | looks like |
 | --- | --- |
 | API key | ``Authorization: Bearer mk_…`` or Basic with the key as user name |
 | access token | ``Authorization: Bearer eyJ…`` (``/v1/auth/login``, ``/v1/client/session``) |
@@ -92,7 +92,7 @@ def seller_of(request: Request) -> MerchantFacts:
 
 
 class RequestAuthentication(BaseAuthentication):
-    """Tries the door that the request knocks at, and no other."""
+    """Checks the kind of credential that the request carries, and no other."""
 
     def authenticate(self, request: Request) -> tuple[Any, Actor] | None:
         """(user or None, actor); None for a request without any credential."""
@@ -219,7 +219,7 @@ def _by_api_key(http: HttpRequest, text: str) -> Actor:
 
 
 def _by_token(http: HttpRequest, token: str) -> Actor:
-    """One statement: whether the login still stands, with which role, and the merchant's facts."""
+    """One statement: whether the login is still valid, its role, and the merchant's facts."""
     subject, facts = _standing(tokens.read_access(token))
     if facts is not None and TenantStatus.CLOSED in (facts.status, facts.reseller_status):
         raise _account_closed()
@@ -232,8 +232,8 @@ def _standing(
 ) -> tuple[tokens.TokenSubject, MerchantFacts | None]:
     """The subject with the role that it has now, and its merchant's facts.
 
-    A token lives longer than what it was given for may last: a member is removed, a password
-    changed, a client revoked. Each of them counts with the next request.
+    A token can outlive the login behind it: a member is removed, a password changed, a client
+    revoked. Each of them takes effect with the next request.
 
     Raises:
         AuthenticationFailed: the login behind the token has ended (``token_revoked``).
@@ -273,8 +273,8 @@ def _account_closed() -> errors.AuthenticationFailed:
 def _by_signature(http: HttpRequest) -> Actor:
     """A signed request: known caller, right signature, unused nonce, in this order.
 
-    RAW_URI is the path and query as they stood on the wire (`core/serving/environ.py`); another
-    form of target the server refuses itself (`core/serving/protocol.py`).
+    RAW_URI is the path and query as received (`core/serving/environ.py`); the server itself
+    refuses another form of target (`core/serving/protocol.py`).
     """
     raw_target = http.META.get("RAW_URI")
     if raw_target is not None:
@@ -314,7 +314,7 @@ def _by_session(request: Request) -> tuple[Actor, User] | None:
         return None
     verified = user.is_verified()
     if not verified and second_factor_due(user=user, seat=seat):
-        # The portal would ask before it shows a page; the same session gets no further here.
+        # The portal asks for the code before it shows a page; the API refuses the same session.
         raise errors.AuthenticationFailed(
             "Confirm your second factor first: open the portal and enter the code.",
             code="otp_required",

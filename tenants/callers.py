@@ -35,8 +35,8 @@ def seal_secret(secret: str, *, caller_id: UUID) -> str:
 def service_caller_verify(*, request: hmac_auth.SignedRequest, signature: str) -> VerifiedCaller:
     """Find the caller and check time, signature and nonce. Raises AuthenticationFailed.
 
-    The HMAC key is the secret's text in ASCII. The nonce is written last: only who knows the secret
-    may fill that table.
+    The HMAC key is the secret's text in ASCII. The nonce is written last: only a caller
+    that knows the secret can fill that table.
     """
     row = fetch_one(
         "SELECT caller_id, name, secret_sealed, scopes, livemode, merchant_id, reseller_id"

@@ -44,7 +44,7 @@ class KeyText:
 
     @property
     def hint(self) -> str:
-        """The last four characters, by which a person tells keys apart."""
+        """The last four characters, by which a person distinguishes keys."""
         return self.text[-4:]
 
 

@@ -1,4 +1,4 @@
-"""The one place where tenants, people and what is theirs are locked: short, by primary key."""
+"""The one place where rows of tenants and people are locked: briefly, by primary key."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ from tenants.models import (
 )
 
 # A lease moves the due time on, twice as far each time: two workers do not send the same, one that
-# is killed repeats it, and what could not be sent comes behind the others.
+# is killed repeats it, and what could not be sent waits behind the others.
 _LEASE_MAIL: Final = """
 UPDATE tenants_duemail AS m
    SET attempts = m.attempts + 1,

@@ -50,7 +50,7 @@ GetResponse = Callable[[HttpRequest], HttpResponseBase]
 class SessionLimitsMiddleware:
     """Ends a session after fifteen idle minutes, and after twelve hours in any case.
 
-    The times stand in the session itself: a cookie's age is the browser's word, not ours.
+    The session itself holds the times: a cookie's age is untrusted client input.
     """
 
     def __init__(self, get_response: GetResponse) -> None:
@@ -67,10 +67,10 @@ class SessionLimitsMiddleware:
 
 
 def session_expired(session: SessionBase) -> bool:
-    """Whether somebody is signed in to ``session`` and has passed one of its limits.
+    """Whether a signed-in ``session`` has passed one of its limits.
 
-    Looks only, and belongs wherever a session is read without the middleware: a websocket asks
-    again while it is open. A session in which nobody is signed in has no limits.
+    Changes nothing; call it wherever a session is read without the middleware, as a websocket does
+    while it is open. A session without a signed-in person has no limits.
     """
     if SESSION_KEY not in session:
         return False
@@ -90,7 +90,7 @@ def _note_use(session: SessionBase) -> None:
 
 
 def start_session_clock(request: HttpRequest) -> None:
-    """Called by the login page: both limits count from here."""
+    """Start both limits; the login page calls this."""
     now = int(time.time())
     request.session[SESSION_STARTED] = now
     request.session[SESSION_SEEN] = now
@@ -143,7 +143,7 @@ class AdminScopeMiddleware:
             return redirect(referring_address(request, "/admin/"))
 
     def _seat(self, request: HttpRequest, user: User, *, verified: bool) -> HttpResponse | None:
-        """Give staff their actor; the response for everybody else."""
+        """Give staff their actor; the response for everyone else."""
         if not verified:
             step = reverse("login-verify" if has_second_factor(user) else "login-setup")
             return redirect(with_next(step, request.get_full_path()))

@@ -38,7 +38,7 @@ ERRORS: Final = {
 
 
 class FormParser(BaseParser):
-    """Parses a form into a dict; a parameter that stands twice is refused (RFC 6749, 3.2)."""
+    """Parses a form into a dict; a repeated parameter is refused (RFC 6749, 3.2)."""
 
     media_type = FORM
 
@@ -106,7 +106,7 @@ class TokenView(ClientSessionView):
         )
 
     def handle_exception(self, exc: Exception) -> Response:
-        """To a form every error is flat too."""
+        """Answer a form with flat errors too."""
         response: Response = super().handle_exception(exc)
         if not _is_form(self.request) or not isinstance(response.data, dict):
             return response

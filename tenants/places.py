@@ -1,6 +1,6 @@
-"""Where somebody logs in from: the network of the address, and the browser by its own cookie.
+"""Where a person logs in from: the network of the address, and the browser by its own cookie.
 
-The cookie is random and says nothing about anybody. It is set at the first finished login, or when
+The cookie is random and holds no personal data. It is set at the first finished login, or when
 a sign-in link is used. Which accounts have logged in from it is in `models.KnownPlace`.
 """
 
@@ -17,7 +17,7 @@ from core.proxies import client_ip, client_network
 from core.requests import RequestKey
 from tenants import keys
 
-#: As long as browsers keep a cookie at most.
+#: The longest that browsers keep a cookie.
 DEVICE_COOKIE_AGE_S: Final = 400 * 86_400
 #: What a call without an address (a socket) is counted under.
 UNKNOWN_NETWORK: Final = "unknown"

@@ -1,7 +1,7 @@
 """Every permission question of the product, and the only place that answers one.
 
 How it works. A *permission* is a dotted name (``payments.refund``). ``PERMISSIONS`` says, as data,
-which roles hold it on which level of the tree. When somebody authenticates, ``effective()`` turns
+which roles hold it on which level of the tree. When a person authenticates, ``effective()`` turns
 the role (or an API key's scopes) into the frozen set of permissions that goes into
 ``Actor.scopes``; from then on a question is a set look-up plus "is this object of my tenant".
 
@@ -42,7 +42,7 @@ EVERYONE: Final = frozenset({OWNER, ADMIN, DEVELOPER, VIEWER})
 BUILDERS: Final = frozenset({OWNER, ADMIN, DEVELOPER})
 MANAGERS: Final = frozenset({OWNER, ADMIN})
 STAFF: Final = frozenset({COMPLIANCE, FINANCE, SUPPORT})
-NOBODY: Final[frozenset[Role]] = frozenset()
+NO_ONE: Final[frozenset[Role]] = frozenset()
 
 # Held by platform staff alone: opens the admin.
 STAFF_PERMISSION: Final = "platform.staff"
@@ -52,9 +52,9 @@ STAFF_PERMISSION: Final = "platform.staff"
 class Permission:
     """One row: which roles hold it per level, and whether a second factor is a condition."""
 
-    merchant: frozenset[Role] = NOBODY
-    reseller: frozenset[Role] = NOBODY
-    platform: frozenset[Role] = NOBODY
+    merchant: frozenset[Role] = NO_ONE
+    reseller: frozenset[Role] = NO_ONE
+    platform: frozenset[Role] = NO_ONE
     second_factor: bool = False
     key_kinds: frozenset[str] = field(default_factory=lambda: frozenset({"sk", "rk"}))
 
@@ -67,7 +67,7 @@ class Permission:
                 return self.reseller
             case Level.PLATFORM:
                 return self.platform
-        return NOBODY
+        return NO_ONE
 
 
 _PERSONS_ONLY: Final[frozenset[str]] = frozenset()
@@ -91,26 +91,26 @@ PERMISSIONS: Final[Mapping[str, Permission]] = {
     "checkout.read": Permission(EVERYONE, EVERYONE, STAFF),
     "checkout.write": Permission(BUILDERS),
     # The kernel, for trusted service callers
-    "intents.read": Permission(EVERYONE, NOBODY, STAFF),
-    "intents.create": Permission(NOBODY, key_kinds=_PERSONS_ONLY),
+    "intents.read": Permission(EVERYONE, NO_ONE, STAFF),
+    "intents.create": Permission(NO_ONE, key_kinds=_PERSONS_ONLY),
     # Books
     "balance.read": Permission(EVERYONE, EVERYONE, STAFF),
     "ledger.read": Permission(EVERYONE, EVERYONE, STAFF),
     # Events out
-    "webhooks.read": Permission(EVERYONE, NOBODY, frozenset({SUPPORT})),
+    "webhooks.read": Permission(EVERYONE, NO_ONE, frozenset({SUPPORT})),
     "webhooks.write": Permission(BUILDERS),
-    "events.read": Permission(EVERYONE, NOBODY, frozenset({SUPPORT})),
-    "events.resend": Permission(BUILDERS, NOBODY, frozenset({SUPPORT})),
+    "events.read": Permission(EVERYONE, NO_ONE, frozenset({SUPPORT})),
+    "events.resend": Permission(BUILDERS, NO_ONE, frozenset({SUPPORT})),
     # Developers
     "keys.read": Permission(BUILDERS),
     "keys.write": Permission(BUILDERS, second_factor=True),
-    "requests.read": Permission(BUILDERS, NOBODY, frozenset({SUPPORT})),
+    "requests.read": Permission(BUILDERS, NO_ONE, frozenset({SUPPORT})),
     # Tenants and people
     "team.read": Permission(EVERYONE, EVERYONE, STAFF),
     "team.write": Permission(MANAGERS, MANAGERS, second_factor=True, key_kinds=_PERSONS_ONLY),
     "merchants.read": Permission(EVERYONE, EVERYONE, STAFF),
     "merchants.write": Permission(
-        NOBODY, MANAGERS, frozenset({COMPLIANCE}), second_factor=True, key_kinds=_PERSONS_ONLY
+        NO_ONE, MANAGERS, frozenset({COMPLIANCE}), second_factor=True, key_kinds=_PERSONS_ONLY
     ),
     "settings.read": Permission(EVERYONE, EVERYONE, STAFF),
     "settings.write": Permission(MANAGERS, MANAGERS, second_factor=True, key_kinds=_PERSONS_ONLY),
@@ -157,9 +157,9 @@ class Acts:
     happen; neither is ever the person whom it is about.
     """
 
-    alone: frozenset[Role] = NOBODY
-    proposes: frozenset[Role] = NOBODY
-    confirms: frozenset[Role] = NOBODY
+    alone: frozenset[Role] = NO_ONE
+    proposes: frozenset[Role] = NO_ONE
+    confirms: frozenset[Role] = NO_ONE
 
     def and_also(self, other: Acts) -> Acts:
         """What holds for a person to whom both rules apply."""
@@ -183,7 +183,8 @@ _OWNERS_NAME_OWNERS: Final[Mapping[Role, Acts]] = {
 _STAFF_HELPS_TENANTS: Final[Mapping[Role, Acts]] = {
     role: Acts(alone=_HELPERS) for role in _PEOPLE_OF_TENANTS
 }
-#: Nobody of the staff keeps a colleague out, or takes a second factor away, without a second one.
+#: Staff need a second person to keep a colleague out or to take a second factor away; compliance
+#: needs none for support.
 _TWO_PERSONS: Final[Mapping[Role, Acts]] = {
     SUPPORT: Acts(alone=frozenset({COMPLIANCE}), proposes=frozenset({SUPPORT}), confirms=_HELPERS),
     FINANCE: Acts(proposes=_HELPERS, confirms=_OVERSEERS),
@@ -192,7 +193,7 @@ _TWO_PERSONS: Final[Mapping[Role, Acts]] = {
 _STAFF_ACTS: Final[Mapping[Role, Acts]] = {**_STAFF_HELPS_TENANTS, **_TWO_PERSONS}
 
 #: Who may act on whom: by the actor's level and the action, then by the role that the other has
-#: (of an invitation or a new role: will have). A role that is not named is nobody's to touch.
+#: (of an invitation or a new role: will have). No one may act on a role that is not named.
 #: Below the platform, people act within their own tenant; a reseller also invites a merchant's
 #: first owner, where there is none. docs/access.md prints it.
 PEOPLE: Final[Mapping[tuple[Level, PersonAction], Mapping[Role, Acts]]] = {
@@ -241,7 +242,7 @@ _BY_KEY_KIND: Final = {
 
 
 def may_use_live_mode(role: str) -> bool:
-    """Developers build in test mode only; everybody else may look at both."""
+    """Whether a role may use live mode; developers work in test mode only."""
     return role != DEVELOPER
 
 
@@ -265,7 +266,7 @@ def key_permissions(*, kind: str, scopes: Iterable[str]) -> frozenset[str]:
 
 
 def expand_scopes(scopes: Iterable[str]) -> frozenset[str]:
-    """Spell out ``payments.*`` as the permissions that it stands for."""
+    """Replace ``payments.*`` by the permissions that it covers."""
     names: set[str] = set()
     for scope in scopes:
         if scope.endswith(".*"):
@@ -310,7 +311,7 @@ def require_own(actor: Actor, obj: Entity) -> None:
 def acts_on(*, level: str, action: PersonAction, roles: Collection[str]) -> Acts:
     """Who of a level may do something to a person who has all of `roles`.
 
-    The strictest rule counts. A person without any role is one of a tenant's, without a say there.
+    The strictest rule counts. A person without any role counts as a tenant's viewer.
     """
     rules = PEOPLE.get((Level(level), action), {})
     found = [rules.get(Role(role), Acts()) for role in (set(roles) or {VIEWER})]
@@ -332,14 +333,14 @@ def may_act(actor: Actor, action: PersonAction, *roles: str) -> bool:
 
 
 def merchant_of(actor: Actor) -> UUID:
-    """The actor's merchant. Raises PermissionDenied for whoever sits above merchants."""
+    """The actor's merchant. Raises PermissionDenied for an actor above merchants."""
     if actor.merchant_id is None:
         raise errors.PermissionDenied("Only a merchant has this.", code="merchant_required")
     return actor.merchant_id
 
 
 def owns(actor: Actor, obj: Entity) -> bool:
-    """Whether ``obj`` is of the actor's tenant and mode (staff and system stand above both)."""
+    """Whether ``obj`` is of the actor's tenant and mode (staff and system are above both)."""
     if actor.kind == "system" or actor.platform:
         return True
     merchant_id, reseller_id, livemode = obj.tenancy()

@@ -22,7 +22,7 @@ SESSION_LIVEMODE: Final = "seat_livemode"
 
 @dataclass(frozen=True, slots=True)
 class Seat:
-    """Where somebody sits: the membership, the tenant it opens, and the chosen mode.
+    """A person's seat: the membership, the tenant it opens, and the chosen mode.
 
     ``merchant_id`` and ``reseller_id`` name the tenant: a merchant seat has both, a reseller seat
     the latter, a platform seat none. ``default_currency`` is empty above merchants.
@@ -58,7 +58,7 @@ class Seat:
 
     @property
     def mark(self) -> str:
-        """Seat and mode in one text: what a page was made for, and its forms say back."""
+        """Seat and mode in one text: what a page was made for, and its forms send back."""
         return f"{self.key}.{'live' if self.livemode else 'test'}"
 
     @property
@@ -173,7 +173,7 @@ def _uuid(value: object) -> UUID | None:
 def second_factor_due(*, user: User, seat: Seat) -> bool:
     """Whether this person may not go on without a second factor.
 
-    Staff and owners always need one; whoever has enrolled one is always asked for it.
+    Staff and owners always need one; a person who has enrolled one is always asked for it.
     """
     return user.is_staff or seat.role == "owner" or has_second_factor(user)
 

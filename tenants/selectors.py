@@ -79,7 +79,7 @@ def machine_client_status(row: MachineClient) -> str:
 
 
 def members(*, actor: Actor) -> list[Member]:
-    """Everybody in the actor's own tenant, owners first."""
+    """The members of the actor's own tenant, owners first."""
     rows = own_memberships(actor).order_by("created_at", "id")
     order = {"owner": 0, "admin": 1, "developer": 2, "viewer": 3}
     return sorted(map(member_of, rows), key=lambda member: order.get(member.role, 9))
@@ -182,7 +182,7 @@ def agent_merchants(*, actor: Actor, user_id: UUID) -> list[Merchant]:
 
 @dataclass(frozen=True, slots=True)
 class Figure:
-    """A number on the admin's overview, with its list. ``urgent`` waits for somebody."""
+    """A number on the admin's overview, with its list. ``urgent`` waits for a person."""
 
     label: str
     count: int

@@ -91,7 +91,7 @@ class MemberUpdate(StrictSerializer):
 
 
 class InvitationCreate(StrictSerializer):
-    """Somebody to invite."""
+    """A person to invite."""
 
     email = GuardedEmailField(max_length=254)
     role = serializers.ChoiceField(choices=[str(role) for role in TENANT_ROLES])

@@ -1,8 +1,8 @@
 """Sessions whose keys the database does not hold.
 
-The cookie carries the key; the row is found by the key's digest. Whoever reads the table, by SQL
-injection or in a backup, finds nothing with which to be somebody. What a session holds is signed
-for its row, so that a copy of another person's data in one's own row opens nothing either.
+The cookie carries the key; the row is found by the key's digest. An attacker who reads the table,
+by SQL injection or in a backup, finds no usable key. A session's data is signed for its row, so
+another person's data copied into the attacker's own row opens nothing either.
 """
 
 from __future__ import annotations

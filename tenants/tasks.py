@@ -12,7 +12,7 @@ from tenants.services import mail
 
 @shared_task(name="tenants.send_due_mail")
 def send_due_mail() -> None:
-    """Send the mails that are due; also a sweep, for a lost call must lose none."""
+    """Send the mails that are due; also a sweep, for the mails whose call was lost."""
     mail.mail_send_due()
 
 
@@ -35,7 +35,7 @@ def on_password_reset_requested(event: OutboxEvent) -> None:
 
 
 def on_sign_in_link_requested(event: OutboxEvent) -> None:
-    """The relay reports that somebody asked for a sign-in link."""
+    """The relay reports that a person asked for a sign-in link."""
     mail.mail_due(
         kind=DueMail.Kind.SIGN_IN_LINK,
         subject_id=decode(SignInLink.PREFIX, event.aggregate),

@@ -1,10 +1,10 @@
 """JSON web tokens: short access tokens for apps and machine clients (RFC 7519, RFC 9068).
 
 An access token lives five minutes and says who, in which tenant, in which mode and with which
-scopes. What is read here is its text alone: whether the login behind it still stands, and which
-role it has now, is asked of the database with each request (`tenants/authentication.py`). Which
-algorithms an issuer may use is fixed here for
-each issuer (RFC 8725, 3.1); headers that name a key by address (``jku``, ``x5u``) are not followed.
+scopes. Only its text is read here: whether the login behind it is still valid, and which role it
+has now, is read from the database with each request (`tenants/authentication.py`). The algorithms
+of each issuer are fixed here (RFC 8725, 3.1); headers that name a key by address (``jku``, ``x5u``)
+are not followed.
 """
 
 from __future__ import annotations

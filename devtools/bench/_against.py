@@ -108,7 +108,7 @@ def _held(checkout: Path, script: str, argument: str) -> Iterator[dict[str, Any]
 
 
 def ratio(ours: Callable[[], float], theirs: Callable[[], float], *, rounds: int) -> float:
-    """Our figure over the other: the median of alternating rounds; the first only warms up."""
+    """Ours over the other, the median over rounds that alternate; the first round only warms up."""
     rates: dict[bool, list[float]] = {True: [], False: []}
     for number in range(rounds + 1):
         for is_ours in (True, False) if number % 2 else (False, True):

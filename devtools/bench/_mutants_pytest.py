@@ -32,7 +32,7 @@ KILLED: Final = "killed"
 TIMEOUT: Final = "timeout"
 ERROR: Final = "error"
 COLD: Final = "cold"
-#: A mutant that recurses or collects without end must not take the machine with it.
+#: A mutant that recurses or collects without end must not exhaust the machine.
 _MOST_MEMORY_BYTES: Final = 4_000_000_000
 
 _MAP = os.environ.get("MUTANTS_MAP", "")

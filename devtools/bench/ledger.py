@@ -7,7 +7,7 @@ function does not flatter the multiples of A, A itself is held against a posting
 allows (`_ledger_floor.sql`), which checks and keeps much less.
 
 With `--against CHECKOUT` each case is measured against that of another checkout, in rounds that
-alternate, and the JSON has `against`: the ratios by case (`_against.py`). `--only-against`
+alternate, and the JSON has `against`: ours over the other by case (`_against.py`). `--only-against`
 leaves out the rest.
 """
 

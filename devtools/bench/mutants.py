@@ -303,5 +303,5 @@ def _options(arguments: list[str]) -> argparse.Namespace:
     parser.add_argument("--seed", type=int, default=1, help="which of them")
     parser.add_argument("--only", default="", help="modules whose path contains this")
     parser.add_argument("--workers", type=int, default=2)
-    parser.add_argument("--minutes", type=float, default=0, help="stop after this time")
+    parser.add_argument("--minutes", type=float, default=0, help="stop after this many")
     return parser.parse_args(arguments)

@@ -1,7 +1,7 @@
 """Every write on customer webhooks: what faces call is found here.
 
 - `webhooks`: endpoints and their secrets, fan-out, resend, replay
-- `lanes`: whose delivery is sent next
+- `lanes`: which delivery is sent next
 - `delivery`: the sender: leases, posts, records the answer
 - `mail`: the mail about an endpoint that was disabled
 """

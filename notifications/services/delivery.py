@@ -1,9 +1,9 @@
-"""The sender: leases due deliveries, posts them, writes down what came back.
+"""The sender: leases due deliveries, posts them, records the answers.
 
-A due time in a row, never a task that waits: whatever is lost with the broker is found by the
-sweep. A lease moves the due time and names its process; what a sender that died had under way is
-due again at once (at least once; the `webhook-id` lets receivers deduplicate). Who is sent to next
-is decided in `notifications.services.lanes`.
+The due time is in a row, not in a task that waits: the sweep finds what is lost with the broker. A
+lease moves the due time and names its process; the deliveries of a sender that died are due again
+at once (at least once; the `webhook-id` lets receivers deduplicate). `notifications.services.lanes`
+decides the order.
 """
 
 from __future__ import annotations
@@ -40,14 +40,14 @@ from notifications.shapes import endpoint_out
 log = structlog.get_logger(__name__)
 
 BUDGET_S: Final = 50.0
-#: How long the quick lane goes on while the slow one comes to its end.
+#: How long the quick lane continues while the slow one finishes.
 GRACE_S: Final = 25.0
 TIMEOUT_S: Final = 15.0
-#: For the excerpt in the log: an endpoint that has answered 2xx has got the event.
+#: For the excerpt in the log: an endpoint that has answered 2xx has received the event.
 BODY_TIMEOUT_S: Final = 2.0
 #: Both lanes, and what turned slow while the slow lane was full; a thread waits and costs little.
 MAX_THREADS: Final = 256
-#: How often a sender looks for what another one left when it died.
+#: How often a sender looks for deliveries of senders that died.
 FREE_EVERY_S: Final = 2.0
 #: While threads are free and others wait for an answer: when to look for what has become due.
 LOOK_AGAIN_S: Final = 0.25
@@ -58,7 +58,7 @@ SYSTEM: Final = Actor.system("webhooks")
 
 @dataclass(frozen=True, slots=True)
 class Outgoing:
-    """One leased delivery with all that it takes to send it, read before the first byte."""
+    """One leased delivery with everything needed to send it, read before the first byte."""
 
     delivery: WebhookDelivery
     endpoint: WebhookEndpoint
@@ -68,7 +68,7 @@ class Outgoing:
 
 @dataclass(frozen=True, slots=True)
 class Answer:
-    """What became of one attempt: an HTTP status, or why there was none."""
+    """The outcome of one attempt: an HTTP status, or why there was none."""
 
     status: int | None
     error: str
@@ -90,8 +90,8 @@ def send_due(
 ) -> int:
     """Send what is due until nothing is or the time is up; return how many attempts were made.
 
-    A thread that is done takes the next delivery at once. After `budget_s` the slow lane takes
-    nothing on, and the quick one goes on for as long as the slow one still has answers to come.
+    A thread that is done takes the next delivery at once. After `budget_s` the slow lane starts
+    no delivery, and the quick one continues while the slow one still waits for answers.
     """
     assert_outside_transaction("sending webhooks")
     started = time.monotonic()
@@ -131,7 +131,7 @@ class Flight:
         self._free_at = 0.0
 
     def take_on(self, pool: ThreadPoolExecutor, *wanted: lanes.Lane) -> None:
-        """Lease and begin as much as the lanes have room for."""
+        """Lease and start as many deliveries as the lanes have room for."""
         now = time.monotonic()
         for sending in self.flying.values():
             if now - sending.since >= lanes.SLOW_AFTER_S:
@@ -150,7 +150,7 @@ class Flight:
                 try:
                     future = pool.submit(post, item)
                 except RuntimeError as error:
-                    # No more threads: what flies is recorded, the rest is due after its lease.
+                    # No more threads: what flies is recorded; the rest is due after its lease.
                     log.warning("webhook.no_thread", error=str(error))
                     return
                 self.flying[future] = _Sending(item, time.monotonic(), lane)
@@ -188,7 +188,7 @@ def post(item: Outgoing) -> Answer:
 
 
 def record(item: Outgoing, answer: Answer) -> None:
-    """Write an attempt down with its consequences, in one statement."""
+    """Record an attempt with its consequences, in one statement."""
     delivery, endpoint = item.delivery, item.endpoint
     now = timezone.now()
     writes = Writes()
@@ -268,7 +268,7 @@ def _ready(leased: Sequence[WebhookDelivery]) -> list[Outgoing]:
                 secrets = tuple(webhooks.live_secrets(endpoint))
             except CannotOpen as error:
                 log.error("webhook.secret_lost", endpoint_id=endpoint.public_id, exc_info=error)
-                _cancel(delivery, "the endpoint's secret cannot be read; roll it")
+                _cancel(delivery, "the endpoint's secret cannot be read; rotate it")
                 continue
             ready.append(Outgoing(delivery, endpoint, event, secrets))
     return ready
@@ -284,7 +284,7 @@ def _cancel(delivery: WebhookDelivery, why: str) -> None:
 
 
 def _write_delivery(writes: Writes, delivery: WebhookDelivery) -> None:
-    # A sender whose lease ran out must not undo what another has found out since.
+    # A sender whose lease ran out must not overwrite a later sender's result.
     writes.sql(
         "UPDATE notifications_webhookdelivery SET state = %s, next_attempt_at = %s, holder = NULL,"
         " delivered_at = %s, last_status = %s, last_error = %s"
@@ -314,7 +314,7 @@ def _note_success(writes: Writes, endpoint: WebhookEndpoint, *, slowly: bool) ->
 
 
 def _note_failure(writes: Writes, delivery: WebhookDelivery, answer: Answer) -> None:
-    """Count the failure, and disable the endpoint when it is one too many."""
+    """Count the failure, and disable the endpoint at the limit."""
     endpoint = lock_enabled_endpoint(delivery.endpoint_id)
     if endpoint is None:
         return
@@ -342,7 +342,7 @@ def _note_failure(writes: Writes, delivery: WebhookDelivery, answer: Answer) -> 
 def _disable(
     writes: Writes, endpoint: WebhookEndpoint, reason: str, delivery: WebhookDelivery
 ) -> None:
-    """Disable the endpoint, and tell the merchant: by mail, event and audit record."""
+    """Disable the endpoint, and inform the merchant: by mail, event and audit record."""
     webhooks.disable(writes, endpoint, reason, tell=True, failed=delivery)
     writes.record(
         endpoint,
@@ -370,5 +370,5 @@ def _answer(response: OutboundResponse) -> Answer:
 
 
 def _clean(text: str) -> str:
-    # Before it is cut: of a number cut in two, nothing shows what it is.
+    # Masked before it is cut: half a card number would not be recognised.
     return mask_card_numbers(text.replace("\x00", ""))

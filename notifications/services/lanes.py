@@ -1,9 +1,9 @@
-"""Whose delivery is sent next: two lanes, and a share of each for every merchant and endpoint.
+"""Which delivery is sent next: two lanes, and a share of each for every merchant and endpoint.
 
-A receiver that answers slowly keeps a thread for as long as it likes, so it must not be a thread
-that others wait for. Endpoints whose last answer took a second or more are sent to in a lane of
-their own; a delivery that takes longer than that moves there while it is under way. In each lane a
-merchant has a share and an endpoint a smaller one, and who has the least under way comes first.
+A receiver that answers slowly occupies a thread, which must not be one that others wait for.
+Endpoints whose last answer took a second or more have a lane of their own; a delivery that takes
+longer than that moves there while it is under way. In each lane a merchant has a share and an
+endpoint a smaller one, and those with the least under way come first.
 """
 
 from __future__ import annotations
@@ -19,10 +19,10 @@ from core.liveness import holder
 from notifications.lock_objects import lease_deliveries
 from notifications.models import WebhookDelivery
 
-#: An answer that takes so long is a slow one.
+#: An answer that takes at least this long is slow.
 SLOW_AFTER_S: Final = 1.0
-#: For a sender that lives and hangs: longer than an attempt may take. What a sender that died had
-#: under way is due again as soon as somebody looks (`free_abandoned`).
+#: For a sender that hangs: longer than an attempt may take. The deliveries of a sender that died
+#: are due again as soon as another sender looks (`free_abandoned`).
 LEASE_S: Final = 60
 
 
@@ -77,6 +77,6 @@ def lease(
 
 
 def free_abandoned() -> int:
-    """Make due what a sender had under way that has died; return how many deliveries."""
+    """Make the deliveries of senders that died due again; return how many."""
     with tenant_atomic(Scope.worker()):
         return len(fetch_all(_FREE))

@@ -1,4 +1,4 @@
-"""The mail about an endpoint that was disabled: due in its row until it has gone out."""
+"""The mail about an endpoint that was disabled: due in the endpoint's row until it is sent."""
 
 from __future__ import annotations
 
@@ -20,12 +20,12 @@ log = structlog.get_logger(__name__)
 BATCH: Final = 20
 BUDGET_S: Final = 120.0
 TRY_AGAIN_S: Final = 300
-#: A mail server that is away longer than this makes the news old; the portal shows it anyway.
+#: How long a mail that cannot be sent is retried; the portal shows the state anyway.
 TRY_FOR: Final = timedelta(days=2)
 
 
 def tell_of_disabled() -> int:
-    """Mail owners and admins that an endpoint of theirs was disabled; return how many mails.
+    """Mail owners and admins that an endpoint was disabled; return how many mails.
 
     What cannot be sent is tried again in five minutes, for two days.
     """
@@ -64,7 +64,7 @@ def _tell(endpoint: WebhookEndpoint) -> bool:
             return False
         recipients = []
     with tenant_atomic(Scope.worker()):
-        # Enabled and disabled anew meanwhile, it has to be told of anew.
+        # An endpoint that was enabled and disabled again meanwhile needs another mail.
         WebhookEndpoint.objects.filter(id=endpoint.id, disabled_at=endpoint.disabled_at).update(
             tell_disabled_at=None
         )

@@ -36,7 +36,7 @@ TABLE: Final = "notifications_webhookendpoint"
 
 @dataclass(frozen=True, slots=True)
 class EndpointSpec:
-    """Checked wishes for an endpoint; None leaves a field as it is."""
+    """Checked fields of an endpoint; None leaves a field as it is."""
 
     url: str | None = None
     events: list[str] | None = None
@@ -59,8 +59,8 @@ def endpoint_spec(
     description: object = None,
     status: object = None,
 ) -> EndpointSpec:
-    """Check what a caller sent; raise InvalidRequest. Where the URL's name leads is not looked at
-    here (`core.outbound.check_public_url`), but on every delivery."""
+    """Check what a caller sent; raise InvalidRequest. The URL's host name is not resolved here
+    (`core.outbound.check_public_url`), but on every delivery."""
     if url is not None and not isinstance(url, str):
         raise InvalidRequest("url must be a string.", code="parameter_invalid", param="url")
     if url is not None:
@@ -141,7 +141,7 @@ def endpoint_create(*, actor: Actor, spec: EndpointSpec) -> tuple[WebhookEndpoin
 
 
 def endpoint_update(*, actor: Actor, endpoint_id: str, spec: EndpointSpec) -> WebhookEndpoint:
-    """Change address, events, description or status; enabling one forgets its failures."""
+    """Change address, events, description or status; enabling one resets its failures."""
     with tenant_atomic(actor.scope):
         endpoint = lock_endpoint(actor=actor, endpoint_id=endpoint_id)
         before = _facts(endpoint)
@@ -179,7 +179,7 @@ def endpoint_update(*, actor: Actor, endpoint_id: str, spec: EndpointSpec) -> We
 
 
 def endpoint_delete(*, actor: Actor, endpoint_id: str) -> None:
-    """Stop an endpoint for good; its deliveries stay readable. Raises NotFound the second time."""
+    """Delete an endpoint; its deliveries stay readable. Raises NotFound the second time."""
     with tenant_atomic(actor.scope):
         endpoint = lock_endpoint(actor=actor, endpoint_id=endpoint_id)
         before = _facts(endpoint)
@@ -199,7 +199,7 @@ def endpoint_delete(*, actor: Actor, endpoint_id: str) -> None:
 def endpoint_roll_secret(
     *, actor: Actor, endpoint_id: str, overlap: timedelta = ROTATION_OVERLAP
 ) -> tuple[WebhookEndpoint, str]:
-    """Make a new secret. For `overlap` both sign, so that the receiver can change over in peace."""
+    """Make a new secret. For `overlap` both sign, so that the receiver loses no event."""
     secret = signing.new_secret()
     with tenant_atomic(actor.scope):
         endpoint = lock_endpoint(actor=actor, endpoint_id=endpoint_id)
@@ -238,12 +238,12 @@ def disable(
     tell: bool = False,
     failed: WebhookDelivery | None = None,
 ) -> None:
-    """Set an endpoint disabled in memory, and cancel in `writes` what is still on its way.
+    """Mark an endpoint disabled in memory, and cancel its pending deliveries in `writes`.
 
     Args:
         tell: the mail about it is due, for another worker to send.
-        failed: the delivery that was one too many. The caller writes it in the same unit, which is
-            one statement, and which of two updates of one row wins there is not defined.
+        failed: the delivery whose failure disables it. The caller writes it in the same unit, which
+            is one statement, and which of two updates of one row wins there is not defined.
     """
     now = timezone.now()
     endpoint.status = WebhookEndpoint.Status.DISABLED
@@ -305,7 +305,7 @@ def fan_out(events: Sequence[OutboxEvent]) -> None:
 def event_resend(
     *, actor: Actor, event_id: str, endpoint_id: str | None = None
 ) -> list[WebhookDelivery]:
-    """Send an event again, to one endpoint or to every enabled one that wants its type.
+    """Resend an event, to one endpoint or to every enabled one that wants its type.
 
     The `webhook-id` stays the event's, so a receiver that deduplicates is safe. An endpoint that is
     named gets it whatever it subscribes to. Raises NotFound, and Conflict when the named endpoint
@@ -330,9 +330,9 @@ def event_resend(
 
 
 def delivery_resend(*, actor: Actor, delivery_id: UUID) -> WebhookDelivery:
-    """Send a delivery's event to its endpoint again; for staff, who sit in no merchant.
+    """Resend a delivery's event to its endpoint; for staff, who have no merchant's seat.
 
-    Runs in the actor's scope. Raises NotFound when delivery or event are there no more, and
+    Runs in the actor's scope. Raises NotFound when delivery or event no longer exist, and
     Conflict when the endpoint is disabled.
     """
     with tenant_atomic(actor.scope):
@@ -392,7 +392,7 @@ def deliveries_replay(
 
     `only_missing` leaves out what was delivered; what is on its way is left out in any case. At
     most 10,000 a call, oldest first and paced at 20 a second, so that an endpoint that has just
-    come back is not knocked over. Raises NotFound; InvalidRequest for a span that ends before it
+    recovered is not overloaded. Raises NotFound; InvalidRequest for a span that ends before it
     begins; and Conflict for a disabled endpoint.
     """
     until = created_to or timezone.now()

@@ -1,4 +1,4 @@
-"""The platform's staff look at people, and change them: alone or with a second person."""
+"""People, for the platform's staff: read, and changed alone or with a second person."""
 
 from __future__ import annotations
 
@@ -51,7 +51,7 @@ class RoleForm(ReasonForm):
 
 
 def _changes(action: PersonAction, title: str, *, text: str, icon: str, done: str) -> FormView:
-    """An action of `UserAdmin` that changes a person, or proposes to; `done` ends its sentence."""
+    """An action of `UserAdmin` that changes a person or proposes it; `done` ends the message."""
 
     @staff_form(
         title,

@@ -1,4 +1,4 @@
-"""Where people log in from, the links that prove it is them, and changes that need two persons."""
+"""Where people log in from, the links that prove who they are, changes that need two persons."""
 
 from __future__ import annotations
 
@@ -55,8 +55,8 @@ class SignInLink(Entity):
 class PasswordReset(Entity):
     """A mailed reset link; the function that sets the password uses the row up.
 
-    Workers, who mail the link, write the row, and logging in neither reads nor writes it: so SQL
-    injected into the web process makes no link that counts.
+    Workers, which mail the link, write the row; the login neither reads nor writes it. So SQL
+    injected into the web process creates no valid link.
     """
 
     PREFIX: ClassVar[str] = "pwr"

@@ -37,7 +37,7 @@ class UserManager(BaseUserManager["User"]):
         return self.get(email=normalise_email(username or ""))
 
     def create_superuser(self, email: str, password: str | None = None, **fields: Any) -> User:
-        """Refuse: nobody stands above the roles, and who is no member opens nothing."""
+        """Refuse: no account is above the roles, and one without a membership opens nothing."""
         raise NotImplementedError("Invite staff with: manage.py create_platform --email ADDRESS")
 
 
@@ -90,7 +90,7 @@ class User(Entity, AbstractBaseUser, PermissionsMixin):
         self.login_stamp = uuid.uuid4()
 
     def has_usable_password(self) -> bool:
-        """Asked by the admin's pages, which may not look at the hash; everybody has a password."""
+        """True: everyone has a password. The admin's pages ask, which may not read the hash."""
         return True
 
     def _get_session_auth_hash(self, secret: str | None = None) -> str:
@@ -105,7 +105,7 @@ class User(Entity, AbstractBaseUser, PermissionsMixin):
 
 
 class Level(models.TextChoices):
-    """On which level of the tree a membership stands."""
+    """The level of the tree that a membership is on."""
 
     PLATFORM = "platform", "Platform"
     RESELLER = "reseller", "Reseller"

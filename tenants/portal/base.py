@@ -31,7 +31,7 @@ What the request carries:
 
 What the frame does:
 
-* not logged in → ``/login?next=…`` (who wants JSON gets 401);
+* not logged in → ``/login?next=…`` (a request for JSON gets 401);
 * a second factor that the role needs is missing → ``/login/verify`` or ``/login/setup``;
 * a form that was made for another account or mode → 409, nothing ran: two tabs share one session,
   so every form posts ``{% seat_field %}`` beside its CSRF token (pages show ``seat.mark`` too);
@@ -214,7 +214,7 @@ def _made_for_this_seat(request: PortalRequest) -> bool:
 
 
 def _send_to(request: HttpRequest, url: str) -> HttpResponse:
-    """Redirect and come back later; who wants JSON is told by the status."""
+    """Redirect to `url`, which leads back later; a request for JSON gets 401."""
     target = request.get_full_path() if request.method in SAFE_METHODS else "/"
     if "application/json" in request.headers.get("Accept", ""):
         return HttpResponse(status=401)
@@ -239,7 +239,7 @@ def no_permission_page(request: HttpRequest, permission: str = "") -> HttpRespon
 
 
 def refused_page(request: HttpRequest, error: errors.AppError) -> HttpResponse:
-    """What a form's page does not say itself: why nothing was done."""
+    """The reason why a form was refused, where its own page does not show one."""
     context = {"problem": error.message, "status": error.status}
     return render(request, "tenants/refused.html", context, status=error.status)
 

@@ -129,7 +129,7 @@ def login_page(request: HttpRequest) -> HttpResponse:
         slowed = isinstance(error, errors.RateLimited)
         return _refused(request, "login", form, error, next=target, slowed=slowed)
     if has_second_factor(user):
-        # Not logged in before the second factor: until then the session only remembers whom to ask.
+        # Not logged in before the second factor: until then the session only holds whom to ask.
         request.session.cycle_key()
         request.session[PENDING_USER] = str(user.id)
         request.session[PENDING_SINCE] = int(time.time())
@@ -163,7 +163,7 @@ def verify_page(request: HttpRequest) -> HttpResponse:
 
 @require_http_methods(["GET", "HEAD", "POST"])
 def link_page(request: HttpRequest) -> HttpResponse:
-    """Mail a link that lets a browser try again at once. The answer tells of no account."""
+    """Mail a link that lets a browser try again at once. The answer reveals no account."""
     if request.method != "POST":
         return _page(request, "link", ResetForm())
     form = ResetForm(request.POST)
@@ -179,7 +179,7 @@ def link_page(request: HttpRequest) -> HttpResponse:
 
 @require_http_methods(["GET", "HEAD", "POST"])
 def link_use_page(request: HttpRequest, token: str) -> HttpResponse:
-    """Use a mailed link: a GET asks first, for programs that scan mails open links too."""
+    """Use a mailed link: a GET asks first, because programs that scan mails open links too."""
     place = browser_place(request)
     try:
         if request.method != "POST":
@@ -202,7 +202,7 @@ def setup_page(request: HttpRequest) -> HttpResponse:
     user = request.user
     enrolled = has_second_factor(user)
     if enrolled and not user.is_verified():
-        # Or a stolen password would be enough to put another app in place of the owner's.
+        # Otherwise a stolen password would be enough to replace the owner's app.
         return redirect("login-verify")
     secret = _enrolment_secret(request, user)
     form = SetupForm(request.POST if request.method == "POST" else None)
@@ -237,7 +237,7 @@ def setup_page(request: HttpRequest) -> HttpResponse:
 
 @require_http_methods(["GET", "HEAD", "POST"])
 def logout_page(request: HttpRequest) -> HttpResponse:
-    """End the session by POST; a GET asks first, for links get followed by themselves."""
+    """End the session by POST; a GET asks first, because programs follow links."""
     if request.method == "POST":
         if request.user.is_authenticated:
             user = request.user
@@ -361,7 +361,7 @@ def _arrived(request: HttpRequest, target: str) -> HttpResponse:
 
 
 def _pending_user(request: HttpRequest) -> User | None:
-    """Who has given the right password within five minutes, or is logged in without a code."""
+    """The person who passed the password within five minutes, or is logged in without a code."""
     if request.user.is_authenticated:
         return request.user
     since = request.session.get(PENDING_SINCE, 0)
@@ -386,7 +386,7 @@ def _enrolment_secret(request: HttpRequest, user: User) -> bytes:
 
 
 def _home_of(user: User) -> str:
-    """Staff start in the admin, everybody else in the portal."""
+    """The first page: the admin for staff, the portal for everyone else."""
     seats = seats_of(user_id=user.id)
     if user.is_staff and seats and seats[0].level == Level.PLATFORM:
         return reverse("admin:index")

@@ -187,7 +187,7 @@ def agent(request: PortalRequest, member_id: str) -> HttpResponse:
     chosen = request.POST.getlist("merchants") if request.POST.get("access") == "only" else []
     try:
         if request.POST.get("access") == "only" and not chosen:
-            # No merchant at all would mean the whole account, which nobody ticked.
+            # An empty list would mean the whole account, which the form did not ask for.
             raise errors.InvalidRequest("Tick at least one merchant, or choose the whole account.")
         services.agent_set(
             actor=request.actor,

@@ -308,7 +308,7 @@ def _exists(row: Any) -> bool:
 
 
 def _leave_out_strangers(plan: _Plan) -> None:
-    """Leave out a demo person whose address belongs to somebody who joined by an invitation."""
+    """Leave out a demo person whose address belongs to a person who joined by invitation."""
     people = {row.email: row.id for row in plan.rows if isinstance(row, User)}
     found = User.objects.filter(email__in=people).values_list("email", "id")
     taken = {people[email] for email, user_id in found if user_id != people[email]}

@@ -1,17 +1,17 @@
-"""Guesses are slowed, and owners are not locked out.
+"""Limits that slow guesses and do not lock owners out.
 
-| counter | counts | who is measured by it |
+| counter | counts | applies to |
 | --- | --- | --- |
-| pair | one account from one network | everybody without a known browser |
+| pair | one account from one network | everyone without a known browser |
 | address | one network, whatever the account | the same |
 | account | one account from anywhere | the same, from a network that the account has not used |
 | device | one account in one browser | browsers from which the account has logged in |
 
 So an attacker's guesses slow the attacker, and together those from places that the account never
-used. Who sits at one of those and is slowed for it asks for a sign-in link by mail: it makes the
-browser that asked a known one. Password and second factor are needed there all the same.
+used. An owner who is slowed at one of those asks for a sign-in link by mail: it makes the browser
+that opens it a known one. Password and second factor are still needed there.
 
-An address without an account is treated as one with, or the answers would tell them apart.
+An address without an account is treated as one with, or the answers would distinguish them.
 """
 
 from __future__ import annotations
@@ -36,7 +36,7 @@ from tenants.places import UNKNOWN_NETWORK, Place
 
 Step = Literal["login", "otp"]
 
-#: A network that was not used for so long may belong to others by now.
+#: A network that was not used for this long may belong to others by now.
 NETWORK_KNOWN_FOR: Final = timedelta(days=90)
 DEVICE_KNOWN_FOR: Final = timedelta(days=180)
 _PURPOSE: Final = "known_place"
@@ -54,14 +54,14 @@ def _throttles(step: Step, *, max_delay_s: int) -> dict[str, Throttle]:
         "pair": slowed("pair", free=5),
         "device": slowed("device", free=5),
         "account": slowed("account", free=20),
-        # An address may stand for a whole office, or for a carrier's NAT.
+        # A whole office, or a carrier's NAT, may share one address.
         "address": Throttle(
             f"{step}_address", free=100, first_delay_s=1, max_delay_s=120, leak_s=30
         ),
     }
 
 
-#: Of six digits three are right at any moment: guesses of a code are slowed for longer.
+#: Three of the six-digit codes are right at any moment: guesses of a code are slowed for longer.
 THROTTLES: Final[dict[Step, dict[str, Throttle]]] = {
     "login": _throttles("login", max_delay_s=300),
     "otp": _throttles("otp", max_delay_s=900),
@@ -80,8 +80,8 @@ def attempt_begin(*, step: Step, account: str, user_id: UUID | None, place: Plac
     """Count a try before it is checked, so that many at once do not all pass.
 
     Args:
-        account: the e-mail address as normalised; counted whether or not anybody has it.
-        user_id: whose account that is, None for nobody's.
+        account: the e-mail address as normalised; counted whether or not an account has it.
+        user_id: whose account that is, None without an account.
 
     Raises:
         RateLimited: too early; nothing may be checked.
@@ -94,7 +94,7 @@ def attempt_begin(*, step: Step, account: str, user_id: UUID | None, place: Plac
 
 
 def counters(*, step: Step, account: str, known: frozenset[str], place: Place) -> Attempt:
-    """What measures a try of an account from a place of which `known` kinds are known."""
+    """The counters of a try of an account, from a place of which `known` kinds are known."""
     throttles = THROTTLES[step]
     if "device" in known:
         return Attempt(own=((throttles["device"], f"{account} {place.device}"),), shared=())
@@ -119,7 +119,7 @@ def account_forget(*, account: str) -> None:
 def known_kinds(*, user_id: UUID | None, place: Place) -> frozenset[str]:
     """``network``, ``device`` or both: from what of this place the account has logged in before.
 
-    Nobody's account is looked up as well, at the same cost.
+    Without an account the look-up is made as well, at the same cost.
     """
     person = user_id or UUID(int=0)
     looked_up = [
@@ -144,7 +144,7 @@ def place_remember(writes: Writes, *, user_id: UUID, place: Place) -> None:
 
 
 def device_remember(writes: Writes, *, user_id: UUID, device: str, lifetime: timedelta) -> None:
-    """Add to a unit of work that the account's owner sits at this browser."""
+    """Add to a unit of work that the account's owner uses this browser."""
     _remember(writes, user_id, "device", device, lifetime=lifetime)
 
 

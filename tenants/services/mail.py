@@ -1,7 +1,7 @@
 """Mails of the tenants room: invitations, password resets and sign-in links, in plain text.
 
 A mail is a row (`DueMail`) before it is a task: neither a lost broker nor a mail server that is
-away loses it, for the sweep sends what is due.
+down loses it, because the sweep sends what is due.
 """
 
 from __future__ import annotations
@@ -54,13 +54,12 @@ def mail_due(*, kind: DueMail.Kind, subject_id: UUID, event_id: UUID) -> None:
 def mail_send_due(*, limit: int = BATCH) -> int:
     """Send what is due, the longest waiting first; return how many mails the server took.
 
-    What it does not take is tried again after one minute, two, four, … an hour, until it is of no
-    use any more.
+    What it does not take is tried again after one minute, two, four, … an hour, until it expires.
     """
     assert_outside_transaction("sending mail")
     sent = 0
     for _ in range(limit):
-        # One at a time: a mail that raises keeps none but itself from going out.
+        # One at a time: a mail that raises holds no other back.
         with tenant_atomic(Scope.worker()):
             leased = lease_due_mail()
         if leased is None:
@@ -91,7 +90,7 @@ def _send_one(row: DueMail) -> bool:
 
 
 def invitation_link(invitation_id: UUID) -> str:
-    """The address at which an invitation is accepted; whoever knows it may."""
+    """The address at which an invitation is accepted, by any holder of the link."""
     return f"{settings.BASE_URL}/invitations/{quote(invitation_token(invitation_id))}"
 
 

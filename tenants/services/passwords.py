@@ -45,7 +45,7 @@ def password_reset_request(*, email: str, place: Place) -> None:
     """Send a reset link if the address has an account; says nothing either way.
 
     One mail per address and day for strangers; from a place that the account knows, five. Its link
-    is good for longer than that day (PASSWORD_RESET_TIMEOUT), whoever asked for it.
+    is good for longer than that day (PASSWORD_RESET_TIMEOUT), no matter who asked for it.
 
     Raises RateLimited, for an unknown address too: a mail was asked for already, or this network
     asks for many.
@@ -114,8 +114,8 @@ def reset_token_user(*, user_id: UUID, token: str) -> User:
 def password_set(*, user: User, token: str, password: str, place: Place) -> None:
     """Set a new password by a mailed link and end every token; sessions end by their hash.
 
-    Whoever has the link reads the account's mail, which proves the owner: from here the account
-    may log in whatever others guess, and no earlier place is trusted any more.
+    The link proves access to the account's mail, and so the owner: from this place the account may
+    log in whatever others guess, and no earlier place is trusted any more.
 
     Raises InvalidRequest with what the password lacks, NotFound for a link that is too old or was
     used meanwhile.
@@ -123,9 +123,9 @@ def password_set(*, user: User, token: str, password: str, place: Place) -> None
     check_password_strength(password, user=user)
     user.set_password(password)
     with tenant_atomic(Scope.auth()):
-        # A statement of its own: the next one then sees what others stored before they let go.
+        # A statement of its own: the next one then sees what others stored before they released it.
         lock_user(user.id)
-        # No scope of the web's writes the column: the function does, for a link that was mailed.
+        # No scope of the web process may write the column: the function does, for a mailed link.
         done = fetch_one(
             "SELECT tenants_password_set(%s, %s, %s, %s)",
             [

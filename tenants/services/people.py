@@ -36,7 +36,7 @@ def person_change(
 
     Raises:
         PermissionDenied: the actor's role may not even propose it (``person_protected``).
-        Conflict: it is oneself (``own_account``), or is proposed already (``proposed_already``).
+        Conflict: it is for oneself (``own_account``), or proposed already (``proposed_already``).
         InvalidRequest: no reason.
     """
     change = PersonChange(action=PersonChange.Action(action.value), user_id=user_id)

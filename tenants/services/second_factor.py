@@ -58,8 +58,8 @@ def enrolment_confirm(*, user: User, secret: bytes, code: str, actor: Actor) -> 
     writes.record(user, action="user.second_factor_enrolled", event=None, actor=actor)
     with tenant_atomic(Scope.auth()):
         fetch_all("DELETE FROM tenants_recoverycode WHERE user_id = %s RETURNING 1", [user.id])
-        # Replaced in place: no scope of the web's takes an authenticator away, for whoever has none
-        # may enrol another with the password alone.
+        # Replaced in place: no scope of the web process may delete an authenticator, as a person
+        # without one can enrol another with the password alone.
         TotpDevice.objects.bulk_create(
             [
                 TotpDevice(
@@ -81,7 +81,7 @@ def enrolment_confirm(*, user: User, secret: bytes, code: str, actor: Actor) -> 
 def second_factor_remove(writes: Writes, *, user_id: UUID) -> None:
     """Add to a unit of work that device and recovery codes go.
 
-    The logins of apps that they confirmed end too: whoever took the device may hold their tokens.
+    The logins of apps that they confirmed end too: a thief of the device may hold their tokens.
     The next sign-in of an owner or of staff enrols another device.
     """
     for table in ("tenants_recoverycode", "tenants_totpdevice"):

@@ -35,7 +35,7 @@ MACHINE_FAILURES: Final = Throttle(
 
 
 def user_actor(user: User, *, ip: str | None) -> Actor:
-    """The actor of what a person does to the own account, outside any tenant."""
+    """The actor of what a person does to their own account, outside any tenant."""
     return Actor(kind="user", id=user.public_id, label=user.email, ip=ip, user_id=user.id)
 
 
@@ -131,7 +131,7 @@ def logout_recorded(*, user: User, actor: Actor) -> None:
 
 
 def person_exists(*, email: str) -> bool:
-    """Whether somebody has an account under this address (only who holds a mailed link asks)."""
+    """Whether an account has this address (asked only for the holder of a mailed link)."""
     with tenant_atomic(Scope.auth()):
         return User.objects.filter(email=normalise_email(email)).exists()
 
@@ -229,8 +229,7 @@ def machine_session(
     """An access token for a machine client (RFC 6749, 4.4).
 
     Args:
-        scopes: what the token shall be good for at most (RFC 6749, 3.3); empty is all that the
-            client may.
+        scopes: the most that the token may do (RFC 6749, 3.3); empty is all that the client may.
 
     Raises:
         AuthenticationFailed: the credentials are wrong.
@@ -281,7 +280,7 @@ def machine_session(
 
 
 def password_hash(user_id: UUID | None) -> str:
-    """The hash of one person's password, in the scope of logging in; empty for nobody's."""
+    """The hash of one person's password, in the scope of logging in; empty without a person."""
     row = fetch_one("SELECT tenants_password_hash(%s)", [user_id or UUID(int=0)])
     return "" if row is None or row[0] is None else str(row[0])
 
@@ -299,8 +298,8 @@ def _is_password_of(user: User, password: str, *, stored: str) -> bool:
         return True
     renewed = make_password(password)
     with tenant_atomic(Scope.auth()):
-        # Only what was looked at is replaced, never a password that was set meanwhile; and nobody's
-        # of the platform's staff, who get the new strength with their next password.
+        # Only the hash that was checked is replaced, never a password that was set meanwhile; and
+        # no staff member's: staff get the new strength with their next password.
         done = fetch_one("SELECT tenants_password_renew(%s, %s, %s)", [user.id, stored, renewed])
         now = password_hash(user.id)
     return done == (True,) or now == stored or check_password(password, now)
@@ -433,7 +432,7 @@ def _invalid_refresh() -> errors.AuthenticationFailed:
 
 
 def _wrong_credentials() -> errors.AuthenticationFailed:
-    # One sentence for both: the answer must not tell which addresses are known.
+    # One sentence for both: the answer must not reveal which addresses are known.
     return errors.AuthenticationFailed(
         "The e-mail address or the password is wrong.", code="credentials_invalid"
     )

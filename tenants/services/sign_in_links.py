@@ -1,11 +1,11 @@
 """A proof for owners whose account others guess at: a mailed link that lets their browser try.
 
 The link makes the browser in which it is opened a known place of the account for an hour. It is no
-login: password and second factor are asked for as ever.
+login: password and second factor are still asked for.
 
-It is good for whichever browser opens it, and for as long as the mails of strangers can keep the
+It is good for any browser that opens it, and for as long as the mails of strangers can keep the
 next one back (`mail_limits`): so a stranger who asks for an owner's links only sends them to the
-owner. Who reads the mail is the owner, whoever asked.
+owner. Reading the mail proves the owner, no matter who asked.
 """
 
 from __future__ import annotations
@@ -64,7 +64,7 @@ def sign_in_link_request(*, email: str, place: Place) -> None:
 
 
 def sign_in_link_check(*, token: str) -> UUID:
-    """The id of a link that may be used. Raises NotFound: too old, used, or none of ours."""
+    """The id of a link that may be used. Raises NotFound: too old, used, or unknown."""
     with tenant_atomic(Scope.auth()):
         row = SignInLink.objects.filter(
             token_digest__in=keys.digests(token, purpose=_LINK_PURPOSE),

@@ -34,7 +34,7 @@ from tenants.services.team import (
     staff_account_needed,
 )
 
-#: Whoever runs commands on the machine; there is no person to name before the first one.
+#: The operator who runs commands on the machine; before the first person there is none to name.
 SETUP: Final = Actor.system("setup")
 
 
@@ -54,7 +54,7 @@ def platform_set_up(*, name: str, email: str, role: str = Role.COMPLIANCE) -> Se
     returned again, and a member stays one. No permission is asked: it is the machine's operator.
 
     Raises InvalidRequest: bad address or role, or no name for a platform that has yet to be made;
-    Conflict: the address has an account that is no member of staff's (``staff_account_needed``).
+    Conflict: the address has an account outside the staff (``staff_account_needed``).
     """
     address = clean_email(email)
     if role not in PLATFORM_ROLES:
@@ -113,7 +113,7 @@ def reseller_sign_up(
 
 def merchant_sign_up(*, actor: Actor, owner_email: str = "", **merchant: str) -> Merchant:
     """Make a merchant (the fields of ``merchant_create``) and invite its first owner, both or
-    neither; without an address nobody is invited.
+    neither; without an address no one is invited.
 
     Raises PermissionDenied, InvalidRequest.
     """
@@ -129,7 +129,7 @@ def owner_invite(
 ) -> Invitation:
     """Invite the first owner of a merchant, or a reseller, that has none (compliance staff).
 
-    Raises PermissionDenied where there is an owner, Conflict where somebody else is invited.
+    Raises PermissionDenied where there is an owner, Conflict where another person is invited.
     """
     address = clean_email(email)
     with tenant_atomic(actor.scope):

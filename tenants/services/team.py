@@ -64,10 +64,10 @@ def invitation_create(
     """Invite a member into the actor's tenant; a reseller may name one of its merchants.
 
     A second invitation to the same address replaces the first, a day later at the earliest: each
-    one is a mail to somebody who did not ask for it. The mail goes out after the commit.
+    one is a mail to a person who did not ask for it. The mail goes out after the commit.
 
     Raises:
-        PermissionDenied: only owners invite owners, but for a merchant's
+        PermissionDenied: only owners invite owners, except a merchant's
             first one, whom its reseller may invite.
         NotFound: a foreign merchant. InvalidRequest: bad address or role.
         Conflict: the person is a member already, or a first owner is invited already.
@@ -166,9 +166,9 @@ def _refuse_repeated_mail(place: TenantPlace, *, email: str) -> None:
 
 
 def refuse_second_owner(place: TenantPlace, *, email: str) -> None:
-    """From above a tenant gets its first owner only; that one names all others.
+    """Refuse a second owner from a level above: the first one names all others.
 
-    Raises PermissionDenied where there is an owner, Conflict where somebody else is invited as one.
+    Raises PermissionDenied where there is an owner, Conflict where another one is invited.
     """
     if Membership.objects.filter(
         level=place["level"], role=Role.OWNER, **_tenant_of(place)
@@ -238,7 +238,7 @@ def invitation_accept(
     Raises:
         NotFound: the link is not good any more. InvalidRequest: the password is too weak.
         Conflict: a person with this address exists and must log in first (``login_required``),
-            somebody else is logged in (``wrong_account``), the person is a member already
+            another person is logged in (``wrong_account``), the person is a member already
             (``already_member``), or should join the platform with a tenant's account
             (``staff_account_needed``).
     """
@@ -390,7 +390,7 @@ def _place(actor: Actor, merchant_id: UUID | None) -> TenantPlace:
 
 
 def _check_role(actor: Actor, action: PersonAction, role: str, *, level: str, own: bool) -> None:
-    """Refuse a role that the actor may give nobody; a reseller's managers may name a merchant's
+    """Refuse a role that the actor may not give; a reseller's managers may name a merchant's
     first owner."""
     allowed = PLATFORM_ROLES if level == Level.PLATFORM else TENANT_ROLES
     if role not in allowed:
@@ -431,7 +431,7 @@ def _tenant_of(place: TenantPlace) -> dict[str, UUID | None]:
 
 
 def _check_invited(invitation: Invitation, user: User | None) -> None:
-    """Refuse whoever is logged in as somebody else, or should log in first."""
+    """Refuse a person who is logged in to another account, or must log in first."""
     if user is not None and user.email != invitation.email:
         raise errors.Conflict(
             f"This invitation is for {invitation.email}. Log out and open the link again.",
@@ -452,8 +452,8 @@ def _digests(token: str) -> list[bytes]:
 def _accept(token: str, person: User, *, is_new: bool) -> bool:
     """Use the invitation up for a membership, and store the person where new.
 
-    In a function with rights of its own: what the web process may do by itself makes neither people
-    nor members, least of all of the platform. False: the invitation is not open any more.
+    A database function with rights of its own does it: the web process itself may create neither
+    people nor members, least of all the platform's. False: the invitation is not open any more.
     """
     account = (person.name, person.password, person.login_stamp) if is_new else (None, None, None)
     done = fetch_one(
@@ -464,16 +464,16 @@ def _accept(token: str, person: User, *, is_new: bool) -> bool:
 
 
 def staff_account_needed(email: str) -> errors.Conflict:
-    """Why somebody who has an account in a tenant does not join the platform with it."""
+    """The refusal of an account in a tenant as an account of the platform's staff."""
     return errors.Conflict(
-        f"{email} has an account that is no member of staff's. Staff need one of their own: use "
+        f"{email} has an account outside the staff. Staff need one of their own: use "
         "another address.",
         code="staff_account_needed",
     )
 
 
 def _taken(error: IntegrityError) -> errors.Conflict | None:
-    """What a person is told who lost a race for a row that may exist once."""
+    """The refusal of a person who lost a race for a row that may exist once."""
     constraint = getattr(getattr(error.__cause__, "diag", None), "constraint_name", None)
     if constraint == "tenants_membership_once":
         return errors.Conflict("You are a member here already.", code="already_member")

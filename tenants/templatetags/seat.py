@@ -14,7 +14,7 @@ register = template.Library()
 
 @register.simple_tag(takes_context=True)
 def seat_field(context: Context) -> SafeString:
-    """The hidden field that ``portal_view`` asks of every POST; nothing where nobody has a seat."""
+    """The hidden field that ``portal_view`` requires of every POST; empty without a seat."""
     seat = getattr(context.get("request"), "seat", None)
     if seat is None:
         return SafeString("")

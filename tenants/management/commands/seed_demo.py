@@ -33,7 +33,7 @@ class Command(BaseCommand):
 
 
 def _write_private(path: Path, text: str) -> None:
-    """Replace the file in one step, so that nobody reads half of it or reads it at all."""
+    """Replace the file in one step, never half-written and readable by its owner alone."""
     path.parent.mkdir(parents=True, exist_ok=True)
     handle, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
     with os.fdopen(handle, "w", encoding="utf-8") as file:
