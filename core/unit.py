@@ -26,6 +26,7 @@ from core.events import EventSpec, is_declared
 from core.models import AuditRecord, Entity, OutboxEvent, Tenancy
 from core.pan import may_contain_card_number
 from core.rows import new_row
+from core.shapes import component_name
 
 #: The SQLSTATE of `core_must_touch` (core/sql).
 STALE: Final = "M0001"
@@ -410,7 +411,8 @@ def _outbox_event(
     if not is_declared(event):
         raise ValueError(f"The event {event.name} is not declared.")
     if payload is None and event.carries:
-        raise ValueError(f"The event {event.name} carries a {event.carries}; give its payload.")
+        name = component_name(event.carries)
+        raise ValueError(f"The event {event.name} carries a {name}; give its payload.")
     return new_row(
         OutboxEvent,
         type=event.name,

@@ -10,7 +10,7 @@ from core.times import iso
 from tenants import selectors
 from tenants.models import ApiKey, Invitation, Merchant, Reseller, User
 from tenants.models.credentials import KeyKind
-from tenants.models.people import TENANT_ROLES
+from tenants.models.people import Role
 from tenants.models.tree import TenantStatus
 from tenants.tokens import TokenPair
 
@@ -110,7 +110,7 @@ class MemberOut(TypedDict):
     user: Annotated[str, an_id("usr")]
     email: Annotated[str, shown(example="dev@shop.example", format="email")]
     name: Annotated[str, shown(example="Grace Hopper")]
-    role: Annotated[str, one_of(TENANT_ROLES, example="developer")]
+    role: Annotated[str, one_of(Role.values, example="developer")]
     joined_at: Time
     last_login: LaterTime | None
 

@@ -21,11 +21,11 @@ from tests.factories import make_tenants
 #: Fields that may take a card number, and why it is never kept there.
 KEEPS_NOTHING = {
     "CardInputFields.number": "what the vault is for",
-    "LoginBody.password": "compared with a digest",
-    "LoginBody.otp": "compared with a code or a digest",
-    "RefreshBody.refresh_token": "compared with a digest",
-    "ClientSessionBody.client_secret": "compared with a digest",
-    "ApiKeyBody.ip_allowlist": "its service keeps networks alone",
+    "Login.password": "compared with a digest",
+    "Login.otp": "compared with a code or a digest",
+    "Refresh.refresh_token": "compared with a digest",
+    "ClientSession.client_secret": "compared with a digest",
+    "ApiKeyCreate.ip_allowlist": "its service keeps networks alone",
 }
 PROBES = (
     CARD_OK,

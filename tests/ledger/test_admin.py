@@ -341,7 +341,7 @@ def test_confirming_is_offered_to_the_second_person_alone_and_nothing_once_it_is
     authors = shown(author, page)
     assert confirm not in authors
     assert reject in authors
-    assert "Somebody else of finance has to confirm" in authors
+    assert "A second person from finance has to confirm" in authors
     second = staff(make_tenants(totp=True), "finance")
     others = shown(second, page)
     assert confirm in others
@@ -351,7 +351,7 @@ def test_confirming_is_offered_to_the_second_person_alone_and_nothing_once_it_is
     decided = shown(second, page)
     assert confirm not in decided
     assert reject not in decided
-    assert "Somebody else of finance" not in decided
+    assert "A second person from finance" not in decided
 
 
 def test_a_reversal_says_on_both_pages_what_it_takes_back(t: Tenants) -> None:

@@ -46,7 +46,7 @@ _DECLINED: Final = "Your card was declined."
 DECLINES: Final = {
     "card_declined": _DECLINED,
     "insufficient_funds": "Your card has insufficient funds.",
-    # Neither the payer nor whoever holds the card is told that it was reported.
+    # The message must not reveal to a thief that the card was reported.
     "lost_card": _DECLINED,
     "stolen_card": _DECLINED,
     "expired_card": "Your card has expired.",

@@ -193,7 +193,7 @@ def challenge_look(challenge_id: uuid.UUID) -> Json | None:
 
 
 def challenge_answer(challenge_id: uuid.UUID, *, passed: bool) -> Json | None:
-    """Answer a challenge; the first answer stands. Raises ServerTimeoutError."""
+    """Answer a challenge; the first answer counts. Raises ServerTimeoutError."""
     return _call("select sandbox_challenge(%s, %s)", [challenge_id, passed])
 
 

@@ -1,6 +1,6 @@
 """The sandbox's card vault: a card number goes in, a token comes out, and the number is gone.
 
-What stays is the behaviour that the number stands for, its scheme, last four digits and expiry, and
+What stays is the behaviour that the number selects, its scheme, last four digits and expiry, and
 a keyed fingerprint that is the same for the same card. Only published test cards are taken.
 """
 
@@ -138,7 +138,7 @@ def _check_cvc(cvc: str, known: TestCard) -> None:
 
 
 def _fingerprint(number: str) -> str:
-    """The same for the same card, and worthless to whoever lacks the key."""
+    """The same for the same card; useless without the key."""
     digest = hmac.new(_fingerprint_key(str(settings.SECRET_KEY)), number.encode(), hashlib.sha256)
     return digest.hexdigest()[:32]
 

@@ -1,6 +1,6 @@
 """The sandbox bank's page where a payer confirms, or fails to confirm, a payment.
 
-It stands for a page of the card's issuer: another company's, shown in a frame or visited. It knows
+It represents a page of the card's issuer: another company's, shown in a frame or visited. It knows
 nothing of our sessions, and its address is the only key to it.
 """
 
