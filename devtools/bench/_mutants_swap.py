@@ -36,7 +36,8 @@ def swap(path: str, source: str) -> bool:
     living = {
         function: key
         for function in gc.get_objects()
-        if isinstance(function, FunctionType)
+        # By its type: a lazy object answers for another class, and is made by the question.
+        if type(function) is FunctionType
         and function.__code__.co_filename == file
         and (key := keys.get(_place(function.__code__))) in changed
         and key is not None
