@@ -33,6 +33,7 @@ NAVIGATION: Final[tuple[tuple[str, tuple[tuple[str, str, str], ...]], ...]] = (
             ("Merchants", "storefront", "admin:tenants_merchant_changelist"),
             ("People", "group", "admin:tenants_user_changelist"),
             ("Memberships", "badge", "admin:tenants_membership_changelist"),
+            ("Invitations", "mail", "admin:tenants_invitation_changelist"),
             ("Changes to people", "how_to_reg", "admin:tenants_personchange_changelist"),
         ),
     ),
@@ -41,9 +42,11 @@ NAVIGATION: Final[tuple[tuple[str, tuple[tuple[str, str, str], ...]], ...]] = (
         (
             ("Payments", "payments", "admin:acceptance_payment_changelist"),
             ("Refunds", "undo", "admin:acceptance_refund_changelist"),
+            ("Customers", "person", "admin:acceptance_customer_changelist"),
             ("Checkout sessions", "shopping_cart", "admin:checkout_checkoutsession_changelist"),
             ("Intents", "swap_horiz", "admin:intents_intent_changelist"),
             ("Provider accounts", "account_balance", "admin:providers_provideraccount_changelist"),
+            ("Routing rules", "alt_route", "admin:providers_routingrule_changelist"),
         ),
     ),
     (
@@ -63,6 +66,7 @@ NAVIGATION: Final[tuple[tuple[str, tuple[tuple[str, str, str], ...]], ...]] = (
         "Operations",
         (
             ("API keys", "key", "admin:tenants_apikey_changelist"),
+            ("Machine clients", "memory", "admin:tenants_machineclient_changelist"),
             ("Service callers", "smart_toy", "admin:tenants_servicecaller_changelist"),
             ("Webhook endpoints", "link", "admin:notifications_webhookendpoint_changelist"),
             ("Webhook deliveries", "webhook", "admin:notifications_webhookdelivery_changelist"),

@@ -1,7 +1,7 @@
 """Channels: the ways over which money can move.
 
 A new way to pay is one new file here: a class with `authorize`, `settle`, `void` and `query`,
-registered under a name. Saga, rules and limits never change for it.
+registered under a name.
 """
 
 from payments.intents.channels.base import (
