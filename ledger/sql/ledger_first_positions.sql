@@ -1,9 +1,10 @@
--- ledger_positions where the array may repeat an id: the first place of each.
+-- ledger_positions where there are many ids. Hashed whatever the planner guesses: a nested loop
+-- over two arrays is quadratic.
 --
 -- Arguments: ids: what is looked up; keys: where.
 -- Returns: for each of ids its first place in keys, from 1, or null.
 -- Errors: none.
--- Callers: PUBLIC. Called by ledger_post_batch.
+-- Callers: PUBLIC. Called by ledger_positions.
 CREATE OR REPLACE FUNCTION ledger_first_positions(ids uuid[], keys uuid[]) RETURNS int[]
 LANGUAGE sql STABLE
 SET enable_nestloop = off SET enable_mergejoin = off SET enable_hashjoin = on
