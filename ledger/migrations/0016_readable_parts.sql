@@ -32,15 +32,29 @@ CREATE OR REPLACE FUNCTION ledger_batch_faults(
     account_ledger int[], merchant uuid[], reseller uuid[]
 ) RETURNS int[] LANGUAGE plpgsql IMMUTABLE AS $$
 DECLARE
+    zero CONSTANT uuid := '00000000-0000-0000-0000-000000000000';
+    ones CONSTANT uuid := 'ffffffff-ffff-ffff-ffff-ffffffffffff';
     faults int[]; fault int; f int; x int; y int;
 BEGIN
     FOR i IN 1..cardinality(p_id) LOOP
-        f := flags[i];
+        f := flags[i]; x := d[i]; y := c[i];
+        -- Of the usual kinds one expression asks whether all is well.
+        IF f & 12 = 0 THEN
+            CONTINUE WHEN f & -4 = 0 AND seen[i] IS NULL AND p_pending[i] IS NULL
+                AND (p_timeout[i] IS NULL OR f & 2 <> 0) AND p_amount[i] > 0 AND p_code[i] <> 0
+                AND p_id[i] NOT IN (zero, ones)
+                AND x <> y AND account_ledger[x] = p_ledger[i] AND account_ledger[y] = p_ledger[i]
+                AND (merchant[x] = merchant[y]) IS NOT false
+                AND (reseller[x] = reseller[y]) IS NOT false;
+        ELSE
+            CONTINUE WHEN f IN (4, 5, 8, 9) AND seen[i] IS NULL AND p_timeout[i] IS NULL
+                AND (p_amount[i] > 0) IS NOT false AND p_id[i] NOT IN (zero, ones)
+                AND p_pending[i] NOT IN (zero, ones, p_id[i]);
+        END IF;
         fault := coalesce(ledger_id_fault(f, p_id[i]), seen[i]);
         IF fault IS NULL AND f & 12 <> 0 THEN
             fault := ledger_settlement_fault(f, p_id[i], p_amount[i], p_pending[i], p_timeout[i]);
         ELSIF fault IS NULL THEN
-            x := d[i]; y := c[i];
             fault := ledger_transfer_fault(
                 f, p_debit[i], p_credit[i], p_amount[i], p_ledger[i], p_code[i], p_pending[i],
                 p_timeout[i], account_ledger[x], account_ledger[y], merchant[x], merchant[y],
@@ -57,25 +71,21 @@ CREATE OR REPLACE FUNCTION ledger_batch_judge(
     p_pending uuid[], p_timeout int[], p_effective date[], p_corrects uuid[], seen int[],
     previous int[], flags int[], codes int[], documents uuid[], faults int[], at timestamptz,
     account uuid[], account_ledger int[], expires timestamptz[], state int[], INOUT d int[],
-    INOUT c int[], INOUT targets int[], INOUT answers bigint[], INOUT b bigint[],
-    INOUT h bigint[]
+    INOUT c int[], INOUT targets int[], INOUT answers bigint[], INOUT b bigint[], INOUT h bigint[]
 ) LANGUAGE plpgsql VOLATILE AS $$
 DECLARE
     n CONSTANT int := cardinality(p_id); chain int := 0; is_broken boolean := false;
-    z record; f int; fault int; moved bigint; x int; y int; k int; first int; last int; way int;
+    f int; fault int; moved bigint; x int; y int; k int; first int; last int; way int;
 BEGIN
     FOR i IN 1..n LOOP
         f := flags[i]; k := targets[i];
         IF f & 1 <> 0 AND chain = 0 THEN chain := i; END IF;
         fault := CASE WHEN f & 1 <> 0 AND i = n THEN 2 WHEN is_broken THEN 1 ELSE faults[i] END;
-        IF (fault > 2) IS NOT false AND previous IS NOT NULL
-           AND (previous[i] IS NOT NULL OR answers[k] < 0)
-        THEN
-            z := ledger_batch_repeat(
-                i, fault, k, p_id, p_debit, p_credit, p_amount, p_ledger, p_pending, p_timeout,
-                p_effective, p_corrects, seen, previous, flags, codes, documents, account,
-                account_ledger, targets, answers, d, c);
-            fault := z.fault; k := z.target; targets[i] := k;
+        IF (fault > 2) IS NOT false AND (previous[i] IS NOT NULL OR answers[k] < 0) THEN
+            SELECT r.* INTO fault, k FROM ledger_batch_repeat(i, fault, k, p_id, p_debit, p_credit,
+                p_amount, p_ledger, p_pending, p_timeout, p_effective, p_corrects, seen, previous,
+                flags, codes, documents, account, account_ledger, targets, answers, d, c) r;
+            targets[i] := k;
         END IF;
         IF fault IS NULL AND f & 12 = 0 THEN
             x := d[i]; y := c[i]; moved := p_amount[i];
@@ -83,23 +93,23 @@ BEGIN
                 moved := ledger_moved_minor(f, moved, b[x][1], b[x][2], b[x][4], b[y][3], b[y][4],
                                             b[y][2]);
             END IF;
-            fault := ledger_balance_fault(f, moved, b[x][5], b[x][1], b[x][2], b[x][4],
-                                          b[y][5], b[y][3], b[y][4], b[y][2]);
+            IF ledger_covers(moved, b[x][5], b[x][1], b[x][2], b[x][4], b[y][5], b[y][3], b[y][4],
+                             b[y][2]) IS NOT true THEN
+                fault := ledger_balance_fault(f, moved, b[x][5], b[x][1], b[x][2], b[x][4],
+                                              b[y][5], b[y][3], b[y][4], b[y][2]);
+            END IF;
         ELSIF fault IS NULL THEN
             x := d[k]; y := c[k]; d[i] := x; c[i] := y;
             moved := ledger_settled_minor(f, p_amount[i], answers[k]);
-            fault := ledger_settled_fault(
-                f, p_debit[i], p_credit[i], p_ledger[i], p_code[i], moved, answers[k], flags[k],
-                account[x], account[y], account_ledger[x], codes[k], state[k],
+            fault := ledger_settled_fault(f, p_debit[i], p_credit[i], p_ledger[i], p_code[i], moved,
+                answers[k], flags[k], account[x], account[y], account_ledger[x], codes[k], state[k],
                 expires[k - n] <= at + (i - 1) * interval '1 microsecond', b[x][5], b[y][5]);
         END IF;
         -- Book it, or undo those that are linked to it.
-        IF fault IS NULL THEN
-            answers[i] := moved; first := i; last := i; way := 1;
-        ELSE
-            answers[i] := -fault; last := i - 1; way := -1;
-            first := CASE WHEN chain > 0 AND NOT is_broken THEN chain ELSE i END;
-            is_broken := chain > 0;
+        first := i; last := i; way := 1; answers[i] := coalesce(-fault, moved);
+        IF fault IS NOT NULL THEN
+            last := i - 1; way := -1;
+            IF chain > 0 AND NOT is_broken THEN first := chain; is_broken := true; END IF;
         END IF;
         FOR m IN REVERSE last..first LOOP
             f := flags[m]; x := d[m]; y := c[m];
@@ -108,16 +118,13 @@ BEGIN
                 moved := CASE k WHEN m THEN way ELSE -way END * answers[k];
                 b[x][1] := b[x][1] + moved; b[y][3] := b[y][3] + moved;
                 IF flags[k] & 192 <> 0 AND f & 4 = 0 THEN
-                    b[x][5] := b[x][5] # ((flags[k] & 64) >> 1);
-                    b[y][5] := b[y][5] # ((flags[k] & 128) >> 2);
+                    b[x][5] := b[x][5] # (flags[k] >> 1 & 32);
+                    b[y][5] := b[y][5] # (flags[k] >> 2 & 32);
                 END IF;
                 IF k <> m THEN state[k] := CASE way WHEN 1 THEN f & 12 ELSE 0 END; END IF;
             END IF;
-            IF f & 10 = 0 THEN
-                moved := way * answers[m];
-                b[x][2] := b[x][2] + moved; b[y][4] := b[y][4] + moved;
-            END IF;
-            b[x][6] := m; b[y][6] := m;
+            moved := CASE WHEN f & 10 = 0 THEN way * answers[m] ELSE 0 END;
+            b[x][2] := b[x][2] + moved; b[y][4] := b[y][4] + moved; b[x][6] := m; b[y][6] := m;
             IF way < 0 THEN answers[m] := -1; END IF;
         END LOOP;
         IF fault IS NULL AND b[x][5] & 8 <> 0 THEN
@@ -174,7 +181,7 @@ DECLARE
     j int := previous[i];
     k int;
 BEGIN
-    IF answers[target] < 0 THEN
+    IF previous IS NOT NULL AND answers[target] < 0 THEN
         -- The first of that id failed; perhaps a later one was booked.
         target := (SELECT max(u.pos) FROM unnest(p_id, answers) WITH ORDINALITY
                        AS u (id, answer, pos) WHERE u.id = p_pending[i] AND u.answer >= 0);
@@ -361,55 +368,54 @@ CREATE OR REPLACE FUNCTION ledger_post_single(
     p_corrects uuid
 ) RETURNS bigint LANGUAGE plpgsql VOLATILE AS $$
 DECLARE
-    t record; a record; d record; c record;
-    v_debit uuid := p_debit; v_credit uuid := p_credit; v_moved bigint := p_amount;
-    v_code int := p_code; v_document uuid := p_document; v_whole bigint; v_expires timestamptz;
-    v_found int := 0; v_fault int;
+    v_whole bigint; v_expires timestamptz; v_found int := 0; a record; d record; c record;
+    v_sound boolean;
 BEGIN
     IF p_flags >= 4 THEN
-        -- A pending transfer never changes: it may be read before the locks.
-        SELECT x.debit_account_id, x.credit_account_id, x.amount, x.ledger, x.code, x.flags,
-               x.document_id, x.booked_at + make_interval(secs => nullif(x.timeout_s, 0)) AS expires
-          INTO t FROM ledger_transfer x WHERE x.id = p_pending;
-        IF (t.flags & 194) IS DISTINCT FROM 2 THEN RETURN NULL; END IF;
-        v_debit := t.debit_account_id; v_credit := t.credit_account_id; v_code := t.code;
-        v_whole := t.amount; v_expires := t.expires;
-        v_document := coalesce(p_document, t.document_id);
-        v_moved := ledger_settled_minor(p_flags, p_amount, v_whole);
+        -- A pending transfer never changes: it may be read before the locks, for what is left out.
+        SELECT x.debit_account_id, x.credit_account_id, x.amount, coalesce(p_amount, x.amount),
+               x.ledger, x.code, coalesce(p_document, x.document_id),
+               x.booked_at + make_interval(secs => nullif(x.timeout_s, 0))
+          INTO p_debit, p_credit, v_whole, p_amount, p_ledger, p_code, p_document, v_expires
+          FROM ledger_transfer x
+         WHERE x.id = p_pending AND x.flags & 194 = 2
+           AND coalesce(p_amount, x.amount) <= x.amount
+           AND (p_flags = 4 OR coalesce(p_amount, x.amount) = x.amount)
+           AND coalesce(p_debit, x.debit_account_id) = x.debit_account_id
+           AND coalesce(p_credit, x.credit_account_id) = x.credit_account_id
+           AND coalesce(p_ledger, 0) IN (0, x.ledger) AND coalesce(p_code, 0) IN (0, x.code);
+        IF NOT FOUND THEN RETURN NULL; END IF;
     END IF;
-    FOR a IN SELECT x.id, x.ledger, x.flags, x.merchant_id, x.reseller_id, x.debits_pending,
-                    x.debits_posted, x.credits_pending, x.credits_posted, x.last_booked_at
+    FOR a IN SELECT x.id, x.ledger, x.flags::bigint AS flags, x.merchant_id, x.reseller_id,
+                    x.debits_pending, x.debits_posted, x.credits_pending, x.credits_posted,
+                    x.last_booked_at
                FROM ledger_account x
-              WHERE x.id IN (v_debit, v_credit)
+              WHERE x.id IN (p_debit, p_credit)
                 AND (p_tenant IS NULL OR x.scope_id = p_tenant
                      OR (p_role = 'app_reseller' AND x.reseller_id = p_tenant))
               ORDER BY x.id FOR NO KEY UPDATE LOOP
         v_found := v_found + 1;
-        IF a.id = v_debit THEN d := a; ELSE c := a; END IF;
+        IF a.id = p_debit THEN d := a; ELSE c := a; END IF;
     END LOOP;
     IF v_found < 2 THEN
         RETURN NULL;
-    ELSIF p_flags < 4 THEN
-        v_fault := coalesce(
-            ledger_id_fault(p_flags, p_id),
-            ledger_transfer_fault(
-                p_flags, p_debit, p_credit, p_amount, p_ledger, p_code, NULL, NULL, d.ledger,
-                c.ledger, d.merchant_id, c.merchant_id, d.reseller_id, c.reseller_id),
-            ledger_balance_fault(
-                p_flags, p_amount, d.flags, d.debits_pending, d.debits_posted, d.credits_posted,
-                c.flags, c.credits_pending, c.credits_posted, c.debits_posted));
+    ELSIF v_whole IS NULL THEN
+        v_sound := (d.merchant_id = c.merchant_id) IS NOT false
+            AND (d.reseller_id = c.reseller_id) IS NOT false
+            AND ledger_covers(
+                p_amount, d.flags, d.debits_pending, d.debits_posted, d.credits_posted, c.flags,
+                c.credits_pending, c.credits_posted, c.debits_posted);
     ELSE
-        v_fault := coalesce(
-            ledger_id_fault(p_flags, p_id),
-            ledger_settlement_fault(p_flags, p_id, p_amount, p_pending, NULL),
-            ledger_settled_fault(
-                p_flags, p_debit, p_credit, p_ledger, p_code, v_moved, v_whole, t.flags, v_debit,
-                v_credit, t.ledger, t.code, 0, false, d.flags, c.flags));
+        v_sound := p_amount > 0 AND (d.flags | c.flags) & 32 = 0;
     END IF;
-    IF v_fault IS NOT NULL THEN RETURN NULL; END IF;
-    IF ledger_write_single(p_id, v_debit, v_credit, v_moved, v_code, p_flags, p_pending, v_whole,
-                           v_expires, v_document, p_effective, p_corrects, d, c) THEN
-        RETURN v_moved;
+    IF v_sound AND d.ledger = p_ledger AND c.ledger = p_ledger AND p_code > 0
+        AND p_id NOT IN ('00000000-0000-0000-0000-000000000000',
+                         'ffffffff-ffff-ffff-ffff-ffffffffffff')
+        AND ledger_write_single(p_id, p_debit, p_credit, p_amount, v_whole, p_ledger, p_code,
+                                p_flags, p_pending, v_expires, p_document, p_effective,
+                                p_corrects, d, c)
+    THEN
+        RETURN p_amount;
     END IF;
     RETURN NULL;
 END $$;
@@ -463,60 +469,40 @@ BEGIN
            last_booked_at = p_at + (2 * cardinality(p_ids)) * interval '1 microsecond'
       FROM sums s WHERE a.id = s.account_id;
 END $$;
-CREATE OR REPLACE FUNCTION ledger_scope(
-    p_role text, p_tenant uuid, p_corrects uuid[], OUT role text, OUT tenant uuid
-) LANGUAGE plpgsql STABLE AS $$
-BEGIN
-    role := current_setting('role', true);
-    IF role = 'none' THEN
-        -- The login role itself, outside any scope: it names the one it would have opened.
-        IF coalesce(p_role, '') NOT IN ('app_merchant', 'app_reseller', 'app_staff', 'app_worker')
-        THEN
-            RAISE EXCEPTION 'ledger_post() needs a scope' USING ERRCODE = 'insufficient_privilege';
-        END IF;
-        -- Only one that the process could have opened: a web process posts as no worker. Before 16
-        -- there is one login role, which opens all of them, and membership knows no SET.
-        IF NOT pg_has_role(session_user, p_role, CASE
-                WHEN current_setting('server_version_num')::int >= 160000 THEN 'SET'
-                ELSE 'MEMBER' END) THEN
-            RAISE EXCEPTION '% does not post as %', session_user, p_role
-                USING ERRCODE = 'insufficient_privilege';
-        END IF;
-        role := p_role;
-        tenant := p_tenant;
-    ELSIF role IN ('app_merchant', 'app_reseller') THEN
-        tenant := nullif(current_setting('app.tenant', true), '')::uuid;
-    END IF;
-    IF role NOT IN ('app_merchant', 'app_reseller') THEN
-        tenant := NULL;
-        RETURN;
-    END IF;
-    tenant := coalesce(tenant, '00000000-0000-0000-0000-000000000000');
-    -- A transfer is corrected once. A tenant that took that place could name any transfer there.
-    IF p_corrects IS NOT NULL AND cardinality(array_remove(p_corrects, NULL)) > 0 THEN
-        RAISE EXCEPTION 'corrections are booked by staff alone'
-            USING ERRCODE = 'insufficient_privilege';
-    END IF;
-END $$;
 CREATE OR REPLACE FUNCTION ledger_write_single(
-    p_id uuid, debit uuid, credit uuid, moved bigint, p_code int, p_flags int, pending uuid,
-    whole bigint, expires timestamptz, document uuid, effective date, corrects uuid, d record,
-    c record
+    p_id uuid, debit uuid, credit uuid, moved bigint, whole bigint, p_ledger int, p_code int,
+    p_flags int, pending uuid, expires timestamptz, document uuid, effective date, corrects uuid,
+    d record, c record
 ) RETURNS boolean LANGUAGE plpgsql VOLATILE AS $$
 #variable_conflict use_variable
 DECLARE
-    reserved CONSTANT bigint := CASE WHEN p_flags = 2 THEN moved ELSE -coalesce(whole, 0) END;
-    posted CONSTANT bigint := CASE WHEN p_flags IN (0, 4) THEN moved ELSE 0 END;
-    dp CONSTANT bigint := d.debits_pending + reserved; dd CONSTANT bigint := d.debits_posted + posted;
-    cp CONSTANT bigint := c.credits_pending + reserved;
-    cc CONSTANT bigint := c.credits_posted + posted;
-    -- Balances are kept where the account says so: times null elsewhere.
-    hd CONSTANT int := CASE WHEN d.flags & 8 <> 0 THEN 1 END;
-    hc CONSTANT int := CASE WHEN c.flags & 8 <> 0 THEN 1 END;
+    h1 bigint; h2 bigint; h3 bigint; h4 bigint; h5 bigint; h6 bigint; h7 bigint; h8 bigint;
     v_at CONSTANT timestamptz := greatest(
-        clock_timestamp(), d.last_booked_at + interval '1 microsecond',
-        c.last_booked_at + interval '1 microsecond');
+        clock_timestamp(),
+        greatest(d.last_booked_at, c.last_booked_at) + interval '1 microsecond');
 BEGIN
+    IF p_flags = 2 THEN
+        d.debits_pending := d.debits_pending + moved;
+        c.credits_pending := c.credits_pending + moved;
+    ELSE
+        IF whole IS NOT NULL THEN
+            d.debits_pending := d.debits_pending - whole;
+            c.credits_pending := c.credits_pending - whole;
+        END IF;
+        IF p_flags <> 8 THEN
+            d.debits_posted := d.debits_posted + moved;
+            c.credits_posted := c.credits_posted + moved;
+        END IF;
+    END IF;
+    -- Balances are kept where the account says so.
+    IF d.flags & 8 <> 0 THEN
+        h1 := d.debits_pending; h2 := d.debits_posted;
+        h3 := d.credits_pending; h4 := d.credits_posted;
+    END IF;
+    IF c.flags & 8 <> 0 THEN
+        h5 := c.debits_pending; h6 := c.debits_posted;
+        h7 := c.credits_pending; h8 := c.credits_posted;
+    END IF;
     -- A statement of its own after the locks: it sees what was committed while we waited for them,
     -- such as that this id has failed, or that the reservation is over.
     INSERT INTO ledger_transfer (
@@ -524,20 +510,19 @@ BEGIN
         flags, pending_id, effective_on, document_id, corrects_id, merchant_id, reseller_id,
         debit_debits_pending, debit_debits_posted, debit_credits_pending, debit_credits_posted,
         credit_debits_pending, credit_debits_posted, credit_credits_pending, credit_credits_posted)
-    SELECT p_id, debit, credit, moved, nextval('ledger_timestamp'), v_at, d.ledger, p_code, p_flags,
+    SELECT p_id, debit, credit, moved, nextval('ledger_timestamp'), v_at, p_ledger, p_code, p_flags,
            pending, effective, document, corrects, coalesce(d.merchant_id, c.merchant_id),
-           coalesce(d.reseller_id, c.reseller_id), hd * dp, hd * dd, hd * d.credits_pending,
-           hd * d.credits_posted, hc * c.debits_pending, hc * c.debits_posted, hc * cp, hc * cc
+           coalesce(d.reseller_id, c.reseller_id), h1, h2, h3, h4, h5, h6, h7, h8
      WHERE (expires IS NULL OR expires > v_at)
        AND NOT EXISTS (SELECT FROM ledger_failedtransfer f WHERE f.id = p_id)
         -- The id, or another settlement of the same pending transfer.
         ON CONFLICT DO NOTHING;
     IF NOT FOUND THEN RETURN false; END IF;
     UPDATE ledger_account x
-       SET debits_pending = CASE x.id WHEN debit THEN dp ELSE x.debits_pending END,
-           debits_posted = CASE x.id WHEN debit THEN dd ELSE x.debits_posted END,
-           credits_pending = CASE x.id WHEN debit THEN x.credits_pending ELSE cp END,
-           credits_posted = CASE x.id WHEN debit THEN x.credits_posted ELSE cc END,
+       SET debits_pending = CASE x.id WHEN debit THEN d.debits_pending ELSE c.debits_pending END,
+           debits_posted = CASE x.id WHEN debit THEN d.debits_posted ELSE c.debits_posted END,
+           credits_pending = CASE x.id WHEN debit THEN d.credits_pending ELSE c.credits_pending END,
+           credits_posted = CASE x.id WHEN debit THEN d.credits_posted ELSE c.credits_posted END,
            last_booked_at = v_at
      WHERE x.id IN (debit, credit);
     IF (d.flags | c.flags) & 256 <> 0 THEN
@@ -563,6 +548,16 @@ CREATE OR REPLACE FUNCTION ledger_balance_fault(
                                    c_credits)
         WHEN d_flags & 2 <> 0 AND d_debits_pending + d_debits + moved > d_credits THEN 54
         WHEN c_flags & 4 <> 0 AND c_credits_pending + c_credits + moved > c_debits THEN 55 END
+$$;
+CREATE OR REPLACE FUNCTION ledger_covers(
+    moved bigint, d_flags bigint, d_debits_pending bigint, d_debits bigint, d_credits bigint,
+    c_flags bigint, c_credits_pending bigint, c_credits bigint, c_debits bigint
+) RETURNS boolean LANGUAGE sql IMMUTABLE AS $$
+    SELECT moved > 0 AND (d_flags | c_flags) & 32 = 0
+        AND d_debits_pending + d_debits
+            <= CASE d_flags & 2 WHEN 0 THEN 9223372036854775807 ELSE d_credits END - moved
+        AND c_credits_pending + c_credits
+            <= CASE c_flags & 4 WHEN 0 THEN 9223372036854775807 ELSE c_debits END - moved
 $$;
 CREATE OR REPLACE FUNCTION ledger_id_fault(flags int, id uuid) RETURNS int
 LANGUAGE sql IMMUTABLE AS $$
@@ -771,23 +766,52 @@ SET search_path = pg_catalog, public, pg_temp
 SET enable_seqscan = off SET enable_bitmapscan = off
 AS $$
 DECLARE
-    scope record := ledger_scope(p_role, p_tenant, p_corrects);
+    role text := current_setting('role', true);
+    tenant uuid;
     flags int := coalesce(p_flags[1], 0);
     moved bigint;
 BEGIN
-    IF cardinality(p_id) = 1 AND p_timeout IS NULL AND flags IN (0, 2, 4, 8)
-       AND (p_pending IS NULL) = (flags < 4)
+    IF role = 'none' THEN
+        -- The login role itself, outside any scope: it names the one it would have opened.
+        IF coalesce(p_role, '') NOT IN ('app_merchant', 'app_reseller', 'app_staff', 'app_worker')
+        THEN
+            RAISE EXCEPTION 'ledger_post() needs a scope' USING ERRCODE = 'insufficient_privilege';
+        END IF;
+        -- Only one that the process could have opened: a web process posts as no worker. Before 16
+        -- there is one login role, which opens all of them, and membership knows no SET.
+        IF NOT pg_has_role(session_user, p_role, CASE
+                WHEN current_setting('server_version_num') >= '160000' THEN 'SET'
+                ELSE 'MEMBER' END) THEN
+            RAISE EXCEPTION '% does not post as %', session_user, p_role
+                USING ERRCODE = 'insufficient_privilege';
+        END IF;
+        role := p_role;
+        tenant := p_tenant;
+    ELSIF role IN ('app_merchant', 'app_reseller') THEN
+        tenant := nullif(current_setting('app.tenant', true), '')::uuid;
+    END IF;
+    IF role IN ('app_merchant', 'app_reseller') THEN
+        tenant := coalesce(tenant, '00000000-0000-0000-0000-000000000000');
+        -- A transfer is corrected once. A tenant that took that place could name any transfer there.
+        IF p_corrects IS NOT NULL AND cardinality(array_remove(p_corrects, NULL)) > 0 THEN
+            RAISE EXCEPTION 'corrections are booked by staff alone'
+                USING ERRCODE = 'insufficient_privilege';
+        END IF;
+    ELSE
+        tenant := NULL;
+    END IF;
+    IF cardinality(p_id) = 1 AND p_timeout IS NULL
+       AND (CASE WHEN p_pending IS NULL THEN flags IN (0, 2) ELSE flags IN (4, 8) END)
     THEN
         moved := ledger_post_single(
-            scope.role, scope.tenant, p_id[1], p_debit[1], p_credit[1], p_amount[1], p_ledger[1],
+            role, tenant, p_id[1], p_debit[1], p_credit[1], p_amount[1], p_ledger[1],
             p_code[1], flags, p_pending[1], p_document[1], p_effective[1], p_corrects[1]);
         IF moved IS NOT NULL THEN
             RETURN ARRAY[moved];
         END IF;
     END IF;
-    RETURN ledger_post_batch(scope.role, scope.tenant, p_id, p_debit, p_credit, p_amount, p_ledger,
-                             p_code, p_flags, p_pending, p_timeout, p_document, p_effective,
-                             p_corrects);
+    RETURN ledger_post_batch(role, tenant, p_id, p_debit, p_credit, p_amount, p_ledger, p_code,
+                             p_flags, p_pending, p_timeout, p_document, p_effective, p_corrects);
 END $$;
 CREATE OR REPLACE FUNCTION ledger_post_batch(
     v_role text, v_tenant uuid,
@@ -877,6 +901,8 @@ ALTER FUNCTION ledger_batch_targets OWNER TO app_definer;
 REVOKE ALL ON FUNCTION ledger_batch_targets FROM PUBLIC;
 ALTER FUNCTION ledger_batch_write OWNER TO app_definer;
 REVOKE ALL ON FUNCTION ledger_batch_write FROM PUBLIC;
+ALTER FUNCTION ledger_covers OWNER TO app_definer;
+REVOKE ALL ON FUNCTION ledger_covers FROM PUBLIC;
 ALTER FUNCTION ledger_id_fault OWNER TO app_definer;
 REVOKE ALL ON FUNCTION ledger_id_fault FROM PUBLIC;
 ALTER FUNCTION ledger_moved_minor OWNER TO app_definer;
@@ -893,8 +919,6 @@ ALTER FUNCTION ledger_post_single OWNER TO app_definer;
 REVOKE ALL ON FUNCTION ledger_post_single FROM PUBLIC;
 ALTER FUNCTION ledger_release OWNER TO app_definer;
 REVOKE ALL ON FUNCTION ledger_release FROM PUBLIC;
-ALTER FUNCTION ledger_scope OWNER TO app_definer;
-REVOKE ALL ON FUNCTION ledger_scope FROM PUBLIC;
 ALTER FUNCTION ledger_settled_fault OWNER TO app_definer;
 REVOKE ALL ON FUNCTION ledger_settled_fault FROM PUBLIC;
 ALTER FUNCTION ledger_settled_minor OWNER TO app_definer;

@@ -4,7 +4,7 @@
 --   d_*, c_*: flags and balances, in minor units, of the debit and the credit account.
 -- Returns: a code of ledger.status.TransferStatus, or null.
 -- Errors: none.
--- Callers: none. Called by ledger_batch_judge and ledger_post_single, which run as app_definer.
+-- Callers: none. Called by ledger_batch_judge, which runs as app_definer.
 CREATE OR REPLACE FUNCTION ledger_balance_fault(
     flags int, moved bigint, d_flags bigint, d_debits_pending bigint,
     d_debits bigint, d_credits bigint, c_flags bigint, c_credits_pending bigint, c_credits bigint,

@@ -1,5 +1,5 @@
 -- What becomes of a transfer in a batch where ids repeat, as if those before it had been posted by
--- calls of their own.
+-- calls of their own. It may be asked where none repeats, and changes nothing then.
 --
 -- Arguments: i: its place; fault: what is wrong with it by itself, or null; target: what it
 --   settles; p_*: the batch, as in ledger_post; seen, previous: those of ledger_batch_seen and
@@ -19,7 +19,7 @@ DECLARE
     j int := previous[i];
     k int;
 BEGIN
-    IF answers[target] < 0 THEN
+    IF previous IS NOT NULL AND answers[target] < 0 THEN
         -- The first of that id failed; perhaps a later one was booked.
         target := (SELECT max(u.pos) FROM unnest(p_id, answers) WITH ORDINALITY
                        AS u (id, answer, pos) WHERE u.id = p_pending[i] AND u.answer >= 0);

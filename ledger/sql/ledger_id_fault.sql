@@ -3,7 +3,7 @@
 -- Arguments: flags: ledger.flags.TransferFlags; id.
 -- Returns: a code of ledger.status.TransferStatus, or null.
 -- Errors: none.
--- Callers: none. Called by ledger_batch_faults and ledger_post_single, which run as app_definer.
+-- Callers: none. Called by ledger_batch_faults and ledger_batch_repeat, which run as app_definer.
 --   One expression over scalars, as all ledger_*_fault and ledger_*_minor are: the planner puts it
 --   in the place of the call.
 CREATE OR REPLACE FUNCTION ledger_id_fault(flags int, id uuid) RETURNS int

@@ -5,7 +5,7 @@
 --   account, null where there is none in the scope.
 -- Returns: a code of ledger.status.TransferStatus, or null.
 -- Errors: none.
--- Callers: none. Called by ledger_batch_faults and ledger_post_single, which run as app_definer.
+-- Callers: none. Called by ledger_batch_faults, which runs as app_definer.
 CREATE OR REPLACE FUNCTION ledger_transfer_fault(
     flags int, debit uuid, credit uuid, amount bigint, ledger int, code int, pending uuid,
     timeout int, d_ledger int, c_ledger int, d_merchant uuid, c_merchant uuid, d_reseller uuid,
