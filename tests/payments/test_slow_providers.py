@@ -20,6 +20,7 @@ from core.context import Actor
 from core.db import Scope, fetch_all, tenant_atomic
 from core.serving import slots
 from payments.intents.models import Intent
+from payments.intents.services import recovery
 from payments.intents.services.recovery import SEND_WITHIN, intent_check
 from payments.providers import calls
 from payments.providers.base import Health, ProviderError
@@ -198,18 +199,19 @@ def test_two_workers_send_a_step_once(provider: SlowProvider, settings) -> None:
     (shop,) = shops(provider, 1)
     assert shop.pay().status_code == 202
     settings.PROVIDER_CALLS_MAX = 16
-    (intent,) = shop.intents()
+    # Each has read that nothing was sent before any of them says that it sends.
+    found = [intent for _ in range(4) for intent in shop.intents()]
     start = threading.Barrier(4)
 
-    def work() -> None:
+    def work(intent: Intent) -> None:
         start.wait(30)
         try:
-            intent_check(intent_id=intent.id)
+            recovery._check(intent)
         finally:
             connection.close()
 
     with ThreadPoolExecutor(4) as pool:
-        for each in [pool.submit(work) for _ in range(4)]:
+        for each in [pool.submit(work, intent) for intent in found]:
             each.result()
     (intent,) = shop.intents()
     assert (intent.state, intent.unsent) == ("SETTLED", False)
