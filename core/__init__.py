@@ -17,6 +17,7 @@
 - `cache`: Django's cache on Valkey
 - `caching`: what HTTP caches may keep of an answer
 - `card_columns`: which column takes card numbers, and what happens to one
+- `card_ranges`: issuer ranges of payment cards and their lengths
 - `cells`: cells of files that are opened in a spreadsheet
 - `channel_layer`: the channel layer of the websockets
 - `checks`: system checks of the anchor and of database rights

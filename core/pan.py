@@ -7,15 +7,19 @@ column does which is stated beside the columns (`core.card_columns`); errors and
 
 from __future__ import annotations
 
+import itertools
 import re
 from collections.abc import Iterator, Mapping
-from typing import Any, Final
+from typing import Any, Final, NamedTuple
 
+from core.card_ranges import card_lengths
 from core.errors import InvalidRequest
 
-_SEPARATORS: Final = r"\s\-‐-―._/\u200b-\u200d\u2060\ufeff"
+_INVISIBLE: Final = r"\u00ad\u200b-\u200f\u202a-\u202e\u2060-\u2064\u2066-\u2069\ufeff"
+_SEPARATORS: Final = rf"\s\-‐-―._/{_INVISIBLE}"
 _RUN: Final = re.compile(rf"\d(?:[{_SEPARATORS}]{{0,2}}\d){{12,}}")
-_GROUP: Final = re.compile(r"\d+")
+_GROUP: Final = re.compile(rf"\d+(?:[{_INVISIBLE}]+\d+)*")
+_NO_DIGITS: Final = re.compile(r"\D+")
 _LONG_GROUP: Final = re.compile(r"\d{13,}", re.ASCII)
 # A separator that lists use too (commas, colons, wide gaps) separates a card's groups only where
 # they are as on the card, the separator is one throughout, and no list goes on before or behind.
@@ -41,9 +45,20 @@ _TOKEN: Final = re.compile(
     r"|(?P<id>[a-z]{2,8}_0[0-9a-hjkmnp-tv-z]{9}[abef][0-9a-hjkmnp-tv-z]{2}[89abrstv]"
     r"[0-9a-hjkmnp-tv-z]{12}))(?![0-9A-Za-z])"
 )
-_IBAN: Final = re.compile(
-    r"(?<![0-9A-Za-z])[A-Z]{2}[0-9]{2}(?: ?[A-Z0-9]{4}){2,7}(?: ?[A-Z0-9]{1,3})?(?![0-9A-Za-z])"
+# Numbers that carry a check digit of their own and whose groups may read like a card's: IBANs and
+# creditors' references (ISO 11649), parcels of UPS and of USPS.
+_CHECKED: Final = re.compile(
+    r"(?=[A-Z19])(?<![0-9A-Za-z])(?:"
+    r"(?P<ups>1Z[0-9A-Z]{16})"
+    r"|(?P<iban>[A-Z]{2}[0-9]{2}(?: ?[A-Z0-9]{4}){2,7}(?: ?[A-Z0-9]{1,3})?)"
+    r"|(?P<usps>9[1-5][0-9]{2}(?: ?[0-9]{4}){4} ?[0-9]{2})"
+    r")(?![0-9A-Za-z])"
 )
+# 13 digits that begin as Visa's or Maestro's: mobile telephones of Germany and Austria without
+# their `+`, and articles (GTIN) of Germany, Japan, Britain and others. Visa's test numbers begin
+# with 401288.
+_MOBILE: Final = re.compile(r"491[5-7]\d{9}|436[5-9]\d{9}", re.ASCII)
+_ARTICLE: Final = re.compile(r"(?:4(?!01288)|50)\d{11,12}", re.ASCII)
 # An expiry (MMYY, MMYYYY, YYMM) with or without a CVC, glued to a number.
 _EXPIRY: Final = re.compile(
     r"(?:(?:0[1-9]|1[0-2])(?:20)?[2-5]\d|[2-5]\d(?:0[1-9]|1[0-2]))(?:\d{3,4})?"
@@ -52,19 +67,49 @@ _EXPIRY: Final = re.compile(
 _DIGITS_AS_0: Final = bytes.maketrans(b"123456789", b"000000000")
 _SEPARATOR_BYTES: Final = b" \t\n\r\v\f\x1c\x1d\x1e\x1f-._/,:;|" + bytes(range(0x80, 0x100))
 _MAY_BE_DIGIT: Final = re.compile(rb"[\xd9-\xf4]")
-_E164_MAX_DIGITS: Final = 15
+# For Luhn: each digit as its double's digit sum.
+_DOUBLED: Final = bytes.maketrans(b"0123456789", b"0246813579")
+# Groups that are printed on cards beside those of four, and how such numbers begin.
+_PRINTED: Final[Mapping[tuple[int, ...], str]] = {
+    (4, 6, 5): "3",
+    (4, 6, 4): "3",
+    (4, 5, 6): "1",
+    (4, 4, 5): "4",
+    (4, 3, 3, 3): "4",
+    (6, 13): "6",
+}
+# Where gaps are in numbers of each length; people who type blanks leave some out.
+_FOURS: Final = frozenset({4, 8, 12, 16})
+_GAPS: Final[Mapping[int, tuple[frozenset[int], ...]]] = {
+    13: (_FOURS,),
+    14: (_FOURS, frozenset({4, 10})),
+    15: (_FOURS, frozenset({4, 10})),
+    16: (_FOURS, frozenset({6, 12})),
+    17: (_FOURS,),
+    18: (_FOURS,),
+    19: (_FOURS, frozenset({6})),
+}
+#: Digits of the CVC behind a number, by the number's length; others have 3.
+_CVC: Final[Mapping[int, int]] = {13: 0, 15: 4}
 _SHORTEST: Final = 13
+#: 13 digits and an expiry, or 14 and a CVC.
+_SHORTEST_GLUED: Final = 17
 _MASK_PASSES: Final = 4
 MASK: Final = "[card number]"
 
 
 def contains_card_number(text: str) -> bool:
-    """Say whether `text` holds 13–19 digits that pass Luhn, also when grouped by spaces or dashes.
+    """Say whether `text` holds a number that an issuer may have given out.
 
-    So do a card's groups with other separators, the second track of its stripe, and its number with
-    expiry, CVC or another number glued to it. Numbers that no card scheme issues are let through: a
-    leading 0, a leading 1 other than UATP's 15 digits (millisecond timestamps have 13), telephone
-    numbers written with `+`, and IBANs.
+    Such a number has an issuer's beginning, the length that goes with it (`core.card_ranges`) and
+    the right Luhn digit, and is written as cards are: unbroken, in fours, or in the groups that its
+    scheme prints, with blanks, dashes, dots, slashes or line breaks between them. Where the gaps
+    are blanks, some may be missing; digits may be spelled one by one or in pairs. A card's groups
+    with other separators count too, and so do the second track of its stripe, and its number with
+    expiry, CVC or another number glued to it.
+
+    Let through are numbers of 13 digits that are a telephone number (with `+`, or a German or
+    Austrian mobile) or an article number (GTIN), IBANs, and parcel numbers of UPS and USPS.
     """
     return next(_spans(text), None) is not None
 
@@ -142,13 +187,9 @@ def refuse_card_numbers(value: Any, param: str) -> None:
 
 def luhn_valid(digits: str) -> bool:
     """Check the Luhn digit (ISO/IEC 7812-1 annex B) of a string of ASCII digits."""
-    total = 0
-    for position, char in enumerate(reversed(digits)):
-        digit = int(char)
-        if position % 2:
-            digit = digit * 2 - 9 if digit > 4 else digit * 2
-        total += digit
-    return total % 10 == 0
+    raw = digits.encode()
+    total = sum(raw[-1::-2]) + sum(raw[-2::-2].translate(_DOUBLED))
+    return (total - len(raw) * ord("0")) % 10 == 0
 
 
 def _refusal(param: str) -> InvalidRequest:
@@ -160,8 +201,11 @@ def _refusal(param: str) -> InvalidRequest:
     )
 
 
-def _ascii_digits(group: str) -> str:
-    return "".join(str(int(char)) for char in group)
+def _ascii_digits(text: str) -> str:
+    """The digits of a text, whatever their script, without what is between them."""
+    if text.isascii():
+        return text if text.isdigit() else _NO_DIGITS.sub("", text)
+    return "".join(str(int(char)) for char in text if char.isdecimal())
 
 
 def _spans(text: str) -> Iterator[tuple[int, int]]:
@@ -173,12 +217,12 @@ def _spans(text: str) -> Iterator[tuple[int, int]]:
     text = _TOKEN.sub(
         lambda found: found[0] if _id_holds_card(found) else "x" * len(found[0]), text
     )
-    text = _IBAN.sub(lambda found: "x" * len(found[0]) if _is_iban(found[0]) else found[0], text)
+    text = _CHECKED.sub(lambda found: "x" * len(found[0]) if _checks(found) else found[0], text)
     for run in _RUN.finditer(text):
         is_phone = text[max(0, run.start() - 1) : run.start()] == "+"
-        groups = list(_GROUP.finditer(text, run.start(), run.end()))
-        for first, last in _windows([_ascii_digits(g.group()) for g in groups], is_phone=is_phone):
-            yield groups[first].start(), groups[last].end()
+        groups = _groups(text, run)
+        for first, last in _windows(groups, is_phone=is_phone):
+            yield groups[first].start, groups[last].end
     yield from _layout_spans(text)
 
 
@@ -212,88 +256,131 @@ def _layout_spans(text: str) -> Iterator[tuple[int, int]]:
         separator = found["a"] or found["b"]
         before = text[max(0, found.start() - len(separator) - 1) : found.start()]
         list_goes_on = before.endswith(separator) and before[:1].isdigit()
-        number = _ascii_digits("".join(_GROUP.findall(found[0])))
-        if not list_goes_on and _issued(number):
+        number = _ascii_digits(found[0])
+        if not list_goes_on and (found["a"] or number[0] == "3") and _issued(number):
             yield found.span()
 
 
-def _is_iban(text: str) -> bool:
-    """Check ISO 13616's check digits: all but 1 of 97 other numbers fail."""
-    compact = text.replace(" ", "")
+def _checks(found: re.Match[str]) -> bool:
+    """Whether the number's own check digits are right: 1 in 10 are by chance, of IBANs 1 in 97."""
+    if found["usps"] is not None:
+        return _gs1_valid(found["usps"].replace(" ", ""))
+    if found["ups"] is not None:
+        values = [int(c) if c.isdigit() else (ord(c) - 63) % 10 for c in found["ups"][2:]]
+        return (sum(values[0:15:2]) + 2 * sum(values[1:15:2]) + values[15]) % 10 == 0
+    compact = found["iban"].replace(" ", "")
     return int("".join(str(int(char, 36)) for char in compact[4:] + compact[:4])) % 97 == 1
 
 
-def _windows(groups: list[str], *, is_phone: bool) -> Iterator[tuple[int, int]]:
+def _gs1_valid(digits: str) -> bool:
+    """Check the last digit as GS1 computes it: of GTINs, and of USPS's parcels."""
+    values = [int(char) for char in reversed(digits)]
+    return (sum(values[0::2]) + 3 * sum(values[1::2])) % 10 == 0
+
+
+class _Group(NamedTuple):
+    """Digits that nothing visible divides."""
+
+    digits: str
+    start: int
+    end: int
+    #: Whether only blanks are between it and the group before.
+    after_blank: bool
+
+
+def _groups(text: str, run: re.Match[str]) -> list[_Group]:
+    groups: list[_Group] = []
+    end = run.start()
+    for found in _GROUP.finditer(text, run.start(), run.end()):
+        start = found.start()
+        blank = text[end:start].isspace()
+        end = found.end()
+        groups.append(_Group(_ascii_digits(found[0]), start, end, blank))
+    return groups
+
+
+def _windows(groups: list[_Group], *, is_phone: bool) -> Iterator[tuple[int, int]]:
     """First and last group of each card number.
 
     "order 77 4242 4242 4242 4242 12/29": it may start and end at any group of the run.
     """
-    for first in range(len(groups)):
-        digits = ""
-        for last in range(first, len(groups)):
-            digits += groups[last]
-            if first == last and _glued(digits):
-                yield first, last
-            if len(digits) > 19:
-                break
-            if is_phone and first == 0 and _may_be_phone(digits):
+    digits = "".join(group.digits for group in groups)
+    ends = {
+        end: index
+        for index, end in enumerate(itertools.accumulate(len(each.digits) for each in groups))
+    }
+    at = 0
+    for first, group in enumerate(groups):
+        for length in card_lengths(digits[at : at + 4]):
+            last = ends.get(at + length)
+            number = digits[at : at + length]
+            if last is None or not luhn_valid(number):
                 continue
-            if _plausible(digits) and luhn_valid(digits):
+            unbroken = first == last
+            if length == _SHORTEST and _is_other_number(
+                number, is_phone=is_phone and first == 0, unbroken=unbroken
+            ):
+                continue
+            if unbroken or _is_written_as_a_card(number, groups[first : last + 1]):
                 yield first, last
+        if len(group.digits) >= _SHORTEST_GLUED and _glued(group.digits):
+            yield first, first
+        at += len(group.digits)
 
 
-def _may_be_phone(digits: str) -> bool:
-    """Whether the digits after a `+` can be a telephone number (ITU-T E.164).
+def _is_other_number(digits: str, *, is_phone: bool, unbroken: bool) -> bool:
+    """Whether 13 digits are more likely a telephone's or an article's than a card's.
 
-    No numbering plan whose country code begins as a card of 14 or 15 digits (30, 34, 36 to 39) has
-    as many; of 13 digits, which begin with 4, Austria and Germany have some.
+    No telephone number (ITU-T E.164) that begins as a card of 14 or 15 digits has as many. Visa
+    issues no more numbers of 13 digits; of those that it issued, one in ten passes GS1's check too.
     """
-    if len(digits) > _E164_MAX_DIGITS:
-        return False
-    return len(digits) == _SHORTEST or not _issued(digits)
+    if is_phone or _MOBILE.fullmatch(digits):
+        return True
+    return unbroken and _ARTICLE.fullmatch(digits) is not None and _gs1_valid(digits)
 
 
-def _plausible(digits: str) -> bool:
-    if not 13 <= len(digits) <= 19 or digits[0] == "0":
-        return False
-    return digits[0] != "1" or len(digits) == 15
+def _is_written_as_a_card(digits: str, groups: list[_Group]) -> bool:
+    sizes = tuple(len(group.digits) for group in groups)
+    has_blanks = all(group.after_blank for group in groups[1:])
+    size, rest = sizes[0], sizes[-1]
+    is_even = rest <= size and all(each == size for each in sizes[:-1])
+    if is_even and (size in (1, 2, 4) or (size == 3 and has_blanks)):
+        return True
+    if digits[0] == _PRINTED.get(sizes):
+        return True
+    gaps = set(itertools.accumulate(sizes[:-1]))
+    return has_blanks and any(gaps <= printed for printed in _GAPS[len(digits)])
 
 
 def _issued(digits: str) -> bool:
     """Whether a number has an issuer's beginning, the length that goes with it, and passes Luhn."""
-    return len(digits) in _lengths(digits) and luhn_valid(digits)
-
-
-def _lengths(digits: str) -> tuple[int, ...]:
-    """The lengths of the card numbers that begin so (ISO/IEC 7812-1; the schemes' ranges)."""
-    two, four = digits[:2], digits[:4]
-    if digits[:1] == "4":
-        return (13, 16, 19)
-    if "51" <= two <= "55" or "2221" <= four <= "2720" or two == "35":
-        return (16,)
-    if two in ("34", "37"):
-        return (15,)
-    if two in ("36", "38", "39") or "3000" <= four <= "3059":
-        return (14,)
-    # Maestro, Discover, UnionPay.
-    return (16, 19) if digits[:1] == "6" else ()
+    return len(digits) in card_lengths(digits) and luhn_valid(digits)
 
 
 def _glued(digits: str) -> bool:
-    """Whether a number of 14 to 16 digits begins a longer group and is followed by what belongs to
-    a card: CVC, expiry with or without it, or another number.
+    """Whether a number begins a longer group and is followed by what belongs to a card: CVC, expiry
+    with or without it, or another number.
 
     Of random digits 40 % begin as an issuer's, 4 % pass Luhn too. That 4 % is refused of numbers
     with as many more digits as a CVC; 0.4 % where an expiry may follow, 0.1 % where a number may.
+    Behind 13 digits no CVC is looked for, and nothing behind the 15 of a scheme other than American
+    Express: that would be a tenth of the numbers of 16 digits that begin with 4, and of the ids of
+    19 that begin with 1.
     """
-    at = numbers = 0
-    while True:
-        length = next((each for each in _lengths(digits[at : at + 4]) if 14 <= each <= 16), 0)
-        if not length or not _issued(digits[at : at + length]):
-            return False
-        at, numbers = at + length, numbers + 1
-        left = len(digits) - at
-        if left == 0:
-            return numbers > 1
-        if left == (4 if length == 15 else 3) or _EXPIRY.fullmatch(digits, at):
-            return True
+    seen, todo = set[int](), [0]
+    while todo:
+        at = todo.pop()
+        for length in card_lengths(digits[at : at + 4]):
+            end = at + length
+            left = len(digits) - end
+            if left < 0 or (length == 15 and digits[at] != "3") or not luhn_valid(digits[at:end]):
+                continue
+            if left == 0:
+                if at:
+                    return True
+            elif left == _CVC.get(length, 3) or _EXPIRY.fullmatch(digits, end):
+                return True
+            elif left >= _SHORTEST and end not in seen:
+                seen.add(end)
+                todo.append(end)
+    return False

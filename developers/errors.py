@@ -151,7 +151,8 @@ _PAYMENT: Final[dict[str, str | tuple[int, str]]] = {
     "amount_too_small": "The amount is below the minimum.",
     "amount_too_large": "The amount is above what is left, or above the ceiling.",
     "currency_unknown": "Use an ISO 4217 code such as EUR.",
-    "card_number_refused": "Card numbers go to `POST /v1/tokens` and nowhere else.",
+    "card_number_refused": "Card numbers go to `POST /v1/tokens` and nowhere else. A reference "
+    "that reads like one is taken in other groups: `4111-111111-111111`.",
     "payment_method_missing": "Send `payment_method_token` or `payment_method`.",
     "payment_method_of_other_customer": "The method is saved for another customer.",
     "payment_method_ambiguous": "Send the token or the saved method, not both.",

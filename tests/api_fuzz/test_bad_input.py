@@ -121,6 +121,17 @@ def test_a_card_number_in_free_text_is_refused_and_never_repeated(
 
 
 @pytest.mark.parametrize(
+    "reference", ["20261130271764", "738902353240694486", "order-20261130-3178552"]
+)
+def test_an_order_number_is_taken_everywhere(api: Api, reference: str) -> None:
+    fields = {"reference": reference, "metadata": {reference: reference}, "description": reference}
+    answer = api.post("/v1/payments", {"amount": 100, "currency": "EUR", **fields}, key=reference)
+    assert answer.status_code == 201, answer.content
+    stored = answer.json()["data"]
+    assert {name: stored[name] for name in fields} == fields
+
+
+@pytest.mark.parametrize(
     ("path", "body"),
     [
         ("/v1/refunds", {"reason": CARD_OK}),
