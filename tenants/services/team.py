@@ -23,6 +23,7 @@ from core.unit import Writes
 from tenants import events, keys, policies, selectors
 from tenants.lock_objects import (
     lock_invitation,
+    lock_invitations,
     lock_membership,
     lock_tenant,
 )
@@ -127,8 +128,11 @@ def invite(*, actor: Actor, email: str, role: str, place: TenantPlace) -> Invita
     if actor.kind != "system":
         # The machine's operator is no stranger, and has no other way to correct a role.
         _refuse_repeated_mail(place, email=email)
-    open_ones.filter(email=email).update(revoked_at=timezone.now())
     writes = Writes()
+    for replaced in lock_invitations(open_ones.filter(email=email)):
+        _withdraw(writes, replaced, actor=actor)
+    # By itself: an address has one open invitation, and a statement has no order inside.
+    writes.flush()
     writes.insert(invitation)
     writes.record(
         invitation,
@@ -199,11 +203,15 @@ def invitation_revoke(*, actor: Actor, invitation_id: UUID) -> None:
         if row.accepted_at is not None:
             raise errors.Conflict("The invitation was accepted already.", code="accepted_already")
         if row.revoked_at is None:
-            row.revoked_at = timezone.now()
             writes = Writes()
-            writes.update(row, "revoked_at")
-            writes.record(row, action="invitation.revoked", event=None, actor=actor)
+            _withdraw(writes, row, actor=actor)
             writes.flush()
+
+
+def _withdraw(writes: Writes, row: Invitation, *, actor: Actor) -> None:
+    row.revoked_at = timezone.now()
+    writes.update(row, "revoked_at")
+    writes.record(row, action="invitation.revoked", event=None, actor=actor)
 
 
 def invitation_find(*, token: str) -> Invitation:

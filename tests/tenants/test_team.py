@@ -102,6 +102,15 @@ def test_a_second_invitation_replaces_the_first_a_day_later() -> None:
     with pytest.raises(errors.NotFound):
         team.invitation_find(token=team.invitation_token(first.id))
     assert team.invitation_find(token=team.invitation_token(second.id)).role == "admin"
+    with tenant_atomic(t.scope):
+        records = AuditRecord.objects.filter(action__startswith="invitation.").order_by("id")
+        told = sorted(records.values_list("action", "target", "actor_id"))
+    actor = str(t.actor("owner").id)
+    assert told == [
+        ("invitation.created", first.public_id, actor),
+        ("invitation.created", second.public_id, actor),
+        ("invitation.revoked", first.public_id, actor),
+    ]
 
 
 @pytest.mark.parametrize("withdrawn", [False, True])
