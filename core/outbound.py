@@ -177,12 +177,6 @@ def guarded_request(
         allow_loopback=allow_loopback,
         plain_http=parsed.scheme == "http",
     )
-    target = httpcore.URL(
-        scheme=parsed.raw_scheme,
-        host=parsed.raw_host,
-        port=parsed.port,
-        target=parsed.raw_path,
-    )
     pool = httpcore.ConnectionPool(
         ssl_context=_ssl_context(),
         network_backend=_PinnedBackend(exchange),
@@ -194,7 +188,7 @@ def guarded_request(
             pool,
             pool.stream(
                 method,
-                target,
+                _target(parsed),
                 headers=[(b"Host", parsed.netloc), *_encoded(headers)],
                 content=content,
                 extensions={"timeout": dict.fromkeys(("connect", "read", "write"), timeout_s)},
@@ -222,6 +216,12 @@ def guarded_request(
         truncated=truncated,
         duration_ms=int((time.monotonic() - started) * 1000),
         address=exchange.address,
+    )
+
+
+def _target(url: httpx.URL) -> httpcore.URL:
+    return httpcore.URL(
+        scheme=url.raw_scheme, host=url.raw_host, port=url.port, target=url.raw_path
     )
 
 
