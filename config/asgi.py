@@ -15,13 +15,13 @@ os.environ.setdefault("DJANGO_SETTINGS_MODULE", "config.settings.base")
 # Django must be set up before the consumers, which import models, can be.
 django.setup(set_prefix=False)
 
-from channels.routing import ProtocolTypeRouter, URLRouter  # noqa: E402
-from channels.sessions import CookieMiddleware, SessionMiddleware  # noqa: E402
-from django.conf import settings  # noqa: E402
+from channels.routing import ProtocolTypeRouter, URLRouter  # noqa: E402 - after Django is set up
+from channels.sessions import CookieMiddleware, SessionMiddleware  # noqa: E402 - after Django is set up
+from django.conf import settings  # noqa: E402 - after Django is set up
 
-from core.proxies import ClientAddresses  # noqa: E402
-from notifications.routing import OwnPages, websocket_urlpatterns  # noqa: E402
-from notifications.socket_limits import SocketLimits  # noqa: E402
+from core.proxies import ClientAddresses  # noqa: E402 - after Django is set up
+from notifications.routing import OwnPages, websocket_urlpatterns  # noqa: E402 - after Django is set up
+from notifications.socket_limits import SocketLimits  # noqa: E402 - after Django is set up
 
 _MISDIRECTED: Final = b"This address takes websockets under /ws/ alone.\n"
 

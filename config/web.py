@@ -11,7 +11,7 @@ from django.core.wsgi import get_wsgi_application
 os.environ.setdefault("DJANGO_SETTINGS_MODULE", "config.settings.base")
 _django = get_wsgi_application()
 
-from django.conf import settings  # noqa: E402
+from django.conf import settings  # noqa: E402 - after Django is set up
 
 from core.serving.web import WebGate  # noqa: E402 - reads settings when imported
 

@@ -112,7 +112,7 @@ def download(
     turn = _Place(request)
     if why_not := turn.take():
         return _not_yet(request, why_not)
-    file: IO[bytes] = tempfile.SpooledTemporaryFile(max_size=_MEMORY_BYTES)  # noqa: SIM115
+    file: IO[bytes] = tempfile.SpooledTemporaryFile(max_size=_MEMORY_BYTES)  # noqa: SIM115 - the response closes it
     try:
         size = _write(file, pieces)
     except BaseException as error:

@@ -14,7 +14,7 @@ import re
 import ssl
 import time
 import typing
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from functools import lru_cache
 from typing import Any, Final, TypeAlias
@@ -177,10 +177,6 @@ def guarded_request(
         allow_loopback=allow_loopback,
         plain_http=parsed.scheme == "http",
     )
-    raw_headers = [(b"Host", parsed.netloc)]
-    raw_headers += [
-        (name.encode("ascii"), value.encode("utf-8")) for name, value in headers.items()
-    ]
     pool = httpcore.ConnectionPool(
         ssl_context=_ssl_context(),
         network_backend=_PinnedBackend(exchange),
@@ -192,13 +188,8 @@ def guarded_request(
             pool,
             pool.stream(
                 method,
-                httpcore.URL(
-                    scheme=parsed.raw_scheme,
-                    host=parsed.raw_host,
-                    port=parsed.port,
-                    target=parsed.raw_path,
-                ),
-                headers=raw_headers,
+                _target(parsed),
+                headers=[(b"Host", parsed.netloc), *_encoded(headers)],
                 content=content,
                 extensions={"timeout": dict.fromkeys(("connect", "read", "write"), timeout_s)},
             ) as response,
@@ -220,15 +211,26 @@ def guarded_request(
         ) from None
     return OutboundResponse(
         status=response.status,
-        headers={
-            name.decode("latin-1").lower(): value.decode("latin-1")
-            for name, value in response.headers
-        },
+        headers=_decoded(response.headers),
         body=body,
         truncated=truncated,
         duration_ms=int((time.monotonic() - started) * 1000),
         address=exchange.address,
     )
+
+
+def _target(url: httpx.URL) -> httpcore.URL:
+    return httpcore.URL(
+        scheme=url.raw_scheme, host=url.raw_host, port=url.port, target=url.raw_path
+    )
+
+
+def _encoded(headers: Mapping[str, str]) -> Iterator[tuple[bytes, bytes]]:
+    return ((name.encode("ascii"), value.encode("utf-8")) for name, value in headers.items())
+
+
+def _decoded(headers: Iterable[tuple[bytes, bytes]]) -> dict[str, str]:
+    return {name.decode("latin-1").lower(): value.decode("latin-1") for name, value in headers}
 
 
 def loopback_allowed() -> bool:

@@ -37,7 +37,7 @@ def main(folder: str, template: str, processor_s: int, memory_bytes: int) -> Non
         if _NO_FONT not in str(error):
             raise
         pdf = _set(folder, template, data, [])
-        print("characters without a font", file=sys.stderr)  # noqa: T201
+        print("characters without a font", file=sys.stderr)  # noqa: T201 - read by the process that made this one
     sys.stdout.buffer.write(pdf)
 
 

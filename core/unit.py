@@ -162,9 +162,9 @@ def _statement(
             f" VALUES {', '.join(values)})"
         )
     counts = ", ".join(
-        f"core_must_touch((SELECT count(*) FROM s{index}), ${number + place})"  # noqa: S608
+        f"core_must_touch((SELECT count(*) FROM s{index}), ${number + place})"  # noqa: S608 - numbers
         if failing
-        else f"(SELECT count(*) FROM s{index})"  # noqa: S608
+        else f"(SELECT count(*) FROM s{index})"  # noqa: S608 - numbers
         for place, index in enumerate(guarded, start=1)
     )
     return f"WITH {', '.join(parts)} SELECT {counts or '1'}"
@@ -221,7 +221,8 @@ class Writes:
         where = " AND ".join(
             term(name, value) for name, value in [("id", instance.pk), *(expect or {}).items()]
         )
-        text = f'UPDATE "{table.name}" SET {sets} WHERE {where} RETURNING 1'  # noqa: S608
+        update = f'UPDATE "{table.name}" SET {sets}'  # noqa: S608 - names of models
+        text = f"{update} WHERE {where} RETURNING 1"
         self.sql(text, values, guard=what or str(instance))
 
     def sql(self, text: str, params: Sequence[Any] = (), *, guard: str = "") -> None:

@@ -9,4 +9,4 @@ class DevelopersConfig(AppConfig):
 
     def ready(self) -> None:
         # drf-spectacular finds the description of our credentials by its being imported.
-        from developers import openapi  # noqa: F401
+        from developers import openapi  # noqa: F401 - being imported is all

@@ -9,6 +9,8 @@ from dataclasses import dataclass
 from typing import Final
 
 from ledger.status import TransferStatus
+from payments.intents.failures import is_our_fault
+from payments.providers.base import SOURCE_REFUSED
 from payments.providers.sandbox.cards import DECLINES
 
 
@@ -315,3 +317,9 @@ GROUPS: Final = (
 def known_codes() -> frozenset[str]:
     """Every code that has an anchor in the API reference."""
     return frozenset(row.code for group in GROUPS for row in group.codes)
+
+
+def failure_codes() -> frozenset[str]:
+    """What `failure.code` of a payment, refund or attempt says; a live bank has more of them."""
+    codes = {*_PROVIDER, *_DECLINED, *DECLINES, *SOURCE_REFUSED}
+    return frozenset(code for code in codes if not is_our_fault(code))

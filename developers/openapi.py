@@ -14,9 +14,10 @@ from core.api.schema import enveloped
 from core.hmac_auth import HEADER_KEY_ID
 from core.ids import TEXT_PATTERN
 from core.shapes import example_id
-from developers.errors import known_codes
+from developers.errors import failure_codes, known_codes
 from developers.examples import EXAMPLES
 from developers.webhooks import add_webhooks
+from notifications.patterns import known_patterns
 
 _SCHEMES: Final[dict[str, dict[str, Any]]] = {
     "apiKey": {
@@ -105,6 +106,9 @@ _QUERY: Final[dict[str, str]] = {
     "status": "In this state.",
 }
 
+#: A list of values that later versions may lengthen, as `core.shapes.open_list` writes it.
+_OPEN: Final = "x-extensible-enum"
+
 
 class RequestAuthenticationScheme(OpenApiAuthenticationExtension):
     """Any one of the doors that `tenants.authentication` opens; the portal's cookie is its own."""
@@ -142,11 +146,26 @@ def complete(result: dict[str, Any], **_: Any) -> dict[str, Any]:
         if name in used
     ]
     add_webhooks(result)
-    codes = result["components"]["schemas"]["Error"]["properties"]["code"]
-    codes["x-extensible-enum"] = sorted(known_codes())
+    _list_open_values(result)
     _forget_generator_marks(result)
     result["servers"] = [{"url": "/", "description": "The host that served this document."}]
     return result
+
+
+def _list_open_values(result: dict[str, Any]) -> None:
+    """Name the values of codes and event types whose place in the document is no shape's field."""
+    fields = {
+        name: schema["properties"]
+        for name, schema in result["components"]["schemas"].items()
+        if "properties" in schema
+    }
+    fields["Error"]["code"][_OPEN] = sorted(known_codes())
+    fields["Failure"]["code"][_OPEN] = sorted(failure_codes())
+    fields["EndpointRequest"]["events"]["items"][_OPEN] = known_patterns()
+    fields["PatchedEndpointUpdateRequest"]["events"]["items"][_OPEN] = known_patterns()
+    for parameter in result["paths"]["/v1/events"]["get"]["parameters"]:
+        if parameter["name"] == "type":
+            parameter["schema"][_OPEN] = known_patterns()
 
 
 def _forget_generator_marks(node: Any) -> None:

@@ -287,7 +287,7 @@ class Receiver:
                 self.send_header("Content-Length", "0")
                 self.end_headers()
 
-            def log_message(self, format: str, *args: object) -> None:  # noqa: A002
+            def log_message(self, format: str, *args: object) -> None:  # noqa: A002 - the base class's name
                 """The story is on the screen already."""
 
         self._server = ThreadingHTTPServer((HOST, 0), Handler)

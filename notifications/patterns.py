@@ -11,6 +11,11 @@ from core.events import EventSpec, public_events, public_families
 MAX_PATTERNS: Final = 50
 
 
+def known_patterns() -> list[str]:
+    """Everything that can be subscribed to: all events, those of one object, each by name."""
+    return ["*", *(f"{family}.*" for family in public_families()), *public_events()]
+
+
 def check_patterns(patterns: object, *, param: str = "events") -> list[str]:
     """Return a subscription's patterns, each once; raise InvalidRequest."""
     if not isinstance(patterns, list) or not patterns:
@@ -23,13 +28,12 @@ def check_patterns(patterns: object, *, param: str = "events") -> list[str]:
         raise InvalidRequest(
             f"At most {MAX_PATTERNS} events can be named.", code="parameter_invalid", param=param
         )
-    names = public_events()
-    known = {"*", *names, *(f"{family}.*" for family in public_families())}
+    known = frozenset(known_patterns())
     result: list[str] = []
     for index, pattern in enumerate(patterns):
         if not isinstance(pattern, str) or pattern not in known:
             raise InvalidRequest(
-                f"There is no such event. Known events: {', '.join(names)}.",
+                f"There is no such event. Known events: {', '.join(public_events())}.",
                 code="event_unknown",
                 param=f"{param}[{index}]",
             )

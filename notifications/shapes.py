@@ -11,12 +11,15 @@ from core.models import OutboxEvent
 from core.shapes import LaterTime, PageOf, Time, an_id, example_id, one_of, open_list, shown
 from core.times import iso
 from notifications.models import WebhookAttempt, WebhookDelivery, WebhookEndpoint
+from notifications.patterns import known_patterns
 
-#: The rooms above declare their events later, so the list is made with the document.
+# The rooms above declare their events later, so both lists are made with the document.
 EventType = Annotated[
     str,
     open_list(public_events, "For example `payment.completed`.", example="payment.completed"),
 ]
+
+EventPattern = Annotated[str, open_list(known_patterns, example="payment.*")]
 
 
 class EventOut(TypedDict):
@@ -54,7 +57,7 @@ class EndpointOut(TypedDict):
     id: Annotated[str, an_id("we", "`we_…`")]
     object: Literal["webhook_endpoint"]
     url: Annotated[str, shown(example="https://shop.example/webhooks")]
-    events: Annotated[list[str], shown(example=["payment.*", "refund.*"])]
+    events: Annotated[list[EventPattern], shown(example=["payment.*", "refund.*"])]
     description: Annotated[str, shown(example="")]
     status: Annotated[str, one_of(WebhookEndpoint.Status.values, example="enabled")]
     disabled_reason: Annotated[

@@ -20,7 +20,7 @@ from core.ratelimit import Rate
 from tenants import selectors, serializers, shapes
 from tenants.models import ApiKey, Invitation, Membership, Merchant, TenantStatus
 from tenants.places import place_of
-from tenants.services import api_keys, merchants, sessions, team
+from tenants.services import api_keys, members, merchants, sessions, team
 
 #: For endpoints that need no caller; a whole office may share one address.
 ADDRESS_RATE: Final = Rate(limit=300, period_s=60)
@@ -273,7 +273,7 @@ class MemberView(ApiView):
         """Give a member another role. Only owners make or change owners (403); the last one
         stays (409 `last_owner`)."""
         given = serializers.MemberUpdate.parse(self.body)
-        row = team.membership_change_role(
+        row = members.membership_change_role(
             actor=self.actor,
             membership_id=ids.decode(Membership.PREFIX, member_id),
             role=given["role"],
@@ -284,7 +284,7 @@ class MemberView(ApiView):
     def delete(self, request: Request, member_id: str) -> Response:
         """End a membership."""
         wanted = ids.decode(Membership.PREFIX, member_id)
-        team.membership_remove(actor=self.actor, membership_id=wanted)
+        members.membership_remove(actor=self.actor, membership_id=wanted)
         return Response(shapes.DeletedOut(id=member_id, object="membership", deleted=True))
 
 

@@ -73,6 +73,11 @@ def lock_invitation(rows: QuerySet[Invitation], invitation_id: UUID) -> Invitati
     return row
 
 
+def lock_invitations(rows: QuerySet[Invitation]) -> list[Invitation]:
+    """Those of `rows` that are still among them once no other transaction holds them."""
+    return list(rows.select_for_update().order_by("pk"))
+
+
 def lock_membership(actor: Actor, membership_id: UUID) -> tuple[Membership, int]:
     """The membership, of the actor's own tenant and level, and how many owners that has.
 

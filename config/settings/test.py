@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import base64
 
-from config.settings.base import *  # noqa: F403
+from config.settings.base import *  # noqa: F403 - all settings, some changed below
 
 PASSWORD_HASHERS = ["django.contrib.auth.hashers.MD5PasswordHasher"]
 EMAIL_BACKEND = "django.core.mail.backends.locmem.EmailBackend"

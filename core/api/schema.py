@@ -13,7 +13,7 @@ from typing import Any, Final
 from drf_spectacular.openapi import AutoSchema
 from drf_spectacular.utils import OpenApiParameter
 
-import core.api.shape_schema  # noqa: F401 (registers the extension)
+import core.api.shape_schema  # noqa: F401 - registers the extension
 from core.api.fields import (
     AmountField,
     CurrencyField,

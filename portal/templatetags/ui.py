@@ -190,7 +190,14 @@ def card(
 
 
 @register.simple_block_tag(end_name="enddialog")
-def dialog(content: str, *, id: str, title: str, wide: bool = False, **attrs: Any) -> SafeString:  # noqa: A002
+def dialog(
+    content: str,
+    *,
+    id: str,  # noqa: A002 - the attribute's name in HTML
+    title: str,
+    wide: bool = False,
+    **attrs: Any,
+) -> SafeString:
     """A native dialog, opened by any element with `data-dialog-open="<id>"`."""
     return rendered(
         "dialog",

@@ -77,7 +77,7 @@ def check_field(
     label: str,
     *,
     value: str = "on",
-    type: str = "checkbox",  # noqa: A002
+    type: str = "checkbox",  # noqa: A002 - the attribute's name in HTML
     hint: str = "",
     **attrs: Any,
 ) -> SafeString:

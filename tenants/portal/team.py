@@ -15,7 +15,7 @@ from tenants import selectors
 from tenants.models import Invitation, Level, Membership, Merchant, Role
 from tenants.portal.base import Place, portal_view
 from tenants.requests import PortalRequest
-from tenants.services import team as services
+from tenants.services import members, team
 
 ROLES = (
     (Role.OWNER.value, "Owner", "Everything, and the only one who names other owners."),
@@ -59,7 +59,7 @@ def team_page(request: PortalRequest) -> HttpResponse:
 def invite(request: PortalRequest) -> HttpResponse:
     """Invite a member by e-mail."""
     try:
-        invitation = services.invitation_create(
+        invitation = team.invitation_create(
             actor=request.actor,
             email=request.POST.get("email", ""),
             role=request.POST.get("role", ""),
@@ -87,7 +87,7 @@ def invite(request: PortalRequest) -> HttpResponse:
 def invitation_revoke(request: PortalRequest, invitation_id: str) -> HttpResponse:
     """Withdraw an invitation."""
     try:
-        services.invitation_revoke(
+        team.invitation_revoke(
             actor=request.actor, invitation_id=ids.decode(Invitation.PREFIX, invitation_id)
         )
     except errors.Conflict as error:
@@ -106,7 +106,7 @@ def invitation_revoke(request: PortalRequest, invitation_id: str) -> HttpRespons
 def member_role(request: PortalRequest, member_id: str) -> HttpResponse:
     """Give a member another role."""
     try:
-        services.membership_change_role(
+        members.membership_change_role(
             actor=request.actor,
             membership_id=ids.decode(Membership.PREFIX, member_id),
             role=request.POST.get("role", ""),
@@ -127,7 +127,7 @@ def member_role(request: PortalRequest, member_id: str) -> HttpResponse:
 def member_remove(request: PortalRequest, member_id: str) -> HttpResponse:
     """End a membership."""
     try:
-        services.membership_remove(
+        members.membership_remove(
             actor=request.actor, membership_id=ids.decode(Membership.PREFIX, member_id)
         )
     except (errors.Conflict, errors.PermissionDenied) as error:
@@ -189,7 +189,7 @@ def agent(request: PortalRequest, member_id: str) -> HttpResponse:
         if request.POST.get("access") == "only" and not chosen:
             # An empty list would mean the whole account, which the form did not ask for.
             raise errors.InvalidRequest("Tick at least one merchant, or choose the whole account.")
-        services.agent_set(
+        members.agent_set(
             actor=request.actor,
             membership_id=ids.decode(Membership.PREFIX, member_id),
             merchant_ids=[ids.decode(Merchant.PREFIX, text) for text in chosen],

@@ -85,7 +85,8 @@ def second_factor_remove(writes: Writes, *, user_id: UUID) -> None:
     The next sign-in of an owner or of staff enrols another device.
     """
     for table in ("tenants_recoverycode", "tenants_totpdevice"):
-        writes.sql(f'DELETE FROM "{table}" WHERE user_id = %s RETURNING 1', [user_id])  # noqa: S608
+        delete = f'DELETE FROM "{table}" WHERE user_id = %s RETURNING 1'  # noqa: S608 - constants
+        writes.sql(delete, [user_id])
     writes.sql(
         "UPDATE tenants_refreshtoken SET revoked_at = now()"
         " WHERE user_id = %s AND revoked_at IS NULL RETURNING 1",

@@ -1,4 +1,4 @@
-"""Who belongs to a tenant: invitations, memberships, a reseller's agents."""
+"""Invitations into a tenant: made, withdrawn, accepted."""
 
 from __future__ import annotations
 
@@ -13,7 +13,6 @@ from django.core.validators import validate_email
 from django.db import IntegrityError
 from django.db.models import Q, QuerySet
 from django.utils import timezone
-from guardian.shortcuts import assign_perm
 
 from core import errors, ids
 from core.card_columns import checked
@@ -21,17 +20,11 @@ from core.context import Actor
 from core.db import Scope, fetch_one, tenant_atomic
 from core.unit import Writes
 from tenants import events, keys, policies, selectors
-from tenants.lock_objects import (
-    lock_invitation,
-    lock_membership,
-    lock_tenant,
-)
+from tenants.lock_objects import lock_invitation, lock_invitations, lock_tenant
 from tenants.models import (
     Invitation,
     Level,
     Membership,
-    Merchant,
-    MerchantGrant,
     Role,
     User,
 )
@@ -75,7 +68,7 @@ def invitation_create(
     """
     place = _place(actor, merchant_id)
     own = merchant_id in (None, actor.merchant_id)
-    _check_role(actor, PersonAction.INVITE, role, level=place["level"], own=own)
+    check_role(actor, PersonAction.INVITE, role, level=place["level"], own=own)
     address = clean_email(email)
     with tenant_atomic(actor.scope):
         tenant = lock_tenant(merchant_id=place["merchant_id"], reseller_id=place["reseller_id"])
@@ -127,8 +120,11 @@ def invite(*, actor: Actor, email: str, role: str, place: TenantPlace) -> Invita
     if actor.kind != "system":
         # The machine's operator is no stranger, and has no other way to correct a role.
         _refuse_repeated_mail(place, email=email)
-    open_ones.filter(email=email).update(revoked_at=timezone.now())
     writes = Writes()
+    for replaced in lock_invitations(open_ones.filter(email=email)):
+        _withdraw(writes, replaced, actor=actor)
+    # By itself: an address has one open invitation, and a statement has no order inside.
+    writes.flush()
     writes.insert(invitation)
     writes.record(
         invitation,
@@ -199,11 +195,15 @@ def invitation_revoke(*, actor: Actor, invitation_id: UUID) -> None:
         if row.accepted_at is not None:
             raise errors.Conflict("The invitation was accepted already.", code="accepted_already")
         if row.revoked_at is None:
-            row.revoked_at = timezone.now()
             writes = Writes()
-            writes.update(row, "revoked_at")
-            writes.record(row, action="invitation.revoked", event=None, actor=actor)
+            _withdraw(writes, row, actor=actor)
             writes.flush()
+
+
+def _withdraw(writes: Writes, row: Invitation, *, actor: Actor) -> None:
+    row.revoked_at = timezone.now()
+    writes.update(row, "revoked_at")
+    writes.record(row, action="invitation.revoked", event=None, actor=actor)
 
 
 def invitation_find(*, token: str) -> Invitation:
@@ -269,96 +269,6 @@ def invitation_accept(
         raise taken from error
 
 
-def membership_change_role(*, actor: Actor, membership_id: UUID, role: str) -> Membership:
-    """Give a member another role.
-
-    Raises NotFound for a foreign membership, PermissionDenied where only an owner may, Conflict
-    when the tenant would be left without an owner.
-    """
-    with tenant_atomic(actor.scope):
-        row, owners = lock_membership(actor, membership_id)
-        _check_role(actor, PersonAction.CHANGE_ROLE, role, level=row.level, own=True)
-        _guard_owner(actor, PersonAction.CHANGE_ROLE, row)
-        if role != Role.OWNER:
-            _keep_an_owner(row, owners)
-        before, row.role = row.role, role
-        writes = Writes()
-        writes.update(row, "role")
-        writes.record(
-            row,
-            action="membership.role_changed",
-            event=None,
-            actor=actor,
-            before={"role": before},
-            after={"role": role},
-        )
-        writes.flush()
-    return row
-
-
-def membership_remove(*, actor: Actor, membership_id: UUID) -> None:
-    """End a membership; it is gone with the person's next request. Errors as for a role change."""
-    with tenant_atomic(actor.scope):
-        row, owners = lock_membership(actor, membership_id)
-        _guard_owner(actor, PersonAction.REMOVE, row)
-        _keep_an_owner(row, owners)
-        writes = Writes()
-        writes.sql(
-            "DELETE FROM tenants_membership WHERE id = %s RETURNING 1",
-            [row.id],
-            guard="The membership",
-        )
-        writes.record(
-            row,
-            action="membership.removed",
-            event=None,
-            actor=actor,
-            before={"role": row.role, "user": ids.encode(User.PREFIX, row.user_id)},
-        )
-        writes.flush()
-
-
-def agent_set(*, actor: Actor, membership_id: UUID, merchant_ids: list[UUID]) -> Membership:
-    """Make a reseller's member an agent of single merchants; an empty list ends the restriction.
-
-    The merchants are django-guardian grants. Raises NotFound for a foreign membership or merchant.
-    """
-    if actor.reseller_id is None or actor.merchant_id is not None:
-        raise errors.PermissionDenied("Only a reseller has agents.", code="reseller_required")
-    with tenant_atomic(actor.scope):
-        row, _ = lock_membership(actor, membership_id)
-        if not policies.may_act(actor, PersonAction.BIND_AGENT, row.role):
-            raise errors.Conflict(
-                "Only a member of the reseller who is no owner can be an agent.",
-                code="agent_not_possible",
-            )
-        merchants = list(
-            Merchant.objects.filter(id__in=merchant_ids, reseller_id=actor.reseller_id)
-        )
-        if len(merchants) != len(set(merchant_ids)):
-            raise errors.NotFound("One of the merchants does not exist.", param="merchants")
-        MerchantGrant.objects.filter(
-            user_id=row.user_id, content_object__reseller_id=actor.reseller_id
-        ).delete()
-        person = User.objects.only("id", "email", "name", "is_active", "is_staff").get(
-            id=row.user_id
-        )
-        for merchant in merchants:
-            assign_perm("act_for_merchant", person, merchant)
-        row.only_granted = bool(merchants)
-        writes = Writes()
-        writes.update(row, "only_granted")
-        writes.record(
-            row,
-            action="membership.agent_set",
-            event=None,
-            actor=actor,
-            after={"merchants": sorted(merchant.public_id for merchant in merchants)},
-        )
-        writes.flush()
-    return row
-
-
 def clean_email(email: str) -> str:
     """The address in the spelling under which it is stored. Raises InvalidRequest."""
     address = normalise_email(email)
@@ -389,9 +299,12 @@ def _place(actor: Actor, merchant_id: UUID | None) -> TenantPlace:
     }
 
 
-def _check_role(actor: Actor, action: PersonAction, role: str, *, level: str, own: bool) -> None:
+def check_role(actor: Actor, action: PersonAction, role: str, *, level: str, own: bool) -> None:
     """Refuse a role that the actor may not give; a reseller's managers may name a merchant's
-    first owner."""
+    first owner.
+
+    Raises InvalidRequest: not a role of this level. PermissionDenied: only owners make owners.
+    """
     allowed = PLATFORM_ROLES if level == Level.PLATFORM else TENANT_ROLES
     if role not in allowed:
         raise errors.InvalidRequest(
@@ -399,19 +312,6 @@ def _check_role(actor: Actor, action: PersonAction, role: str, *, level: str, ow
         )
     if own and not policies.may_act(actor, action, role):
         raise errors.PermissionDenied("Only an owner makes owners.", code="owner_required")
-
-
-def _guard_owner(actor: Actor, action: PersonAction, row: Membership) -> None:
-    if not policies.may_act(actor, action, row.role):
-        raise errors.PermissionDenied("Only an owner changes an owner.", code="owner_required")
-
-
-def _keep_an_owner(row: Membership, owners: int) -> None:
-    """Refuse to take the last of ``owners`` away."""
-    if row.role == Role.OWNER and owners <= 1:
-        raise errors.Conflict(
-            "A tenant needs an owner. Make another member an owner first.", code="last_owner"
-        )
 
 
 def _not_answered(place: TenantPlace) -> QuerySet[Invitation]:

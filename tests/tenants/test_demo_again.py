@@ -15,7 +15,16 @@ from core.db import Scope, tenant_atomic
 from tenants import policies, totp
 from tenants.models import ApiKey, Membership, Merchant, Reseller, TotpDevice, User
 from tenants.policies import PersonAction
-from tenants.services import api_keys, demo, merchants, passwords, people, second_factor, team
+from tenants.services import (
+    api_keys,
+    demo,
+    members,
+    merchants,
+    passwords,
+    people,
+    second_factor,
+    team,
+)
 from tests.places import make_place
 
 MERCHANT = "merchant:bluebottle"
@@ -85,7 +94,7 @@ Change = Callable[[], Callable[[], Any]]
 
 
 def _removed_and_invited_again() -> Callable[[], Any]:
-    team.membership_remove(actor=acting(), membership_id=membership_id("viewer"))
+    members.membership_remove(actor=acting(), membership_id=membership_id("viewer"))
     row = team.invitation_create(actor=acting(), email=email("viewer"), role="developer")
     token = team.invitation_token(row.id)
     team.invitation_accept(token=token, name="", password="", ip=None, user=person("viewer"))
@@ -100,13 +109,15 @@ def _removed_and_invited_again() -> Callable[[], Any]:
 
 
 def _invited_again_and_not_yet_there() -> Callable[[], Any]:
-    team.membership_remove(actor=acting(), membership_id=membership_id("viewer"))
+    members.membership_remove(actor=acting(), membership_id=membership_id("viewer"))
     team.invitation_create(actor=acting(), email=email("viewer"), role="developer")
     return lambda: None
 
 
 def _other_role() -> Callable[[], Any]:
-    team.membership_change_role(actor=acting(), membership_id=membership_id("admin"), role="viewer")
+    members.membership_change_role(
+        actor=acting(), membership_id=membership_id("admin"), role="viewer"
+    )
     return lambda: _read(Membership, membership_id("admin"), "role")
 
 
@@ -204,7 +215,7 @@ def test_seeding_again_leaves_what_people_changed(change: Change) -> None:
 
 def test_a_member_who_was_removed_is_back() -> None:
     first = demo.seed_demo()
-    team.membership_remove(actor=acting(), membership_id=membership_id("viewer"))
+    members.membership_remove(actor=acting(), membership_id=membership_id("viewer"))
     assert demo.seed_demo() == first
     assert _read(Membership, membership_id("viewer"), "role") == ("viewer",)
 

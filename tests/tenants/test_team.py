@@ -18,7 +18,7 @@ from core.models import AuditRecord, OutboxEvent
 from tenants import selectors
 from tenants.models import Invitation, Membership, User
 from tenants.seats import seats_of
-from tenants.services import mail, sessions, team
+from tenants.services import mail, members, sessions, team
 from tenants.services.passwords import check_password_strength
 from tests.factories import Tenants, make_merchant, make_tenants
 from tests.places import make_place
@@ -102,6 +102,15 @@ def test_a_second_invitation_replaces_the_first_a_day_later() -> None:
     with pytest.raises(errors.NotFound):
         team.invitation_find(token=team.invitation_token(first.id))
     assert team.invitation_find(token=team.invitation_token(second.id)).role == "admin"
+    with tenant_atomic(t.scope):
+        records = AuditRecord.objects.filter(action__startswith="invitation.").order_by("id")
+        told = sorted(records.values_list("action", "target", "actor_id"))
+    actor = str(t.actor("owner").id)
+    assert told == [
+        ("invitation.created", first.public_id, actor),
+        ("invitation.created", second.public_id, actor),
+        ("invitation.revoked", first.public_id, actor),
+    ]
 
 
 @pytest.mark.parametrize("withdrawn", [False, True])
@@ -173,9 +182,9 @@ def test_only_an_owner_makes_owners() -> None:
     assert caught.value.code == "owner_required"
     target = t.memberships["merchant.viewer"].id
     with pytest.raises(errors.PermissionDenied):
-        team.membership_change_role(actor=t.actor("admin"), membership_id=target, role="owner")
+        members.membership_change_role(actor=t.actor("admin"), membership_id=target, role="owner")
     with pytest.raises(errors.PermissionDenied):
-        team.membership_remove(
+        members.membership_remove(
             actor=t.actor("admin"), membership_id=t.memberships["merchant.owner"].id
         )
     assert {row.role for row in _members(t)} == {"owner", "admin", "developer", "viewer"}
@@ -185,14 +194,14 @@ def test_the_last_owner_stays() -> None:
     t = make_tenants()
     owner = t.memberships["merchant.owner"].id
     with pytest.raises(errors.Conflict) as caught:
-        team.membership_remove(actor=t.actor("owner"), membership_id=owner)
+        members.membership_remove(actor=t.actor("owner"), membership_id=owner)
     assert caught.value.code == "last_owner"
     with pytest.raises(errors.Conflict):
-        team.membership_change_role(actor=t.actor("owner"), membership_id=owner, role="admin")
-    team.membership_change_role(
+        members.membership_change_role(actor=t.actor("owner"), membership_id=owner, role="admin")
+    members.membership_change_role(
         actor=t.actor("owner"), membership_id=t.memberships["merchant.admin"].id, role="owner"
     )
-    team.membership_remove(actor=t.actor("owner"), membership_id=owner)
+    members.membership_remove(actor=t.actor("owner"), membership_id=owner)
     assert [row.role for row in _members(t)] == ["owner", "developer", "viewer"]
 
 
@@ -205,8 +214,8 @@ def test_foreign_members_and_invitations_do_not_exist() -> None:
     t, other = make_tenants(), make_tenants()
     foreign = other.memberships["merchant.viewer"].id
     for act in (
-        lambda: team.membership_remove(actor=t.actor("owner"), membership_id=foreign),
-        lambda: team.membership_change_role(
+        lambda: members.membership_remove(actor=t.actor("owner"), membership_id=foreign),
+        lambda: members.membership_change_role(
             actor=t.actor("owner"), membership_id=foreign, role="admin"
         ),
         lambda: team.invitation_revoke(
@@ -242,16 +251,16 @@ def test_an_agent_sits_in_the_granted_merchants_and_nowhere_else() -> None:
     actor, agent = t.actor("owner", level="reseller"), t.users["reseller.viewer"]
     membership = t.memberships["reseller.viewer"].id
     assert [seat.level for seat in seats_of(user_id=agent.id)] == ["reseller"]
-    team.agent_set(actor=actor, membership_id=membership, merchant_ids=[second.merchant.id])
+    members.agent_set(actor=actor, membership_id=membership, merchant_ids=[second.merchant.id])
     seats = seats_of(user_id=agent.id)
     assert [(seat.level, seat.merchant_id, seat.role) for seat in seats] == [
         ("merchant", second.merchant.id, "viewer")
     ]
     assert seats[0].scope() == Scope.merchant(second.merchant.id)
     with pytest.raises(errors.NotFound):
-        team.agent_set(actor=actor, membership_id=membership, merchant_ids=[other.merchant.id])
+        members.agent_set(actor=actor, membership_id=membership, merchant_ids=[other.merchant.id])
     assert len(seats_of(user_id=agent.id)) == 1
-    team.agent_set(actor=actor, membership_id=membership, merchant_ids=[])
+    members.agent_set(actor=actor, membership_id=membership, merchant_ids=[])
     assert [seat.level for seat in seats_of(user_id=agent.id)] == ["reseller"]
 
 
@@ -273,11 +282,11 @@ def test_a_new_person_of_the_platform_would_be_staff_and_nobody_else() -> None:
 @pytest.mark.parametrize(
     "act",
     [
-        lambda actor, target: team.membership_remove(actor=actor, membership_id=target),
-        lambda actor, target: team.membership_change_role(
+        lambda actor, target: members.membership_remove(actor=actor, membership_id=target),
+        lambda actor, target: members.membership_change_role(
             actor=actor, membership_id=target, role="viewer"
         ),
-        lambda actor, target: team.agent_set(actor=actor, membership_id=target, merchant_ids=[]),
+        lambda actor, target: members.agent_set(actor=actor, membership_id=target, merchant_ids=[]),
     ],
 )
 def test_a_reseller_does_not_reach_into_the_team_of_its_merchant(act: Callable[..., Any]) -> None:
@@ -290,10 +299,10 @@ def test_a_reseller_does_not_reach_into_the_team_of_its_merchant(act: Callable[.
 def test_owners_who_demote_each_other_at_once_leave_one() -> None:
     t = make_tenants()
     first, second = t.memberships["merchant.owner"], t.memberships["merchant.admin"]
-    team.membership_change_role(actor=t.actor("owner"), membership_id=second.id, role="owner")
+    members.membership_change_role(actor=t.actor("owner"), membership_id=second.id, role="owner")
     outcomes = at_once(
         *(
-            lambda target=target: team.membership_change_role(
+            lambda target=target: members.membership_change_role(
                 actor=t.actor("owner"), membership_id=target.id, role="viewer"
             )
             for target in (first, second)

@@ -18,7 +18,7 @@ from tenants import totp
 from tenants.authentication import RequestAuthentication
 from tenants.models import Merchant, Reseller
 from tenants.policies import PersonAction
-from tenants.services import api_keys, passwords, people, second_factor, sessions, team
+from tenants.services import api_keys, members, passwords, people, second_factor, sessions
 from tenants.tokens import TokenPair
 from tests.factories import PASSWORD, Tenants, make_merchant, make_tenants
 from tests.places import make_place
@@ -53,7 +53,7 @@ def actor_of(token: str) -> Actor:
 
 
 def _remove(t: Tenants, pair: TokenPair) -> None:
-    team.membership_remove(actor=t.actor("owner"), membership_id=t.memberships[WHO].id)
+    members.membership_remove(actor=t.actor("owner"), membership_id=t.memberships[WHO].id)
 
 
 def _new_password(t: Tenants, pair: TokenPair) -> None:
@@ -134,7 +134,7 @@ def test_a_new_role_counts_with_the_next_request() -> None:
     t = make_tenants()
     token = log_in(t).access_token
     assert actor_of(token).role == "admin"
-    team.membership_change_role(
+    members.membership_change_role(
         actor=t.actor("owner"), membership_id=t.memberships[WHO].id, role="viewer"
     )
     now = actor_of(token)
@@ -146,11 +146,11 @@ def test_an_agent_loses_a_merchant_with_the_next_request() -> None:
     t = make_tenants()
     member = t.memberships["reseller.viewer"]
     owner = t.actor("owner", level="reseller")
-    team.agent_set(actor=owner, membership_id=member.id, merchant_ids=[t.merchant.id])
+    members.agent_set(actor=owner, membership_id=member.id, merchant_ids=[t.merchant.id])
     token = log_in(t, "reseller.viewer", tenant=t.merchant.public_id).access_token
     assert actor_of(token).merchant_id == t.merchant.id
     other = make_merchant(t)
-    team.agent_set(actor=owner, membership_id=member.id, merchant_ids=[other.merchant.id])
+    members.agent_set(actor=owner, membership_id=member.id, merchant_ids=[other.merchant.id])
     assert answer_to(token) == (401, "token_revoked")
 
 

@@ -207,7 +207,8 @@ def intent_advance(
     try:
         answer = ask[Step(intent.step)](intent)
     except ProviderBusy as busy:
-        pause_s = busy.retry_after_s * random.uniform(1, 1.5) if again else 0.0  # noqa: S311
+        spread = random.uniform(1, 1.5)  # noqa: S311 - jitter
+        pause_s = busy.retry_after_s * spread if again else 0.0
         return _hand_over(intent, pause_s, document=document, claim=claim)
     crash_point(f"intent.{intent.step}.answered")
     return intent_apply(intent=intent, answer=answer, actor=actor, document=document, claim=claim)

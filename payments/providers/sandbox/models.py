@@ -30,7 +30,9 @@ class SandboxSource(Entity):
     expires_at = models.DateTimeField(null=True)
     used_at = models.DateTimeField(null=True)
     # The idempotency key that attached a token; only methods have one.
-    attach_key = models.CharField(max_length=400, null=True, unique=True)  # noqa: DJ001
+    attach_key = models.CharField(  # noqa: DJ001 - unique among those that have one
+        max_length=400, null=True, unique=True
+    )
     behaviour = models.CharField(max_length=40)
     outcome = models.CharField(
         max_length=30, choices=[(item.value, item.value) for item in Outcome]

@@ -23,7 +23,7 @@ from core.ids import encode, new_id
 from core.pan import luhn_valid
 from payments.providers.sandbox.cards import TEST_CARDS, TestCard
 
-TOKEN_PREFIX: Final = "tok"  # noqa: S105 (the prefix of ids, not a secret)
+TOKEN_PREFIX: Final = "tok"  # noqa: S105 - the prefix of ids, not a secret
 TOKEN_TTL_S: Final = 15 * 60
 
 _SEPARATORS: Final = re.compile(r"[ \-]")

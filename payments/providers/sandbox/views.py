@@ -63,7 +63,7 @@ def _page(request: HttpRequest, charge: Json, *, status: int = 200) -> HttpRespo
     )
     # Browsers hold a form's redirect to form-action too, so the way back must be allowed.
     origin = web_origin(address) if address else ""
-    setattr(  # noqa: B010 (django-csp reads this name; the response's type does not know it)
+    setattr(  # noqa: B010 - django-csp reads this name; the response's type has none
         response,
         "_csp_config",
         {
