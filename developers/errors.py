@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from typing import Final
 
 from ledger.status import TransferStatus
-from payments.providers.sandbox.cards import DECLINES
+from payments.providers.adapters.sandbox.cards import DECLINES
 
 
 @dataclass(frozen=True, slots=True)
