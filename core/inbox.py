@@ -10,7 +10,7 @@ from __future__ import annotations
 import enum
 import hashlib
 import threading
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
 from typing import Any, Final
@@ -41,10 +41,8 @@ TASK_LOST_AFTER_S: Final = 3
 PARKED_MAX_S: Final = 3 * 86_400
 RAW_MAX_BYTES: Final = 1_048_576
 _PAUSES_S: Final = (5, 30, 120, 300, 900, 1_800, 3_600)
-# Enough to replay a verification, never cookies or authorization.
-_KEPT_HEADERS: Final = frozenset(
-    {"content-type", "user-agent", "stripe-signature", "x-paystack-signature"}
-)
+# Beside the provider's signature: enough to replay a verification, never cookies or authorization.
+_KEPT_HEADERS: Final = frozenset({"content-type", "user-agent"})
 _KILLED: Final = "The worker was killed, or lost its database, while it worked on this."
 _LEASE: Final = """
 UPDATE core_inboxmessage
@@ -144,17 +142,21 @@ Processor = Callable[[InboxMessage], Result]
 #: Whose object a reference of ours names, asked in the worker's scope; None when it is not known.
 LaneFinder = Callable[[str], UUID | None]
 _processors: dict[str, Processor] = {}
+_signature_headers: dict[str, frozenset[str]] = {}
 _lane_finders: list[LaneFinder] = []
 
 
-def register_processor(provider: str, processor: Processor) -> None:
-    """Let `processor(message)` handle a provider's messages.
+def register_processor(
+    provider: str, processor: Processor, *, signature_headers: Iterable[str] = ()
+) -> None:
+    """Let `processor(message)` handle a provider's messages, stored with their signature's headers.
 
     It runs outside any transaction, opens its own, and must be idempotent: a message whose worker
     was killed comes again. Raising means failed; the message is tried again, up to ten times. So it
     is when its worker is killed: what kills ten workers is quarantined and not taken up again.
     """
     _processors[provider] = processor
+    _signature_headers[provider] = frozenset(name.lower() for name in signature_headers)
 
 
 def register_lane_finder(finder: LaneFinder) -> None:
@@ -184,6 +186,7 @@ def receive(
     if contains_card_number(event_id):
         # Masked, two events would be one.
         event_id = f"sha256:{hashlib.sha256(event_id.encode()).hexdigest()}"
+    kept = _KEPT_HEADERS | _signature_headers.get(provider, frozenset())
     message = InboxMessage(
         id=new_id(),
         provider=provider,
@@ -192,7 +195,7 @@ def receive(
         event_type=parsed_type[:100],
         reference=reference[:100],
         raw=raw,
-        headers={k.lower(): v for k, v in headers.items() if k.lower() in _KEPT_HEADERS},
+        headers={k.lower(): v for k, v in headers.items() if k.lower() in kept},
         request_id=request_id()[:64],
     )
     with tenant_atomic(Scope.intake()):

@@ -10,8 +10,8 @@ from typing import Final
 
 from ledger.status import TransferStatus
 from payments.intents.failures import is_our_fault
+from payments.providers.adapters.sandbox.cards import DECLINES
 from payments.providers.base import SOURCE_REFUSED
-from payments.providers.sandbox.cards import DECLINES
 
 
 @dataclass(frozen=True, slots=True)

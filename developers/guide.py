@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Final
 
-from payments.providers.sandbox.cards import TEST_CARDS
+from payments.providers.adapters.sandbox.cards import TEST_CARDS
 
 _BEHAVIOUR: Final = {
     "succeeds": "Succeeds",

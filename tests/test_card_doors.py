@@ -37,7 +37,7 @@ from core.db import Scope, tenant_atomic
 from core.logging import configure_logging
 from core.pan import luhn_valid
 from ledger.models import CorrectionProposal, Transfer
-from payments.providers.sandbox.cards import TEST_CARDS
+from payments.providers.adapters.sandbox.cards import TEST_CARDS
 from tenants.services.mail import invitation_link
 from tenants.services.team import invitation_create
 from tests.api import Api

@@ -39,7 +39,9 @@ _SINGLE: Final = frozenset(
         b"x-request-id",
     }
 )
-_SINGLE_PREFIXES: Final = (b"x-merchantry-", b"stripe-signature", b"webhook-")
+_SINGLE_PREFIXES: Final = (b"x-merchantry-", b"webhook-")
+#: As providers call the header that proves their webhooks.
+_SINGLE_SUFFIX: Final = b"-signature"
 _BARE: Final = frozenset({b"content-type", b"content-length"})
 
 
@@ -64,7 +66,7 @@ def read_headers(lines: Headers) -> dict[bytes, bytes]:
             continue
         if name not in found:
             found[name] = value
-        elif name in _SINGLE or name.startswith(_SINGLE_PREFIXES):
+        elif name in _SINGLE or name.startswith(_SINGLE_PREFIXES) or name.endswith(_SINGLE_SUFFIX):
             raise RepeatedHeader(name.decode("latin-1"))
         else:
             # HTTP/2 may send a cookie in several lines (RFC 9113, 8.2.3).

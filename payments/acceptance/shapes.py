@@ -30,7 +30,7 @@ from payments.acceptance.states import SALES_CHANNELS, PaymentStatus, RefundStat
 from payments.intents.models import Intent
 from payments.intents.shapes import Failure, NextAction, intent_failure_out
 from payments.intents.states import IntentState
-from payments.providers.sandbox.vault import Token
+from payments.providers.adapters.sandbox.vault import Token
 
 #: What the lines of a payment call the accounts; `other` is one that is not the payment's own.
 _ACCOUNTS: Final = (

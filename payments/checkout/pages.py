@@ -37,7 +37,7 @@ from payments.checkout.services import (
     session_tokenise,
 )
 from payments.checkout.states import SessionStateConflict
-from payments.providers.sandbox.vault import CardInput
+from payments.providers.adapters.sandbox.vault import CardInput
 from tenants.authentication import MerchantFacts, merchant_facts
 from tenants.models import TenantStatus
 

@@ -19,7 +19,7 @@ class ProvidersConfig(AppConfig):
 
         for provider in provider_names():
             # Imported now, so that a provider with a fault keeps the process from starting.
-            provider_spec(provider)
-            register_processor(provider, webhook_process)
+            spec = provider_spec(provider)
+            register_processor(provider, webhook_process, signature_headers=spec.signature_headers)
         for column in ("credentials", "webhook_secrets"):
             register_sealed_column(table=ACCOUNT_TABLE, column=column, tenant="key_tenant_id")

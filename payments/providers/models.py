@@ -11,7 +11,7 @@ from django.db.models import F, Q
 from core.card_columns import MASK, Exempt
 from core.crypto import PLATFORM_TENANT
 from core.models import Entity, Tenancy
-from payments.providers.sandbox.models import (
+from payments.providers.adapters.sandbox.models import (
     ChargeState,
     SandboxCharge,
     SandboxEvent,

@@ -1,4 +1,4 @@
-"""Every provider by name. A new one is a folder here, with a `spec` module, and its name below."""
+"""Every provider by name. A new one is a folder of `adapters`, and its name below."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from uuid import UUID
 
 from payments.providers.base import AccountConfig, Adapter
 
-#: The folders of this package whose `spec.SPEC` declares a provider.
+#: The folders of `adapters`; the `spec.SPEC` of each declares a provider.
 PROVIDERS: Final = ("sandbox", "stripe")
 
 
@@ -24,6 +24,8 @@ class ProviderSpec:
         api_base: the provider's own address, for accounts that name none; may be empty.
         check: raises InvalidRequest unless an account with these credentials may be opened in this
             mode (True is live).
+        signature_headers: the request headers that prove a webhook. They are kept with it, so that
+            the proof can be repeated.
         derived_secrets: the webhook secrets of an account, newest first, where they follow from
             its id; None where they are stored with the account.
         takes_card_numbers: whether our own pages may send it card numbers (test mode alone).
@@ -32,6 +34,7 @@ class ProviderSpec:
     adapter: Callable[[AccountConfig], Adapter]
     api_base: Callable[[], str]
     check: Callable[[Mapping[str, str], bool], None]
+    signature_headers: tuple[str, ...]
     derived_secrets: Callable[[UUID], tuple[str, ...]] | None = None
     takes_card_numbers: bool = False
 
@@ -47,5 +50,5 @@ def provider_spec(name: str) -> ProviderSpec:
     if name not in PROVIDERS:
         known = ", ".join(provider_names())
         raise LookupError(f"No provider named {name!r}. Known: {known}.")
-    spec: ProviderSpec = importlib.import_module(f"payments.providers.{name}.spec").SPEC
+    spec: ProviderSpec = importlib.import_module(f"payments.providers.adapters.{name}.spec").SPEC
     return spec

@@ -5,7 +5,7 @@ from __future__ import annotations
 from celery import shared_task
 
 from payments.providers import services
-from payments.providers.sandbox import delivery
+from payments.providers.adapters.sandbox import delivery
 
 
 @shared_task(name="providers.deliver_sandbox_events")

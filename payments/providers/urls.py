@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from django.urls import path
 
+from payments.providers.adapters.sandbox.views import ChallengeView
 from payments.providers.api import ProviderWebhookView
-from payments.providers.sandbox.views import ChallengeView
 
 api = [
     path(

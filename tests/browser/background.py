@@ -15,7 +15,7 @@ from core import relay  # noqa: E402
 from core.tasks import sweep_inbox  # noqa: E402
 from notifications.services.delivery import send_due  # noqa: E402
 from payments.intents.services.recovery import due_intents, intent_check  # noqa: E402
-from payments.providers.sandbox import delivery  # noqa: E402
+from payments.providers.adapters.sandbox import delivery  # noqa: E402
 from tenants.services.mail import mail_send_due  # noqa: E402
 
 _EVERY_S = 0.25

@@ -15,7 +15,7 @@ from django.utils import timezone
 
 from payments.checkout import selectors
 from payments.checkout.services import MAX_ATTEMPTS
-from payments.providers.sandbox import views
+from payments.providers.adapters.sandbox import views
 from payments.providers.selectors import Account
 from tests.api import Api, new_api
 from tests.checkout.payer import (

@@ -60,6 +60,9 @@ def make_due(message: InboxMessage) -> None:
 
 def test_stores_the_raw_bytes_once_and_enqueues_once(provider: str, enqueued: list[UUID]) -> None:
     account = new_id()
+    inbox.register_processor(
+        provider, lambda _: Result(Verdict.PROCESSED), signature_headers=("Stripe-Signature",)
+    )
     headers = {"Stripe-Signature": "t=1,v1=x", "Cookie": "secret", "Authorization": "secret"}
     first, created = receive(provider, account_id=account, raw=b"\x00\xffraw", headers=headers)
     again, created_again = receive(provider, account_id=account, raw=b"other")

@@ -25,7 +25,7 @@ from core.process import Process, current_process, serves
 from devtools.fleet import EVERY_PROCESS, process_env
 from devtools.home import ROOT
 from payments.providers import signing
-from payments.providers.sandbox.spec import webhook_secret
+from payments.providers.adapters.sandbox.spec import webhook_secret
 from tenants import totp
 from tenants.models import Membership, Merchant
 from tenants.services import passwords, sign_up, team

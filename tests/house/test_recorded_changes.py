@@ -135,7 +135,7 @@ def _tables(sources: Sources) -> dict[str, Table]:
     found = {}
     for place, tree in sources.items():
         room, models, _ = place.partition("/models")
-        room = room.removesuffix("/sandbox").rpartition("/")[2]
+        room = room.partition("/adapters/")[0].rpartition("/")[2]
         for model in tree.body if models else ():
             if not isinstance(model, ast.ClassDef):
                 continue

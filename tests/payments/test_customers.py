@@ -12,10 +12,10 @@ import pytest
 from core import ids
 from core.db import Scope, tenant_atomic
 from payments.acceptance.models import PaymentMethod
+from payments.providers.adapters.sandbox.adapter import SandboxAdapter
+from payments.providers.adapters.sandbox.server import DatabaseServer
+from payments.providers.adapters.sandbox.wire import ServerRefusedError
 from payments.providers.base import ProviderError, SavedMethod, SaveMethod
-from payments.providers.sandbox.adapter import SandboxAdapter
-from payments.providers.sandbox.server import DatabaseServer
-from payments.providers.sandbox.wire import ServerRefusedError
 from tests.api import Api, new_api
 from tests.payments.support import charges
 from tests.payments.test_races import at_once

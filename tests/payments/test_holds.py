@@ -14,6 +14,7 @@ from payments.intents.models import Intent
 from payments.intents.provider_events import handle_provider_event
 from payments.intents.services.recovery import intent_check
 from payments.intents.states import IntentState, Step
+from payments.providers.adapters.sandbox.adapter import SandboxAdapter
 from payments.providers.base import (
     KEY_REUSED,
     EventKind,
@@ -22,7 +23,6 @@ from payments.providers.base import (
     ProviderEvent,
     Status,
 )
-from payments.providers.sandbox.adapter import SandboxAdapter
 from payments.providers.selectors import account_get
 from tests.api import Api, new_api
 from tests.payments.support import books, charges, crash, later, recover

@@ -8,8 +8,8 @@ import psycopg
 import pytest
 from pytest_django.fixtures import Settings
 
+from payments.providers.adapters.sandbox.adapter import SandboxAdapter
 from payments.providers.base import ProviderError
-from payments.providers.sandbox.adapter import SandboxAdapter
 from tests.api import Api, new_api
 from tests.payments.support import books
 

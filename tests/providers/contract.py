@@ -27,6 +27,7 @@ from payments.providers.base import (
     SignatureInvalid,
     Status,
 )
+from payments.providers.registry import provider_spec
 from tests.providers.asking import Payments, Rig, capture_of, refund_of
 
 
@@ -362,6 +363,15 @@ class AdapterContract:
         assert event.payment is not None
         assert event.payment.status is Status.SUCCEEDED
         assert event.payment.amount_captured_minor == 1999
+
+    def test_the_headers_that_are_kept_with_an_event_prove_it(
+        self, rig: Rig, payments: Payments
+    ) -> None:
+        raw = json.dumps(rig.event(payments.captured())).encode()
+        kept = {name.lower() for name in provider_spec(rig.adapter.name).signature_headers}
+        sent = rig.sign(raw, timestamp_s=int(time.time())) | {"user-agent": "provider"}
+        headers = {name: value for name, value in sent.items() if name.lower() in kept}
+        rig.adapter.verify_webhook_signature(raw, headers)
 
     def test_a_changed_body_or_missing_signature_is_refused(
         self, rig: Rig, payments: Payments

@@ -15,13 +15,13 @@ import stripe
 from psycopg import sql
 
 from payments.providers import signing
+from payments.providers.adapters.sandbox import server
+from payments.providers.adapters.sandbox.adapter import SandboxAdapter
+from payments.providers.adapters.sandbox.cards import TEST_CARDS
+from payments.providers.adapters.sandbox.vault import CardInput, tokenize
+from payments.providers.adapters.sandbox.wire import ServerTimeoutError
+from payments.providers.adapters.stripe.adapter import StripeAdapter
 from payments.providers.base import AccountConfig, ProviderAnswer
-from payments.providers.sandbox import server
-from payments.providers.sandbox.adapter import SandboxAdapter
-from payments.providers.sandbox.cards import TEST_CARDS
-from payments.providers.sandbox.vault import CardInput, tokenize
-from payments.providers.sandbox.wire import ServerTimeoutError
-from payments.providers.stripe.adapter import StripeAdapter
 
 SECRET = "whsec_contract"
 

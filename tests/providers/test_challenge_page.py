@@ -9,9 +9,9 @@ import pytest
 from django.test import Client
 
 from core.ids import encode
+from payments.providers.adapters.sandbox import views
+from payments.providers.adapters.sandbox.vault import CardInput, tokenize
 from payments.providers.base import CreatePayment, ProviderAnswer, Status
-from payments.providers.sandbox import views
-from payments.providers.sandbox.vault import CardInput, tokenize
 from payments.providers.selectors import adapter_for
 
 RETURN_URL = "https://shop.example/return?order=7"

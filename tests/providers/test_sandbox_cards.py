@@ -17,6 +17,8 @@ from django.test.utils import CaptureQueriesContext
 from pytest_django.fixtures import Settings
 
 from core.db import Scope, ScopeError, tenant_atomic
+from payments.providers.adapters.sandbox import server
+from payments.providers.adapters.sandbox.cards import TEST_CARDS
 from payments.providers.base import (
     CapturePayment,
     EventKind,
@@ -25,8 +27,6 @@ from payments.providers.base import (
     ProviderError,
     Status,
 )
-from payments.providers.sandbox import server
-from payments.providers.sandbox.cards import TEST_CARDS
 from tests.providers.asking import Payments, capture_of, refund_of
 from tests.providers.rigs import SandboxRig
 

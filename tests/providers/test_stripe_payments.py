@@ -21,8 +21,8 @@ from payments.acceptance.models import Refund
 from payments.acceptance.services import release_due
 from payments.intents.models import Intent
 from payments.intents.services import intent_apply, steps
+from payments.providers.adapters.stripe.adapter import StripeAdapter
 from payments.providers.services import account_create, rule_create
-from payments.providers.stripe.adapter import StripeAdapter
 from tests.api import Api, new_api
 from tests.payments.support import books, later, recover
 from tests.providers.rigs import SECRET, StripeRig

@@ -12,6 +12,9 @@ from typing import Any, NoReturn
 import pytest
 import stripe
 
+from payments.providers.adapters.stripe import calling, reading
+from payments.providers.adapters.stripe.amounts import from_stripe, to_stripe
+from payments.providers.adapters.stripe.reading import GarbledError
 from payments.providers.base import (
     CardDetails,
     Decline,
@@ -20,9 +23,6 @@ from payments.providers.base import (
     ProviderError,
     Status,
 )
-from payments.providers.stripe import calling, reading
-from payments.providers.stripe.amounts import from_stripe, to_stripe
-from payments.providers.stripe.reading import GarbledError
 from tests.providers.asking import Payments, capture_of, refund_of
 from tests.providers.rigs import SECRET, StripeRig
 

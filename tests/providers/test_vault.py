@@ -15,8 +15,8 @@ from pytest_django.fixtures import Settings
 
 from core.db import Scope, ScopeError, tenant_atomic
 from core.errors import InvalidRequest
+from payments.providers.adapters.sandbox.vault import CardInput, Token, tokenize
 from payments.providers.base import ProviderError, SaveMethod
-from payments.providers.sandbox.vault import CardInput, Token, tokenize
 from tests.providers.asking import Payments
 from tests.providers.rigs import SandboxRig
 

@@ -16,10 +16,10 @@ from pytest_django.fixtures import Settings
 from core import inbox
 from core.ids import encode
 from payments.providers import services, signing
+from payments.providers.adapters.sandbox import delivery
+from payments.providers.adapters.sandbox.spec import webhook_secret
+from payments.providers.adapters.sandbox.vault import CardInput, tokenize
 from payments.providers.base import CreatePayment, EventKind, ProviderEvent, Status
-from payments.providers.sandbox import delivery
-from payments.providers.sandbox.spec import webhook_secret
-from payments.providers.sandbox.vault import CardInput, tokenize
 from payments.providers.selectors import Account, adapter_for
 
 Handled = list[tuple[ProviderEvent, Account]]

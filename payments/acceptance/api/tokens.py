@@ -12,7 +12,7 @@ from core import ids
 from core.api.cross_origin import CrossOriginView
 from core.errors import InvalidRequest
 from payments.acceptance import serializers, shapes
-from payments.providers.sandbox.vault import CardInput, tokenize
+from payments.providers.adapters.sandbox.vault import CardInput, tokenize
 
 
 class TokensView(CrossOriginView):

@@ -60,8 +60,8 @@ from payments.intents.channels import Outcome, channel_named
 from payments.intents.models import Intent
 from payments.intents.services import intent_apply
 from payments.intents.states import IllegalMove
+from payments.providers.adapters.sandbox.vault import CardInput, Token, tokenize
 from payments.providers.base import ProviderError
-from payments.providers.sandbox.vault import CardInput, Token, tokenize
 from payments.providers.selectors import returned_url, route
 
 log = structlog.get_logger(__name__)

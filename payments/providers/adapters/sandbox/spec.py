@@ -11,10 +11,10 @@ from uuid import UUID
 from django.conf import settings
 
 from core.errors import InvalidRequest
+from payments.providers.adapters.sandbox.adapter import SIGNATURE_HEADER, SandboxAdapter
+from payments.providers.adapters.sandbox.server import DatabaseServer
 from payments.providers.base import AccountConfig, Adapter
 from payments.providers.registry import ProviderSpec
-from payments.providers.sandbox.adapter import SandboxAdapter
-from payments.providers.sandbox.server import DatabaseServer
 
 
 def webhook_secret(account_id: UUID) -> str:
@@ -41,6 +41,7 @@ SPEC: Final = ProviderSpec(
     adapter=_adapter,
     api_base=_api_base,
     check=_check,
+    signature_headers=(SIGNATURE_HEADER,),
     derived_secrets=lambda account_id: (webhook_secret(account_id),),
     takes_card_numbers=True,
 )

@@ -8,8 +8,8 @@ from typing import Final
 from django.conf import settings
 
 from core.errors import InvalidRequest
+from payments.providers.adapters.stripe.adapter import SIGNATURE_HEADER, StripeAdapter
 from payments.providers.registry import ProviderSpec
-from payments.providers.stripe.adapter import StripeAdapter
 
 
 def _api_base() -> str:
@@ -27,4 +27,9 @@ def _check(credentials: Mapping[str, str], livemode: bool) -> None:
         )
 
 
-SPEC: Final = ProviderSpec(adapter=StripeAdapter, api_base=_api_base, check=_check)
+SPEC: Final = ProviderSpec(
+    adapter=StripeAdapter,
+    api_base=_api_base,
+    check=_check,
+    signature_headers=(SIGNATURE_HEADER,),
+)

@@ -21,7 +21,7 @@ from core.db import assert_outside_transaction, fetch_one
 from core.errors import InvalidRequest
 from core.ids import encode, new_id
 from core.pan import luhn_valid
-from payments.providers.sandbox.cards import TEST_CARDS, TestCard
+from payments.providers.adapters.sandbox.cards import TEST_CARDS, TestCard
 
 TOKEN_PREFIX: Final = "tok"  # noqa: S105 - the prefix of ids, not a secret
 TOKEN_TTL_S: Final = 15 * 60

@@ -10,6 +10,7 @@ from collections.abc import Mapping
 from datetime import UTC, datetime
 from typing import Final
 
+from payments.providers.adapters.stripe.amounts import from_stripe
 from payments.providers.base import (
     CardDetails,
     Decline,
@@ -22,7 +23,6 @@ from payments.providers.base import (
     SettlementLine,
     Status,
 )
-from payments.providers.stripe.amounts import from_stripe
 
 Json = Mapping[str, object]
 

@@ -18,8 +18,8 @@ from django.views.decorators.clickjacking import xframe_options_sameorigin
 from core.enqueue import enqueue
 from core.money import format_money
 from core.web_address import web_origin
-from payments.providers.sandbox import server
-from payments.providers.sandbox.wire import Json, ServerTimeoutError
+from payments.providers.adapters.sandbox import server
+from payments.providers.adapters.sandbox.wire import Json, ServerTimeoutError
 
 _ANSWERS: Final = {"complete": True, "fail": False}
 

@@ -9,6 +9,12 @@ from datetime import datetime
 from typing import ClassVar, TypeVar
 
 from payments.providers import signing
+from payments.providers.adapters.sandbox.wire import (
+    Json,
+    SandboxServer,
+    ServerRefusedError,
+    ServerTimeoutError,
+)
 from payments.providers.base import (
     UNREACHABLE,
     AccountConfig,
@@ -35,12 +41,6 @@ from payments.providers.base import (
     SettlementPage,
     Status,
     header,
-)
-from payments.providers.sandbox.wire import (
-    Json,
-    SandboxServer,
-    ServerRefusedError,
-    ServerTimeoutError,
 )
 
 SIGNATURE_HEADER = "Sandbox-Signature"

@@ -16,10 +16,10 @@ from django.db import InterfaceError, OperationalError
 
 from core.errors import AppError
 from payments.providers import signing
-from payments.providers.sandbox import server
-from payments.providers.sandbox.adapter import SIGNATURE_HEADER
-from payments.providers.sandbox.spec import webhook_secret
-from payments.providers.sandbox.wire import Json, ServerRefusedError, ServerTimeoutError
+from payments.providers.adapters.sandbox import server
+from payments.providers.adapters.sandbox.adapter import SIGNATURE_HEADER
+from payments.providers.adapters.sandbox.spec import webhook_secret
+from payments.providers.adapters.sandbox.wire import Json, ServerRefusedError, ServerTimeoutError
 from payments.providers.services import webhook_receive
 
 log = structlog.get_logger(__name__)

@@ -12,7 +12,7 @@ from django.db import models
 from django.db.models import F, Q
 
 from core.models import Entity
-from payments.providers.sandbox.cards import Outcome
+from payments.providers.adapters.sandbox.cards import Outcome
 
 
 class SandboxSource(Entity):

@@ -20,8 +20,8 @@ from django.db import DatabaseError, IntegrityError, InterfaceError, Operational
 from core.db import assert_outside_transaction, execute_prepared, numbered
 from core.errors import NotFound
 from core.ids import decode, new_id
-from payments.providers.sandbox.vault import TOKEN_PREFIX
-from payments.providers.sandbox.wire import Json, ServerRefusedError, ServerTimeoutError
+from payments.providers.adapters.sandbox.vault import TOKEN_PREFIX
+from payments.providers.adapters.sandbox.wire import Json, ServerRefusedError, ServerTimeoutError
 
 METHOD_PREFIX: Final = "sbpm_"
 PAYMENT_PREFIX: Final = "sbpay_"

@@ -11,9 +11,9 @@ import stripe
 from django.conf import settings
 
 from core import deadline
+from payments.providers.adapters.stripe import reading
+from payments.providers.adapters.stripe.reading import GarbledError, Json
 from payments.providers.base import KEY_REUSED, ProviderError
-from payments.providers.stripe import reading
-from payments.providers.stripe.reading import GarbledError, Json
 
 # Where search finds nothing, payments are looked through newest first, `_PAGE` at a time and
 # `_PAGES_MAX` times; beyond that we cannot say that a payment is not there.

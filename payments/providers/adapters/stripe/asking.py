@@ -6,9 +6,9 @@ from collections.abc import Mapping
 from itertools import islice
 from typing import Final
 
+from payments.providers.adapters.stripe.amounts import to_stripe
+from payments.providers.adapters.stripe.reading import REFERENCE
 from payments.providers.base import CreatePayment
-from payments.providers.stripe.amounts import to_stripe
-from payments.providers.stripe.reading import REFERENCE
 
 EXPAND: Final = ["latest_charge.balance_transaction", "payment_method"]
 

@@ -14,6 +14,20 @@ from typing import Any, ClassVar, Final, cast
 
 import stripe
 
+from payments.providers.adapters.stripe import reading
+from payments.providers.adapters.stripe.amounts import to_stripe
+from payments.providers.adapters.stripe.asking import EXPAND, create_params
+from payments.providers.adapters.stripe.calling import (
+    LostError,
+    as_json,
+    ask,
+    error_body,
+    looked_through,
+    request_options,
+    rows_of,
+    warm_session,
+)
+from payments.providers.adapters.stripe.reading import REFERENCE, GarbledError, Json
 from payments.providers.base import (
     UNREACHABLE,
     WEBHOOK_TOLERANCE_S,
@@ -38,20 +52,6 @@ from payments.providers.base import (
     Status,
     header,
 )
-from payments.providers.stripe import reading
-from payments.providers.stripe.amounts import to_stripe
-from payments.providers.stripe.asking import EXPAND, create_params
-from payments.providers.stripe.calling import (
-    LostError,
-    as_json,
-    ask,
-    error_body,
-    looked_through,
-    request_options,
-    rows_of,
-    warm_session,
-)
-from payments.providers.stripe.reading import REFERENCE, GarbledError, Json
 
 SIGNATURE_HEADER: Final = "Stripe-Signature"
 
