@@ -8,13 +8,14 @@ from typing import Any, Final
 from uuid import UUID
 
 from django.db import connection
-from django.db.models import F, TextField, Value
+from django.db.models import TextField, Value
 from django.db.models.fields.json import KT
 from django.db.models.functions import Coalesce
 
 from core import ids
 from core.cells import harmless
 from core.money import to_plain
+from payments.acceptance.models import NET_MINOR
 from payments.acceptance.selectors import PaymentFilter, payments
 from tenants.models import Merchant
 
@@ -47,7 +48,7 @@ def csv_lines(*, wanted: PaymentFilter) -> Iterator[str]:
         .annotate(
             email=Coalesce("customer__email", Value(""), output_field=TextField()),
             brand=Coalesce(KT("card__brand"), Value(""), output_field=TextField()),
-            net=F("amount_captured_minor") - F("fee_minor"),
+            net=NET_MINOR,
         )
         .values_list(
             "id", "created_at", "status", "currency", "amount_minor", "amount_captured_minor",
