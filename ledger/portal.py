@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import csv
 from collections.abc import Generator, Iterator
 from datetime import UTC, date, datetime, time, timedelta
 from itertools import islice
@@ -16,7 +15,7 @@ from django.shortcuts import render
 from django.utils import timezone
 
 from core import errors, spans
-from core.cells import harmless
+from core.cells import Sheet
 from core.db import Scope, tenant_atomic
 from core.downloads import download, stream
 from core.ids import encode
@@ -175,13 +174,6 @@ def statement_export(request: PortalRequest, account_id: str, kind: str) -> Http
     return download(request, pieces, filename=filename, content_type="application/pdf")
 
 
-class _Line:
-    """A file that hands back what is written to it."""
-
-    def write(self, text: str) -> bytes:
-        return text.encode()
-
-
 def csv_lines(
     scope: Scope,
     account: Account,
@@ -189,13 +181,13 @@ def csv_lines(
     wanted: StatementFilter = EVERY_LINE,
 ) -> Generator[bytes]:
     """The statement oldest first, amounts in major units; opens a scope for each chunk."""
-    writer = csv.writer(_Line())
-    yield writer.writerow(_HEADER)
+    sheet = Sheet(_HEADER)
+    yield sheet.first_line.encode()
     side = selectors.normal_side(account.code)
     lines = selectors.statement_stream(account=account, scope=scope, span=span, wanted=wanted)
     for line, document in _with_documents(scope, lines):
         after = _balance_after(line, side)
-        yield writer.writerow(
+        yield sheet.line(
             [
                 encode(Transfer.PREFIX, line.transfer),
                 line.booked_at.astimezone(UTC).isoformat().replace("+00:00", "Z"),
@@ -206,9 +198,9 @@ def csv_lines(
                 to_plain(_signed(line, side), account.currency),
                 "" if after is None else to_plain(after, account.currency),
                 document_name(line.code, line.document_id) or "",
-                harmless(document.reference) if document else "",
+                document.reference if document else "",
             ]
-        )
+        ).encode()
 
 
 def _with_documents(
