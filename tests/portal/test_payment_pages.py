@@ -67,12 +67,12 @@ def test_a_net_is_one_sum_on_every_face() -> None:
         payment = Payment.objects.get(pk=ids.decode("pay", made["id"]))
         (found,) = Payment.objects.filter(pk=payment.pk).values_list(NET_MINOR, flat=True)
 
-    assert (payment.fee_minor, payment.net_minor, found) == (142, -142, -142)
-    assert payment_out(payment)["net"] == -142
+    assert (payment.fee_minor, payment.net_minor, found) == (172, -172, -172)
+    assert payment_out(payment)["net"] == -172
     (row,) = [row for row in exported(client) if row["id"] == made["id"]]
-    assert (row["amount_refunded"], row["fee"], row["net"]) == ("48.90", "1.42", "-1.42")
+    assert (row["amount_refunded"], row["fee"], row["net"]) == ("48.90", "1.72", "-1.72")
     page = text_of(client.get(f"/payments/{made['id']}"))
-    assert "Net −$1.42" in page or "Net -$1.42" in page, page
+    assert "Net −$1.72" in page or "Net -$1.72" in page, page
 
 
 def test_an_export_tells_disputes_availability_and_metadata() -> None:
