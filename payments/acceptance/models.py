@@ -162,6 +162,9 @@ class Payment(TenantOwned):
     failure_code = models.CharField(max_length=64, blank=True)
     failure_message = models.CharField(max_length=300, blank=True)
 
+    capture_before = models.DateTimeField(
+        null=True, help_text="When a hold that was not captured is given up."
+    )
     available_at = models.DateTimeField(null=True, help_text="When the net becomes available.")
     released_at = models.DateTimeField(null=True)
     completed_at = models.DateTimeField(

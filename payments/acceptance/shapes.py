@@ -169,6 +169,9 @@ class PaymentOut(TypedDict):
     status: Annotated[str, one_of(PaymentStatus.values, example="completed")]
     capture_method: CaptureMethod
     amount_capturable: Annotated[int, shown("Held on the card and not yet taken.")]
+    capture_before: Annotated[
+        LaterTime | None, shown("When a hold that waits for its capture is given up.")
+    ]
     amount_captured: Amount
     amount_refunded: int
     amount_disputed: Annotated[int, shown("Held, until the payers' banks have decided.", example=0)]
@@ -223,6 +226,7 @@ def payment_out(payment: Payment) -> PaymentOut:
         "status": payment.status,
         "capture_method": "manual" if payment.manual_capture else "automatic",
         "amount_capturable": payment.amount_capturable_minor,
+        "capture_before": iso(payment.capture_before) if payment.amount_capturable_minor else None,
         "amount_captured": payment.amount_captured_minor,
         "amount_refunded": payment.amount_refunded_minor,
         "amount_disputed": payment.amount_disputed_minor,
