@@ -64,6 +64,7 @@
 - `rotation`: key rotation
 - `rows`: new rows of a model at the cost of a dictionary
 - `serving`: the HTTP server: slots, callers, refusals
+- `spans`: stretches of time, and days as people write them
 - `static_versions`: versioned addresses of static files
 - `sweep`: what has become due, in batches
 - `task_context`: request id and deadline of a task

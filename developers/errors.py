@@ -262,6 +262,10 @@ _PROVIDER: Final[dict[str, str | tuple[int, str]]] = {
     "refund_returned": "The payer's bank sent the refund back; our staff looks at it.",
     "refunded_at_provider": "A refund made at the provider could not be booked; our staff looks at "
     "it.",
+    "provider_disagrees": "The provider reported another amount or currency than was asked; our "
+    "staff looks at it.",
+    "disputed_in_another_currency": "A dispute could not be booked; our staff looks at it.",
+    "dispute_reopened": "A dispute that had ended is open again; our staff looks at it.",
     "captured_too_much": "The provider captured more than was asked; our staff gives it back.",
     "captured_after_end": "The provider captured an attempt that had ended; our staff looks at it.",
     "authorized_after_end": "The provider holds money for an attempt that had ended; the hold is "

@@ -9,7 +9,7 @@ from drf_spectacular.utils import OpenApiParameter, extend_schema
 from rest_framework.request import Request
 from rest_framework.response import Response
 
-from core.api.query import PAGE, moment_of, naming, span_of
+from core.api.query import PAGE, moment_of, naming, span_names, span_of, span_parameters
 from core.api.views import ApiView
 from core.db import tenant_atomic
 from core.errors import InvalidRequest
@@ -103,7 +103,7 @@ class AccountView(ApiView):
 
 
 class StatementView(ApiView):
-    filters: ClassVar = ("limit", "cursor", "from", "to")
+    filters: ClassVar = ("limit", "cursor", *span_names())
     permissions: ClassVar[dict[str, str]] = _READ
 
     @extend_schema(
@@ -112,22 +112,20 @@ class StatementView(ApiView):
         tags=["Ledger"],
         parameters=[
             *PAGE,
-            OpenApiParameter("from", datetime, description="Booked from this time on."),
-            OpenApiParameter("to", datetime, description="Booked before this time."),
+            *span_parameters("Booked"),
         ],
         responses=shapes.Statement,
     )
     def get(self, request: Request, account_id: str) -> Response:
         """The account's transfers with the balance after each, newest first."""
         query = self.query
-        since, until = span_of(query, "from", "to")
+        span = span_of(query)
         with tenant_atomic(self.actor.scope):
             account = selectors.account_get(actor=self.actor, account_id=account_id)
             page = selectors.statement_page(
                 account=account,
                 page=PageRequest.from_query(query),
-                since=since,
-                until=until,
+                span=span,
             )
         side = selectors.normal_side(account.code)
         return Response(page.render(lambda line: shapes.statement_line_out(line, side=side)))

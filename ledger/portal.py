@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import csv
 from collections.abc import Generator, Iterator
 from datetime import UTC, date, datetime, time, timedelta
 from itertools import islice
@@ -14,16 +13,16 @@ from django.http import HttpResponse
 from django.http.response import HttpResponseBase
 from django.shortcuts import render
 from django.utils import timezone
-from django.utils.dateparse import parse_date
 
-from core import errors
-from core.cells import harmless
+from core import errors, spans
+from core.cells import Sheet
 from core.db import Scope, tenant_atomic
 from core.downloads import download, stream
 from core.ids import encode
 from core.money import to_plain
 from core.pagination import PageRequest
 from core.paper import paper_pdf
+from core.spans import ALWAYS, Span
 from ledger import selectors
 from ledger.chart import BY_NAME, TransferCode
 from ledger.documents import DocumentName, document_name, documents_named
@@ -107,7 +106,7 @@ def _accounts(request: PortalRequest, currency: str) -> dict[str, Any]:
 def statement_page(request: PortalRequest, account_id: str) -> HttpResponse:
     """One account's transfers with the balance after each, newest first."""
     account = selectors.account_get(actor=request.actor, account_id=account_id)
-    since, until, problem = _span(request)
+    span, problem = _span(request)
     wanted = _wanted(request)
     page = None
     if not problem:
@@ -115,8 +114,7 @@ def statement_page(request: PortalRequest, account_id: str) -> HttpResponse:
             page = selectors.statement_page(
                 account=account,
                 page=PageRequest.from_query(request.GET.dict()),
-                since=since,
-                until=until,
+                span=span,
                 wanted=wanted,
             )
         except errors.InvalidRequest as error:
@@ -148,7 +146,7 @@ def statement_page(request: PortalRequest, account_id: str) -> HttpResponse:
         "kinds": [("", "Every kind"), *((code.name.lower(), _kind(code)) for code in TransferCode)],
         "kind": wanted.code.name.lower() if wanted.code else "",
         "holds": wanted.holds,
-        "filtered": bool(since or until or wanted.code),
+        "filtered": bool(span != ALWAYS or wanted.code),
     }
     return render(request, "ledger/statement.html", context, status=400 if problem else 200)
 
@@ -161,7 +159,7 @@ def statement_page(request: PortalRequest, account_id: str) -> HttpResponse:
 def statement_export(request: PortalRequest, account_id: str, kind: str) -> HttpResponseBase:
     """The filtered statement: CSV is streamed in bounded memory, a PDF is made first and sent."""
     account = selectors.account_get(actor=request.actor, account_id=account_id)
-    since, until, problem = _span(request)
+    span, problem = _span(request)
     if problem or kind not in ("csv", "pdf"):
         return HttpResponse(
             problem or "Statements come as csv or pdf.", status=400, content_type="text/plain"
@@ -169,37 +167,27 @@ def statement_export(request: PortalRequest, account_id: str, kind: str) -> Http
     now, wanted = timezone.now(), _wanted(request)
     filename = f"statement-{account.public_id}-{now:%Y%m%d-%H%M%S}.{kind}"
     if kind == "csv":
-        lines = csv_lines(request.scope, account, since, until, wanted)
+        lines = csv_lines(request.scope, account, span, wanted)
         return stream(request, lines, filename=filename, content_type="text/csv; charset=utf-8")
     holder = _holder(request, account)
-    pieces = pdf_pieces(request.scope, account, since, until, wanted, holder=holder, issued_at=now)
+    pieces = pdf_pieces(request.scope, account, span, wanted, holder=holder, issued_at=now)
     return download(request, pieces, filename=filename, content_type="application/pdf")
-
-
-class _Line:
-    """A file that hands back what is written to it."""
-
-    def write(self, text: str) -> bytes:
-        return text.encode()
 
 
 def csv_lines(
     scope: Scope,
     account: Account,
-    since: datetime | None,
-    until: datetime | None,
+    span: Span = ALWAYS,
     wanted: StatementFilter = EVERY_LINE,
 ) -> Generator[bytes]:
     """The statement oldest first, amounts in major units; opens a scope for each chunk."""
-    writer = csv.writer(_Line())
-    yield writer.writerow(_HEADER)
+    sheet = Sheet(_HEADER)
+    yield sheet.first_line.encode()
     side = selectors.normal_side(account.code)
-    lines = selectors.statement_stream(
-        account=account, scope=scope, since=since, until=until, wanted=wanted
-    )
+    lines = selectors.statement_stream(account=account, scope=scope, span=span, wanted=wanted)
     for line, document in _with_documents(scope, lines):
         after = _balance_after(line, side)
-        yield writer.writerow(
+        yield sheet.line(
             [
                 encode(Transfer.PREFIX, line.transfer),
                 line.booked_at.astimezone(UTC).isoformat().replace("+00:00", "Z"),
@@ -210,9 +198,9 @@ def csv_lines(
                 to_plain(_signed(line, side), account.currency),
                 "" if after is None else to_plain(after, account.currency),
                 document_name(line.code, line.document_id) or "",
-                harmless(document.reference) if document else "",
+                document.reference if document else "",
             ]
-        )
+        ).encode()
 
 
 def _with_documents(
@@ -232,8 +220,7 @@ def _with_documents(
 def pdf_pieces(
     scope: Scope,
     account: Account,
-    since: datetime | None,
-    until: datetime | None,
+    span: Span = ALWAYS,
     wanted: StatementFilter = EVERY_LINE,
     *,
     holder: str,
@@ -246,9 +233,7 @@ def pdf_pieces(
         PaperNotMade: it could not be set in time.
     """
     side = selectors.normal_side(account.code)
-    stream = selectors.statement_stream(
-        account=account, scope=scope, since=since, until=until, wanted=wanted
-    )
+    stream = selectors.statement_stream(account=account, scope=scope, span=span, wanted=wanted)
     found = list(islice(_with_documents(scope, stream), PDF_LINES + 1))
     if len(found) > PDF_LINES:
         raise errors.PayloadTooLarge(
@@ -263,8 +248,7 @@ def pdf_pieces(
         holder=holder,
         kind=_kind(wanted.code) if wanted.code else "",
         lines=[_paper_line(line, document, side) for line, document in found],
-        since=since,
-        until=until,
+        span=span,
         issued_at=issued_at,
     )
     yield paper_pdf("statement", data)
@@ -351,22 +335,17 @@ def _daily(
     return list(zip(days, totals, strict=True))
 
 
-def _span(request: PortalRequest) -> tuple[datetime | None, datetime | None, str]:
-    """The days of the filter, both included, in UTC; and what is wrong with them."""
-    found: list[datetime | None] = []
+def _span(request: PortalRequest) -> tuple[Span, str]:
+    """The days of the filter, both included; and what is wrong with them."""
+    found: list[date | None] = []
     for name, label in (("from", "From"), ("to", "To")):
         raw = request.GET.get(name, "")
         try:
-            day = parse_date(raw) if raw else None
-        except ValueError:
-            day = None
-        if raw and day is None:
-            return None, None, f"{label} must be a day such as 2026-01-31."
-        if day is not None and not 1970 <= day.year < 9999:
-            return None, None, f"{label} must be a day from 1970 to 9998."
-        moment = datetime.combine(day, time.min, UTC) if day else None
-        found.append(moment + timedelta(days=1) if moment and name == "to" else moment)
-    return found[0], found[1], ""
+            found.append(spans.read_day(raw) if raw else None)
+        except ValueError as error:
+            return ALWAYS, f"{label}: {error}"
+    span = spans.days(*found)
+    return span, "The last day is before the first one." if span.is_empty else ""
 
 
 __all__ = ["balance_page", "statement_export", "statement_page"]

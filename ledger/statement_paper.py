@@ -10,6 +10,7 @@ from typing import Any
 from babel.dates import format_date
 
 from core.money import to_figure
+from core.spans import Span
 from ledger.models import Account
 
 
@@ -36,8 +37,7 @@ def statement_data(
     holder: str,
     kind: str,
     lines: Sequence[PaperLine],
-    since: datetime | None,
-    until: datetime | None,
+    span: Span,
     issued_at: datetime,
 ) -> dict[str, Any]:
     """The statement's data, oldest line first.
@@ -45,10 +45,10 @@ def statement_data(
     Args:
         holder: whose account it is.
         kind: the one kind of line that was asked for; empty for all.
-        since, until: booked from (included) and before; UTC days.
+        span: what was booked in it is in `lines`; whole days.
     """
     issued_on = issued_at.astimezone(UTC).date()
-    until_on = (until - timedelta(days=1)).date() if until else issued_on
+    until_on = (span.end - timedelta(days=1)).date() if span.end else issued_on
     return {
         "lang": "en",
         "title": f"Statement: {title}, {account.currency}",
@@ -60,7 +60,7 @@ def statement_data(
         "live": account.livemode,
         "facts": [
             ("Account", account.public_id),
-            ("From", _day((since or account.opened_at).date())),
+            ("From", _day((span.start or account.opened_at).date())),
             ("Currency", account.currency),
             ("To", _day(until_on)),
             ("Issued", _day(issued_on)),

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from datetime import datetime, timedelta
+from datetime import timedelta
 from typing import ClassVar
 
 from drf_spectacular.utils import OpenApiParameter, extend_schema
 from rest_framework.request import Request
 from rest_framework.response import Response
 
-from core.api.query import PAGE, known, span_of
+from core.api.query import PAGE, known, span_names, span_of, span_parameters
 from core.api.views import ApiView
 from core.db import tenant_atomic
 from core.errors import InvalidRequest
@@ -20,7 +20,7 @@ from notifications.selectors import DeliveryFilter, EventFilter
 
 
 class EventsView(ApiView):
-    filters: ClassVar = ("limit", "cursor", "type", "object", "created_from", "created_to")
+    filters: ClassVar = ("limit", "cursor", "type", "object", *span_names("created_"))
     permissions: ClassVar[dict[str, str]] = {"GET": "events.read"}
 
     @extend_schema(
@@ -33,8 +33,7 @@ class EventsView(ApiView):
             OpenApiParameter(
                 "object", str, description="Of this object (`pay_…`, `ref_…`, `cus_…`)."
             ),
-            OpenApiParameter("created_from", datetime, description="From this time on."),
-            OpenApiParameter("created_to", datetime, description="Before this time."),
+            *span_parameters("Created", "created_"),
         ],
         responses=shapes.EventList,
     )
@@ -44,12 +43,10 @@ class EventsView(ApiView):
         Every event is listed here before its webhooks leave: after an outage, reconcile from here.
         """
         query = self.query
-        created_from, created_to = span_of(query, "created_from", "created_to")
         wanted = EventFilter(
             event_type=query.get("type"),
             object_id=query.get("object"),
-            created_from=created_from,
-            created_to=created_to,
+            created=span_of(query, "created_"),
         )
         with tenant_atomic(self.actor.scope):
             page = selectors.events_page(
@@ -251,9 +248,9 @@ class EndpointReplayView(ApiView):
         sent at most: while `has_more` is true, repeat the call, with a fresh Idempotency-Key.
         409 `endpoint_disabled` while the endpoint is disabled.
         """
-        body = known(self.body, "created_from", "created_to", "only_missing")
-        created_from, created_to = span_of(body, "created_from", "created_to")
-        if created_from is None:
+        body = known(self.body, *span_names("created_"), "only_missing")
+        span = span_of(body, "created_")
+        if span.start is None:
             raise InvalidRequest(
                 "created_from is missing. Give the time from which to replay.",
                 code="parameter_missing",
@@ -270,8 +267,7 @@ class EndpointReplayView(ApiView):
             lambda: services.deliveries_replay(
                 actor=self.actor,
                 endpoint_id=endpoint_id,
-                created_from=created_from,
-                created_to=created_to,
+                span=span,
                 only_missing=only_missing,
             ),
             render=lambda made: shapes.ReplayedOut(events=made.events, has_more=made.has_more),

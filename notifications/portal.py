@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from datetime import UTC, datetime, time
 from typing import Any
 from urllib.parse import urlencode
 
@@ -11,9 +10,8 @@ from django.contrib import messages
 from django.http import HttpResponse
 from django.shortcuts import redirect, render
 from django.urls import reverse
-from django.utils.dateparse import parse_date
 
-from core import errors, ids
+from core import errors, ids, spans
 from core.db import tenant_atomic
 from core.events import public_events, public_families
 from core.models import OutboxEvent
@@ -333,17 +331,15 @@ def event_resend(request: PortalRequest, event_id: str) -> HttpResponse:
 def endpoint_replay(request: PortalRequest, endpoint_id: str) -> HttpResponse:
     """Resend what an endpoint missed since a day."""
     try:
-        day = parse_date(request.POST.get("from", ""))
+        day = spans.read_day(request.POST.get("from", ""))
     except ValueError:
-        day = None
-    if day is None:
         messages.error(request, "Choose the day from which to resend events.")
         return redirect("portal:webhook", endpoint_id=endpoint_id)
     try:
         replay = services.deliveries_replay(
             actor=request.actor,
             endpoint_id=endpoint_id,
-            created_from=datetime.combine(day, time.min, tzinfo=UTC),
+            span=spans.days(day, None),
         )
     except errors.Conflict as error:
         messages.error(request, error.message)

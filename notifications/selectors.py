@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from datetime import datetime
 from typing import Any
 from uuid import UUID
 
@@ -15,6 +14,7 @@ from core.events import public_events
 from core.ids import decode, first_id
 from core.models import OutboxEvent
 from core.pagination import Page, PageRequest, paginate
+from core.spans import ALWAYS, Span
 from notifications.models import WebhookAttempt, WebhookDelivery, WebhookEndpoint
 
 
@@ -24,8 +24,7 @@ class EventFilter:
 
     event_type: str | None = None
     object_id: str | None = None
-    created_from: datetime | None = None
-    created_to: datetime | None = None
+    created: Span = ALWAYS
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,14 +62,12 @@ def events_page(*, actor: Actor, wanted: EventFilter, page: PageRequest) -> Page
         rows = rows.filter(type__in=list(public_events()))
     if wanted.object_id:
         rows = rows.filter(object_id=wanted.object_id)
-    if wanted.created_from:
-        rows = rows.filter(
-            created_at__gte=wanted.created_from, id__gte=first_id(wanted.created_from, slack_s=60)
-        )
-    if wanted.created_to:
-        rows = rows.filter(
-            created_at__lt=wanted.created_to, id__lt=first_id(wanted.created_to, slack_s=-60)
-        )
+    start, end = wanted.created.start, wanted.created.end
+    rows = rows.filter(wanted.created.on("created_at"))
+    if start is not None:
+        rows = rows.filter(id__gte=first_id(start, slack_s=60))
+    if end is not None:
+        rows = rows.filter(id__lt=first_id(end, slack_s=-60))
     return paginate(rows, page)
 
 

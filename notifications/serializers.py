@@ -45,8 +45,10 @@ class Resend(StrictSerializer):
 
 
 class Replay(StrictSerializer):
-    created_from = serializers.DateTimeField(help_text="Events from this time on.")
-    created_to = serializers.DateTimeField(required=False, help_text="And before this one.")
+    created_from = serializers.CharField(help_text="Events from this date or time on.")
+    created_before = serializers.CharField(
+        required=False, help_text="And before this one, which is not included; until now without."
+    )
     only_missing = serializers.BooleanField(default=True, help_text="Leave out what was delivered.")
 
 

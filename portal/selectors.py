@@ -10,6 +10,7 @@ from typing import Final
 
 from django.db.models import Count, Q, QuerySet
 
+from core import spans
 from core.context import Actor
 from core.models import RequestLog
 from core.remember import remembered
@@ -99,8 +100,7 @@ def outcome(*, livemode: bool, day: dt.date, today: dt.date, currency: str) -> O
         wanted = acceptance.PaymentFilter(
             livemode=livemode,
             currency=currency,
-            created_from=_start(day),
-            created_to=_start(day) + dt.timedelta(days=1, microseconds=-1),
+            created=spans.days(day, day),
         )
         states = PaymentStatus
         counted: dict[str, int] = acceptance.payments(wanted).aggregate(

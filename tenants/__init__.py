@@ -2,6 +2,7 @@
 
 - `authentication`: the credentials of the API, each ending in an actor
 - `callers`: trusted services that sign their requests
+- `fees`: what a merchant pays before staff have set its fees
 - `keys`: API keys and other bearer secrets: made, recognised, digested
 - `middleware`: what every page of the portal and the admin goes through
 - `oauth`: the token endpoint (RFC 6749)

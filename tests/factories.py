@@ -238,6 +238,7 @@ def _merchant(reseller: Reseller, mark: str, given: dict[str, Any]) -> Merchant:
             "status": "active",
             "country": "US",
             "default_currency": "USD",
+            "fee_fixed_minor": 30,
             "statement_descriptor": "MERCHANT",
             **given,
         }

@@ -13,9 +13,11 @@ from django.core.validators import validate_email
 from django.utils.dateparse import parse_date, parse_datetime
 from drf_spectacular.utils import OpenApiParameter
 
+from core import spans
 from core.errors import InvalidRequest, NotFound
 from core.ids import decode
 from core.money import MAX_AMOUNT_MINOR
+from core.spans import Span
 
 #: The two parameters of every list.
 PAGE: Final = [
@@ -41,52 +43,93 @@ def known(given: Mapping[str, Any], *names: str) -> dict[str, Any]:
     return dict(given)
 
 
-def moment_of(given: Mapping[str, Any], name: str, *, end: bool = False) -> dt.datetime | None:
-    """A date or time, UTC unless it says otherwise; None when it is not given.
-
-    Args:
-        end: a bare date then means the end of that day instead of its beginning.
+def moment_of(given: Mapping[str, Any], name: str) -> dt.datetime | None:
+    """A date, which is its beginning, or a time, UTC unless it says otherwise; None if not given.
 
     Raises:
         InvalidRequest: neither a date nor a time, or one outside the years 1970 to 9998.
     """
+    day, moment = _day_or_moment(given, name)
+    return moment if day is None else spans.begin_of(day)
+
+
+def span_of(given: Mapping[str, Any], prefix: str = "") -> Span:
+    """The span between `<prefix>from`, which is included, and `<prefix>before`, which is not.
+
+    `<prefix>to` is the older name of an end that is included: a date means until its end, a time
+    everything that answers show with that time.
+
+    Raises:
+        InvalidRequest: no dates or times, two ends, or no time between the two.
+    """
+    first, before, last = f"{prefix}from", f"{prefix}before", f"{prefix}to"
+    start, end = moment_of(given, first), moment_of(given, before)
+    day, moment = _day_or_moment(given, last)
+    has_last = day is not None or moment is not None
+    if end is not None and has_last:
+        raise _invalid(last, f"{before} and {last} both name the end. Send {before} alone.")
+    if day is not None:
+        end = spans.days(None, day).end
+    elif moment is not None:
+        end = spans.just_after(moment)
+    span = Span(start and spans.to_the_millisecond(start), end and spans.to_the_millisecond(end))
+    if span.is_empty:
+        words = f"lies after {last}" if has_last else f"does not lie before {before}"
+        raise _invalid(first, f"{first} {words}: nothing can be found in between.")
+    return span
+
+
+def span_parameters(what: str, prefix: str = "") -> list[OpenApiParameter]:
+    """The parameters that `span_of` reads, of a list; `what` says what lies in the span."""
+    return [
+        OpenApiParameter(
+            f"{prefix}from", str, description=f"{what} at this date or time, or later."
+        ),
+        OpenApiParameter(
+            f"{prefix}before",
+            str,
+            description=f"{what} before this date or time, which is not included.",
+        ),
+        OpenApiParameter(
+            f"{prefix}to",
+            str,
+            deprecated=True,
+            description=f"{what} up to the end of this date, or at this time or before. "
+            f"Use `{prefix}before`.",
+        ),
+    ]
+
+
+def span_names(prefix: str = "") -> tuple[str, str, str]:
+    """The names that `span_of` reads."""
+    return f"{prefix}from", f"{prefix}before", f"{prefix}to"
+
+
+def _day_or_moment(
+    given: Mapping[str, Any], name: str
+) -> tuple[dt.date | None, dt.datetime | None]:
+    """A date or a time, whichever was given; none of both when nothing was."""
     text = given.get(name)
-    if text is None or text == "":
-        return None
-    value = day = None
+    if text is None:
+        return None, None
+    day, moment = None, None
     if isinstance(text, str):
         try:
             # A plus sign that was not escaped in a query string arrives as a space.
             day = parse_date(text)
-            value = None if day else parse_datetime(text.replace(" ", "+"))
+            moment = None if day else parse_datetime(text.replace(" ", "+"))
         except ValueError:
             pass
-    if day is not None:
-        value = dt.datetime.combine(day, dt.time.max if end else dt.time.min, dt.UTC)
-    if value is None:
+    found = day or moment
+    if found is None:
         raise _invalid(
             name, f"{name} must be a date (2026-11-21) or a time (2026-11-21T09:30:00Z)."
         )
-    if not 1970 <= value.year < 9999:
+    if not 1970 <= found.year < 9999:
         raise _invalid(name, f"{name} must lie in the years 1970 to 9998.")
-    return value if value.tzinfo else value.replace(tzinfo=dt.UTC)
-
-
-def span_of(
-    given: Mapping[str, Any], first: str, last: str, *, whole_days: bool = False
-) -> tuple[dt.datetime | None, dt.datetime | None]:
-    """Two times that bound a span; each is None when it is not given.
-
-    Args:
-        whole_days: a bare date as `last` then means the end of that day.
-
-    Raises:
-        InvalidRequest: no times, or `first` lies after `last`, where nothing can be found.
-    """
-    since, until = moment_of(given, first), moment_of(given, last, end=whole_days)
-    if since is not None and until is not None and since > until:
-        raise _invalid(first, f"{first} lies after {last}: nothing can be found in between.")
-    return since, until
+    if moment is not None and moment.tzinfo is None:
+        moment = moment.replace(tzinfo=dt.UTC)
+    return day, moment
 
 
 def amount_of(given: Mapping[str, str], name: str) -> int | None:

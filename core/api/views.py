@@ -112,13 +112,19 @@ class ApiView(APIView):
         """The query string: `filters` alone for a read, and nothing for what writes.
 
         Raises:
-            InvalidRequest: a parameter that does not exist here or is repeated, or a NUL
+            InvalidRequest: a parameter that does not exist here, is empty or repeated, or a NUL
                 character, which PostgreSQL cannot hold.
         """
         reads = self.request.method in ("GET", "HEAD")
         given = self.request.query_params
         found = known(given.dict(), *(self.filters if reads else ()))
         for name, values in given.lists():
+            if values == [""]:
+                raise InvalidRequest(
+                    f"The parameter {name!r} is empty. Leave it out, or give it a value.",
+                    code="parameter_invalid",
+                    param=name,
+                )
             if len(values) > 1:
                 raise InvalidRequest(
                     f"The parameter {name!r} appears twice. Send it once: where it takes several "

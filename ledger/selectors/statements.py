@@ -12,6 +12,7 @@ from django.db import connection
 
 from core.db import Scope, tenant_atomic
 from core.pagination import Page, PageRequest
+from core.spans import ALWAYS, Span
 from ledger.flags import TransferFlags
 from ledger.models import Account
 from ledger.selectors.accounts import Balance
@@ -64,20 +65,15 @@ def statement_page(
     *,
     account: Account,
     page: PageRequest,
-    since: datetime | None = None,
-    until: datetime | None = None,
+    span: Span = ALWAYS,
     wanted: StatementFilter = EVERY_LINE,
 ) -> Page[StatementLine]:
-    """An account's transfers with the balances after each, newest first.
-
-    Args:
-        since, until: booked from (included) and before.
-    """
-    before = until or END
+    """An account's transfers of the span, newest first, with the balances after each."""
+    before = span.end or END
     if page.cursor:
         before = min(before, decode_moment(page.cursor))
-    span = {"id": account.id, "from": since or BEGINNING, "to": before}
-    lines = _lines(_NEWEST_FIRST, span | wanted.params | {"limit": page.limit + 1})
+    bounds = {"id": account.id, "from": span.start or BEGINNING, "to": before}
+    lines = _lines(_NEWEST_FIRST, bounds | wanted.params | {"limit": page.limit + 1})
     items = lines[: page.limit]
     more = len(lines) > page.limit
     return Page(items=items, next_cursor=encode_moment(items[-1].booked_at) if more else None)
@@ -87,8 +83,7 @@ def statement_stream(
     *,
     account: Account,
     scope: Scope,
-    since: datetime | None = None,
-    until: datetime | None = None,
+    span: Span = ALWAYS,
     wanted: StatementFilter = EVERY_LINE,
     chunk: int = 2000,
 ) -> Iterator[StatementLine]:
@@ -98,13 +93,13 @@ def statement_stream(
     open. What is booked meanwhile is later than `account.last_booked_at`, for an account's bookings
     wait for each other, and is left out.
     """
-    begin, end = since or BEGINNING, until or END
+    begin, end = span.start or BEGINNING, span.end or END
     if account.last_booked_at is not None:
         end = min(end, account.last_booked_at + timedelta(microseconds=1))
     while True:
         with tenant_atomic(scope):
-            span = {"id": account.id, "from": begin, "to": end, "limit": chunk}
-            lines = _lines(_OLDEST_FIRST, span | wanted.params)
+            bounds = {"id": account.id, "from": begin, "to": end, "limit": chunk}
+            lines = _lines(_OLDEST_FIRST, bounds | wanted.params)
         yield from lines
         if len(lines) < chunk:
             return

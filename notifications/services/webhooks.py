@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import timedelta
 from typing import Any, Final
 from urllib.parse import unquote
 from uuid import UUID
@@ -21,6 +21,7 @@ from core.ids import first_id, new_id
 from core.models import OutboxEvent
 from core.outbound import check_public_url
 from core.pan import refuse_card_numbers
+from core.spans import Span
 from core.unit import Writes
 from notifications import selectors, signing
 from notifications.lock_objects import lock_endpoint
@@ -384,22 +385,18 @@ def deliveries_replay(
     *,
     actor: Actor,
     endpoint_id: str,
-    created_from: datetime,
-    created_to: datetime | None = None,
+    span: Span,
     only_missing: bool = True,
 ) -> Replay:
     """Send again what an endpoint missed in a span of time.
 
     `only_missing` leaves out what was delivered; what is on its way is left out in any case. At
     most 10,000 a call, oldest first and paced at 20 a second, so that an endpoint that has just
-    recovered is not overloaded. Raises NotFound; InvalidRequest for a span that ends before it
-    begins; and Conflict for a disabled endpoint.
+    recovered is not overloaded. `span` has a beginning; without an end it lasts until now. Raises
+    NotFound, and Conflict for a disabled endpoint.
     """
-    until = created_to or timezone.now()
-    if created_to is not None and created_to <= created_from:
-        raise InvalidRequest(
-            "created_to must lie after created_from.", code="parameter_invalid", param="created_to"
-        )
+    assert span.start is not None
+    since, until = span.start, span.end or timezone.now()
     with tenant_atomic(actor.scope):
         endpoint = lock_endpoint(actor=actor, endpoint_id=endpoint_id)
         if endpoint.status != WebhookEndpoint.Status.ENABLED:
@@ -411,9 +408,9 @@ def deliveries_replay(
             [
                 endpoint.merchant_id,
                 endpoint.livemode,
-                created_from,
+                since,
                 until,
-                first_id(created_from, slack_s=60),
+                first_id(since, slack_s=60),
                 first_id(until, slack_s=-60),
                 types,
                 endpoint.id,
@@ -441,7 +438,7 @@ def deliveries_replay(
             action="webhook_endpoint.replay",
             event=None,
             actor=actor,
-            after={"events": len(deliveries), "from": created_from.isoformat()},
+            after={"events": len(deliveries), "from": since.isoformat()},
         )
         writes.flush()
         after_commit(wake_senders)

@@ -16,12 +16,16 @@ class AcceptanceConfig(AppConfig):
         from payments.acceptance.services.disputes import dispute_notice
         from payments.acceptance.services.handlers import PaymentHandler, RefundHandler
         from payments.acceptance.services.payments import DOCUMENT_TYPE, payment_of_service
-        from payments.acceptance.services.refunds import refund_of_provider
+        from payments.acceptance.services.refunds import (
+            refund_of_provider,
+            refund_total_of_provider,
+        )
         from payments.intents.documents import register_document, register_service_document
         from payments.intents.models import Operation
         from payments.intents.provider_events import (
             register_dispute_handler,
             register_refund_handler,
+            register_refund_total_handler,
         )
 
         register_document_prefix(
@@ -34,6 +38,7 @@ class AcceptanceConfig(AppConfig):
                 TransferCode.DISPUTE_OPENED,
                 TransferCode.DISPUTE_WON,
                 TransferCode.DISPUTE_LOST,
+                TransferCode.DISPUTE_FEE,
             ),
         )
         register_document_prefix("ref", (TransferCode.REFUND,))
@@ -42,6 +47,7 @@ class AcceptanceConfig(AppConfig):
         register_document_checker("pay", payment_is_visible)
         register_dispute_handler(dispute_notice)
         register_refund_handler(refund_of_provider)
+        register_refund_total_handler(refund_total_of_provider)
         register_document(DOCUMENT_TYPE, PaymentHandler())
         register_service_document(Operation.PAYMENT, DOCUMENT_TYPE, payment_of_service)
         register_document("refund", RefundHandler())

@@ -67,6 +67,12 @@ PAYMENT_DISPUTE_LOST: Final = declare(
     carries=PaymentOut,
     seen_by=Audience.WEBHOOKS,
 )
+PAYMENT_DISPUTE_FEE: Final = declare(
+    "payment.dispute_fee",
+    "The provider charged for a dispute, or gave the fee back; see `dispute_fee`.",
+    carries=PaymentOut,
+    seen_by=Audience.WEBHOOKS,
+)
 REFUND_CREATED: Final = declare(
     "refund.created",
     "A refund was created and is on its way to the provider.",

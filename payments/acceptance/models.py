@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import ClassVar
+from typing import ClassVar, Final
 
 from django.db import models
 from django.db.models import F, Q
@@ -11,6 +11,15 @@ from django.utils import timezone
 from core.card_columns import MASK, Exempt
 from core.models import TenantOwned
 from payments.acceptance.states import PaymentStatus, RefundStatus
+
+#: What is left of a payment to its merchant, as a column of a query; `Payment.net_minor` of a row.
+_LEAVES: Final = (
+    "fee_minor", "amount_refunded_minor", "amount_disputed_minor", "amount_lost_minor",
+    "dispute_fee_minor",
+)  # fmt: skip
+NET_MINOR: Final = F("amount_captured_minor") - sum(
+    (F(name) for name in _LEAVES[1:]), F(_LEAVES[0])
+)
 
 
 class Customer(TenantOwned):
@@ -121,6 +130,12 @@ class Payment(TenantOwned):
     amount_captured_minor = models.BigIntegerField(default=0)
     amount_refunded_minor = models.BigIntegerField(default=0)
     amount_disputed_minor = models.BigIntegerField(default=0)
+    amount_lost_minor = models.BigIntegerField(
+        default=0, db_default=0, help_text="What payers' banks took back in disputes."
+    )
+    dispute_fee_minor = models.BigIntegerField(
+        default=0, db_default=0, help_text="What the provider charged for disputes."
+    )
     fee_minor = models.BigIntegerField(default=0)
 
     customer = models.ForeignKey(
@@ -147,6 +162,9 @@ class Payment(TenantOwned):
     failure_code = models.CharField(max_length=64, blank=True)
     failure_message = models.CharField(max_length=300, blank=True)
 
+    capture_before = models.DateTimeField(
+        null=True, help_text="When a hold that was not captured is given up."
+    )
     available_at = models.DateTimeField(null=True, help_text="When the net becomes available.")
     released_at = models.DateTimeField(null=True)
     completed_at = models.DateTimeField(
@@ -162,7 +180,8 @@ class Payment(TenantOwned):
                 & Q(amount_captured_minor__lte=F("amount_minor"))
                 & Q(amount_refunded_minor__gte=0)
                 & Q(amount_refunded_minor__lte=F("amount_captured_minor"))
-                & Q(amount_disputed_minor__gte=0),
+                & Q(amount_disputed_minor__gte=0)
+                & Q(amount_lost_minor__gte=0),
                 name="payment_amounts_in_range",
             ),
             models.CheckConstraint(
@@ -214,6 +233,12 @@ class Payment(TenantOwned):
                 condition=Q(released_at__isnull=True) & Q(available_at__isnull=False),
             ),
         ]
+
+    @property
+    def net_minor(self) -> int:
+        """What was captured, less all that left it: fee, refunds, disputes; also below 0."""
+        leaves: int = sum(getattr(self, name) for name in _LEAVES)
+        return self.amount_captured_minor - leaves
 
 
 class PaymentEvent(TenantOwned):

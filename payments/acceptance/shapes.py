@@ -169,11 +169,23 @@ class PaymentOut(TypedDict):
     status: Annotated[str, one_of(PaymentStatus.values, example="completed")]
     capture_method: CaptureMethod
     amount_capturable: Annotated[int, shown("Held on the card and not yet taken.")]
+    capture_before: Annotated[
+        LaterTime | None, shown("When a hold that waits for its capture is given up.")
+    ]
     amount_captured: Amount
     amount_refunded: int
-    amount_disputed: int
+    amount_disputed: Annotated[int, shown("Held, until the payers' banks have decided.", example=0)]
+    amount_lost: Annotated[int, shown("Taken back by payers' banks in disputes.", example=0)]
+    dispute_fee: Annotated[int, shown("What the provider charged for disputes.", example=0)]
     fee: Annotated[int, shown("Our fee, taken from what is captured.", example=172)]
-    net: Annotated[int, shown("Captured, less the fee.", example=4718)]
+    net: Annotated[
+        int,
+        shown(
+            "What is left of what was captured: without the fees and what was refunded, is "
+            "disputed or was lost to a dispute; below 0 where that is more.",
+            example=4718,
+        ),
+    ]
     customer: str | None
     payment_method: Annotated[str | None, shown("The saved method that was charged.")]
     card: CardOut | None
@@ -214,11 +226,14 @@ def payment_out(payment: Payment) -> PaymentOut:
         "status": payment.status,
         "capture_method": "manual" if payment.manual_capture else "automatic",
         "amount_capturable": payment.amount_capturable_minor,
+        "capture_before": iso(payment.capture_before) if payment.amount_capturable_minor else None,
         "amount_captured": payment.amount_captured_minor,
         "amount_refunded": payment.amount_refunded_minor,
         "amount_disputed": payment.amount_disputed_minor,
+        "amount_lost": payment.amount_lost_minor,
+        "dispute_fee": payment.dispute_fee_minor,
         "fee": payment.fee_minor,
-        "net": payment.amount_captured_minor - payment.fee_minor,
+        "net": payment.net_minor,
         "customer": ids.encode_or_none("cus", payment.customer_id),
         "payment_method": ids.encode_or_none("pm", payment.payment_method_id),
         "card": card_out(payment.card),

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 from collections.abc import Callable, Sequence
+from datetime import datetime
 from typing import Final
 from uuid import UUID
 
@@ -19,11 +20,13 @@ from payments.intents.channels.gateway import from_provider
 from payments.intents.channels.gateway_refund import from_refund
 from payments.intents.models import Intent
 from payments.intents.services import intent_apply
+from payments.intents.services.exceptions import exception_add
 from payments.providers.base import (
     DisputeNotice,
     EventKind,
     ProviderEvent,
     RefundAnswer,
+    RefundTotal,
     Status,
 )
 from payments.providers.selectors import Account
@@ -33,8 +36,10 @@ PROVIDER: Final = "provider"
 
 DisputeHandler = Callable[[Intent, DisputeNotice], None]
 RefundHandler = Callable[[Intent, RefundAnswer, Actor], bool]
+RefundTotalHandler = Callable[[Intent, RefundTotal, datetime], bool]
 _dispute_handler: DisputeHandler | None = None
 _refund_handler: RefundHandler | None = None
+_refund_total_handler: RefundTotalHandler | None = None
 
 
 def register() -> None:
@@ -81,6 +86,16 @@ def register_refund_handler(handler: RefundHandler) -> None:
     _refund_handler = handler
 
 
+def register_refund_total_handler(handler: RefundTotalHandler) -> None:
+    """Let the room of payments see that every refund made at the provider has reached it.
+
+    `handler(intent, total, occurred_at)` gets the payment's intent; it answers False to be asked
+    again later.
+    """
+    global _refund_total_handler
+    _refund_total_handler = handler
+
+
 def handle_provider_event(event: ProviderEvent, account: Account) -> bool:
     """Apply one event; False when its object is unknown to us (yet).
 
@@ -93,6 +108,10 @@ def handle_provider_event(event: ProviderEvent, account: Account) -> bool:
         known = _find(account, refund.reference, refund.provider_id)
         return _apply(known, event, actor) if known else _refunded_past_us(account, refund, actor)
     intent = _find(account, event.reference, event.provider_id)
+    if event.kind is EventKind.REFUND_TOTAL and event.refunded is not None:
+        if intent is None or _refund_total_handler is None:
+            return False
+        return _refund_total_handler(intent, event.refunded, event.occurred_at)
     if event.kind is EventKind.DISPUTE and event.dispute is not None:
         if intent is None:
             return False
@@ -119,8 +138,16 @@ def _apply(intent: Intent | None, event: ProviderEvent, actor: Actor) -> bool:
     if answer is None:
         return True
     if _names_another_amount(event, intent):
-        # A signed event that names other money than ours is not ours to act on.
-        raise ValueError(f"event {event.event_id} disagrees with {intent.public_id} on the money")
+        # A signed event that names other money than ours is not ours to act on: a person looks at
+        # it, and until then the payment's net does not become available.
+        exception_add(
+            intent_id=intent.id,
+            code="provider_disagrees",
+            message=f"The provider's event {event.event_id} names other money than this attempt."
+            " Compare it with the provider's console, correct the books, and note it here.",
+            actor=actor,
+        )
+        return True
     intent_apply(intent=intent, answer=answer, actor=actor)
     return True
 

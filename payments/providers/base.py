@@ -61,6 +61,7 @@ class EventKind(StrEnum):
 
     PAYMENT = "payment"
     REFUND = "refund"
+    REFUND_TOTAL = "refund_total"
     DISPUTE = "dispute"
     IGNORED = "ignored"
 
@@ -297,8 +298,33 @@ class RefundAnswer:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class RefundTotal:
+    """How much of a payment the provider has refunded by now, in all."""
+
+    amount_minor: int
+    currency: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DisputeMovement:
+    """What a provider took from our account for a dispute, or put back.
+
+    ``amount_minor`` is below zero for what was taken, without the fee; ``fee_minor`` above zero.
+    """
+
+    id: str
+    amount_minor: int
+    fee_minor: int
+    currency: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class DisputeNotice:
-    """A dispute as the provider reports it. ``status`` is one of Stripe's dispute states."""
+    """A dispute as the provider reports it. ``status`` is one of Stripe's dispute states.
+
+    ``amount_minor`` is what it is over; ``movements`` are what it has moved so far, where the
+    provider tells. ``occurred_at`` is when the provider had this to say.
+    """
 
     provider_id: str
     payment_provider_id: str
@@ -306,6 +332,8 @@ class DisputeNotice:
     currency: str
     reason: str
     status: str
+    occurred_at: datetime
+    movements: tuple[DisputeMovement, ...] = ()
     evidence_due_by: datetime | None = None
 
 
@@ -325,6 +353,7 @@ class ProviderEvent:
     reference: str = ""
     payment: ProviderAnswer | None = None
     refund: RefundAnswer | None = None
+    refunded: RefundTotal | None = None
     dispute: DisputeNotice | None = None
 
 

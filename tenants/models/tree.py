@@ -89,7 +89,7 @@ class Merchant(Entity):
     support_email = models.EmailField(blank=True, default="")
     website = models.URLField(blank=True, default="")
     fee_bps = models.PositiveIntegerField(default=290)
-    fee_fixed_minor = models.BigIntegerField(default=30)
+    fee_fixed_minor = models.BigIntegerField(default=0)
     reseller_share_bps = models.PositiveIntegerField(default=2_000)
 
     class Meta:

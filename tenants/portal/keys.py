@@ -8,10 +8,10 @@ from typing import Any
 from django.contrib import messages
 from django.http import HttpResponse
 from django.shortcuts import redirect, render
-from django.utils.dateparse import parse_date
 
 from core import errors, ids
 from core.db import tenant_atomic
+from core.spans import read_day
 from tenants import policies, selectors
 from tenants.models import ApiKey, Level, MachineClient
 from tenants.portal.base import Place, portal_view
@@ -80,11 +80,9 @@ def _expiry(text: str) -> datetime | None:
     if not text:
         return None
     try:
-        day = parse_date(text)
-    except ValueError:
-        day = None
-    if day is None:
-        raise errors.InvalidRequest("Enter a date, like 2027-01-31.", param="expires_at")
+        day = read_day(text)
+    except ValueError as error:
+        raise errors.InvalidRequest(str(error), param="expires_at") from None
     return datetime.combine(day, time.max, tzinfo=UTC)
 
 

@@ -24,6 +24,7 @@ from core.db import Scope, fetch_one, tenant_atomic
 from core.models import Tenancy
 from core.unit import Writes
 from tenants import callers, keys, policies, totp
+from tenants.fees import fixed_fee_minor
 from tenants.models import (
     ApiKey,
     Membership,
@@ -170,7 +171,7 @@ def _merchant(
         support_email=f"support@{slug}.{DOMAIN}",
         website=f"https://{slug}.{DOMAIN}",
         fee_bps=290,
-        fee_fixed_minor=30,
+        fee_fixed_minor=fixed_fee_minor(currency),
         reseller_share_bps=2_500,
     )
 

@@ -18,6 +18,7 @@ from core.money import currency
 from core.pan import refuse_card_numbers
 from core.unit import Writes
 from tenants import events, policies
+from tenants.fees import fixed_fee_minor
 from tenants.lock_objects import lock_merchant, lock_tenant
 from tenants.models import Merchant, Platform, Reseller, TenantStatus
 
@@ -65,19 +66,22 @@ def merchant_create(
 ) -> Merchant:
     """Sign up a merchant under the actor's reseller; it starts pending, in test mode.
 
-    Fees are the platform's defaults; staff change them. Raises InvalidRequest, PermissionDenied.
+    Fees are the platform's defaults, the fixed part by currency; staff change them. Raises
+    InvalidRequest, PermissionDenied.
     """
     if actor.reseller_id is None or actor.merchant_id is not None:
         raise errors.PermissionDenied("Only a reseller signs up merchants.", code="not_a_reseller")
+    code = currency(default_currency).code
     row = Merchant(
         reseller_id=actor.reseller_id,
         name=clean_name(name),
         legal_name=legal_name.strip(),
         country=_country(country),
-        default_currency=currency(default_currency).code,
+        default_currency=code,
         statement_descriptor=_descriptor(statement_descriptor),
         support_email=_support_email(support_email),
         website=_website(website),
+        fee_fixed_minor=fixed_fee_minor(code),
         status=TenantStatus.PENDING,
     )
     writes = Writes()

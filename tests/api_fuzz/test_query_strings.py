@@ -132,6 +132,20 @@ def test_no_address_of_the_api_ignores_a_parameter(database: str) -> None:
         ("created_from=1969-12-31", "parameter_invalid", "created_from", "1970 to 9998"),
         ("created_to=9999-01-01", "parameter_invalid", "created_to", "1970 to 9998"),
         ("created_to=soon", "parameter_invalid", "created_to", "must be a date"),
+        ("created_to=", "parameter_invalid", "created_to", "is empty"),
+        ("reference=", "parameter_invalid", "reference", "is empty"),
+        (
+            "created_from=2026-02-02&created_before=2026-02-02",
+            "parameter_invalid",
+            "created_from",
+            "created_from does not lie before created_before",
+        ),
+        (
+            "created_before=2026-02-03&created_to=2026-02-02",
+            "parameter_invalid",
+            "created_to",
+            "Send created_before alone",
+        ),
     ],
 )
 def test_a_filter_that_matches_nothing_ever_says_so(
@@ -153,6 +167,35 @@ def test_filters_that_fit_find(api: Api) -> None:
     ):
         items = api.get(f"/v1/payments?{query}").json()["data"]["items"]
         assert [item["id"] for item in items] == [made], query
+
+
+@pytest.mark.parametrize("place", ["/v1/payments", "/v1/events"])
+def test_a_time_that_an_answer_shows_finds_what_shows_it(api: Api, place: str) -> None:
+    api.pay(amount=1_000)
+    shown = api.get(place).json()["data"]["items"][0]
+    at = shown["created_at"]
+
+    def found(query: str) -> list[str]:
+        items = api.get(f"{place}?{query}").json()["data"]["items"]
+        return [item["id"] for item in items]
+
+    assert shown["id"] in found(f"created_from={at}&created_to={at}")
+    assert shown["id"] not in found(f"created_before={at}")
+    today, tomorrow = at[:10], str(dt.date.fromisoformat(at[:10]) + dt.timedelta(days=1))
+    for span in (f"created_from={today}&created_to={today}", f"created_before={tomorrow}"):
+        assert shown["id"] in found(span), span
+
+
+def test_a_statement_is_asked_by_the_same_times(api: Api) -> None:
+    api.pay(amount=500)
+    account = api.get("/v1/ledger/accounts").json()["data"]["items"][0]["id"]
+    place = f"/v1/ledger/accounts/{account}/statement"
+    lines = api.get(place).json()["data"]["items"]
+    at = lines[0]["booked_at"]
+    assert api.get(f"{place}?from={at}&to={at}").json()["data"]["items"][0] == lines[0]
+    assert lines[0] not in api.get(f"{place}?before={at}").json()["data"]["items"]
+    today = at[:10]
+    assert api.get(f"{place}?from={today}&to={today}").json()["data"]["items"] == lines
 
 
 @pytest.mark.parametrize(

@@ -339,7 +339,7 @@ def test_a_service_that_loses_its_records_is_found(place: str, names: set[str]) 
 def test_what_records_for_others_is_missed_where_they_write() -> None:
     place = "payments/acceptance/services/recording.py"
     found = {name for _, name in _planted(place, _without_records(place))}
-    assert {"payment_create", "_write", "_cancel_pending", "PaymentHandler.apply"} <= found
+    assert {"payment_create", "_Dispute._write", "_cancel_pending", "PaymentHandler.apply"} <= found
 
 
 @pytest.mark.parametrize(

@@ -74,7 +74,7 @@ def _export(t: Tenants, book: MerchantBook) -> None:
     process = psutil.Process()
     lines, characters, second, last = 0, 0, b"", b""
     before = peak = 0
-    for line in csv_lines(t.scope, account, None, None):
+    for line in csv_lines(t.scope, account):
         lines, characters, last = lines + 1, characters + len(line), line
         second = line if lines == 2 else second
         if lines == WARM:

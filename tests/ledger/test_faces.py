@@ -294,7 +294,7 @@ def test_an_account_without_history_says_no_balance_rather_than_nought() -> None
     with tenant_atomic(t.scope):
         account = Account.objects.get(id=book.control.id)
     rows = list(
-        csv.DictReader(io.StringIO(b"".join(csv_lines(t.scope, account, None, None)).decode()))
+        csv.DictReader(io.StringIO(b"".join(csv_lines(t.scope, account)).decode("utf-8-sig")))
     )
     assert [(r["amount"], r["balance"]) for r in rows] == [("1.00", ""), ("-1.00", "")]
 
@@ -336,7 +336,7 @@ def test_the_csv_holds_every_line_with_its_balance(t: Tenants) -> None:
     with tenant_atomic(t.scope):
         account = Account.objects.get(id=book_of(t).pending.id)
     rows = list(
-        csv.DictReader(io.StringIO(b"".join(csv_lines(t.scope, account, None, None)).decode()))
+        csv.DictReader(io.StringIO(b"".join(csv_lines(t.scope, account)).decode("utf-8-sig")))
     )
     assert [(r["what"], r["amount"], r["balance"]) for r in rows] == [
         ("payment", "100.00", "100.00"),

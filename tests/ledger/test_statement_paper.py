@@ -10,6 +10,7 @@ import pytest
 
 from core.db import tenant_atomic
 from core.ids import encode, new_id
+from core.spans import ALWAYS
 from ledger import portal
 from ledger.chart import TransferCode
 from ledger.models import Account
@@ -42,8 +43,7 @@ def printed(*lines: PaperLine, currency: str = "USD", kind: str = "") -> dict[st
         holder="Corner Shop",
         kind=kind,
         lines=lines,
-        since=None,
-        until=None,
+        span=ALWAYS,
         issued_at=NOON,
     )
 
@@ -93,7 +93,7 @@ def t() -> Tenants:
 def test_the_pdf_names_every_line_with_its_balance(t: Tenants) -> None:
     with tenant_atomic(t.scope):
         account = Account.objects.get(id=book_of(t).pending.id)
-    pieces = pdf_pieces(t.scope, account, None, None, holder="Corner Shop", issued_at=NOON)
+    pieces = pdf_pieces(t.scope, account, holder="Corner Shop", issued_at=NOON)
     text = text_of(b"".join(pieces))
     for words in (
         "Statement: Pending, USD",
@@ -111,7 +111,7 @@ def test_the_pdf_of_one_kind_holds_no_other(t: Tenants) -> None:
     with tenant_atomic(t.scope):
         account = Account.objects.get(id=book_of(t).pending.id)
     wanted = StatementFilter(code=TransferCode.PLATFORM_FEE)
-    pieces = pdf_pieces(t.scope, account, None, None, wanted, holder="x", issued_at=NOON)
+    pieces = pdf_pieces(t.scope, account, wanted=wanted, holder="x", issued_at=NOON)
     text = text_of(b"".join(pieces))
     assert "posted -3.20 96.80" in text
     assert "1, Platform fee only" in text

@@ -186,16 +186,18 @@ def test_an_event_for_something_unknown_is_left_for_later(api: Api) -> None:
     assert handle_provider_event(foreign, account) is False
 
 
-def test_an_event_about_other_money_is_refused(api: Api) -> None:
+def test_an_event_about_other_money_is_left_to_a_person(api: Api) -> None:
     made = api.pay("4000000000003220", amount=AMOUNT).json()["data"]
     intent, account = _intent(api, made["id"])
     answer = ProviderAnswer(
         status=Status.SUCCEEDED, provider_id=intent.external_id, amount_captured_minor=AMOUNT + 1
     )
 
-    with pytest.raises(ValueError, match="disagrees"):
-        handle_provider_event(_event(1, intent, answer), account)
+    assert handle_provider_event(_event(1, intent, answer), account)
 
+    assert [line["code"] for line in _intent(api, made["id"])[0].exceptions] == [
+        "provider_disagrees"
+    ]
     assert api.get(f"/v1/payments/{made['id']}").json()["data"]["status"] == "requires_action"
 
 

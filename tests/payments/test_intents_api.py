@@ -10,6 +10,7 @@ from typing import Any, NoReturn
 import psycopg
 import pytest
 from django.test import Client
+from django.utils import timezone
 
 from core import hmac_auth, ids
 from core.db import Scope, tenant_atomic
@@ -229,4 +230,5 @@ def _notice(intent: Intent) -> DisputeNotice:
         currency="EUR",
         reason="fraudulent",
         status="needs_response",
+        occurred_at=timezone.now(),
     )

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import datetime as dt
 from typing import Any
 
 import psycopg
 import pytest
 from pytest_django.fixtures import Settings
 
+from payments.intents.progress import HOLD_EXPIRES_AFTER
 from payments.providers.adapters.sandbox.adapter import SandboxAdapter
 from payments.providers.base import ProviderError
 from tests.api import Api, new_api
@@ -104,6 +106,9 @@ def test_created_then_confirmed(api: Api) -> None:
 def test_manual_capture_in_part_releases_the_remainder(api: Api) -> None:
     made = api.pay(amount=1_000, capture_method="manual").json()["data"]
     assert (made["status"], made["amount_capturable"]) == ("processing", 1_000)
+    until = dt.datetime.fromisoformat(made["capture_before"])
+    made_at = dt.datetime.fromisoformat(made["created_at"])
+    assert abs(until - made_at - HOLD_EXPIRES_AFTER) < dt.timedelta(minutes=1)
     too_much = api.post(f"/v1/payments/{made['id']}/capture", {"amount": 1_001})
     assert too_much.status_code == 400
     captured = api.post(f"/v1/payments/{made['id']}/capture", {"amount": 400})
@@ -114,6 +119,7 @@ def test_manual_capture_in_part_releases_the_remainder(api: Api) -> None:
         400,
         0,
     )
+    assert data["capture_before"] is None
     again = api.post(f"/v1/payments/{made['id']}/capture")
     assert again.status_code == 409
 

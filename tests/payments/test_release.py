@@ -8,6 +8,7 @@ from typing import Any
 import psycopg
 import pytest
 from django.db import connection
+from django.utils import timezone
 
 from core import ids
 from core.context import Actor
@@ -57,6 +58,7 @@ def _dispute(api: Api, payment_id: str, *statuses: str, amount: int = 1_000) -> 
                 currency="EUR",
                 reason="fraudulent",
                 status=status,
+                occurred_at=timezone.now(),
             ),
         )
 

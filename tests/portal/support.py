@@ -7,6 +7,7 @@ import time
 from typing import Any
 
 from django.test import Client
+from django.utils import timezone
 from django_otp import DEVICE_ID_SESSION_KEY
 
 from core.db import Scope, tenant_atomic
@@ -61,6 +62,7 @@ def dispute(tenants: Tenants, status: str, *, amount: int) -> None:
         currency=intent.currency,
         status=status,
         reason="fraudulent",
+        occurred_at=timezone.now(),
     )
     dispute_notice(intent, notice)
 

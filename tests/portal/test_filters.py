@@ -8,6 +8,7 @@ import pytest
 from django.http import QueryDict
 
 from core.errors import InvalidRequest
+from core.spans import Span
 from payments.acceptance.portal.filters import parse_major, read_filters
 from tenants.seats import Seat
 
@@ -62,8 +63,8 @@ def test_a_comma_that_may_be_a_decimal_one_is_never_guessed(
 
 def test_days_are_whole_days_in_utc() -> None:
     form = read_filters(QueryDict("from=2026-11-01&to=2026-11-01"), seat())
-    assert form.wanted.created_from == dt.datetime(2026, 11, 1, tzinfo=dt.UTC)
-    assert form.wanted.created_to == dt.datetime(2026, 11, 1, 23, 59, 59, 999999, tzinfo=dt.UTC)
+    first, after = (dt.datetime(2026, 11, day, tzinfo=dt.UTC) for day in (1, 2))
+    assert form.wanted.created == Span(first, after)
     assert form.chips == {"date": "2026-11-01"}
 
 

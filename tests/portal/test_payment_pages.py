@@ -13,10 +13,11 @@ import pytest
 from django.db import connection
 from django.test import Client
 
-from core import downloads
+from core import downloads, ids
 from core.db import fetch_all, tenant_atomic
-from payments.acceptance.models import Refund
+from payments.acceptance.models import NET_MINOR, Payment, Refund
 from payments.acceptance.portal import pages
+from payments.acceptance.shapes import payment_out
 from tests.factories import Tenants, make_merchant, make_tenants
 from tests.portal.support import dispute, payments_of, signed_in, take_payment, text_of
 
@@ -57,10 +58,38 @@ def test_the_export_has_exact_amounts_and_runs_no_formula(shop: Tenants) -> None
     assert row["reference"] == "'=SUM(A1)"
 
 
+def test_a_net_is_one_sum_on_every_face() -> None:
+    shop = make_tenants(totp=True)
+    made = take_payment(shop, amount=4_890)
+    client = signed_in(shop)
+    assert refund(client, made["id"], "48.90", "all of it").status_code == 302
+    with tenant_atomic(shop.scope):
+        payment = Payment.objects.get(pk=ids.decode("pay", made["id"]))
+        (found,) = Payment.objects.filter(pk=payment.pk).values_list(NET_MINOR, flat=True)
+
+    assert (payment.fee_minor, payment.net_minor, found) == (172, -172, -172)
+    assert payment_out(payment)["net"] == -172
+    (row,) = [row for row in exported(client) if row["id"] == made["id"]]
+    assert (row["amount_refunded"], row["fee"], row["net"]) == ("48.90", "1.72", "-1.72")
+    page = text_of(client.get(f"/payments/{made['id']}"))
+    assert "Net −$1.72" in page or "Net -$1.72" in page, page
+
+
+def test_an_export_tells_disputes_availability_and_metadata() -> None:
+    shop = make_tenants(totp=True)
+    made = take_payment(shop, amount=4_890, metadata={"cart": "=A1"})
+    dispute(shop, "needs_response", amount=1_000)
+    (row,) = [row for row in exported(signed_in(shop)) if row["id"] == made["id"]]
+    sums = row["amount_disputed"], row["amount_lost"], row["dispute_fee"]
+    assert sums == ("10.00", "0.00", "0.00")
+    assert (row["available"], row["available_at"][:2]) == ("no", "20")
+    assert row["metadata"] == '{"cart":"=A1"}'
+
+
 def exported(client: Client, query: str = "") -> list[dict[str, str]]:
     response: Any = client.get(f"/payments/export.csv?{query}")
     assert response.status_code == 200, response.content
-    return list(csv.DictReader(io.StringIO(response.getvalue().decode())))
+    return list(csv.DictReader(io.StringIO(response.getvalue().decode("utf-8-sig"))))
 
 
 def test_each_state_that_a_pill_tells_can_be_listed_and_exported() -> None:
@@ -132,7 +161,7 @@ def test_a_merchant_that_is_not_the_resellers_is_told_and_lists_nothing() -> Non
 def test_an_export_ends_its_transaction_before_the_first_byte_leaves(shop: Tenants) -> None:
     response: Any = signed_in(shop).get("/payments/export.csv")
     sending = iter(response.streaming_content)
-    assert next(sending).startswith(b"id,created_at,")
+    assert next(sending).startswith(b"\xef\xbb\xbfid,created_at,")
     assert not connection.in_atomic_block
     response.close()
 

@@ -18,9 +18,11 @@ from payments.providers.adapters.stripe.reading import GarbledError
 from payments.providers.base import (
     CardDetails,
     Decline,
+    DisputeMovement,
     EventKind,
     LineKind,
     ProviderError,
+    RefundTotal,
     Status,
 )
 from tests.providers.asking import Payments, capture_of, refund_of
@@ -225,11 +227,48 @@ def test_dispute_events_are_read() -> None:
     assert (read.kind, read.provider_id) == (EventKind.DISPUTE, "pi_1")
     assert read.dispute is not None
     assert read.dispute.evidence_due_by is not None
+    assert read.dispute.movements == ()
+
+
+def test_what_stripe_moved_for_a_dispute_is_read() -> None:
+    dispute = {
+        "id": "dp_1",
+        "amount": 1000,
+        "currency": "usd",
+        "payment_intent": "pi_1",
+        "reason": "fraudulent",
+        "status": "won",
+        "balance_transactions": [
+            {"id": "txn_1", "amount": -930, "fee": 1500, "currency": "eur"},
+            {"id": "txn_2", "amount": 930, "fee": -1500, "currency": "eur"},
+        ],
+    }
+    read = reading.read_event(event("charge.dispute.funds_reinstated", dispute))
+    assert read.dispute is not None
+    assert read.dispute.occurred_at == read.occurred_at
+    assert read.dispute.movements == (
+        DisputeMovement(id="txn_1", amount_minor=-930, fee_minor=1500, currency="EUR"),
+        DisputeMovement(id="txn_2", amount_minor=930, fee_minor=-1500, currency="EUR"),
+    )
+
+
+def test_the_total_that_was_refunded_is_without_what_was_never_captured() -> None:
+    charge = {
+        "id": "ch_1",
+        "payment_intent": "pi_1",
+        "amount": 1000,
+        "amount_captured": 600,
+        "amount_refunded": 900,
+        "currency": "usd",
+    }
+    read = reading.read_event(event("charge.refunded", charge))
+    assert (read.kind, read.provider_id) == (EventKind.REFUND_TOTAL, "pi_1")
+    assert read.refunded == RefundTotal(amount_minor=500, currency="USD")
 
 
 @pytest.mark.parametrize(
     "type_name",
-    ["charge.refunded", "customer.created", "payout.paid", "payment_intent.created"],
+    ["charge.updated", "customer.created", "payout.paid", "payment_intent.created"],
 )
 def test_other_events_are_ignored_but_known(type_name: str) -> None:
     read = reading.read_event(event(type_name, {"id": "x"}))

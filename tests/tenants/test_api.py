@@ -200,6 +200,16 @@ def test_a_reseller_signs_up_and_sees_its_merchants_only() -> None:
     assert call("GET", f"/v1/merchants/{made['id']}", headers=headers)[0] == 200
 
 
+@pytest.mark.parametrize(
+    ("currency", "fixed"), [("USD", 30), ("DKK", 180), ("JPY", 40), ("KWD", 90), ("XAF", 0)]
+)
+def test_the_fixed_fee_of_a_new_merchant_is_one_of_its_currency(currency: str, fixed: int) -> None:
+    headers = as_person(make_tenants(totp=True), "admin", level="reseller")
+    body = {"name": "New shop", "country": "de", "default_currency": currency}
+    _, answer = call("POST", "/v1/merchants", body, headers=headers)
+    assert (answer["data"]["fee_fixed"], answer["data"]["fee_bps"]) == (fixed, 290)
+
+
 def test_a_merchants_price_and_its_resellers_share_are_shown_as_they_are_set() -> None:
     t = make_tenants(totp=True, fee_bps=275, fee_fixed_minor=25, reseller_share_bps=1_250)
     headers = as_person(t, "viewer", level="reseller")

@@ -11,7 +11,15 @@ from rest_framework.request import Request
 from rest_framework.response import Response
 
 from core import ids
-from core.api.query import PAGE, amount_of, email_of, id_of, span_of
+from core.api.query import (
+    PAGE,
+    amount_of,
+    email_of,
+    id_of,
+    span_names,
+    span_of,
+    span_parameters,
+)
 from core.api.views import ApiView
 from core.context import Actor
 from core.db import tenant_atomic
@@ -45,8 +53,7 @@ from tenants.authentication import merchant_facts
 #: What a list of payments can be narrowed by, and its pages.
 FILTERS = (
     "status",
-    "created_from",
-    "created_to",
+    *span_names("created_"),
     "amount_min",
     "amount_max",
     "customer",
@@ -66,8 +73,6 @@ _EXPANDABLE = {"events", "attempts", "ledger"}
 def _filters() -> list[OpenApiParameter]:
     texts = {
         "status": "One or several statuses, separated by commas.",
-        "created_from": "From this date or time on.",
-        "created_to": "Up to this date or time.",
         "customer": "A customer's id.",
         "reference": "Your own reference, exactly.",
         "last4": "The last four digits of the card.",
@@ -81,7 +86,7 @@ def _filters() -> list[OpenApiParameter]:
         OpenApiParameter(name, int, description="Minor units.")
         for name in ("amount_min", "amount_max")
     ]
-    return [*parameters, *PAGE]
+    return [*parameters, *span_parameters("Created", "created_"), *PAGE]
 
 
 class _PaymentOperation(MoneyView):
@@ -302,7 +307,6 @@ def payment_filter(query: dict[str, str], *, livemode: bool) -> PaymentFilter:
         raise InvalidRequest(
             "last4 takes the last four digits of a card.", code="parameter_invalid", param="last4"
         )
-    created_from, created_to = span_of(query, "created_from", "created_to", whole_days=True)
     amount_min, amount_max = amount_of(query, "amount_min"), amount_of(query, "amount_max")
     if amount_min is not None and amount_max is not None and amount_min > amount_max:
         raise InvalidRequest(
@@ -314,8 +318,7 @@ def payment_filter(query: dict[str, str], *, livemode: bool) -> PaymentFilter:
     return PaymentFilter(
         livemode=livemode,
         statuses=statuses,
-        created_from=created_from,
-        created_to=created_to,
+        created=span_of(query, "created_"),
         amount_min_minor=amount_min,
         amount_max_minor=amount_max,
         currency=iso_currency(currency).code if currency else "",

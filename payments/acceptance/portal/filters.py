@@ -14,9 +14,8 @@ from decimal import Decimal
 from typing import Final, TypeVar
 
 from django.http import QueryDict
-from django.utils.dateparse import parse_date
 
-from core import errors, ids
+from core import errors, ids, spans
 from core.money import MAX_AMOUNT_MINOR, currency, format_money
 from payments.acceptance.models import Customer
 from payments.acceptance.selectors import SHOWN_STATES, PaymentFilter
@@ -114,8 +113,8 @@ class _Reader:
             return read(self.values[name])
         except errors.AppError as error:
             self.problems[name] = error.message
-        except ValueError:
-            self.problems[name] = "Enter a date, like 2026-11-21."
+        except ValueError as error:
+            self.problems[name] = str(error)
         return None
 
     def checked(self, name: str, fits: Callable[[str], bool], problem: str) -> str:
@@ -136,7 +135,7 @@ class _Reader:
 
     def days(self) -> tuple[dt.date | None, dt.date | None]:
         """The first and the last day."""
-        since, until = self.read("from", _date), self.read("to", _date)
+        since, until = self.read("from", spans.read_day), self.read("to", spans.read_day)
         if since and until and since > until:
             self.problems["to"] = "The last day is before the first one."
         return since, until
@@ -165,8 +164,7 @@ def read_filters(
     wanted = PaymentFilter(
         livemode=seat.livemode,
         shown=given.checked("status", SHOWN_STATES.__contains__, "There is no such status."),
-        created_from=_start(since),
-        created_to=_end(until),
+        created=spans.days(since, until),
         amount_min_minor=low,
         amount_max_minor=high,
         currency=code if narrowed else "",
@@ -185,21 +183,6 @@ def read_filters(
 
 def _is_last4(text: str) -> bool:
     return len(text) == 4 and text.isdigit()
-
-
-def _date(text: str) -> dt.date:
-    day = parse_date(text)
-    if day is None:
-        raise ValueError(text)
-    return day
-
-
-def _start(day: dt.date | None) -> dt.datetime | None:
-    return None if day is None else dt.datetime.combine(day, dt.time.min, tzinfo=dt.UTC)
-
-
-def _end(day: dt.date | None) -> dt.datetime | None:
-    return None if day is None else dt.datetime.combine(day, dt.time.max, tzinfo=dt.UTC)
 
 
 def _chips(values: dict[str, str], low: int | None, high: int | None, code: str) -> dict[str, str]:

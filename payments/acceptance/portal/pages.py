@@ -161,20 +161,13 @@ def _payment(request: PortalRequest, payment_id: str) -> Payment:
 def _context(request: PortalRequest, payment: Payment, **more: Any) -> dict[str, Any]:
     """Everything on the page of one payment; needs an open scope."""
     scopes = request.actor.scopes
-    refundable = selectors.payment_refundable(payment)
-    left = refundable.left_minor
+    left = selectors.payment_refundable(payment).left_minor
     completed = payment.status == "completed"
     open_states = {"pending", "requires_action"}
     attempts = selectors.payment_attempts(payment_id=payment.id)
     counted = next((row for row in attempts if row.id == payment.intent_id), None)
     events = selectors.payment_events(payment_id=payment.id)
     refunds = selectors.refunds(livemode=payment.livemode, payment_id=payment.id).order_by("-id")
-    net_minor = (
-        payment.amount_captured_minor
-        - payment.fee_minor
-        - payment.amount_refunded_minor
-        - refundable.held_minor
-    )
     return {
         "payment": payment,
         "state": selectors.shown_state(payment),
@@ -183,8 +176,6 @@ def _context(request: PortalRequest, payment: Payment, **more: Any) -> dict[str,
         "refunds": [(refund, refund_reason(refund.reason)) for refund in refunds],
         "attempts": attempts,
         "ledger": selectors.payment_ledger(payment) if "ledger.read" in scopes else [],
-        "net_minor": net_minor,
-        "lost_minor": refundable.held_minor - payment.amount_disputed_minor,
         "fee_rule": counted,
         "residual_minor": counted.reseller_fee_minor
         if counted is not None and request.seat.level == Level.RESELLER

@@ -18,7 +18,7 @@ from core import ids
 from core.context import Actor
 from core.db import current_scope, tenant_atomic
 from core.errors import NotFound
-from payments.acceptance.events import PAYMENT_DISPUTE_LOST
+from core.spans import ALWAYS, Span
 from payments.acceptance.models import Customer, Payment, PaymentEvent, Refund
 from payments.acceptance.selectors.shown import SHOWN_STATES
 from payments.intents.models import Intent
@@ -28,7 +28,7 @@ M = TypeVar("M", bound=Model)
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PaymentFilter:
-    """What a list of payments is narrowed to; amounts in minor units, times inclusive.
+    """What a list of payments is narrowed to; amounts in minor units.
 
     `shown` is a state as people see it (`SHOWN_STATES`), `statuses` are those of the API.
     """
@@ -36,8 +36,7 @@ class PaymentFilter:
     livemode: bool
     statuses: tuple[str, ...] = ()
     shown: str = ""
-    created_from: dt.datetime | None = None
-    created_to: dt.datetime | None = None
+    created: Span = ALWAYS
     amount_min_minor: int | None = None
     amount_max_minor: int | None = None
     currency: str = ""
@@ -59,12 +58,11 @@ def payments(wanted: PaymentFilter) -> QuerySet[Payment]:
         "reference": wanted.reference or None,
         "last4": wanted.last4 or None,
         "customer__email": wanted.email.strip().lower() or None,
-        "created_at__gte": wanted.created_from,
-        "created_at__lte": wanted.created_to,
         "amount_minor__gte": wanted.amount_min_minor,
         "amount_minor__lte": wanted.amount_max_minor,
     }
     rows = rows.filter(**{name: value for name, value in exact.items() if value is not None})
+    rows = rows.filter(wanted.created.on("created_at"))
     if wanted.statuses:
         rows = rows.filter(status__in=wanted.statuses)
     if wanted.shown:
@@ -121,8 +119,7 @@ def payment_refundable(payment: Payment) -> Refundable:
     Amounts in open and lost disputes are excluded: the payer's bank may get the money or has it,
     and a refund would pay the payer twice.
     """
-    lost = PaymentEvent.objects.filter(payment=payment, type=PAYMENT_DISPUTE_LOST.name)
-    held = payment.amount_disputed_minor + (lost.aggregate(sum=Sum("amount_minor"))["sum"] or 0)
+    held = payment.amount_disputed_minor + payment.amount_lost_minor
     left = payment.amount_captured_minor - payment.amount_refunded_minor - held
     return Refundable(left_minor=max(0, left), held_minor=held)
 

@@ -22,6 +22,7 @@ from payments.acceptance.states import PaymentStatus, RefundStatus
 from payments.intents.channels import ChannelAnswer, Outcome
 from payments.intents.failures import shown_failure
 from payments.intents.models import Intent
+from payments.intents.progress import hold_ends_at
 from payments.intents.states import IntentState
 
 #: How long after its capture the net of a payment becomes available.
@@ -90,6 +91,7 @@ class PaymentHandler:
         if payment.status == PaymentStatus.REQUIRES_ACTION:
             move_payment(writes, payment, PaymentStatus.PROCESSING, actor=actor)
         payment.amount_capturable_minor = intent.amount_minor
+        payment.capture_before = hold_ends_at(intent)
         record_payment(
             writes,
             payment,
@@ -133,6 +135,7 @@ _MUTABLE: Final = (
     "amount_capturable_minor",
     "amount_captured_minor",
     "fee_minor",
+    "capture_before",
     "completed_at",
     "available_at",
     "card",

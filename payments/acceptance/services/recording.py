@@ -20,6 +20,8 @@ from payments.acceptance.states import (
     check_refund_move,
 )
 
+#: Who changes a payment when the provider reports something.
+PROVIDER: Final = Actor.system("provider")
 #: The event of a payment or refund that reaches a state; none is ever moved to its first state.
 PAYMENT_EVENTS: Final = {
     PaymentStatus.PROCESSING: events.PAYMENT_PROCESSING,

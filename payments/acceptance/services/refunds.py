@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+import datetime as dt
 import uuid
 from collections.abc import Callable
+from typing import Final
+
+from django.utils import timezone
 
 from core.context import Actor
 from core.db import Scope, tenant_atomic
@@ -15,18 +19,20 @@ from payments.acceptance import events
 from payments.acceptance.lock_objects import lock_payment
 from payments.acceptance.models import Payment, Refund
 from payments.acceptance.selectors import payment_refundable
-from payments.acceptance.services.recording import record_refund, save_payment
+from payments.acceptance.services.recording import PROVIDER, record_refund, save_payment
 from payments.acceptance.states import PaymentStateConflict, PaymentStatus
 from payments.intents import bookings
 from payments.intents.channels.gateway_refund import from_refund
 from payments.intents.models import Intent, Operation
 from payments.intents.services import Draft, intent_adopt, intent_submit
 from payments.intents.services.exceptions import exception_add
-from payments.providers.base import RefundAnswer
+from payments.providers.base import RefundAnswer, RefundTotal
 
 DOCUMENT_TYPE = "refund"
 #: The reason of a refund that the provider reported to us.
 MADE_AT_PROVIDER = "refunded at the provider"
+#: How long after a refund at the provider its own event may take.
+REFUND_NEWS_WITHIN: Final = dt.timedelta(minutes=10)
 
 
 def refund_create(
@@ -100,6 +106,32 @@ def refund_of_provider(intent: Intent, answer: RefundAnswer, actor: Actor) -> bo
             f" {refused.message}",
             actor=actor,
         )
+    return True
+
+
+def refund_total_of_provider(intent: Intent, total: RefundTotal, occurred_at: dt.datetime) -> bool:
+    """See that what the provider has refunded of a payment in all has been booked here.
+
+    Each refund is booked by an event of its own. Where that does not come, the payment goes into
+    the exceptions inbox, which keeps its net from becoming available. False: look again later.
+    """
+    with tenant_atomic(Scope.merchant(intent.merchant_id)):
+        payment = lock_payment(intent.document_id) if intent.document_id else None
+    if payment is None or payment.status != PaymentStatus.COMPLETED:
+        return False
+    ours = total.currency == payment.currency
+    if ours and payment.amount_refunded_minor >= total.amount_minor:
+        return True
+    if timezone.now() - occurred_at < REFUND_NEWS_WITHIN:
+        return False
+    exception_add(
+        intent_id=intent.id,
+        code="refunded_at_provider",
+        message=f"The provider has refunded {total.amount_minor} {total.currency} in all, of which"
+        f" {payment.amount_refunded_minor} {payment.currency} reached us. Find the missing refund"
+        " at the provider's console and book it as a correction.",
+        actor=PROVIDER,
+    )
     return True
 
 

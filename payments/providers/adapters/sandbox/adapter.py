@@ -304,7 +304,8 @@ def _event(value: object) -> ProviderEvent:
     data = _mapping(event.get("data"))
     payment = _read_payment(data) if kind is EventKind.PAYMENT else None
     refund = _read_refund(data) if kind is EventKind.REFUND else None
-    dispute = _read_dispute(data) if kind is EventKind.DISPUTE else None
+    occurred_at = _time(event, "created")
+    dispute = _read_dispute(data, occurred_at) if kind is EventKind.DISPUTE else None
     provider_id = ""
     if payment:
         provider_id = payment.provider_id
@@ -316,7 +317,7 @@ def _event(value: object) -> ProviderEvent:
         event_id=_text(event, "id"),
         kind=kind,
         type=_text(event, "type"),
-        occurred_at=_time(event, "created"),
+        occurred_at=occurred_at,
         provider_id=provider_id,
         reference=_text(data, "reference") if "reference" in data else "",
         payment=payment,
@@ -325,7 +326,7 @@ def _event(value: object) -> ProviderEvent:
     )
 
 
-def _read_dispute(data: Json) -> DisputeNotice:
+def _read_dispute(data: Json, occurred_at: datetime) -> DisputeNotice:
     return DisputeNotice(
         provider_id=_text(data, "id"),
         payment_provider_id=_text(data, "payment"),
@@ -333,6 +334,7 @@ def _read_dispute(data: Json) -> DisputeNotice:
         currency=_text(data, "currency"),
         reason=_text(data, "reason"),
         status=_text(data, "status"),
+        occurred_at=occurred_at,
         evidence_due_by=_time(data, "evidence_due_by"),
     )
 

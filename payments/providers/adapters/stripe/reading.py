@@ -14,12 +14,14 @@ from payments.providers.adapters.stripe.amounts import from_stripe
 from payments.providers.base import (
     CardDetails,
     Decline,
+    DisputeMovement,
     DisputeNotice,
     EventKind,
     LineKind,
     ProviderAnswer,
     ProviderEvent,
     RefundAnswer,
+    RefundTotal,
     SettlementLine,
     Status,
 )
@@ -163,7 +165,7 @@ def read_event(event: Json) -> ProviderEvent:
     """Read an Event; types that we do not handle come back as ``ignored``."""
     type_name = text(event, "type")
     data = mapping(mapping(event.get("data")).get("object"))
-    kind, payment, refund, dispute = EventKind.IGNORED, None, None, None
+    kind, payment, refund, refunded, dispute = EventKind.IGNORED, None, None, None, None
     provider_id = reference = ""
     if type_name == "payment_intent.created":
         # It reports our own request before its outcome, which the answer to the request reports.
@@ -174,8 +176,11 @@ def read_event(event: Json) -> ProviderEvent:
     elif type_name.startswith("refund.") or type_name == "charge.refund.updated":
         kind, refund = EventKind.REFUND, read_refund(data)
         provider_id, reference = refund.payment_provider_id, refund.reference
+    elif type_name == "charge.refunded":
+        kind, refunded = EventKind.REFUND_TOTAL, _refund_total(data)
+        provider_id = identifier(data, "payment_intent")
     elif type_name.startswith("charge.dispute."):
-        kind, dispute = EventKind.DISPUTE, _dispute(data)
+        kind, dispute = EventKind.DISPUTE, _dispute(data, moment(event, "created"))
         provider_id = dispute.payment_provider_id
     return ProviderEvent(
         event_id=text(event, "id"),
@@ -186,6 +191,7 @@ def read_event(event: Json) -> ProviderEvent:
         reference=reference,
         payment=payment,
         refund=refund,
+        refunded=refunded,
         dispute=dispute,
     )
 
@@ -219,7 +225,7 @@ def reference_of(found: Json) -> str:
     return _reference(found)
 
 
-def _dispute(data: Json) -> DisputeNotice:
+def _dispute(data: Json, occurred_at: datetime) -> DisputeNotice:
     currency = text(data, "currency").upper()
     due = child(data, "evidence_details").get("due_by")
     return DisputeNotice(
@@ -229,7 +235,25 @@ def _dispute(data: Json) -> DisputeNotice:
         currency=currency,
         reason=text(data, "reason"),
         status=text(data, "status"),
+        occurred_at=occurred_at,
+        movements=_movements(data),
         evidence_due_by=datetime.fromtimestamp(due, UTC) if isinstance(due, int) else None,
+    )
+
+
+def _movements(dispute: Json) -> tuple[DisputeMovement, ...]:
+    """The balance transactions of a dispute; Stripe leaves them out of some events."""
+    found = dispute.get("balance_transactions")
+    return tuple(_movement(mapping(each)) for each in found) if isinstance(found, list) else ()
+
+
+def _movement(line: Json) -> DisputeMovement:
+    currency = text(line, "currency").upper()
+    return DisputeMovement(
+        id=text(line, "id"),
+        amount_minor=from_stripe(whole(line, "amount"), currency),
+        fee_minor=from_stripe(whole(line, "fee"), currency),
+        currency=currency,
     )
 
 
@@ -266,6 +290,12 @@ def _refunded(charge: Json, state: str, currency: str) -> int:
     # Stripe books the uncaptured rest of a partial capture as refunded; it was never ours.
     released = whole(charge, "amount") - whole(charge, "amount_captured")
     return from_stripe(max(0, whole(charge, "amount_refunded") - released), currency)
+
+
+def _refund_total(charge: Json) -> RefundTotal:
+    currency = text(charge, "currency").upper()
+    whole(charge, "amount_captured")
+    return RefundTotal(amount_minor=_refunded(charge, "succeeded", currency), currency=currency)
 
 
 def _redirect_url(intent: Json) -> str:
