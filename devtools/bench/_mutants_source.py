@@ -1,7 +1,10 @@
 """The mutants of `./dev bench mutants`: which changes, and the seeded sample of them.
 
 cosmic-ray's operators make the changes. One is added here, for what its own never do: leave a
-call out, such as the one that writes the audit record.
+call out, such as the one that writes the audit record. Left out is what no test could notice, by
+its kind: `==` made an order (`>=`) of names and states, which have none; the flags of a
+`@dataclass`, the calling convention of a parameter and its annotation, which the type check holds;
+calls that write a log line or let a test crash the process.
 """
 
 from __future__ import annotations
@@ -24,10 +27,12 @@ from cosmic_ray.operators.operator import Example, Operator
 from devtools.bench._mutants_modules import MODULES
 from devtools.home import ROOT
 
-#: `is None` and `== None`: the same for every value that these modules meet.
-_SAME: Final = ("_Is_Eq", "_IsNot_NotEq", "_Eq_Is", "_NotEq_IsNot")
-#: What a call that only writes a log line begins with.
-_LOGS: Final = ("log.", "logger.")
+#: Of an equality the opposite alone is a fault: `is` means the same here, and an order means nothing.
+_EQUALITIES: Final = ("Eq", "NotEq", "Is", "IsNot")
+_OPPOSITES: Final = {("Eq", "NotEq"), ("NotEq", "Eq"), ("Is", "IsNot"), ("IsNot", "Is")}
+_COMPARISON: Final = "core/ReplaceComparisonOperator_"
+#: What a call that changes nothing for anybody begins with.
+_SILENT: Final = ("log.", "logger.", "crash_point(")
 
 
 class DropCall(Operator):
@@ -39,7 +44,7 @@ class DropCall(Operator):
         call = node.children[0]
         if call.type != "atom_expr" or call.children[-1].type != "trailer":
             return
-        if call.children[-1].children[0] == "(" and not _code(call).startswith(_LOGS):
+        if call.children[-1].children[0] == "(" and not _code(call).startswith(_SILENT):
             yield call.start_pos, call.end_pos
 
     def mutate(self, node: Any, index: int) -> Any:
@@ -109,11 +114,18 @@ def sample(count: int, *, seed: int) -> list[Mutant]:
 
 @functools.cache
 def _operators() -> dict[str, type[Operator]]:
-    names = [name for name in plugins.operator_names() if not name.endswith(_SAME)]
+    names = [name for name in plugins.operator_names() if _is_fault(name)]
     operators = {name: plugins.get_operator(name) for name in names}
     return {name: operator for name, operator in operators.items() if not operator.arguments()} | {
         "own/DropCall": DropCall
     }
+
+
+def _is_fault(operator: str) -> bool:
+    if not operator.startswith(_COMPARISON):
+        return True
+    old, _, new = operator.removeprefix(_COMPARISON).partition("_")
+    return old not in _EQUALITIES or (old, new) in _OPPOSITES
 
 
 @functools.cache
@@ -165,11 +177,26 @@ def _differs(original: str, mutated: str) -> bool:
 
 
 def _behaviour(source: str) -> str:
-    """The program without its annotations, which no module evaluates."""
-    return ast.dump(_WithoutAnnotations().visit(ast.parse(source)))
+    """The program without what only the type check reads."""
+    return ast.dump(_WithoutTypes().visit(ast.parse(source)))
 
 
-class _WithoutAnnotations(ast.NodeTransformer):
+class _WithoutTypes(ast.NodeTransformer):
+    def visit_arguments(self, node: ast.arguments) -> ast.AST:
+        """How an argument is passed, by its place or its name, is the type check's."""
+        defaults = [None] * (len(node.posonlyargs + node.args) - len(node.defaults))
+        node.kw_defaults = [*defaults, *node.defaults, *node.kw_defaults]
+        node.kwonlyargs = [*node.posonlyargs, *node.args, *node.kwonlyargs]
+        node.posonlyargs, node.args, node.defaults = [], [], []
+        return self.generic_visit(node)
+
+    def visit_ClassDef(self, node: ast.ClassDef) -> ast.AST:
+        """`frozen` and `slots` keep hands off; no rule of the business is in them."""
+        for decorator in node.decorator_list:
+            if isinstance(decorator, ast.Call) and ast.unparse(decorator.func) == "dataclass":
+                decorator.keywords = []
+        return self.generic_visit(node)
+
     def visit_arg(self, node: ast.arg) -> ast.AST:
         node.annotation = None
         return node
