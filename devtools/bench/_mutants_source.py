@@ -27,11 +27,11 @@ from cosmic_ray.operators.operator import Example, Operator
 from devtools.bench._mutants_modules import MODULES
 from devtools.home import ROOT
 
-#: Of an equality the opposite alone is a fault: `is` means the same here, and an order means nothing.
+#: Of an equality the opposite alone is a fault: `is` is the same here, and an order means nothing.
 _EQUALITIES: Final = ("Eq", "NotEq", "Is", "IsNot")
 _OPPOSITES: Final = {("Eq", "NotEq"), ("NotEq", "Eq"), ("Is", "IsNot"), ("IsNot", "Is")}
 _COMPARISON: Final = "core/ReplaceComparisonOperator_"
-#: What a call that changes nothing for anybody begins with.
+#: What a call without an effect on the platform begins with.
 _SILENT: Final = ("log.", "logger.", "crash_point(")
 
 
