@@ -14,6 +14,7 @@ import logging
 import re
 import secrets
 from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager
 from pathlib import Path
 from typing import Any
 from urllib.parse import urljoin, urlsplit
@@ -64,6 +65,13 @@ PLAIN = _drawn()
 SPACED = " ".join(PLAIN[i : i + 4] for i in range(0, 16, 4))
 DASHED = SPACED.replace(" ", "-")
 SPELLINGS = (PLAIN, SPACED, DASHED)
+
+
+# Every table is searched after each test, and so holds the rows of this module alone.
+@pytest.fixture(scope="module", autouse=True)
+def searched_database(another_database: Callable[[], AbstractContextManager[str]]) -> Iterator[str]:
+    with another_database() as name:
+        yield name
 
 
 @pytest.fixture(autouse=True)
@@ -145,7 +153,7 @@ def _read(client: redis.Redis, key: Any) -> Any:
 
 
 @pytest.fixture(scope="module")
-def world(database: str) -> World:
+def world(searched_database: str) -> World:
     return World()
 
 
@@ -311,7 +319,7 @@ def _texts(kind: str) -> tuple[str, ...]:
 
 
 @pytest.fixture(scope="module")
-def tenants(database: str) -> Tenants:
+def tenants(searched_database: str) -> Tenants:
     made = make_tenants(totp=True)
     take_payment(made)
     api = Api(made)
