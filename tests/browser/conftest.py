@@ -4,7 +4,8 @@
     page            a desktop page; the test fails on a console error, a refused policy, an uncaught
                     exception or a request to another host
     new_page        the same with a size and a colour scheme of your own
-    axe             axe(page): no WCAG 2.2 A or AA violation
+
+What a page must be in every look is in `looks.py`.
 
 Test modules say `pytestmark = [pytest.mark.browser, pytest.mark.xdist_group("browser")]`, so that
 one worker starts one platform.
@@ -20,7 +21,6 @@ from typing import Any
 from urllib.parse import urlsplit
 
 import pytest
-from axe_playwright_python.sync_playwright import Axe
 from django.db import connections
 from playwright.sync_api import (
     Browser,
@@ -34,7 +34,6 @@ from playwright.sync_api import (
 
 from tests.browser.live import Live, find_chromium, running_platform
 
-_RULES = ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22a", "wcag22aa"]
 _HARMLESS_SCHEMES = ("data", "blob", "about")
 
 #: How long a page may take to show something. A busy machine is no fault of the page's.
@@ -162,29 +161,3 @@ def new_page(chromium: Browser, live: Live, watch: Watch) -> Iterator[Callable[.
 @pytest.fixture
 def page(new_page: Callable[..., Page]) -> Page:
     return new_page()
-
-
-@pytest.fixture(scope="session")
-def axe() -> Callable[[Page], None]:
-    """axe(page) fails on every WCAG A or AA violation, naming element and rule."""
-    tool = Axe()
-
-    def check(page: Page) -> None:
-        found = tool.run(
-            page,
-            options={
-                "runOnly": {"type": "tag", "values": _RULES},
-                "resultTypes": ["violations"],
-            },
-        )
-        assert found.violations_count == 0, found.generate_report()
-
-    return check
-
-
-def assert_no_horizontal_scroll(page: Page) -> None:
-    """The page is no wider than the window."""
-    widths = page.evaluate(
-        "[document.documentElement.scrollWidth, document.documentElement.clientWidth]"
-    )
-    assert widths[0] <= widths[1], f"the page is {widths[0]} px wide in a window of {widths[1]} px"

@@ -3,31 +3,33 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any
 
 import pytest
 from playwright.sync_api import Page, expect
 
-from tests.browser.conftest import assert_no_horizontal_scroll
+from tests.browser.looks import (
+    NARROW,
+    assert_no_horizontal_scroll,
+    assert_sound_in_every_look,
+)
 
 pytestmark = [pytest.mark.browser, pytest.mark.xdist_group("browser")]
 
 NewPage = Callable[..., Page]
-Axe = Callable[[Page], None]
-
-LOOKS: list[tuple[int, Any]] = [(1360, "light"), (1360, "dark"), (768, "light"), (390, "dark")]
 
 
-@pytest.mark.parametrize(("width", "theme"), LOOKS)
 @pytest.mark.parametrize("path", ["/docs", "/docs/api", "/docs/events"])
-def test_a_page_is_whole_in_every_look(
-    new_page: NewPage, axe: Axe, path: str, width: int, theme: str
-) -> None:
-    page = new_page(width=width, color_scheme=theme)
+def test_a_page_is_sound_in_every_look(page: Page, path: str) -> None:
     page.goto(path)
     expect(page.locator("h1")).to_be_visible()
+    assert_sound_in_every_look(page, alike=(".field-row", "article.op"))
+
+
+def test_a_phone_begins_with_the_list_folded(new_page: NewPage) -> None:
+    page = new_page(width=NARROW)
+    page.goto("/docs/api")
+    expect(page.get_by_role("navigation", name="On this page").get_by_role("link")).to_have_count(0)
     assert_no_horizontal_scroll(page)
-    axe(page)
 
 
 def test_doc_url_lands_on_the_line_of_its_error(page: Page) -> None:

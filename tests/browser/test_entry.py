@@ -9,6 +9,7 @@ import time
 import urllib.error
 import urllib.request
 from collections.abc import Iterator
+from dataclasses import dataclass
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -24,23 +25,21 @@ LIMIT_S = 120
 SLOW = 60
 
 
-@contextlib.contextmanager
-def connections(port: int, count: int, first_words: bytes) -> Iterator[list[socket.socket]]:
-    """Connections that have said so much and then nothing."""
-    opened: list[socket.socket] = []
-    try:
-        for _ in range(count):
-            sock = socket.create_connection(("127.0.0.1", port), timeout=LIMIT_S)
-            sock.sendall(first_words)
-            opened.append(sock)
-        yield opened
-    finally:
-        for sock in opened:
-            sock.close()
+@dataclass(frozen=True, slots=True)
+class Slow:
+    """Connections that have said so much and then nothing, and what others got meanwhile."""
+
+    bodies: list[socket.socket]
+    headers: list[socket.socket]
+    health: list[int]
 
 
 def port_of(live: Live) -> int:
     return urlsplit(live.url).port or 0
+
+
+def slow_header(port: int) -> bytes:
+    return f"GET /login HTTP/1.1\r\nHost: 127.0.0.1:{port}\r\nX-Slow:".encode()
 
 
 def slow_body(port: int) -> bytes:
@@ -79,29 +78,54 @@ def shop(live: Live) -> Api:
     return new_api()
 
 
-@pytest.mark.parametrize("place", ["the entry", "the web process alone"])
-def test_bodies_that_do_not_arrive_stop_nobody_and_are_ended(live: Live, place: str) -> None:
-    port = port_of(live) if place == "the entry" else live.web_port
-    with connections(port, SLOW, slow_body(port)) as slow:
-        assert [health(port) for _ in range(10)] == [200] * 10
-        said = [sock.recv(4_096) for sock in slow]
-        assert {words.split(b"\r\n")[0] for words in said} == {b"HTTP/1.1 408 Request Timeout"}
-        if place == "the entry":
-            # And nothing of them is kept.
-            assert [sock.recv(4_096) for sock in slow] == [b""] * SLOW
+# They are opened together, for each of them waits until a limit ends it.
+@pytest.fixture(scope="module")
+def slow(live: Live) -> Iterator[dict[str, Slow]]:
+    with contextlib.ExitStack() as stack:
+
+        def opened(port: int, words: bytes) -> list[socket.socket]:
+            made = []
+            for _ in range(SLOW):
+                sock = socket.create_connection(("127.0.0.1", port), timeout=LIMIT_S)
+                made.append(stack.enter_context(sock))
+                sock.sendall(words)
+            return made
+
+        places = {"the entry": port_of(live), "the web process alone": live.web_port}
+        sockets = {
+            place: (opened(port, slow_body(port)), opened(port, slow_header(port)))
+            for place, port in places.items()
+        }
+        yield {
+            place: Slow(*sockets[place], health=[health(port) for _ in range(10)])
+            for place, port in places.items()
+        }
 
 
 @pytest.mark.parametrize("place", ["the entry", "the web process alone"])
-def test_headers_that_do_not_end_stop_nobody_and_are_ended(live: Live, place: str) -> None:
-    port = port_of(live) if place == "the entry" else live.web_port
-    words = f"GET /login HTTP/1.1\r\nHost: 127.0.0.1:{port}\r\nX-Slow:".encode()
-    with connections(port, SLOW, words) as slow:
-        assert [health(port) for _ in range(10)] == [200] * 10
-        ends = time.monotonic() + LIMIT_S
-        for sock in slow:
-            with contextlib.suppress(ConnectionResetError):
-                while sock.recv(4_096):
-                    assert time.monotonic() < ends
+def test_bodies_that_do_not_arrive_stop_nobody_and_are_ended(
+    slow: dict[str, Slow], place: str
+) -> None:
+    assert slow[place].health == [200] * 10
+    bodies = slow[place].bodies
+    said = [sock.recv(4_096) for sock in bodies]
+    assert {words.split(b"\r\n")[0] for words in said} == {b"HTTP/1.1 408 Request Timeout"}
+    if place == "the entry":
+        # And nothing of them is kept, neither now nor until the connection has rested.
+        assert all(b"connection: close\r\n" in words.lower() for words in said)
+        assert [sock.recv(4_096) for sock in bodies] == [b""] * SLOW
+
+
+@pytest.mark.parametrize("place", ["the entry", "the web process alone"])
+def test_headers_that_do_not_end_stop_nobody_and_are_ended(
+    slow: dict[str, Slow], place: str
+) -> None:
+    assert slow[place].health == [200] * 10
+    ends = time.monotonic() + LIMIT_S
+    for sock in slow[place].headers:
+        with contextlib.suppress(ConnectionResetError):
+            while sock.recv(4_096):
+                assert time.monotonic() < ends
 
 
 def allowed_from(shop: Api, address: str) -> str:

@@ -10,14 +10,17 @@ import pytest
 from playwright.sync_api import Page, Route, WebSocketRoute, expect
 
 from tests.browser.conftest import Watch
-from tests.browser.test_portal import enter  # noqa: F401  # a fixture
+from tests.browser.looks import assert_accessible
+from tests.browser.test_portal import (
+    LONGER_THAN_A_PAGE_RESTS_MS,
+    enter,  # noqa: F401  # a fixture
+)
 from tests.factories import Tenants, make_tenants
 from tests.portal.support import take_payment
 
 pytestmark = [pytest.mark.browser, pytest.mark.xdist_group("browser")]
 
 SignIn = Callable[..., Page]
-Axe = Callable[[Page], None]
 
 
 @pytest.fixture
@@ -30,12 +33,17 @@ def state(page: Page) -> Any:
 
 
 def without_socket(page: Page) -> None:
-    """The page has to ask on a timer."""
+    """The page has to ask on a timer, which `until_it_asks` lets run out."""
 
     def refuse(socket: WebSocketRoute) -> None:
         socket.close(code=1011)
 
     page.route_web_socket(re.compile("/ws/"), refuse)
+    page.clock.install()
+
+
+def until_it_asks(page: Page) -> None:
+    page.clock.fast_forward(LONGER_THAN_A_PAGE_RESTS_MS)
 
 
 def switch_mode_in_another_tab(page: Page) -> None:
@@ -49,7 +57,6 @@ def switch_mode_in_another_tab(page: Page) -> None:
 def test_a_page_stands_still_when_another_tab_changed_the_mode(
     enter: SignIn,  # noqa: F811
     tenants: Tenants,
-    axe: Axe,
 ) -> None:
     take_payment(tenants, amount=4890, currency="EUR")
     page = enter(tenants)
@@ -63,7 +70,7 @@ def test_a_page_stands_still_when_another_tab_changed_the_mode(
     # Nothing of the other mode under the heading of this one.
     expect(page.get_by_role("link", name="€48.90")).to_be_visible()
     expect(page.get_by_text("no real money moves")).to_be_visible()
-    axe(page)
+    assert_accessible(page)
     page.get_by_role("button", name="Reload").click()
     expect(page.get_by_text("No payments yet")).to_be_visible()
     expect(page.get_by_text("no real money moves")).to_be_hidden()
@@ -101,6 +108,7 @@ def test_a_page_that_is_gone_says_so(
     page.goto("/payments")
     expect(state(page)).to_have_text("Updating every few seconds")
     page.route("**/payments", lambda route: route.fulfill(status=status, body="<html></html>"))
+    until_it_asks(page)
     expect(state(page)).to_have_text(words)
 
 
@@ -119,8 +127,10 @@ def test_a_lost_connection_is_told_until_it_is_back(
         route.abort("internetdisconnected")
 
     page.route("**/payments", broken)
+    until_it_asks(page)
     expect(state(page)).to_have_text("No connection, trying again")
     page.unroute("**/payments", broken)
+    until_it_asks(page)
     expect(state(page)).to_have_text("Updating every few seconds")
 
 
@@ -132,6 +142,7 @@ def test_an_ended_session_is_told(
     without_socket(page)
     page.goto("/payments")
     page.context.clear_cookies()
+    until_it_asks(page)
     expect(state(page)).to_have_text("Signed out")
 
 

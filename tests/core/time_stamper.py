@@ -18,6 +18,8 @@ from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
 
+from tests.listening import listening
+
 OPENSSL = shutil.which("openssl")
 _CONFIG = """
 [tsa]
@@ -106,16 +108,12 @@ def serving(folder: Path) -> Iterator[Authority]:
             """Nothing."""
 
     server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-    thread = threading.Thread(target=server.serve_forever, daemon=True)
-    thread.start()
-    authority.url = f"http://127.0.0.1:{server.server_address[1]}/tsr"
-    try:
-        yield authority
-    finally:
-        authority.ends.set()
-        server.shutdown()
-        server.server_close()
-        thread.join()
+    with listening(server) as address:
+        authority.url = f"{address}/tsr"
+        try:
+            yield authority
+        finally:
+            authority.ends.set()
 
 
 def _make_certificates(folder: Path) -> None:

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
+import contextlib
 import http.server
 import json
-import threading
 from collections.abc import Callable, Iterator
 from typing import Any
 
@@ -13,6 +13,7 @@ import pytest
 from devtools.bench import _payers
 from devtools.bench.faults import _beyond_first, _gap_s
 from devtools.ports import HOST
+from tests.listening import listening
 
 _Say = Callable[[http.server.BaseHTTPRequestHandler], None]
 
@@ -70,18 +71,14 @@ def _hang_up(handler: http.server.BaseHTTPRequestHandler) -> None:
 
 @pytest.fixture
 def serve() -> Iterator[Callable[..., Platform]]:
-    started: list[Platform] = []
+    with contextlib.ExitStack() as stack:
 
-    def start(*answers: _Say) -> Platform:
-        server = Platform(*answers)
-        threading.Thread(target=server.serve_forever, daemon=True).start()
-        started.append(server)
-        return server
+        def start(*answers: _Say) -> Platform:
+            server = Platform(*answers)
+            stack.enter_context(listening(server))
+            return server
 
-    yield start
-    for server in started:
-        server.shutdown()
-        server.server_close()
+        yield start
 
 
 def _pay(server: Platform, *, give_up_s: float = 60) -> dict[str, Any]:

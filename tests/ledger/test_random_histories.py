@@ -239,7 +239,7 @@ class Histories(RuleBasedStateMachine):
 
 
 Histories.TestCase.settings = settings(
-    max_examples=int(os.environ.get("LEDGER_HISTORIES", "100")),
+    max_examples=int(os.environ.get("LEDGER_HISTORIES", "40")),
     stateful_step_count=25,
     deadline=None,
     suppress_health_check=list(HealthCheck),

@@ -11,6 +11,8 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
 from urllib.parse import parse_qs, urlsplit
 
+from tests.listening import listening
+
 
 class SlowProvider:
     """`hold()` keeps every answer back until `let_go()`; `break_down()` makes each a 500.
@@ -141,11 +143,9 @@ def slow_provider() -> Iterator[SlowProvider]:
         request_queue_size = 128
 
     server = Server(("127.0.0.1", 0), Handler)
-    provider.url = f"http://127.0.0.1:{server.server_address[1]}"
-    threading.Thread(target=server.serve_forever, daemon=True).start()
-    try:
-        yield provider
-    finally:
-        provider.let_go()
-        server.shutdown()
-        server.server_close()
+    with listening(server) as address:
+        provider.url = address
+        try:
+            yield provider
+        finally:
+            provider.let_go()

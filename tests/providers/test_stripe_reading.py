@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import queue
-import threading
 import time
 from datetime import UTC, datetime
 from http.server import BaseHTTPRequestHandler, HTTPServer
@@ -25,6 +24,7 @@ from payments.providers.base import (
     RefundTotal,
     Status,
 )
+from tests.listening import listening
 from tests.providers.asking import Payments, capture_of, refund_of
 from tests.providers.rigs import SECRET, StripeRig
 
@@ -424,12 +424,10 @@ class TestOverTheWire:
             def log_message(self, format: str, *args: object) -> None:  # noqa: A002
                 pass
 
-        with HTTPServer(("127.0.0.1", 0), HangsUp) as server:
-            threading.Thread(target=server.serve_forever, daemon=True).start()
-            lonely = StripeRig(f"http://127.0.0.1:{server.server_port}")
+        with listening(HTTPServer(("127.0.0.1", 0), HangsUp)) as address:
+            lonely = StripeRig(address)
             request = Payments(lonely).request(source="pm_card_visa")
             answer = lonely.adapter.create_payment(request)
-            server.shutdown()
         # Then one request went out, and its fate is not known
         assert answer.status is Status.UNKNOWN
         assert seen == ["/v1/payment_intents"]
@@ -461,9 +459,8 @@ class TestOverTheWire:
             def log_message(self, format: str, *args: object) -> None:  # noqa: A002
                 pass
 
-        with HTTPServer(("127.0.0.1", 0), Receiver) as server:
-            threading.Thread(target=server.serve_forever, daemon=True).start()
-            hook = {"url": f"http://127.0.0.1:{server.server_port}/hook", "secret": SECRET}
+        with listening(HTTPServer(("127.0.0.1", 0), Receiver)) as address:
+            hook = {"url": f"{address}/hook", "secret": SECRET}
             response = rig._http.post("/_config/webhooks/contract", json=hook)
             assert response.status_code == 200
             # When a payment is captured
@@ -474,7 +471,6 @@ class TestOverTheWire:
             raw, headers = received.get(timeout=60)
             while held.reference.encode() not in raw:
                 raw, headers = received.get(timeout=60)
-            server.shutdown()
         # Then its event verifies and says so
         rig.adapter.verify_webhook_signature(raw, headers)
         read = rig.adapter.parse_webhook_event(raw)
