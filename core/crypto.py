@@ -194,7 +194,9 @@ def rewrap_data_keys() -> int:
     """
     provider = key_provider()
     changed = 0
-    rows = fetch_all("SELECT id, tenant_id, purpose, version, wrapped FROM core_datakey FOR UPDATE")
+    rows = fetch_all(
+        "SELECT id, tenant_id, purpose, version, wrapped FROM core_datakey ORDER BY id FOR UPDATE"
+    )
     for row_id, tenant_id, purpose, version, wrapped in rows:
         if provider.is_current(wrapped):
             continue

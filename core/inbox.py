@@ -87,7 +87,9 @@ chosen AS (
 """)
 _FREE: Final = _with_terms("""
 UPDATE core_inboxmessage SET next_attempt_at = clock_timestamp(), holder = NULL
- WHERE holder IS NOT NULL AND {open} AND core_holder_died(holder) RETURNING id
+ WHERE id IN (SELECT id FROM core_inboxmessage
+               WHERE holder IS NOT NULL AND {open} AND core_holder_died(holder)
+               ORDER BY id FOR UPDATE SKIP LOCKED) RETURNING id
 """)
 # Lane by lane: each gives its oldest, then each its second oldest.
 _SWEEP: Final = _with_terms("""
@@ -263,8 +265,9 @@ def match_parked(*references: str) -> int:
         return 0
     with tenant_atomic(Scope.worker()):
         rows = fetch_all(
-            "UPDATE core_inboxmessage SET next_attempt_at = clock_timestamp()"
-            " WHERE state = 'parked' AND reference = ANY(%s) RETURNING id",
+            "UPDATE core_inboxmessage SET next_attempt_at = clock_timestamp() WHERE id IN"
+            " (SELECT id FROM core_inboxmessage WHERE state = 'parked' AND reference = ANY(%s)"
+            "   ORDER BY id FOR UPDATE) RETURNING id",
             [wanted],
         )
         for (message_id,) in rows:

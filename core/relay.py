@@ -186,6 +186,11 @@ def settle(events: list[OutboxEvent], outcome: outbox.Outcome) -> None:
     """Write down what became of a leased batch."""
     by_id = {event.id: event for event in events}
     with tenant_atomic(Scope.worker()), connection.cursor() as cursor:
+        # Another relay writes them too once the lease has run out: both take them in one order.
+        cursor.execute(
+            "SELECT 1 FROM core_outboxevent WHERE id = ANY(%s) ORDER BY id FOR UPDATE",
+            [_ids(events)],
+        )
         if outcome.done:
             cursor.execute(
                 "UPDATE core_outboxevent SET delivered_at = clock_timestamp(),"

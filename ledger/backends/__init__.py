@@ -48,7 +48,7 @@ def get_ledger() -> Ledger:
     `TIGERBEETLE_ADDRESSES` and takes `TIGERBEETLE_CLUSTER_ID` and `TIGERBEETLE_TIMEOUT_S`.
 
     Raises:
-        ValueError: another backend, or no addresses.
+        ValueError: another backend, no addresses or bad ones, or its client is not installed.
     """
     backend = os.environ.get("LEDGER_BACKEND", "postgres")
     if backend == "postgres":
@@ -62,8 +62,14 @@ def get_ledger() -> Ledger:
         raise ValueError("LEDGER_BACKEND=tigerbeetle needs TIGERBEETLE_ADDRESSES.")
     from ledger.backends.tigerbeetle import TigerBeetleLedger
 
-    return TigerBeetleLedger(
-        addresses,
-        cluster_id=int(os.environ.get("TIGERBEETLE_CLUSTER_ID", "0")),
-        timeout_s=float(os.environ.get("TIGERBEETLE_TIMEOUT_S", "10")),
-    )
+    try:
+        return TigerBeetleLedger(
+            addresses,
+            cluster_id=int(os.environ.get("TIGERBEETLE_CLUSTER_ID", "0")),
+            timeout_s=float(os.environ.get("TIGERBEETLE_TIMEOUT_S", "10")),
+        )
+    except ModuleNotFoundError as error:
+        raise ValueError(
+            "LEDGER_BACKEND=tigerbeetle needs its client: pip install -r"
+            " requirements-tigerbeetle.txt."
+        ) from error

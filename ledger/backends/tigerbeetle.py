@@ -14,10 +14,8 @@ The package `tigerbeetle` is imported when the backend is built; nothing else ne
 
 from __future__ import annotations
 
-import concurrent.futures
-import functools
 import json
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from datetime import UTC, date, datetime, timedelta
 from typing import TYPE_CHECKING, Any, Final, TypeVar
 from uuid import UUID
@@ -26,7 +24,7 @@ from django.db.models import F
 from django.utils import timezone
 
 from core.db import Scope, fetch_all, tenant_atomic
-from core.errors import InvalidRequest, Unavailable
+from core.errors import InvalidRequest
 from ledger.backends.base import (
     AccountSpec,
     BalancePoint,
@@ -35,10 +33,12 @@ from ledger.backends.base import (
     Result,
     TransferSpec,
 )
+from ledger.backends.cluster_client import ClusterClient
 from ledger.backends.opened import OPENED
 from ledger.backends.wire import check_batch, references
 from ledger.chart import BY_CODE, AccountRef
 from ledger.flags import ACCOUNT_FLAGS, CALLER_FLAGS, AccountFlags, TransferFlags
+from ledger.lock_objects import lock_open_notes
 from ledger.models import ClusterNote
 from ledger.status import AccountStatus, TransferStatus
 
@@ -49,17 +49,20 @@ T = TypeVar("T")
 
 _ALL: Final = 2**128 - 1
 _DAY_ZERO: Final = date(1970, 1, 1)
-#: What one request of the cluster holds: a message of 1 MiB, less its header and trailer.
-REQUEST_MAX: Final = 8189
 #: A bit that no version of TigerBeetle knows: it refuses a transfer with it before anything else.
 _UNKNOWN_FLAG: Final = 1 << 15
 #: How long a note is kept whose transfer the cluster does not have.
 _KEEP_NOTES: Final = timedelta(days=7)
 #: How many of them a sweep looks at.
 _ASK_FOR: Final = 1000
-_SETTLES: Final = TransferFlags.POST_PENDING | TransferFlags.VOID_PENDING
-_CLOSES: Final = TransferFlags.CLOSING_DEBIT | TransferFlags.CLOSING_CREDIT
-_BALANCES: Final = TransferFlags.BALANCING_DEBIT | TransferFlags.BALANCING_CREDIT
+# Numbers, and compared with numbers: of flags each operation takes a microsecond, and a batch of
+# 8,189 would make ten of them for each transfer.
+_LINKED: Final = int(TransferFlags.LINKED)
+_VOIDS: Final = int(TransferFlags.VOID_PENDING)
+_SETTLES: Final = int(TransferFlags.POST_PENDING | TransferFlags.VOID_PENDING)
+_CLOSES: Final = int(TransferFlags.CLOSING_DEBIT | TransferFlags.CLOSING_CREDIT)
+_BALANCES: Final = int(TransferFlags.BALANCING_DEBIT | TransferFlags.BALANCING_CREDIT)
+_CALLER_FLAGS: Final = int(CALLER_FLAGS)
 #: The flags of ours that the cluster has a bit for.
 _CLUSTER_FLAGS: Final = ~int(AccountFlags.TRANSIT)
 
@@ -68,7 +71,7 @@ class TigerBeetleLedger:
     """The ledger on a cluster.
 
     Args:
-        addresses: "127.0.0.1:3000,127.0.0.1:3001,…", as the client takes them.
+        addresses: "ledger-0.internal:3001,10.0.0.8:3001,…", in the order of the replicas.
         cluster_id: the number the cluster was formatted with.
         timeout_s: how long a call may take; past it the outcome is unknown, and the same call with
             the same ids is right whatever became of the first.
@@ -86,25 +89,32 @@ class TigerBeetleLedger:
     ) -> None:
         import tigerbeetle
 
-        self._tb: Any = tigerbeetle
-        self._client: Any = tigerbeetle.ClientSync(
-            cluster_id=cluster_id, replica_addresses=addresses
-        )
-        self._place = f"cluster {cluster_id} at {addresses}"
-        self._timeout_s = timeout_s
-        self._threads = concurrent.futures.ThreadPoolExecutor(
-            max_workers=in_flight, thread_name_prefix="tigerbeetle"
+        self._use(
+            tigerbeetle,
+            ClusterClient(
+                tigerbeetle,
+                addresses,
+                cluster_id=cluster_id,
+                timeout_s=timeout_s,
+                in_flight=in_flight,
+            ),
+            place=f"cluster {cluster_id} at {addresses}",
         )
 
+    def _use(self, package: Any, cluster: ClusterClient, *, place: str) -> None:
+        self._tb = package
+        self._cluster = cluster
+        self._place = place
+        self._flags_made: dict[int, Any] = {}
+
     def close(self) -> None:
-        self._client.close()
-        self._threads.shutdown(wait=False)
+        self._cluster.close()
 
     def open(self, accounts: Sequence[AccountRef | AccountSpec]) -> list[AccountStatus]:
         refused = [self._account_refused_here(a) for a in accounts]
         sent = [a for a, status in zip(accounts, refused, strict=True) if status is None]
         found: list[AccountStatus] = []
-        for some in _batched(sent, REQUEST_MAX):
+        for some in self._batched(sent):
             _note(
                 "account",
                 {
@@ -112,9 +122,8 @@ class TigerBeetleLedger:
                     for a in some
                 },
             )
-            answers = self._call(
-                functools.partial(self._client.create_accounts, [self._account(a) for a in some])
-            )
+            batch = [self._account(a) for a in some]
+            answers = self._asked("create_accounts", batch)
             statuses = [_account_status(answer.status) for answer in answers]
             _confirm([a.id for a, status in zip(some, statuses, strict=True) if status.ok])
             found += statuses
@@ -123,7 +132,7 @@ class TigerBeetleLedger:
 
     def post(self, transfers: Sequence[TransferSpec]) -> list[Result]:
         check_batch(transfers)
-        requests = split_at_chains(transfers, REQUEST_MAX)
+        requests = split_at_chains(transfers, self._cluster.request_max())
         self._open_named(transfers)
         answers: list[Result] = []
         for request in requests:
@@ -143,7 +152,7 @@ class TigerBeetleLedger:
         _note("transfer", noted)
         own = [_refused_here(spec) for spec in transfers]
         batch = [self._transfer(spec, own[i]) for i, spec in enumerate(transfers)]
-        answers = self._call(lambda: self._client.create_transfers(batch))
+        answers = self._asked("create_transfers", batch)
         statuses = [
             _transfer_status(answer.status, transfers[i], own[i])
             for i, answer in enumerate(answers)
@@ -152,14 +161,14 @@ class TigerBeetleLedger:
         _confirm([i for i in noted if i in booked])
         moved = self._moved(transfers, statuses)
         return [
-            Result(spec.id, status, moved.get(spec.id, spec.amount_minor))
+            Result(spec.id, status, moved[spec.id])
             if status is TransferStatus.CREATED
             else Result(spec.id, status)
             for spec, status in zip(transfers, statuses, strict=True)
         ]
 
     def accounts(self, ids: Sequence[UUID]) -> list[Balances]:
-        found = self._looked_up(self._client.lookup_accounts, ids)
+        found = self._looked_up("lookup_accounts", ids)
         return [
             Balances(
                 id=UUID(int=a.id),
@@ -175,7 +184,7 @@ class TigerBeetleLedger:
         ]
 
     def transfers(self, ids: Sequence[UUID]) -> list[BookedTransfer]:
-        found = self._looked_up(self._client.lookup_transfers, ids)
+        found = self._looked_up("lookup_transfers", ids)
         return [
             BookedTransfer(
                 id=UUID(int=t.id),
@@ -202,7 +211,7 @@ class TigerBeetleLedger:
             code=0,
             timestamp_min=0,
             timestamp_max=0,
-            limit=limit,
+            limit=min(limit, self._cluster.request_max()),
             flags=self._tb.AccountFilterFlags.DEBITS
             | self._tb.AccountFilterFlags.CREDITS
             | self._tb.AccountFilterFlags.REVERSED,
@@ -215,7 +224,7 @@ class TigerBeetleLedger:
                 credits_pending=b.credits_pending,
                 credits_posted=b.credits_posted,
             )
-            for b in self._call(lambda: self._client.get_account_balances(wanted))
+            for b in self._asked("get_account_balances", wanted)
         ]
 
     def expire(self, *, limit: int = 8190) -> int:
@@ -240,9 +249,8 @@ class TigerBeetleLedger:
         known |= {t.id for t in self.transfers(transfers)} if transfers else set()
         _confirm([n.id for n in notes if n.id in known])
         with tenant_atomic(Scope.worker()):
-            missed = ClusterNote.objects.filter(
-                id__in=[n.id for n in notes if n.id not in known], confirmed_at__isnull=True
-            )
+            open_ones = lock_open_notes([n.id for n in notes if n.id not in known])
+            missed = ClusterNote.objects.filter(id__in=open_ones)
             missed.update(asked_at=now)
             missed.filter(noted_at__lt=now - _KEEP_NOTES).delete()
         return len(notes)
@@ -250,13 +258,14 @@ class TigerBeetleLedger:
     # ---- conversion
 
     def _account(self, account: AccountRef | AccountSpec) -> tigerbeetle.Account:
-        return self._tb.Account(
+        made: tigerbeetle.Account = self._tb.Account(
             id=account.id.int,
             user_data_128=account.user_data.int if account.user_data else 0,
             ledger=account.ledger,
             code=account.code,
             flags=self._tb.AccountFlags(int(self._flags_of(account)) & _CLUSTER_FLAGS),
         )
+        return made
 
     def _transfer(self, spec: TransferSpec, refused: TransferStatus | None) -> tigerbeetle.Transfer:
         """The transfer for the cluster; one that our rules refuse gets a fault that it refuses.
@@ -266,20 +275,21 @@ class TigerBeetleLedger:
         ledger of zero makes the very next answer in the order, and in a post or void a timeout.
         """
         flags, timeout, ledger = int(spec.flags), spec.timeout_s or 0, spec.ledger_number or 0
+        asked = flags
         if refused is TransferStatus.RESERVED_FLAG:
-            flags = flags & int(CALLER_FLAGS) | _UNKNOWN_FLAG
-        elif refused and spec.flags & _SETTLES:
+            flags = flags & _CALLER_FLAGS | _UNKNOWN_FLAG
+        elif refused and flags & _SETTLES:
             timeout = timeout or 1
         elif refused:
             ledger = 0
         amount = spec.amount_minor
         if refused:
             # No amount that one with the same id can have: `exists` would be wrong.
-            amount = 0 if spec.flags & (_SETTLES | _BALANCES) else _ALL
+            amount = 0 if asked & (_SETTLES | _BALANCES) else _ALL
         elif amount is None:
-            amount = 0 if spec.flags & TransferFlags.VOID_PENDING else _ALL
+            amount = 0 if asked & _VOIDS else _ALL
         day = spec.effective_on
-        return self._tb.Transfer(
+        made: tigerbeetle.Transfer = self._tb.Transfer(
             id=spec.id.int,
             debit_account_id=spec.debit_id.int if spec.debit_id else 0,
             credit_account_id=spec.credit_id.int if spec.credit_id else 0,
@@ -290,8 +300,16 @@ class TigerBeetleLedger:
             timeout=timeout,
             ledger=ledger,
             code=spec.code,
-            flags=self._tb.TransferFlags(flags),
+            flags=self._flags(flags),
         )
+        return made
+
+    def _flags(self, flags: int) -> Any:
+        """The client's flags, made once for each number: making them takes longer than the rest."""
+        found = self._flags_made.get(flags)
+        if found is None:
+            found = self._flags_made[flags] = self._tb.TransferFlags(flags)
+        return found
 
     def _account_refused_here(self, account: AccountRef | AccountSpec) -> AccountStatus | None:
         """What the cluster would take: bits that mean something else to it, and codes not ours."""
@@ -309,49 +327,52 @@ class TigerBeetleLedger:
     def _moved(
         self, transfers: Sequence[TransferSpec], statuses: Sequence[TransferStatus]
     ) -> dict[UUID, int]:
-        """What transfers without an amount of their own have moved."""
-        wanted = [
-            spec.id
-            for spec, status in zip(transfers, statuses, strict=True)
-            if status is TransferStatus.CREATED
-            and (spec.flags & (_BALANCES | _SETTLES) or spec.amount_minor is None)
-        ]
-        return {t.id: t.amount_minor for t in self.transfers(wanted)} if wanted else {}
+        """What transfers without an amount of their own have moved; asks only where it must."""
+        moved: dict[UUID, int] = {}
+        unknown: list[UUID] = []
+        for spec, status in zip(transfers, statuses, strict=True):
+            if status is not TransferStatus.CREATED:
+                continue
+            amount = spec.amount_minor
+            flags = int(spec.flags)
+            whole = flags & _SETTLES and (amount is None or (not amount and flags & _VOIDS))
+            if whole and spec.pending_id in moved:
+                moved[spec.id] = moved[spec.pending_id]
+            elif amount is None or whole or flags & _BALANCES:
+                unknown.append(spec.id)
+            else:
+                moved[spec.id] = amount
+        return moved | {t.id: t.amount_minor for t in self.transfers(unknown)}
 
-    def _looked_up(
-        self, look_up: Callable[[list[int]], list[Any]], ids: Sequence[UUID]
-    ) -> list[Any]:
+    def _looked_up(self, look_up: str, ids: Sequence[UUID]) -> list[Any]:
         found: list[Any] = []
-        for some in _batched(ids, REQUEST_MAX):
-            found += self._call(functools.partial(look_up, [i.int for i in some]))
+        for some in self._batched(ids):
+            found += self._asked(look_up, [i.int for i in some])
         return found
 
-    def _call(self, ask: Callable[[], T]) -> T:
-        """Ask the cluster; the client itself would wait for ever."""
-        future = self._threads.submit(ask)
-        try:
-            return future.result(self._timeout_s)
-        except concurrent.futures.TimeoutError as error:
-            # What still waits for a thread is never sent; what was sent may yet be booked.
-            future.cancel()
-            raise Unavailable(
-                "The ledger's cluster did not answer in time. Send the same again."
-            ) from error
+    def _asked(self, operation: str, what: Any) -> list[Any]:
+        answers: list[Any] = self._cluster.call(lambda client: getattr(client, operation)(what))
+        return answers
+
+    def _batched(self, values: Sequence[T]) -> Iterator[Sequence[T]]:
+        most = self._cluster.request_max() if values else 1
+        for start in range(0, len(values), most):
+            yield values[start : start + most]
 
 
 def _refused_here(spec: TransferSpec) -> TransferStatus | None:
     """What our rules refuse and the cluster would take: it allows zero, and knows no sign."""
-    if int(spec.flags) & ~int(CALLER_FLAGS):
+    flags = int(spec.flags)
+    if flags & ~_CALLER_FLAGS:
         return TransferStatus.RESERVED_FLAG
     amount = spec.amount_minor
-    if amount is not None and amount < 0:
+    if amount is None:
+        takes_all = flags & (_SETTLES | _BALANCES)
+        return None if takes_all else TransferStatus.AMOUNT_MUST_NOT_BE_ZERO
+    if amount < 0:
         return TransferStatus.AMOUNT_MUST_NOT_BE_NEGATIVE
-    may_be_zero = spec.flags & (_CLOSES | TransferFlags.VOID_PENDING)
-    if amount == 0 and not may_be_zero:
-        return TransferStatus.AMOUNT_MUST_NOT_BE_ZERO
-    if amount is None and not spec.flags & (_SETTLES | _BALANCES):
-        return TransferStatus.AMOUNT_MUST_NOT_BE_ZERO
-    return None
+    may_be_zero = amount or flags & (_CLOSES | _VOIDS)
+    return None if may_be_zero else TransferStatus.AMOUNT_MUST_NOT_BE_ZERO
 
 
 def _transfer_status(
@@ -394,7 +415,7 @@ def split_at_chains(transfers: Sequence[TransferSpec], most: int) -> list[list[T
     chain: list[TransferSpec] = []
     for place, spec in enumerate(transfers, start=1):
         chain.append(spec)
-        if spec.flags & TransferFlags.LINKED and place < len(transfers):
+        if int(spec.flags) & _LINKED and place < len(transfers):
             continue
         if len(chain) > most:
             raise InvalidRequest(
@@ -409,11 +430,6 @@ def split_at_chains(transfers: Sequence[TransferSpec], most: int) -> list[list[T
     return requests
 
 
-def _batched(values: Sequence[T], most: int) -> Iterator[Sequence[T]]:
-    for start in range(0, len(values), most):
-        yield values[start : start + most]
-
-
 def _note(kind: str, bodies: dict[UUID, dict[str, Any]]) -> None:
     """Write down what the cluster will not hold, over a note that was never confirmed."""
     if not bodies:
@@ -424,6 +440,7 @@ def _note(kind: str, bodies: dict[UUID, dict[str, Any]]) -> None:
             INSERT INTO ledger_clusternote AS n (id, kind, body, noted_at)
             SELECT u.id, %s, u.body::jsonb, now()
               FROM unnest(%s::uuid[], %s::text[]) AS u (id, body)
+             ORDER BY u.id
                 ON CONFLICT (id) DO UPDATE SET body = excluded.body, noted_at = excluded.noted_at
              WHERE n.confirmed_at IS NULL
             RETURNING 1
@@ -436,6 +453,5 @@ def _confirm(ids: Sequence[UUID]) -> None:
     if not ids:
         return
     with tenant_atomic(Scope.worker()):
-        ClusterNote.objects.filter(id__in=ids, confirmed_at__isnull=True).update(
-            confirmed_at=timezone.now()
-        )
+        open_ones = lock_open_notes(ids)
+        ClusterNote.objects.filter(id__in=open_ones).update(confirmed_at=timezone.now())

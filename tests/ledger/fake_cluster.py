@@ -8,6 +8,8 @@ from __future__ import annotations
 
 import copy
 import enum
+import os
+import threading
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from types import SimpleNamespace
@@ -58,10 +60,84 @@ class _Refused(Exception):
     pass
 
 
-class FakeCluster:
-    """Stands for the package `tigerbeetle` and its client at once."""
+class ClientEvictedError(Exception):
+    pass
 
-    def __init__(self) -> None:
+
+class ClientClosedError(Exception):
+    pass
+
+
+class ClientReleaseTooLowError(Exception):
+    pass
+
+
+class ClientReleaseTooHighError(Exception):
+    pass
+
+
+class TooMuchDataError(Exception):
+    pass
+
+
+class InitError(Exception):
+    pass
+
+
+class Client:
+    """One session, as `ClientSync` is one: refused once it was evicted, and for ever after."""
+
+    def __init__(self, cluster: FakeCluster, addresses: str) -> None:
+        self.cluster = cluster
+        self.addresses = addresses
+        self.pid = os.getpid()
+        self.refused_with: Exception | None = None
+
+    def close(self) -> None:
+        self.refused_with = ClientClosedError("Client was closed.")
+
+    def create_accounts(self, accounts: Sequence[Account]) -> list[Any]:
+        return self._ask(accounts, self.cluster.create_accounts)
+
+    def create_transfers(self, transfers: Sequence[Transfer]) -> list[Any]:
+        return self._ask(transfers, self.cluster.create_transfers)
+
+    def lookup_accounts(self, ids: Sequence[int]) -> list[Any]:
+        return self._ask(ids, self.cluster.lookup_accounts)
+
+    def lookup_transfers(self, ids: Sequence[int]) -> list[Any]:
+        return self._ask(ids, self.cluster.lookup_transfers)
+
+    def _ask(self, values: Any, answer: Callable[[Any], list[Any]]) -> list[Any]:
+        assert self.pid == os.getpid(), "the client's thread is not in this process"
+        refused = self.refused_with
+        if refused is not None:
+            # Of a client that was refused nothing is left to say why.
+            self.refused_with = ClientClosedError("Client was closed.")
+            raise refused
+        if len(values) > self.cluster.request_max:
+            raise TooMuchDataError
+        while not self.cluster.up.wait(0.01):
+            if self.refused_with is not None:
+                raise self.refused_with
+        return answer(values)
+
+
+class FakeCluster:
+    """Stands for the package `tigerbeetle` and its cluster at once."""
+
+    ClientEvictedError = ClientEvictedError
+    ClientClosedError = ClientClosedError
+    ClientReleaseTooLowError = ClientReleaseTooLowError
+    ClientReleaseTooHighError = ClientReleaseTooHighError
+    TooMuchDataError = TooMuchDataError
+    client = SimpleNamespace(InitError=InitError)
+
+    def __init__(self, *, request_max: int = REQUEST_MAX) -> None:
+        self.request_max = request_max
+        self.sessions: list[Client] = []
+        self.up = threading.Event()
+        self.up.set()
         self.Account: Any = Account
         self.Transfer: Any = Transfer
         self.AccountFlags: Any = AccountFlags
@@ -69,8 +145,31 @@ class FakeCluster:
         self.held: dict[int, Account] = {}
         self.booked: dict[int, Transfer] = {}
         self.requests: list[int] = []
+        #: In seconds; `pass_time` moves it, and nothing else does.
+        self.clock = 0
+        self.waiting: dict[int, int] = {}
+        self.resolved: dict[int, str] = {}
         #: Runs before each request of transfers is looked at.
         self.before: Callable[[], object] = lambda: None
+
+    def ClientSync(self, *, cluster_id: int, replica_addresses: str) -> Client:  # noqa: N802
+        self.sessions.append(Client(self, replica_addresses))
+        return self.sessions[-1]
+
+    def evict(self, error: Exception | None = None) -> None:
+        """End every session, as more than 64 of them do."""
+        for session in self.sessions:
+            session.refused_with = error or ClientEvictedError("Client was evicted.")
+
+    def pass_time(self, seconds: int) -> None:
+        """Let reservations run out."""
+        self.clock += seconds
+        for key in [key for key, ends in self.waiting.items() if ends <= self.clock]:
+            pending = self.booked[key]
+            self.held[pending.debit_account_id].debits_pending -= pending.amount
+            self.held[pending.credit_account_id].credits_pending -= pending.amount
+            self.resolved[key] = "PENDING_TRANSFER_EXPIRED"
+            del self.waiting[key]
 
     def create_accounts(self, accounts: Sequence[Account]) -> list[Any]:
         self._count(accounts)
@@ -91,12 +190,12 @@ class FakeCluster:
         self._count(transfers)
         names: list[str] = []
         start: int | None = None
-        broken, saved = False, (self.held, self.booked)
+        broken, saved = False, self._state()
         for place, transfer in enumerate(transfers):
             is_linked = bool(transfer.flags & 1)
             if is_linked and start is None:
                 start, broken = place, False
-                saved = copy.deepcopy((self.held, self.booked))
+                saved = copy.deepcopy(self._state())
             try:
                 if is_linked and place == len(transfers) - 1:
                     raise _Refused("LINKED_EVENT_CHAIN_OPEN")
@@ -108,7 +207,7 @@ class FakeCluster:
                 names.append(str(refused))
                 if start is not None and not broken:
                     broken = True
-                    self.held, self.booked = saved
+                    self.held, self.booked, self.waiting, self.resolved = saved
                     names[start:place] = ["LINKED_EVENT_FAILED"] * (place - start)
             if not is_linked:
                 start, broken = None, False
@@ -122,8 +221,10 @@ class FakeCluster:
         self._count(ids)
         return [self.booked[i] for i in ids if i in self.booked]
 
+    def _state(self) -> Any:
+        return self.held, self.booked, self.waiting, self.resolved
+
     def _count(self, values: Sequence[Any]) -> None:
-        assert len(values) <= REQUEST_MAX, "TooMuchDataError"
         self.requests.append(len(values))
 
     def _one(self, t: Transfer) -> None:
@@ -138,6 +239,8 @@ class FakeCluster:
             pending = self.booked.get(t.pending_id)
             if pending is None:
                 raise _Refused("PENDING_TRANSFER_NOT_FOUND")
+            if pending.id in self.resolved:
+                raise _Refused(self.resolved[pending.id])
             debit = self.held[pending.debit_account_id]
             credit = self.held[pending.credit_account_id]
             closed = int(debit.flags) & 32 or int(credit.flags) & 32
@@ -151,6 +254,12 @@ class FakeCluster:
             debit.debits_pending -= pending.amount
             credit.credits_pending -= pending.amount
             t.ledger, t.code = pending.ledger, pending.code
+            self.waiting.pop(pending.id, None)
+            self.resolved[pending.id] = (
+                "PENDING_TRANSFER_ALREADY_VOIDED"
+                if flags & 8
+                else "PENDING_TRANSFER_ALREADY_POSTED"
+            )
         else:
             _check(t.debit_account_id != 0, "DEBIT_ACCOUNT_ID_MUST_NOT_BE_ZERO")
             _check(t.credit_account_id != 0, "CREDIT_ACCOUNT_ID_MUST_NOT_BE_ZERO")
@@ -168,6 +277,8 @@ class FakeCluster:
         if flags & 2:
             debit.debits_pending += t.amount
             credit.credits_pending += t.amount
+            if t.timeout:
+                self.waiting[t.id] = self.clock + t.timeout
         elif not flags & 8:
             debit.debits_posted += t.amount
             credit.credits_posted += t.amount

@@ -5,37 +5,51 @@ What a real cluster answers is tried by `test_semantics.py` where one is given.
 
 from __future__ import annotations
 
-import concurrent.futures
+import re
 import threading
 from collections.abc import Iterator
 from dataclasses import replace
 from typing import Any
 from uuid import UUID
 
+import psycopg
 import pytest
+from django.db import connection
+from django.test.utils import CaptureQueriesContext
 
 from core.db import Scope, tenant_atomic
 from core.errors import InvalidRequest, Unavailable
 from core.ids import new_id
-from ledger.backends.base import AccountSpec, TransferSpec, linked, post_pending
+from ledger.backends.base import AccountSpec, TransferSpec, linked, post_pending, void_pending
+from ledger.backends.cluster_client import ClusterClient
 from ledger.backends.tigerbeetle import TigerBeetleLedger
 from ledger.chart import account_ref
 from ledger.flags import AccountFlags
 from ledger.flags import TransferFlags as F
+from ledger.lock_objects import lock_open_notes
 from ledger.models import ClusterNote
 from ledger.status import AccountStatus
 from ledger.status import TransferStatus as S
+from tests.core.support import eventually
 from tests.ledger.fake_cluster import REQUEST_MAX, FakeCluster
 
 USD = 8400
 
 
 class OnAStandIn(TigerBeetleLedger):
-    def __init__(self, cluster: FakeCluster, *, timeout_s: float = 5.0, threads: int = 4) -> None:
-        self._tb = self._client = cluster
-        self._place = f"stand-in {new_id()}"
-        self._timeout_s = timeout_s
-        self._threads = concurrent.futures.ThreadPoolExecutor(max_workers=threads)
+    def __init__(
+        self,
+        cluster: FakeCluster,
+        addresses: str = "127.0.0.1:3001",
+        *,
+        timeout_s: float = 5.0,
+        threads: int = 4,
+    ) -> None:
+        self._use(
+            cluster,
+            ClusterClient(cluster, addresses, cluster_id=0, timeout_s=timeout_s, in_flight=threads),
+            place=f"stand-in {new_id()}",
+        )
 
 
 @pytest.fixture
@@ -47,7 +61,7 @@ def cluster() -> FakeCluster:
 def ledger(cluster: FakeCluster) -> Iterator[TigerBeetleLedger]:
     found = OnAStandIn(cluster)
     yield found
-    found._threads.shutdown()
+    found.close()
 
 
 @pytest.fixture
@@ -105,6 +119,8 @@ def test_accounts_are_opened_in_requests_and_once(
     ledger: TigerBeetleLedger, cluster: FakeCluster
 ) -> None:
     specs = [AccountSpec(new_id(), str(new_id()), 1020, USD) for _ in range(REQUEST_MAX + 1)]
+    assert ledger.accounts([new_id()]) == []
+    cluster.requests.clear()
     assert set(ledger.open(specs)) == {AccountStatus.CREATED}
     assert cluster.requests == [REQUEST_MAX, 1]
 
@@ -220,6 +236,86 @@ def test_a_call_that_was_given_up_before_it_was_sent_is_never_sent(
     with pytest.raises(Unavailable):
         ledger.post([second])
     held.set()
-    ledger._threads.shutdown()
+    third = move(accounts)
+    assert statuses(OnAStandIn(cluster), third) == [S.CREATED]
     # The first was with the client already, which goes on: sent again it answers `exists`.
-    assert set(cluster.booked) == {first.id.int}
+    eventually(lambda: first.id.int in cluster.booked)
+    assert statuses(ledger, third) == [S.EXISTS]
+    assert set(cluster.booked) == {first.id.int, third.id.int}
+
+
+def test_only_what_has_no_amount_of_its_own_is_looked_up(
+    ledger: TigerBeetleLedger, cluster: FakeCluster, accounts: tuple[UUID, UUID]
+) -> None:
+    held = [move(accounts, amount, flags=F.PENDING) for amount in (5, 6, 7, 8)]
+    assert set(statuses(ledger, *held)) == {S.CREATED}
+    cluster.requests.clear()
+    same = move(accounts, 9, flags=F.PENDING)
+    found = ledger.post([
+        move(accounts, 3),
+        post_pending(new_id(), held[0].id, 4),
+        void_pending(new_id(), held[1].id, 6),
+        # The reservation is in the same request.
+        same,
+        post_pending(new_id(), same.id),
+    ])  # fmt: skip
+    assert [result.amount_minor for result in found] == [3, 4, 6, 9, 9]
+    assert cluster.requests == [5]
+
+    cluster.requests.clear()
+    found = ledger.post([
+        post_pending(new_id(), held[2].id),
+        void_pending(new_id(), held[3].id, 0),
+        move(accounts, 2),
+    ])  # fmt: skip
+    assert [result.amount_minor for result in found] == [7, 8, 2]
+    assert cluster.requests == [3, 2]
+
+
+def test_notes_are_written_in_the_order_of_their_ids(
+    admin_dsn: str, ledger: TigerBeetleLedger, accounts: tuple[UUID, UUID]
+) -> None:
+    """Two processes that note the same ids in opposite orders would wait for each other."""
+    small, large = sorted([new_id(), new_id()])
+    noted = "INSERT INTO ledger_clusternote (id, kind, body, noted_at) VALUES (%s, %s, %s, now())"
+    done: list[object] = []
+
+    def post() -> None:
+        try:
+            corrects = (move(accounts, id=i, corrects=new_id()) for i in (large, small))
+            done.append(statuses(ledger, *corrects))
+        finally:
+            connection.close()
+
+    thread = threading.Thread(target=post)
+    with psycopg.connect(admin_dsn, autocommit=True) as admin, psycopg.connect(admin_dsn) as other:
+        other.execute(noted, [small, "transfer", "{}"])
+        thread.start()
+        eventually(lambda: _waiting(admin) == 1)
+        # Not one that the thread has written before it waits.
+        other.execute(noted, [large, "transfer", "{}"])
+    thread.join()
+    assert done == [[S.CREATED, S.CREATED]]
+    assert confirmed(small, large) == {small, large}
+
+
+def test_notes_are_confirmed_in_the_order_of_their_ids(
+    admin_dsn: str, ledger: TigerBeetleLedger
+) -> None:
+    specs = [AccountSpec(new_id(), str(new_id()), 1020, USD) for _ in range(2)]
+    ledger.open(specs)
+    small, large = sorted(spec.id for spec in specs)
+    with tenant_atomic(Scope.worker()):
+        ClusterNote.objects.filter(id__in=[small, large]).update(confirmed_at=None)
+    with tenant_atomic(Scope.worker()), CaptureQueriesContext(connection) as captured:
+        assert lock_open_notes([large, small]) == [small, large]
+    [lock] = [q["sql"] for q in captured.captured_queries if "FOR UPDATE" in q["sql"]]
+    assert re.search(r"ORDER BY 1 ASC FOR UPDATE$", lock)
+
+
+def _waiting(admin: psycopg.Connection) -> int:
+    row = admin.execute(
+        "SELECT count(*) FROM pg_stat_activity"
+        " WHERE datname = current_database() AND wait_event_type = 'Lock'"
+    ).fetchone()
+    return int(row[0]) if row else 0

@@ -13,6 +13,7 @@ from core.ids import new_id
 from ledger import replay
 from ledger.chart import MerchantBook, TransferCode
 from ledger.flags import AccountFlags
+from ledger.management.commands import ledger_migrate
 from ledger.replay import ReplayRefused
 from ledger.services import (
     TransferFlags,
@@ -156,6 +157,65 @@ def test_the_end_compares_every_account(cluster: FakeCluster) -> None:
         replay.finish(target, after=newest())
 
 
+def test_an_end_that_was_called_off_is_come_to_after_its_reservations_ran_out(
+    cluster: FakeCluster,
+) -> None:
+    b, target = a_book(), OnAStandIn(cluster)
+    captured, late, voided = reserve(b, 100, 900), reserve(b, 70, 1), reserve(b, 50, 900)
+    up_to = replay.finish(target)
+    assert standing(cluster, b.pending.id) == (0, 0, 220, 0)
+
+    # Called off: the platform goes on, and what ran out there is captured here.
+    cluster.pass_time(901)
+    [capture] = book(b, post_pending(new_id(), captured.id, 80))
+    # Paid out of the capture, in an account that cannot be overdrawn.
+    [fee] = book(b, TransferSpec(
+        id=new_id(), debit=b.pending, credit=b.platform_fee, amount_minor=80, code=11
+    ))  # fmt: skip
+    book(b, void_pending(new_id(), voided.id))
+    eventually(lambda: expire_pending() == 1)
+
+    replay.finish(target, after=up_to)
+    assert standing(cluster, b.pending.id) == (0, 80, 0, 80)
+    assert {capture.id.int, fee.id.int} <= cluster.booked.keys()
+    assert cluster.booked[capture.id.int].amount == 80
+    assert late.id.int in cluster.booked
+
+    # And once more, from there and from the beginning.
+    booked = len(cluster.booked)
+    replay.finish(target, after=newest())
+    replay.finish(target)
+    assert len(cluster.booked) == booked
+
+
+def test_an_end_that_was_called_off_is_come_to_before_its_reservations_run_out(
+    cluster: FakeCluster,
+) -> None:
+    b, target = a_book(), OnAStandIn(cluster)
+    captured = reserve(b, 100, 900)
+    replay.finish(target)
+    [capture] = book(b, post_pending(new_id(), captured.id, 80))
+
+    replay.finish(target)
+    replay.finish(target)
+    assert cluster.booked[capture.id.int].pending_id == captured.id.int
+    assert standing(cluster, b.pending.id) == (0, 0, 0, 80)
+
+
+def test_each_account_is_opened_once_in_a_run(
+    cluster: FakeCluster, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(replay, "CHUNK", 2)
+    b, target = a_book(), OnAStandIn(cluster)
+    for _ in range(6):
+        reserve(b, 1)
+    assert target.transfers([new_id()]) == []
+    cluster.requests.clear()
+    replay.replay(target)
+    # Its two accounts, and three times two transfers: nothing was looked up.
+    assert cluster.requests == [2, 2, 2, 2]
+
+
 def test_what_the_other_side_refuses_ends_the_replay(cluster: FakeCluster) -> None:
     b = a_book()
     kept = reserve(b, 20)
@@ -169,3 +229,16 @@ def test_what_the_other_side_refuses_ends_the_replay(cluster: FakeCluster) -> No
 def test_the_command_needs_a_cluster() -> None:
     with pytest.raises(CommandError, match="no cluster to replay onto"):
         call_command("ledger_migrate")
+
+
+@pytest.mark.parametrize("option", [(), ("--final",)])
+def test_the_command_says_that_the_cluster_is_away(
+    cluster: FakeCluster, monkeypatch: pytest.MonkeyPatch, option: tuple[str, ...]
+) -> None:
+    reserve(a_book(), 100, 900)
+    reserve(a_book(), 100)
+    target = OnAStandIn(cluster, timeout_s=0.2)
+    monkeypatch.setattr(ledger_migrate, "get_ledger", lambda: target)
+    cluster.up.clear()
+    with pytest.raises(CommandError, match=r"did not answer within 0\.2 s.*run it again"):
+        call_command("ledger_migrate", *option)

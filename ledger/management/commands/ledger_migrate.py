@@ -7,6 +7,7 @@ from typing import Any
 
 from django.core.management.base import BaseCommand, CommandError
 
+from core.errors import Unavailable
 from ledger.backends import get_ledger
 from ledger.backends.postgres import PostgresLedger
 from ledger.replay import ReplayRefused, finish, replay
@@ -29,7 +30,10 @@ class Command(BaseCommand):
         )
 
     def handle(self, *args: Any, **options: Any) -> None:
-        target = get_ledger()
+        try:
+            target = get_ledger()
+        except ValueError as error:
+            raise CommandError(str(error)) from error
         if isinstance(target, PostgresLedger):
             raise CommandError(
                 "There is no cluster to replay onto. Set LEDGER_BACKEND=tigerbeetle,"
@@ -40,6 +44,11 @@ class Command(BaseCommand):
             up_to = run(target, after=options["after"], progress=self.stdout.write)
         except ReplayRefused as error:
             raise CommandError(error.message) from error
+        except Unavailable as error:
+            raise CommandError(
+                f"{error.message} For this command: run it again, with the last number that it"
+                " came to as --after."
+            ) from error
         self.stdout.write(
             self.style.SUCCESS(f"Replayed up to {up_to}: go on with --after {up_to}.")
         )
