@@ -163,7 +163,6 @@ _PAYMENT: Final[dict[str, str | tuple[int, str]]] = {
     "already_refunded": "Nothing is left to refund.",
     "no_route": "No provider takes this currency and amount in this mode.",
     "provider_refused": (409, "The provider refused this step; the message says why."),
-    "provider_never_received": (402, "The provider never got the payment. Nothing was charged."),
     "intent_state_conflict": (409, "The attempt's state does not allow this."),
     "checkout_session_state_conflict": (409, "The session is paid, expired or was canceled."),
     "card_fields_unavailable": (409, "This session cannot take a card here."),
@@ -270,6 +269,7 @@ _PROVIDER: Final[dict[str, str | tuple[int, str]]] = {
     "captured_after_end": "The provider captured an attempt that had ended; our staff looks at it.",
     "authorized_after_end": "The provider holds money for an attempt that had ended; the hold is "
     "being released.",
+    "provider_never_received": "The provider never got the payment. Nothing was charged.",
     "provider_unavailable": "A fault on our side of the provider, and not about the card. Nothing "
     "was charged; make a new attempt later.",
     "provider_credentials": "The provider does not take our key. Shown as `provider_unavailable`.",

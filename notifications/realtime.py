@@ -138,6 +138,9 @@ class _PushLoop:
         with self._lock:
             # A forked child has none of its parent's threads.
             if self._loop is None or self._thread is None or not self._thread.is_alive():
+                # A fork's copy says that it runs; closing that would change the parent's.
+                if self._loop is not None and not self._loop.is_running():
+                    self._loop.close()
                 loop = asyncio.new_event_loop()
                 thread = threading.Thread(
                     target=loop.run_forever, name="realtime-push", daemon=True

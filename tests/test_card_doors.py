@@ -277,6 +277,7 @@ def knock(client: Client, start: str, *, limit: int, searched: set[Any]) -> int:
         seen.add(route)
         answer = client.get(address)
         assert answer.status_code < 500, (address, answer.status_code)
+        _read_to_its_end(answer)
         if "html" not in answer.headers.get("Content-Type", "") or answer.streaming:
             continue
         page = Forms()
@@ -312,9 +313,16 @@ def _fill(client: Client, target: str, form: dict[str, Any]) -> None:
                 answer = client.post(target, data)
             else:
                 answer = client.get(target.partition("?")[0], data)
+            _read_to_its_end(answer)
             assert answer.status_code < 500, (target, name, text)
             if answer.status_code in (301, 302):
                 assert not holds(answer.headers["Location"])
+
+
+def _read_to_its_end(answer: Any) -> None:
+    """A file is closed when it was read, and by nothing else here."""
+    if answer.streaming:
+        answer.getvalue()
 
 
 def _texts(kind: str) -> tuple[str, ...]:

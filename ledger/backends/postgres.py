@@ -6,6 +6,7 @@ A connection of its own, in autocommit: the scope is opened by the same statemen
 
 from __future__ import annotations
 
+import os
 import threading
 from collections.abc import Callable, Sequence
 from typing import Any, Final, TypeVar
@@ -49,6 +50,19 @@ _ATTEMPTS: Final = 5
 _STATEMENT_S: Final = 60
 #: Where the settings do not say.
 _CONNECT_S: Final = 5
+
+
+class _ThreadsOwn:
+    """A thread's connection, closed when the thread or the ledger ends."""
+
+    def __init__(self, conn: psycopg.Connection[Any]) -> None:
+        self.conn = conn
+        self._process = os.getpid()
+
+    def __del__(self) -> None:
+        # A forked child holds a copy, and closing that would end its parent's session.
+        if self._process == os.getpid():
+            self.conn.close()
 
 
 class PostgresLedger:
@@ -183,11 +197,10 @@ class PostgresLedger:
         return pgwire.decode_bigints(value)
 
     def _connection(self) -> psycopg.Connection[Any]:
-        conn: psycopg.Connection[Any] | None = getattr(self._local, "connection", None)
-        if conn is None or conn.closed or conn.pgconn.status != pq.ConnStatus.OK:
-            conn = self._connect()
-            self._local.connection = conn
-        return conn
+        own: _ThreadsOwn | None = getattr(self._local, "own", None)
+        if own is None or own.conn.closed or own.conn.pgconn.status != pq.ConnStatus.OK:
+            own = self._local.own = _ThreadsOwn(self._connect())
+        return own.conn
 
     def _connect(self) -> psycopg.Connection[Any]:
         settings = connections["default"].get_connection_params()
@@ -209,10 +222,7 @@ class PostgresLedger:
 
     def close(self) -> None:
         """Close this thread's connection."""
-        conn = getattr(self._local, "connection", None)
-        if conn is not None:
-            conn.close()
-            self._local.connection = None
+        self._local.own = None
 
     def _retrying(self, call: Callable[[], T]) -> T:
         for _ in range(_ATTEMPTS - 1):

@@ -177,7 +177,9 @@ def test_a_chain_computed_again_and_anchored_under_a_new_prefix_is_too_young(
     assert fault.sequence == 1
     assert "and was anchored first at 20" in fault.problem
     made_at = chain_records(tenants)[0].created_at
-    settings.AUDIT_ANCHOR_GAPS = [f"{made_at - timedelta(hours=1):%F}/{made_at:%FT23:59:59}"]
+    # Within a day of the gap's end, at whatever hour this runs
+    ended_at = made_at + timedelta(hours=12)
+    settings.AUDIT_ANCHOR_GAPS = [f"{made_at - timedelta(hours=1):%F}/{ended_at:%FT%T}"]
     assert verify_audit_log(chain=tenants.merchant.id).faults == ()
 
 

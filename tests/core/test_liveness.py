@@ -35,20 +35,19 @@ def _with_database(database: str) -> None:
 @contextmanager
 def child(turn: str) -> Iterator[tuple[subprocess.Popen[str], int, bool]]:
     """A process that holds a lease and, if it got it, a turn."""
-    process = subprocess.Popen(
+    with subprocess.Popen(
         [sys.executable, "-c", _CHILD, turn],
         cwd=ROOT,
         env=os.environ.copy(),
         stdout=subprocess.PIPE,
         text=True,
-    )
-    assert process.stdout is not None
-    try:
-        holder, got_turn = process.stdout.readline().split()
-        yield process, int(holder), got_turn == "True"
-    finally:
-        process.kill()
-        process.wait()
+    ) as process:
+        assert process.stdout is not None
+        try:
+            holder, got_turn = process.stdout.readline().split()
+            yield process, int(holder), got_turn == "True"
+        finally:
+            process.kill()
 
 
 def test_a_lease_and_a_turn_end_with_a_killed_process() -> None:

@@ -32,6 +32,16 @@ def test_the_id_the_time_and_the_body_are_signed_with_the_decoded_secret() -> No
     }
 
 
+def test_the_specifications_own_example() -> None:
+    headers = signing.sign_headers(
+        secrets_live=["whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw"],
+        message_id="msg_p5jXN8AQM9LWM0D4loKWxJek",
+        timestamp_s=1_614_265_330,
+        body=b'{"test": 2432232314}',
+    )
+    assert headers["webhook-signature"] == "v1,g0hM9SsE+OTPJTGt/tmIKtSyZlE3uFJELVlNIOLJ1OE="
+
+
 def test_while_a_secret_is_rotated_each_signs() -> None:
     both = signed(OTHER, SECRET)
     one, other = signed(OTHER)["webhook-signature"], signed(SECRET)["webhook-signature"]

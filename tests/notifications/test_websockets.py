@@ -359,12 +359,19 @@ def test_pushes_go_on_after_the_end_of_their_thread() -> None:
         ran.append(threading.current_thread().name)
 
     loop.run(note(), timeout_s=30)
+    first = _stopped(loop)
+    loop.run(note(), timeout_s=30)
+    assert ran == ["realtime-push"] * 2
+    assert first.is_closed()
+    _stopped(loop).close()
+
+
+def _stopped(loop: realtime._PushLoop) -> asyncio.AbstractEventLoop:
     assert loop._loop is not None
     assert loop._thread is not None
     loop._loop.call_soon_threadsafe(loop._loop.stop)
     loop._thread.join(30)
-    loop.run(note(), timeout_s=30)
-    assert ran == ["realtime-push"] * 2
+    return loop._loop
 
 
 async def test_a_burst_of_events_is_few_messages_and_the_newest_is_told(

@@ -322,3 +322,48 @@ def test_a_refund_that_the_bank_sent_back_goes_to_a_person_once() -> None:
     refund.exceptions = move.values["exceptions"]
     assert decide(refund, says(Outcome.FAILED)) == NOTHING
     assert decide(an_intent(S.SETTLED, operation=Operation.REFUND), REFUSED) == NOTHING
+
+
+# How often an answer is asked for
+
+
+RARER = [(0, 5 * MINUTE), (1, HOUR), (2, DAY), (3, DAY), (9, DAY)]
+
+
+@pytest.mark.parametrize(("checks", "delay"), RARER)
+@pytest.mark.parametrize(
+    ("state", "step", "answer"),
+    [
+        (S.VALIDATED, Step.AUTHORIZE, says(Outcome.UNKNOWN)),
+        (S.VALIDATED, Step.AUTHORIZE, says(Outcome.PENDING)),
+        (S.AUTHORIZED, Step.SETTLE, says(Outcome.FAILED, refused=True)),
+        (S.FAILED, Step.VOID, says(Outcome.UNKNOWN)),
+    ],
+)
+def test_what_has_no_answer_is_looked_at_ever_more_rarely(
+    state: IntentState, step: Step, answer: ChannelAnswer, checks: int, delay: dt.timedelta
+) -> None:
+    values = decide(an_intent(state, step=step, checks=checks), answer).values
+    assert (values["checks"], values["next_check_at"]) == (checks + 1, NOW + delay)
+
+
+def test_the_smallest_capture_settles() -> None:
+    move = decide(an_intent(), says(Outcome.SUCCEEDED, captured_minor=1))
+    assert (move.state, move.values["settled_amount_minor"]) == (S.SETTLED, 1)
+
+
+@pytest.mark.parametrize(
+    ("step", "asked"), [(Step.AUTHORIZE, "authorize"), (Step.NONE, "validated")]
+)
+def test_the_exceptions_inbox_says_what_has_no_answer(step: Step, asked: str) -> None:
+    move = decide(an_intent(step=step, created_at=NOW - DAY), says(Outcome.UNKNOWN))
+    (line,) = move.values["exceptions"]
+    assert line["message"] == f"No final answer for 24 hours ({asked})."
+
+
+def test_a_release_ends_when_the_hold_was_captured_after_all() -> None:
+    move = decide(
+        an_intent(S.FAILED, step=Step.VOID, checks=1), says(Outcome.SUCCEEDED, captured_minor=1)
+    )
+    assert (move.values["step"], move.values["next_check_at"]) == (Step.NONE, None)
+    assert codes(move) == ["captured_after_end"]

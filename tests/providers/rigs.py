@@ -7,7 +7,7 @@ import secrets
 import uuid
 from collections.abc import Callable
 from datetime import timedelta
-from typing import Any
+from typing import Any, Self
 
 import httpx
 import psycopg
@@ -172,6 +172,12 @@ class StripeRig:
             return_url="https://pay.example/returned",
         )
         self.adapter = StripeAdapter(config)
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._http.close()
 
     def source(self, behaviour: str) -> str:
         card = {"number": self.cards[behaviour], "exp_month": 12, "exp_year": 2034, "cvc": "123"}

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+
 import pytest
 import stripe
 
@@ -13,8 +15,9 @@ from tests.providers.rigs import StripeRig
 @pytest.mark.xdist_group("localstripe")
 class TestStripeContract(AdapterContract):
     @pytest.fixture
-    def rig(self, localstripe: str) -> StripeRig:
-        return StripeRig(localstripe)
+    def rig(self, localstripe: str) -> Iterator[StripeRig]:
+        with StripeRig(localstripe) as rig:
+            yield rig
 
     def test_a_spent_token_is_told_without_charging_it(
         self, rig: StripeRig, monkeypatch: pytest.MonkeyPatch

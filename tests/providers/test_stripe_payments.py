@@ -6,6 +6,7 @@ import json
 import secrets
 import time
 import uuid
+from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 
@@ -90,7 +91,7 @@ class Shop:
 
 
 @pytest.fixture
-def shop(database: str, localstripe: str, monkeypatch: pytest.MonkeyPatch) -> Shop:
+def shop(database: str, localstripe: str, monkeypatch: pytest.MonkeyPatch) -> Iterator[Shop]:
     monkeypatch.setattr(inbox, "_enqueue", lambda message_id: None)
     api = new_api()
     tenants = api.tenants
@@ -111,7 +112,8 @@ def shop(database: str, localstripe: str, monkeypatch: pytest.MonkeyPatch) -> Sh
         merchant_id=tenants.merchant.id,
         reseller_id=tenants.reseller.id,
     )
-    return Shop(api, StripeRig(localstripe), account.id)
+    with StripeRig(localstripe) as rig:
+        yield Shop(api, rig, account.id)
 
 
 def _made_only(payment: dict[str, Any]) -> dict[str, Any]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import queue
 import time
+from collections.abc import Iterator
 from datetime import UTC, datetime
 from http.server import BaseHTTPRequestHandler, HTTPServer
 from typing import Any, NoReturn
@@ -304,8 +305,9 @@ def _without_search(rig: StripeRig, monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 @pytest.fixture
-def rig(localstripe: str) -> StripeRig:
-    return StripeRig(localstripe)
+def rig(localstripe: str) -> Iterator[StripeRig]:
+    with StripeRig(localstripe) as rig:
+        yield rig
 
 
 @pytest.mark.xdist_group("localstripe")
@@ -424,8 +426,10 @@ class TestOverTheWire:
             def log_message(self, format: str, *args: object) -> None:  # noqa: A002
                 pass
 
-        with listening(HTTPServer(("127.0.0.1", 0), HangsUp)) as address:
-            lonely = StripeRig(address)
+        with (
+            listening(HTTPServer(("127.0.0.1", 0), HangsUp)) as address,
+            StripeRig(address) as lonely,
+        ):
             request = Payments(lonely).request(source="pm_card_visa")
             answer = lonely.adapter.create_payment(request)
         # Then one request went out, and its fate is not known
@@ -433,10 +437,10 @@ class TestOverTheWire:
         assert seen == ["/v1/payment_intents"]
 
     def test_nobody_listening_is_unknown_and_unhealthy(self) -> None:
-        alone = StripeRig("http://127.0.0.1:9")
-        request = Payments(alone).request(source="pm_card_visa")
-        assert alone.adapter.create_payment(request).status is Status.UNKNOWN
-        assert not alone.adapter.health().ok
+        with StripeRig("http://127.0.0.1:9") as alone:
+            request = Payments(alone).request(source="pm_card_visa")
+            assert alone.adapter.create_payment(request).status is Status.UNKNOWN
+            assert not alone.adapter.health().ok
 
     def test_an_amount_of_another_counting_reaches_stripe_so(self, rig: StripeRig) -> None:
         request = Payments(rig).request(amount_minor=500, currency="ISK")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import pytest
+from django.core.exceptions import ImproperlyConfigured
 from django.test import override_settings
 
 from tenants import keys
@@ -65,3 +66,22 @@ def test_an_older_pepper_still_verifies_and_the_newest_signs() -> None:
         assert stored.value in keys.digests("secret", purpose="api_key")
     with override_settings(API_KEY_PEPPERS=["2:new"]):
         assert not keys.matches("secret", purpose="api_key", stored=stored.value, pepper_version=1)
+
+
+def test_a_seed_makes_the_key_that_demo_data_has_always_had() -> None:
+    made = keys.generate(kind="sk", livemode=False, seed=bytes(range(1, 49)))
+    lookup, secret = bytes(range(1, 9)), bytes(range(9, 49))
+    assert made.lookup_id == keys._base62(int.from_bytes(lookup, "big"), 8)
+    assert made.text[19:62] == keys._base62(int.from_bytes(secret, "big"), 43)
+    longer = keys.generate(kind="sk", livemode=False, seed=bytes(range(1, 60)))
+    assert longer == made
+
+
+def test_a_bearer_secret_has_256_bits() -> None:
+    assert len(keys.random_token()) == 43
+
+
+@pytest.mark.parametrize("entry", ["x:secret", "1", "1:", ":secret", ""])
+def test_a_pepper_without_number_or_secret_is_refused(entry: str) -> None:
+    with pytest.raises(ImproperlyConfigured):
+        keys.versioned([entry], setting="API_KEY_PEPPERS")
