@@ -192,7 +192,9 @@ class ClusterClient:
         session = self._open
         with contextlib.suppress(names.NotResolved):
             if session is not None and self._looked_up() != session.replicas:
-                log.warning("ledger.cluster_moved", replicas=session.replicas)
+                log.warning(
+                    "ledger.cluster_moved", reason=f"its names no longer lead to {session.replicas}"
+                )
                 self._leave(session)
 
     def _as_ours(self, error: Exception) -> Unavailable | None:
