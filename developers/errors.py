@@ -151,6 +151,7 @@ _PERMISSION: Final[dict[str, str | tuple[int, str]]] = {
 _PAYMENT: Final[dict[str, str | tuple[int, str]]] = {
     "amount_not_integer": "Send a JSON integer in minor units: 4890 for €48.90.",
     "amount_too_small": "The amount is below the minimum.",
+    "amount_step": "The amount is between two steps in which the currency is settled.",
     "amount_too_large": "The amount is above what is left, or above the ceiling.",
     "currency_unknown": "Use an ISO 4217 code such as EUR.",
     "card_number_refused": "Card numbers go to `POST /v1/tokens` and nowhere else. A reference "
@@ -277,6 +278,10 @@ _PROVIDER: Final[dict[str, str | tuple[int, str]]] = {
     "provider_busy": (
         503,
         "The provider takes no calls for the moment, nothing was sent. Wait for `Retry-After`.",
+    ),
+    "provider_not_ready": (
+        503,
+        "The provider was asked and took nothing; nothing happened. Wait for `Retry-After`.",
     ),
     "provider_rate_limited": (503, "The provider is limiting our requests. Try again in a moment."),
 }

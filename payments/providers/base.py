@@ -12,7 +12,8 @@ Three things can come back from a call that may move money:
   reference, never by trying elsewhere;
 * `ProviderError`: the provider refused the request itself and **nothing happened** by it.
   ``permanent`` says whether the same request would be refused again. Code `KEY_REUSED` says that
-  an earlier request under the same key did arrive.
+  an earlier request under the same key did arrive. `NotTaken` is a request that the provider did
+  not even look at; each adapter's `nothing_happened` is the whole table of the errors that say so.
 
 Amounts are integers in minor units of the currency. Decline codes are Stripe's vocabulary.
 """
@@ -26,6 +27,8 @@ from datetime import datetime
 from enum import StrEnum
 from typing import ClassVar, Final
 from uuid import UUID
+
+from payments.providers.declared import Harmless
 
 # Webhooks older than this are refused, so that a recorded one cannot be replayed later.
 WEBHOOK_TOLERANCE_S: Final = 300
@@ -95,6 +98,18 @@ class ProviderError(Exception):
 
     def __repr__(self) -> str:
         return f"ProviderError({self.code!r}, permanent={self.permanent}, {self.message!r})"
+
+
+class NotTaken(ProviderError):
+    """The provider did nothing with the request, and may take the same one in a moment.
+
+    Raised for the errors in an adapter's `nothing_happened` alone: any other error without an
+    answer is ``unknown``. ``retry_after_s`` is the provider's own word on when, else 0.
+    """
+
+    def __init__(self, message: str, *, code: str, retry_after_s: float = 0.0) -> None:
+        super().__init__(message, permanent=False, code=code)
+        self.retry_after_s = retry_after_s
 
 
 class WebhookRejected(Exception):
@@ -400,6 +415,8 @@ class Adapter(ABC):
     name: ClassVar[str]
     #: False for a provider inside this process: there is no line on which an answer could be lost.
     is_remote: ClassVar[bool] = True
+    #: The errors after which it is certain that nothing happened; all others are ``unknown``.
+    nothing_happened: ClassVar[tuple[Harmless, ...]]
 
     def __init__(self, config: AccountConfig) -> None:
         self.config = config

@@ -10,14 +10,19 @@ more merchant. An account that has not answered several times in a row is left a
 (`core.breaker`).
 
 A call that is not let through raises `ProviderBusy`, and nothing was sent: the saga leaves the step
-to a worker and answers 202; other callers answer 503. A call that does not come back in time
-raises `ProviderSilent`: its effect is unknown. Limits are those of one process.
+to a worker and answers 202; other callers answer 503. What the provider did not take (`NotTaken`:
+429, no connection) is sent again, with the same idempotency key, as long as the time allows and no
+earlier than the provider says; then it is `ProviderNotReady`, a kind of busy. A call that does not
+come back in time raises `ProviderSilent`: its effect is unknown. Limits are those of one process.
 """
 
 from __future__ import annotations
 
 import contextvars
+import itertools
+import random
 import threading
+import time
 import uuid
 from collections import Counter
 from collections.abc import Callable
@@ -38,6 +43,7 @@ from payments.providers.base import (
     UNREACHABLE,
     Adapter,
     Health,
+    NotTaken,
     ProviderAnswer,
     ProviderError,
     RefundAnswer,
@@ -57,6 +63,8 @@ _COMMIT_S: Final = 2.0
 _LEAST_S: Final = 0.5
 #: When to try again where all places are taken.
 _SATURATED_RETRY_S: Final = 2
+#: The pause before what was not taken is sent again; it doubles each time.
+_PAUSE_S: Final = 0.25
 
 _T = TypeVar("_T")
 
@@ -69,6 +77,12 @@ class ProviderBusy(Unavailable):
     def __init__(self, message: str, *, retry_after_s: float) -> None:
         super().__init__(f"{message} Nothing was sent to it; try again in a moment.")
         self.retry_after_s = max(1, round(retry_after_s))
+
+
+class ProviderNotReady(ProviderBusy):
+    """The provider was asked, as often as the time allowed, and did nothing with the request."""
+
+    default_code = "provider_not_ready"
 
 
 class ProviderSilent(ProviderError):
@@ -131,32 +145,58 @@ def provider_call(
     merchant_id: uuid.UUID | None,
     send: Callable[[Adapter], _T],
     on_late: Callable[[], object] | None = None,
+    repeat: bool = True,
 ) -> _T:
     """Ask the provider of an account: `send` gets its adapter and returns what it answers.
 
     Args:
         merchant_id: for whom; None for the platform itself.
         on_late: called, in another thread, when an answer comes after it was given up.
+        repeat: whether what the provider did not take is sent again while the time allows. A
+            worker does not wait: it comes back later.
 
     Raises:
         NotFound: no such account.
-        ProviderBusy: nothing was sent.
+        ProviderBusy: nothing was sent, or (`ProviderNotReady`) the provider did nothing with it.
         ProviderSilent: no answer in time; whatever was asked may have happened.
         ProviderError: as the adapter raises it.
     """
     assert_outside_transaction("A call to a provider")
     adapter = adapter_for(account_id)
     if not adapter.is_remote:
-        return send(adapter)
-    limit_s = _limit_s(adapter)
+        try:
+            return send(adapter)
+        except NotTaken as error:
+            raise _not_ready(error.retry_after_s) from error
+    ends_at = time.monotonic() + _limit_s(adapter)
     account = _account(account_id)
     if not _waits.enter(merchant_id):
         raise _saturated()
     try:
-        future = _started(account, merchant_id, adapter, send, on_late)
-        return _judged(account.breaker, future, limit_s)
+        for earlier in itertools.count():
+            future = _started(account, merchant_id, adapter, send, on_late)
+            try:
+                return _judged(account.breaker, future, ends_at - time.monotonic())
+            except NotTaken as error:
+                pause_s = max(error.retry_after_s, _PAUSE_S * 2**earlier * _spread())
+                left_s = ends_at - time.monotonic() - pause_s
+                if not repeat or current_task or left_s < _LEAST_S:
+                    raise _not_ready(pause_s) from error
+            with slots.waiting():
+                time.sleep(pause_s)
+        raise AssertionError("the loop above does not end by itself")
     finally:
         _waits.leave(merchant_id)
+
+
+def _spread() -> float:
+    return random.uniform(1, 1.5)  # noqa: S311 - jitter
+
+
+def _not_ready(retry_after_s: float) -> ProviderNotReady:
+    return ProviderNotReady(
+        "The provider takes no requests at the moment.", retry_after_s=retry_after_s
+    )
 
 
 def _saturated() -> ProviderBusy:

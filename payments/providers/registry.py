@@ -10,6 +10,7 @@ from typing import Final
 from uuid import UUID
 
 from payments.providers.base import AccountConfig, Adapter
+from payments.providers.declared import AmountRule
 
 #: The folders of `adapters`; the `spec.SPEC` of each declares a provider.
 PROVIDERS: Final = ("sandbox", "stripe")
@@ -26,6 +27,8 @@ class ProviderSpec:
             mode (True is live).
         signature_headers: the request headers that prove a webhook. They are kept with it, so that
             the proof can be repeated.
+        amounts: which amounts of a currency it takes, so that a request can be refused before it
+            is stored or sent.
         derived_secrets: the webhook secrets of an account, newest first, where they follow from
             its id; None where they are stored with the account.
         takes_card_numbers: whether our own pages may send it card numbers (test mode alone).
@@ -35,6 +38,7 @@ class ProviderSpec:
     api_base: Callable[[], str]
     check: Callable[[Mapping[str, str], bool], None]
     signature_headers: tuple[str, ...]
+    amounts: Callable[[str], AmountRule]
     derived_secrets: Callable[[UUID], tuple[str, ...]] | None = None
     takes_card_numbers: bool = False
 

@@ -48,7 +48,10 @@ EventHandler = Callable[[ProviderEvent, Account], bool]
 _EVENT_ID_MAX: Final = 255
 _REFERENCE_MAX: Final = 100
 
+#: Called with our reference of the payment whose payer comes back from a challenge.
+ReturnHandler = Callable[[str], None]
 _handler: EventHandler | None = None
+_return_handler: ReturnHandler | None = None
 
 
 def register_event_handler(handler: EventHandler) -> None:
@@ -60,6 +63,22 @@ def register_event_handler(handler: EventHandler) -> None:
     """
     global _handler
     _handler = handler
+
+
+def register_return_handler(handler: ReturnHandler) -> None:
+    """Let a higher room ask what became of a payment before its payer is sent back to the shop."""
+    global _return_handler
+    _return_handler = handler
+
+
+def payer_returned(reference: str) -> None:
+    """Bring a payment up to date whose payer has answered the challenge and is on the way back.
+
+    The shop reads the payment as soon as the payer arrives. What cannot be learnt now keeps no
+    payer waiting: the provider's event brings it.
+    """
+    if _return_handler is not None:
+        _return_handler(reference)
 
 
 def webhook_receive(

@@ -31,6 +31,10 @@ class SlowProvider:
         #: By our reference.
         self.payments: dict[str, dict[str, Any]] = {}
         self.keys: list[str] = []
+        #: Amounts by idempotency key.
+        self.captures: dict[str, int] = {}
+        self.limited_keys: list[str] = []
+        self._limits: list[str] = []
 
     def hold(self) -> None:
         self._go.clear()
@@ -43,6 +47,19 @@ class SlowProvider:
 
     def mend(self) -> None:
         self._broken = False
+
+    def limit(self, times: int, retry_after: str = "") -> None:
+        """Answer the next requests that are made with 429."""
+        self._limits = [retry_after] * times
+
+    def limited(self, method: str, key: str) -> str | None:
+        """What the 429 of this request says in `Retry-After`; None where it is not limited."""
+        with self._lock:
+            if method != "POST" or not self._limits:
+                return None
+            self.asked += 1
+            self.limited_keys.append(key)
+            return self._limits.pop()
 
     def charges(self, reference: str) -> int:
         """How many payments it made under our reference."""
@@ -80,17 +97,24 @@ class SlowProvider:
         for payment in self._made():
             if path == f"/v1/payment_intents/{payment['id']}":
                 return 200, payment
+            if path == f"/v1/payment_intents/{payment['id']}/capture":
+                self.captures[key] = int(form["amount_to_capture"])
+                payment |= {"status": "succeeded", "amount_received": self.captures[key]}
+                return 200, payment
+            if path == f"/v1/payment_intents/{payment['id']}/cancel":
+                payment["status"] = "canceled"
+                return 200, payment
         return 404, {"error": {"type": "invalid_request_error", "code": "resource_missing"}}
 
 
 def _payment(form: dict[str, str]) -> dict[str, Any]:
-    amount = int(form["amount"])
+    amount, manual = int(form["amount"]), form["capture_method"] == "manual"
     return {
         "id": f"pi_{uuid.uuid4().hex}",
         "object": "payment_intent",
-        "status": "succeeded",
+        "status": "requires_capture" if manual else "succeeded",
         "amount": amount,
-        "amount_received": amount,
+        "amount_received": 0 if manual else amount,
         "currency": form["currency"],
         "metadata": {"reference": form["metadata[reference]"]},
         "latest_charge": None,
@@ -110,14 +134,21 @@ def slow_provider() -> Iterator[SlowProvider]:
         def _handle(self) -> None:
             size = int(self.headers.get("Content-Length") or 0)
             form = parse_qs(self.rfile.read(size).decode())
-            status, body = provider.answer(
-                self.command,
-                urlsplit(self.path).path,
-                {name: values[0] for name, values in form.items()},
-                self.headers.get("Idempotency-Key", ""),
-            )
+            key = self.headers.get("Idempotency-Key", "")
+            retry_after = provider.limited(self.command, key)
+            if retry_after is None:
+                status, body = provider.answer(
+                    self.command,
+                    urlsplit(self.path).path,
+                    {name: values[0] for name, values in form.items()},
+                    key,
+                )
+            else:
+                status, body = 429, {"error": {"code": "rate_limit", "message": "Too many."}}
             raw = json.dumps(body).encode()
             self.send_response(status)
+            if retry_after:
+                self.send_header("Retry-After", retry_after)
             self.send_header("Content-Type", "application/json")
             self.send_header("Content-Length", str(len(raw)))
             self.end_headers()

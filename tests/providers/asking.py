@@ -35,7 +35,7 @@ class Rig(Protocol):
 
     def fault(self, kind: str) -> None:
         """Spoil the next request: ``lose_request``, ``lose_answer``, ``garble``,
-        ``wrong_shape``."""
+        ``wrong_shape``, ``rate_limit``."""
 
     def charges(self, reference: str) -> int:
         """How many payments exist at the provider under a reference."""

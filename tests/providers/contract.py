@@ -19,6 +19,7 @@ from payments.providers.base import (
     CancelPayment,
     EventKind,
     LineKind,
+    NotTaken,
     PayloadInvalid,
     ProviderError,
     SaveMethod,
@@ -289,6 +290,27 @@ class AdapterContract:
         assert rig.adapter.create_payment(request).status is Status.UNKNOWN
         truth = payments.status(request.reference)
         assert (truth.status, truth.found) == (Status.UNKNOWN, False)
+        assert rig.charges(request.reference) == 0
+        assert rig.adapter.create_payment(request).status is Status.SUCCEEDED
+        assert rig.charges(request.reference) == 1
+
+    def test_every_error_that_means_nothing_happened_is_in_the_table(self, rig: Rig) -> None:
+        table = rig.adapter.nothing_happened
+        assert all(each.code and each.message and each.why for each in table)
+        assert "provider_rate_limited" in {each.code for each in table}
+        # Whatever is not recognised is unknown.
+        strange = (TimeoutError(), ConnectionResetError(), ValueError("garbled"), KeyError("id"))
+        assert not [each for each in table for error in strange if each.proves(error)]
+
+    def test_a_request_that_was_limited_did_nothing_and_can_be_repeated(
+        self, rig: Rig, payments: Payments
+    ) -> None:
+        request = payments.request()
+        rig.fault("rate_limit")
+        with pytest.raises(NotTaken) as limited:
+            rig.adapter.create_payment(request)
+        assert limited.value.code in {each.code for each in rig.adapter.nothing_happened}
+        assert not limited.value.permanent
         assert rig.charges(request.reference) == 0
         assert rig.adapter.create_payment(request).status is Status.SUCCEEDED
         assert rig.charges(request.reference) == 1

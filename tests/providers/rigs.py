@@ -19,7 +19,7 @@ from payments.providers.adapters.sandbox import server
 from payments.providers.adapters.sandbox.adapter import SandboxAdapter
 from payments.providers.adapters.sandbox.cards import TEST_CARDS
 from payments.providers.adapters.sandbox.vault import CardInput, tokenize
-from payments.providers.adapters.sandbox.wire import ServerTimeoutError
+from payments.providers.adapters.sandbox.wire import ServerRefusedError, ServerTimeoutError
 from payments.providers.adapters.stripe.adapter import StripeAdapter
 from payments.providers.base import AccountConfig, ProviderAnswer
 
@@ -40,6 +40,8 @@ class FaultyServer:
             fault, self.fault = self.fault, ""
             if fault == "lose_request":
                 raise ServerTimeoutError("lost on the way there")
+            if fault == "rate_limit":
+                raise ServerRefusedError(code="busy", message="Too many.", retryable=True)
             answer = real(**arguments)
             if fault == "lose_answer":
                 raise ServerTimeoutError("lost on the way back")

@@ -21,6 +21,7 @@ from payments.providers.base import (
     DisputeMovement,
     EventKind,
     LineKind,
+    NotTaken,
     ProviderError,
     RefundTotal,
     Status,
@@ -436,10 +437,12 @@ class TestOverTheWire:
         assert answer.status is Status.UNKNOWN
         assert seen == ["/v1/payment_intents"]
 
-    def test_nobody_listening_is_unknown_and_unhealthy(self) -> None:
+    def test_where_no_server_listens_nothing_was_sent(self) -> None:
         with StripeRig("http://127.0.0.1:9") as alone:
             request = Payments(alone).request(source="pm_card_visa")
-            assert alone.adapter.create_payment(request).status is Status.UNKNOWN
+            with pytest.raises(NotTaken) as refused:
+                alone.adapter.create_payment(request)
+            assert refused.value.code == "provider_unreachable"
             assert not alone.adapter.health().ok
 
     def test_an_amount_of_another_counting_reaches_stripe_so(self, rig: StripeRig) -> None:

@@ -33,6 +33,8 @@ from payments.intents.services import (
     intent_settle,
     intent_submit,
     intent_void,
+    intent_withdraw,
+    is_withdrawable,
 )
 
 DOCUMENT_TYPE = "payment"
@@ -253,6 +255,9 @@ def payment_cancel(
     payment, intent = _payment_with_intent(payment_id, actor, merchant_id)
     if payment.status == PaymentStatus.PENDING:
         return _cancel_pending(payment.id, actor, merchant_id, claim)
+    if intent is not None and is_withdrawable(intent):
+        intent_withdraw(intent=intent, actor=actor, document=payment, claim=claim)
+        return _fresh(payment)
     waits = payment.status == PaymentStatus.REQUIRES_ACTION or payment.amount_capturable_minor > 0
     if intent is None or not waits:
         instead = _INSTEAD.get(payment.status, ".")

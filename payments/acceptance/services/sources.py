@@ -44,6 +44,8 @@ def check_token(payment: Payment) -> None:
             send=lambda adapter: adapter.check_source(
                 source=payment.token, merchant_key=ids.encode("mer", payment.merchant_id)
             ),
+            # The time is the attempt's.
+            repeat=False,
         )
     except ProviderBusy:
         return

@@ -61,6 +61,7 @@ from payments.intents.models import Intent
 from payments.intents.services import intent_apply
 from payments.intents.states import IllegalMove
 from payments.providers.adapters.sandbox.vault import CardInput, Token, tokenize
+from payments.providers.amounts import check_charge
 from payments.providers.base import ProviderError
 from payments.providers.selectors import returned_url, route
 
@@ -117,6 +118,7 @@ def session_create(
         merchant_id=seller.merchant_id,
         livemode=actor.livemode,
     )
+    check_charge(account.provider, draft.amount_minor, draft.currency)
     if not has_card_fields(account):
         raise CardEntryUnavailable(
             f"A checkout page has no card fields of {account.provider.capitalize()} yet, so the "

@@ -20,6 +20,8 @@ from payments.intents.services.steps import (
     intent_settle,
     intent_submit,
     intent_void,
+    intent_withdraw,
+    is_withdrawable,
 )
 
 __all__ = [
@@ -37,4 +39,6 @@ __all__ = [
     "intent_settle",
     "intent_submit",
     "intent_void",
+    "intent_withdraw",
+    "is_withdrawable",
 ]

@@ -68,7 +68,7 @@ def intent_apply(
         ends_at = time.monotonic() + min(connections.AWAY_MAX_S, COMMIT_S)
         for _ in range(3):
             try:
-                return _commit_answer(intent, answer, actor, document, claim, asked=asked)
+                return commit_answer(intent, answer, actor, document, claim, asked=asked)
             except StaleState:
                 intent, document = reload(intent), None
             except (OperationalError, InterfaceError) as error:
@@ -78,7 +78,7 @@ def intent_apply(
     return reload(intent)
 
 
-def _commit_answer(
+def commit_answer(
     intent: Intent,
     answer: ChannelAnswer,
     actor: Actor,
@@ -87,6 +87,11 @@ def _commit_answer(
     *,
     asked: str,
 ) -> Intent:
+    """As `intent_apply`, once: the answer holds for the intent as it was read, and for no other.
+
+    Raises:
+        StaleState: another answer, or a worker, has moved the intent meanwhile.
+    """
     handler = handler_for(intent)
     before, was_final = intent.state, _is_final(intent)
     with tenant_atomic(Scope.merchant(intent.merchant_id)):

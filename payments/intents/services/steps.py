@@ -30,13 +30,20 @@ from core.rows import new_row
 from core.unit import Writes
 from ledger.services import TransferSpec, post_with_commit
 from payments.intents import bookings
-from payments.intents.channels import ChannelAnswer, channel_named
+from payments.intents.channels import ChannelAnswer, Outcome, channel_named
 from payments.intents.documents import Document, WriteDocument
 from payments.intents.models import Intent, Operation
-from payments.intents.services.answers import COMMIT_S, Accepted, intent_apply, shown_by
+from payments.intents.services.answers import (
+    COMMIT_S,
+    Accepted,
+    commit_answer,
+    intent_apply,
+    shown_by,
+)
 from payments.intents.states import IllegalMove, IntentState, Step
-from payments.providers.calls import ProviderBusy
-from payments.providers.selectors import route
+from payments.providers.amounts import check_charge, check_step
+from payments.providers.calls import ProviderBusy, ProviderNotReady
+from payments.providers.selectors import account_get, route
 
 log = structlog.get_logger(__name__)
 
@@ -110,10 +117,13 @@ def intent_submit(
         claim: the idempotency claim whose answer commits with the channel's.
 
     Raises:
-        InvalidRequest: no route for the amount and currency.
+        InvalidRequest: no route for the amount and currency, or an amount that the provider does
+            not take.
         LedgerRefused: the books do not take the reservation (a closed account).
     """
     intent = _validated(draft)
+    check = check_charge if intent.operation == Operation.PAYMENT else check_step
+    check(_provider_of(intent), intent.amount_minor, intent.currency)
     with tenant_atomic(Scope.merchant(intent.merchant_id)):
         writes = Writes()
         made = document(writes, intent)
@@ -162,12 +172,17 @@ def intent_settle(
 ) -> Intent:
     """Capture `amount_minor` of an authorised intent; the remainder is released.
 
+    A capture or release that was left to a worker and is not sent yet gives way to this one, as it
+    does to `intent_void`.
+
     The caller holds no transaction. Two captures at once: the second finds another version and
     gets StaleState.
 
     Raises:
         IllegalMove: the intent is not authorised, or a step is under way.
+        InvalidRequest: an amount that the provider does not take.
     """
+    check_step(_provider_of(intent), amount_minor, intent.currency)
     return _take_step(
         intent,
         Step.SETTLE,
@@ -189,6 +204,28 @@ def intent_void(
     return _take_step(intent, Step.VOID, actor=actor, document=document, claim=claim)
 
 
+def is_withdrawable(intent: Intent) -> bool:
+    """Whether nothing of the attempt was sent yet, so that it can end without the provider."""
+    return intent.unsent and intent.state == IntentState.VALIDATED
+
+
+def intent_withdraw(
+    *, intent: Intent, actor: Actor, document: Document, claim: Claim | None = None
+) -> Intent:
+    """Cancel an attempt of which nothing was sent; the provider is not asked.
+
+    Raises:
+        IllegalMove: it was sent.
+        StaleState: a worker has begun to send it meanwhile.
+    """
+    if not is_withdrawable(intent):
+        raise IllegalMove("This attempt was sent to the provider already.")
+    # For the judgement alone: an attempt that is given up on request is canceled, not expired.
+    intent.step = Step.VOID
+    answer = ChannelAnswer(outcome=Outcome.FAILED, canceled=True)
+    return commit_answer(intent, answer, actor, document, claim, asked=Step.NONE)
+
+
 def intent_advance(
     *,
     intent: Intent,
@@ -200,7 +237,8 @@ def intent_advance(
     """Ask the channel for the step that is written in the intent, and commit its answer.
 
     Where the provider takes no call now, nothing was sent, and the step is left to a worker: at
-    once, or with `again` (such a worker is calling) when the provider may take calls again.
+    once, or, where a worker is calling (`again`) or the provider itself did not take the request,
+    when the provider may take calls again.
     """
     channel = channel_named(intent.channel)
     ask = {Step.AUTHORIZE: channel.authorize, Step.SETTLE: channel.settle, Step.VOID: channel.void}
@@ -208,7 +246,8 @@ def intent_advance(
         answer = ask[Step(intent.step)](intent)
     except ProviderBusy as busy:
         spread = random.uniform(1, 1.5)  # noqa: S311 - jitter
-        pause_s = busy.retry_after_s * spread if again else 0.0
+        later = again or isinstance(busy, ProviderNotReady)
+        pause_s = busy.retry_after_s * spread if later else 0.0
         return _hand_over(intent, pause_s, document=document, claim=claim)
     crash_point(f"intent.{intent.step}.answered")
     return intent_apply(intent=intent, answer=answer, actor=actor, document=document, claim=claim)
@@ -242,6 +281,11 @@ def _hand_over(
             after_commit(lambda: enqueue("intents.check", str(intent.id)))
     log.info("intent.handed_over", intent_id=intent.public_id, state=intent.step)
     return intent
+
+
+def _provider_of(intent: Intent) -> str:
+    assert intent.provider_account_id is not None
+    return account_get(intent.provider_account_id).provider
 
 
 def _validated(draft: Draft) -> Intent:
@@ -303,14 +347,18 @@ def _take_step(
             IntentState.AUTHORIZED,
         }
     )
-    if intent.state not in allowed or intent.step:
+    # What was left to a worker and is not sent yet gives way: the hold is as it was.
+    gives_way = intent.unsent and intent.state == IntentState.AUTHORIZED
+    if intent.state not in allowed or (intent.step and not gives_way):
         raise IllegalMove(
             f"This cannot be done now: the attempt is {intent.state.lower()}"
             + (f" and a step ({intent.step}) is under way." if intent.step else ".")
         )
     read_version = intent.version
-    intent.step, intent.version = step, read_version + 1
-    intent.steps += 1
+    if not (gives_way and (intent.step, intent.settle_amount_minor) == (step, settle_amount_minor)):
+        # Another request; the same one that was not sent keeps its number, and with it its key.
+        intent.steps += 1
+    intent.step, intent.version, intent.unsent = step, read_version + 1, False
     intent.settle_amount_minor = settle_amount_minor
     intent.next_check_at = timezone.now() + CRASH_AFTER
     intent.holder = liveness.holder()
@@ -320,6 +368,7 @@ def _take_step(
             intent,
             "step",
             "steps",
+            "unsent",
             "version",
             "settle_amount_minor",
             "next_check_at",

@@ -29,6 +29,7 @@ from payments.providers.base import (
     EventKind,
     Health,
     LineKind,
+    NotTaken,
     PayloadInvalid,
     ProviderAnswer,
     ProviderError,
@@ -42,6 +43,7 @@ from payments.providers.base import (
     Status,
     header,
 )
+from payments.providers.declared import Harmless
 
 SIGNATURE_HEADER = "Sandbox-Signature"
 
@@ -71,6 +73,14 @@ class SandboxAdapter(Adapter):
 
     name: ClassVar[str] = "sandbox"
     is_remote: ClassVar[bool] = False
+    nothing_happened: ClassVar[tuple[Harmless, ...]] = (
+        Harmless(
+            code="provider_rate_limited",
+            message="The sandbox is limiting requests at the moment.",
+            why="the server refused the request before it looked at it",
+            proves=lambda error: isinstance(error, ServerRefusedError) and error.retryable,
+        ),
+    )
 
     def __init__(self, config: AccountConfig, server: SandboxServer) -> None:
         super().__init__(config)
@@ -241,7 +251,10 @@ def _ask(
 
 
 def _provider_error(refused: ServerRefusedError) -> ProviderError:
-    return ProviderError(refused.message, permanent=not refused.retryable, code=refused.code)
+    proof = next((each for each in SandboxAdapter.nothing_happened if each.proves(refused)), None)
+    if proof is not None:
+        return NotTaken(proof.message, code=proof.code)
+    return ProviderError(refused.message, permanent=True, code=refused.code)
 
 
 def _read_payment(answer: Json) -> ProviderAnswer:

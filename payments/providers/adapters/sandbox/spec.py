@@ -14,6 +14,7 @@ from core.errors import InvalidRequest
 from payments.providers.adapters.sandbox.adapter import SIGNATURE_HEADER, SandboxAdapter
 from payments.providers.adapters.sandbox.server import DatabaseServer
 from payments.providers.base import AccountConfig, Adapter
+from payments.providers.declared import AmountRule
 from payments.providers.registry import ProviderSpec
 
 
@@ -42,6 +43,7 @@ SPEC: Final = ProviderSpec(
     api_base=_api_base,
     check=_check,
     signature_headers=(SIGNATURE_HEADER,),
+    amounts=lambda _currency: AmountRule(),
     derived_secrets=lambda account_id: (webhook_secret(account_id),),
     takes_card_numbers=True,
 )

@@ -20,6 +20,7 @@ from core.money import format_money
 from core.web_address import web_origin
 from payments.providers.adapters.sandbox import server
 from payments.providers.adapters.sandbox.wire import Json, ServerTimeoutError
+from payments.providers.services import payer_returned
 
 _ANSWERS: Final = {"complete": True, "fail": False}
 
@@ -42,6 +43,7 @@ class ChallengeView(View):
         except ServerTimeoutError:
             return _page(request, _found(server.challenge_look(challenge_id)), status=503)
         _announce()
+        payer_returned(str(charge.get("reference") or ""))
         address = _return_url(charge)
         return HttpResponseRedirect(address) if address else _page(request, charge)
 

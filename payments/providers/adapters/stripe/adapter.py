@@ -18,6 +18,7 @@ from payments.providers.adapters.stripe import reading
 from payments.providers.adapters.stripe.amounts import to_stripe
 from payments.providers.adapters.stripe.asking import EXPAND, create_params
 from payments.providers.adapters.stripe.calling import (
+    NOTHING_HAPPENED,
     LostError,
     as_json,
     ask,
@@ -52,6 +53,7 @@ from payments.providers.base import (
     Status,
     header,
 )
+from payments.providers.declared import Harmless
 
 SIGNATURE_HEADER: Final = "Stripe-Signature"
 
@@ -67,6 +69,7 @@ class StripeAdapter(Adapter):
     """One Stripe account. Needs the credential ``secret_key``."""
 
     name: ClassVar[str] = "stripe"
+    nothing_happened: ClassVar[tuple[Harmless, ...]] = NOTHING_HAPPENED
 
     def __init__(self, config: AccountConfig) -> None:
         super().__init__(config)

@@ -3,17 +3,21 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from datetime import UTC, datetime
+from email.utils import parsedate_to_datetime
 from typing import Any, Final, NoReturn, TypeVar
 
 import requests
 import requests.adapters
 import stripe
+import urllib3.exceptions
 from django.conf import settings
 
 from core import deadline
 from payments.providers.adapters.stripe import reading
 from payments.providers.adapters.stripe.reading import GarbledError, Json
-from payments.providers.base import KEY_REUSED, ProviderError
+from payments.providers.base import KEY_REUSED, UNREACHABLE, NotTaken, ProviderError
+from payments.providers.declared import Harmless
 
 # Where search finds nothing, payments are looked through newest first, `_PAGE` at a time and
 # `_PAGES_MAX` times; beyond that we cannot say that a payment is not there.
@@ -21,6 +25,10 @@ _PAGE: Final = 100
 _PAGES_MAX: Final = 20
 
 _Read = TypeVar("_Read")
+
+
+# Answers 429 too, but comes from inside a request that had begun.
+_BEGUN: Final = frozenset({"lock_timeout", "idempotency_key_in_use"})
 
 
 class LostError(Exception):
@@ -80,12 +88,6 @@ def ask(send: Callable[[], _Read]) -> _Read:
         return send()
     except stripe.CardError:
         raise
-    except stripe.RateLimitError as error:
-        raise ProviderError(
-            "Stripe is limiting our requests at the moment.",
-            permanent=False,
-            code="provider_rate_limited",
-        ) from error
     except (stripe.AuthenticationError, stripe.PermissionError) as error:
         raise ProviderError(
             "Stripe does not accept this account's key; renew it in the provider account.",
@@ -102,8 +104,59 @@ def ask(send: Callable[[], _Read]) -> _Read:
         _refuse(error)
     except (stripe.StripeError, ValueError, TypeError, AttributeError) as error:
         # No connection, a 5xx, a conflict with a request under way, or a body that the SDK could
-        # not take apart: the request may have taken effect.
-        raise LostError(type(error).__name__) from error
+        # not take apart: the request may have taken effect, unless the table knows better.
+        proof = next((each for each in NOTHING_HAPPENED if each.proves(error)), None)
+        if proof is None:
+            raise LostError(type(error).__name__) from error
+        raise NotTaken(
+            proof.message, code=proof.code, retry_after_s=_retry_after_s(error)
+        ) from error
+
+
+def _is_limited(error: BaseException) -> bool:
+    return isinstance(error, stripe.RateLimitError) and error_body(error).get("code") not in _BEGUN
+
+
+def _was_not_connected(error: BaseException) -> bool:
+    """Whether no connection was made. One that broke, a kept one included, may have carried it."""
+    cause = error.__cause__
+    if not isinstance(error, stripe.APIConnectionError):
+        return False
+    if isinstance(cause, requests.exceptions.ConnectTimeout):
+        return True
+    if not isinstance(cause, requests.exceptions.ConnectionError) or not cause.args:
+        return False
+    reason = getattr(cause.args[0], "reason", None)
+    return isinstance(reason, urllib3.exceptions.NewConnectionError)
+
+
+NOTHING_HAPPENED: Final = (
+    Harmless(
+        code="provider_rate_limited",
+        message="The provider is limiting our requests at the moment.",
+        why="429: the rate limiter answers before the idempotency layer and the request itself"
+        " (https://docs.stripe.com/rate-limits)",
+        proves=_is_limited,
+    ),
+    Harmless(
+        code=UNREACHABLE,
+        message="The provider cannot be reached at the moment.",
+        why="no connection was made, so no byte was sent",
+        proves=_was_not_connected,
+    ),
+)
+
+
+def _retry_after_s(error: BaseException) -> float:
+    """What `Retry-After` says, in seconds from now; 0 where it says nothing that can be read."""
+    headers = getattr(error, "headers", None) or {}
+    said = next((str(v) for k, v in headers.items() if k.lower() == "retry-after"), "").strip()
+    if said.isdecimal():
+        return float(said)
+    try:
+        return max(0.0, (parsedate_to_datetime(said) - datetime.now(UTC)).total_seconds())
+    except (ValueError, TypeError):
+        return 0.0
 
 
 def _refuse(error: stripe.InvalidRequestError) -> NoReturn:

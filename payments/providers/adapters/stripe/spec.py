@@ -9,6 +9,7 @@ from django.conf import settings
 
 from core.errors import InvalidRequest
 from payments.providers.adapters.stripe.adapter import SIGNATURE_HEADER, StripeAdapter
+from payments.providers.adapters.stripe.amounts import amount_rule
 from payments.providers.registry import ProviderSpec
 
 
@@ -32,4 +33,5 @@ SPEC: Final = ProviderSpec(
     api_base=_api_base,
     check=_check,
     signature_headers=(SIGNATURE_HEADER,),
+    amounts=amount_rule,
 )
