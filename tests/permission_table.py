@@ -181,6 +181,7 @@ TABLE: Final[dict[str, Row]] = {
     "pay/<str:session_id>/<str:secret>/status": PUBLIC,
     "pay/<str:session_id>/<str:secret>/tokens": PUBLIC,
     "pay/returned": PUBLIC,
+    "payer-return/<str:ticket>": PUBLIC,
     # developers
     "v1": PUBLIC,
     "v1/": PUBLIC,

@@ -8,27 +8,23 @@ from datetime import datetime
 from typing import Final
 from uuid import UUID
 
-import structlog
-
 from core import ids
 from core.context import Actor
 from core.db import Scope, tenant_atomic
-from core.errors import AppError, NotFound
+from core.errors import NotFound
 from core.inbox import match_parked, register_lane_finder
 from core.models import OutboxEvent
 from core.outbox import subscribe_batch
-from payments.intents.channels import ChannelAnswer, Outcome, channel_named
+from payments.intents.channels import ChannelAnswer, Outcome
 from payments.intents.channels.gateway import from_provider
 from payments.intents.channels.gateway_refund import from_refund
 from payments.intents.models import Intent
-from payments.intents.selectors import intent_merchant
 from payments.intents.services import intent_apply
 from payments.intents.services.exceptions import exception_add
-from payments.intents.states import FINAL
+from payments.intents.services.returning import payer_returned
 from payments.providers.base import (
     DisputeNotice,
     EventKind,
-    ProviderError,
     ProviderEvent,
     RefundAnswer,
     RefundTotal,
@@ -37,10 +33,7 @@ from payments.providers.base import (
 from payments.providers.selectors import Account
 from payments.providers.services import register_event_handler, register_return_handler
 
-log = structlog.get_logger(__name__)
-
 PROVIDER: Final = "provider"
-_RETURN: Final = Actor.system("payer-return")
 
 DisputeHandler = Callable[[Intent, DisputeNotice], None]
 RefundHandler = Callable[[Intent, RefundAnswer, Actor], bool]
@@ -56,28 +49,6 @@ def register() -> None:
     register_return_handler(payer_returned)
     subscribe_batch("payment.*", match_parked_of_payments)
     register_lane_finder(merchant_of)
-
-
-def payer_returned(reference: str) -> None:
-    """Ask the provider about the attempt whose payer comes back, and commit what it says.
-
-    Within the request's time: no answer leaves the attempt to the provider's event.
-    """
-    intent_id = ids.decode_or_none(Intent.PREFIX, reference)
-    if intent_id is None:
-        return
-    try:
-        with tenant_atomic(Scope.intake()):
-            merchant_id = intent_merchant(intent_id=intent_id)
-        with tenant_atomic(Scope.merchant(merchant_id)):
-            intent = Intent.objects.get(pk=intent_id)
-        if intent.state in FINAL:
-            return
-        answer = channel_named(intent.channel).query(intent)
-        if answer.found and answer.outcome is not Outcome.UNKNOWN:
-            intent_apply(intent=intent, answer=answer, actor=_RETURN)
-    except (ProviderError, AppError) as error:
-        log.warning("intent.not_asked", intent_id=reference, error_type=type(error).__name__)
 
 
 def merchant_of(reference: str) -> UUID | None:

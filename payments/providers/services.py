@@ -49,7 +49,7 @@ _EVENT_ID_MAX: Final = 255
 _REFERENCE_MAX: Final = 100
 
 #: Called with our reference of the payment whose payer comes back from a challenge.
-ReturnHandler = Callable[[str], None]
+ReturnHandler = Callable[[str], object]
 _handler: EventHandler | None = None
 _return_handler: ReturnHandler | None = None
 

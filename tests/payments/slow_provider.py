@@ -35,6 +35,8 @@ class SlowProvider:
         self.captures: dict[str, int] = {}
         self.limited_keys: list[str] = []
         self._limits: list[str] = []
+        self._challenges = False
+        self.return_urls: list[str] = []
 
     def hold(self) -> None:
         self._go.clear()
@@ -47,6 +49,14 @@ class SlowProvider:
 
     def mend(self) -> None:
         self._broken = False
+
+    def challenge(self) -> None:
+        """Ask the payer of each payment from now on."""
+        self._challenges = True
+
+    def pass_challenges(self) -> None:
+        for payment in self._made():
+            payment |= {"status": "succeeded", "amount_received": payment["amount"]}
 
     def limit(self, times: int, retry_after: str = "") -> None:
         """Answer the next requests that are made with 429."""
@@ -90,6 +100,9 @@ class SlowProvider:
                 self.keys.append(key)
                 if key not in self.payments:
                     self.payments[key] = _payment(form)
+                    self.return_urls.append(form.get("return_url", ""))
+                    if self._challenges:
+                        self.payments[key] |= _CHALLENGE
                 return 200, self.payments[key]
         if path.endswith("/search") or path == "/v1/payment_intents":
             found = self._made()
@@ -105,6 +118,16 @@ class SlowProvider:
                 payment["status"] = "canceled"
                 return 200, payment
         return 404, {"error": {"type": "invalid_request_error", "code": "resource_missing"}}
+
+
+_CHALLENGE = {
+    "status": "requires_action",
+    "amount_received": 0,
+    "next_action": {
+        "type": "redirect_to_url",
+        "redirect_to_url": {"url": "https://bank.example/challenge"},
+    },
+}
 
 
 def _payment(form: dict[str, str]) -> dict[str, Any]:

@@ -10,6 +10,7 @@ from core import ids
 from core.enqueue import enqueue
 from payments.intents.channels.base import ChannelAnswer, Outcome
 from payments.intents.models import Intent
+from payments.intents.returns import return_address
 from payments.providers.base import (
     KEY_REUSED,
     Adapter,
@@ -76,13 +77,20 @@ class GatewayPayment:
             capture_method=(
                 CaptureMethod.MANUAL if intent.manual_capture else CaptureMethod.AUTOMATIC
             ),
-            return_url=intent.return_url,
             description=intent.about.get("description", ""),
             statement_descriptor=intent.statement_descriptor,
             metadata=intent.about.get("metadata", {}),
         )
+
+        def send(adapter: Adapter) -> ProviderAnswer:
+            # A provider outside sends the payer straight to this address: over us, the payment is
+            # up to date when the shop sees its payer again.
+            through_us = adapter.is_remote and intent.return_url
+            address = return_address(intent.public_id) if through_us else intent.return_url
+            return adapter.create_payment(dataclasses.replace(request, return_url=address))
+
         try:
-            return from_provider(ask_provider(intent, lambda a: a.create_payment(request)))
+            return from_provider(ask_provider(intent, send))
         except ProviderError as error:
             return dataclasses.replace(refusal(error), refused=False)
 
