@@ -141,7 +141,8 @@ class PaymentsView(_PaymentOperation):
         needs the payer carries `next_action: {"type": "redirect", "url"}`. No answer from the
         provider leaves it `processing`: never charge again, we find out. 202 is a payment that
         waits as `processing` because the provider cannot be called at the moment: we send it as
-        soon as it can, within an hour, or it fails and nothing was charged.
+        soon as it can, within an hour, or it fails and nothing was charged; until then it can be
+        canceled. An amount that the provider cannot charge is 400 on `amount`, with nothing stored.
         """
         values = serializers.PaymentCreate.parse(self.body)
         seller, actor = self.seller(), self.actor
@@ -245,7 +246,8 @@ class PaymentCaptureView(_PaymentOperation):
     def post(self, request: Request, payment_id: str) -> Response:
         """Capture an authorised payment, in full or in part; the remainder is released.
 
-        202: the provider cannot be called at the moment; we capture it as soon as it can.
+        202: the provider cannot be called at the moment; we capture it as soon as it can. Until
+        then another capture or a cancellation takes its place.
         """
         values = serializers.PaymentCapture.parse(self.body)
         key = ids.decode(Payment.PREFIX, payment_id)
