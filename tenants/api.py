@@ -374,7 +374,7 @@ class MerchantsView(ApiView):
                 actor=self.actor, status=status, search=query.get("search", "")
             )
             page = paginate(rows, PageRequest.from_query(query))
-        return Response(page.render(shapes.merchant_out))
+        return Response(page.render(lambda row: shapes.merchant_out(row, actor=self.actor)))
 
     @extend_schema(
         operation_id="merchants_create",
@@ -387,7 +387,7 @@ class MerchantsView(ApiView):
         given = serializers.MerchantCreate.parse(self.body)
         return self.once(
             lambda: merchants.merchant_create(actor=self.actor, **given),
-            render=shapes.merchant_out,
+            render=lambda row: shapes.merchant_out(row, actor=self.actor),
         )
 
 
@@ -406,4 +406,4 @@ class MerchantView(ApiView):
         wanted = ids.decode(Merchant.PREFIX, merchant_id)
         with tenant_atomic(self.actor.scope):
             row = selectors.merchant_get(actor=self.actor, merchant_id=wanted)
-        return Response(shapes.merchant_out(row))
+        return Response(shapes.merchant_out(row, actor=self.actor))

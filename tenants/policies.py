@@ -96,6 +96,8 @@ PERMISSIONS: Final[Mapping[str, Permission]] = {
     # Books
     "balance.read": Permission(EVERYONE, EVERYONE, STAFF),
     "ledger.read": Permission(EVERYONE, EVERYONE, STAFF),
+    # How a fee is shared between platform and reseller; a merchant sees one fee (ADR 0040).
+    "fee_split.read": Permission(NO_ONE, EVERYONE, STAFF, key_kinds=_PERSONS_ONLY),
     # Events out
     "webhooks.read": Permission(EVERYONE, NO_ONE, frozenset({SUPPORT})),
     "webhooks.write": Permission(BUILDERS),

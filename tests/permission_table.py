@@ -229,6 +229,7 @@ ROLES: Final[dict[str, str]] = {
     "intents.create": "- | - | -",
     "balance.read": "oadv | oadv | cfs",
     "ledger.read": "oadv | oadv | cfs",
+    "fee_split.read": "- | oadv | cfs",
     "webhooks.read": "oadv | - | s",
     "webhooks.write": "oad | - | -",
     "events.read": "oadv | - | s",
