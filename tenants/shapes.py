@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import Annotated, Literal, NotRequired, TypedDict
 
+from django.utils import timezone
+
 from core import ids
 from core.context import Actor
 from core.shapes import LaterTime, PageOf, Time, an_id, example_id, one_of, shown
@@ -131,13 +133,15 @@ def member_out(member: selectors.Member) -> MemberOut:
 
 
 class InvitationOut(TypedDict):
-    """An open invitation."""
+    """An invitation, and what became of it."""
 
     id: Annotated[str, an_id("inv")]
     object: Literal["invitation"]
     email: Annotated[str, shown(example="linus@shop.example", format="email")]
     role: Annotated[str, shown(example="viewer")]
     merchant: Annotated[str | None, shown(example=example_id("mer"))]
+    status: Annotated[str, one_of(selectors.INVITATION_STATES, example="sent")]
+    invited_by: Annotated[str | None, shown("The person who sent it.", example=example_id("usr"))]
     created_at: Time
     expires_at: Annotated[Time, shown(example="2026-11-28T09:30:00.000Z")]
 
@@ -150,6 +154,8 @@ def invitation_out(row: Invitation) -> InvitationOut:
         "email": row.email,
         "role": row.role,
         "merchant": ids.encode_or_none(Merchant.PREFIX, row.merchant_id),
+        "status": row.state(timezone.now()),
+        "invited_by": ids.encode_or_none(User.PREFIX, row.invited_by_id),
         "created_at": iso(row.created_at),
         "expires_at": iso(row.expires_at),
     }
