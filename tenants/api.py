@@ -361,6 +361,7 @@ class InvitationResendView(ApiView):
     """An invitation that is sent again."""
 
     permissions: ClassVar[dict[str, str]] = {"POST": "team.write"}
+    takes_body = False
 
     @extend_schema(
         operation_id="invitations_resend",
