@@ -55,7 +55,7 @@ def csrf_failure(request: HttpRequest, reason: str = "") -> HttpResponse:
         request,
         403,
         "csrf_failed",
-        "Nothing was done: the page is out of date, or cookies are blocked. Reload it and try again.",
+        "Nothing was done: the page is out of date, or cookies are blocked. Reload it, try again.",
         "portal/csrf_failure.html",
         back=referring_address(request, "/"),
     )
