@@ -25,6 +25,7 @@ from tenants.models import (
     MerchantGrant,
     Reseller,
     Role,
+    TenantStatus,
 )
 
 #: How long pages show an invitation that has been answered, and how many at most.
@@ -235,6 +236,45 @@ def has_owner(*, actor: Actor, merchant_id: UUID) -> bool:
     return Membership.objects.filter(
         level=Level.MERCHANT, merchant_id=merchant_id, role=Role.OWNER
     ).exists()
+
+
+@dataclass(frozen=True, slots=True)
+class Requirement:
+    """One thing that a merchant needs for live payments, and what to do where it is not met."""
+
+    label: str
+    met: bool
+    what_to_do: str
+
+
+def needed_for_live(merchant: Merchant) -> list[Requirement]:
+    """What a merchant needs before it is activated, in the staff's scope."""
+    return [
+        Requirement(
+            "Legal name", bool(merchant.legal_name), "Enter its legal name (Correct details)."
+        ),
+        Requirement("Country", bool(merchant.country), "Enter its country (Correct details)."),
+        Requirement(
+            "Currency", bool(merchant.default_currency), "Sign it up with a default currency."
+        ),
+        Requirement(
+            "Owner with a second factor",
+            _has_protected_owner(merchant.id),
+            "Its owner has to accept the invitation and set up a second factor.",
+        ),
+        Requirement(
+            "Active reseller",
+            merchant.reseller.status == TenantStatus.ACTIVE,
+            "Activate its reseller first.",
+        ),
+    ]
+
+
+def _has_protected_owner(merchant_id: UUID) -> bool:
+    owners = Membership.objects.filter(
+        level=Level.MERCHANT, merchant_id=merchant_id, role=Role.OWNER, user__is_active=True
+    )
+    return any(has_confirmed_totp(user_id=found) for found in owners.values_list("user", flat=True))
 
 
 def reseller_of(*, actor: Actor) -> Reseller | None:
