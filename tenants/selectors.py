@@ -314,10 +314,12 @@ def platform_figures() -> list[Figure]:
             "    AND delivered_at IS NULL),"
             " (SELECT count(*) FROM core_inboxmessage WHERE state IN ('failed', 'quarantined')),"
             " (SELECT count(*) FROM tenants_personchange"
+            "    WHERE state = 'proposed' AND expires_at > now()),"
+            " (SELECT count(*) FROM tenants_tenantchange"
             "    WHERE state = 'proposed' AND expires_at > now())"
             " FROM tenants_merchant"
         )
-        or (0,) * 8
+        or (0,) * 9
     )
     merchants_url = "admin:tenants_merchant_changelist"
     return [
@@ -339,6 +341,13 @@ def platform_figures() -> list[Figure]:
             "admin:tenants_personchange_changelist",
             "state__exact=proposed",
             row[7] > 0,
+        ),
+        Figure(
+            "Changes to tenants that wait",
+            row[8],
+            "admin:tenants_tenantchange_changelist",
+            "state__exact=proposed",
+            row[8] > 0,
         ),
         Figure("Failed webhooks in", row[6], "admin:core_inboxmessage_changelist", "", row[6] > 0),
     ]

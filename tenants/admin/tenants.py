@@ -8,7 +8,7 @@ from uuid import UUID
 
 from django import forms
 from django.contrib import admin
-from django.db.models import QuerySet
+from django.db.models import Model, QuerySet
 from django.http import HttpRequest, HttpResponse
 from django.urls import reverse
 from django.utils.html import format_html_join
@@ -262,6 +262,11 @@ class MerchantAdmin(StatusActions):
     ordering = ("-id",)
     actions_detail = (*StatusActions.actions_detail, "correct", "set_fees")
     readonly_fields = ("needed_for_live",)
+
+    def get_fields(self, request: HttpRequest, obj: Model | None = None) -> Any:
+        """What is missing comes first."""
+        found = super().get_fields(request, obj)
+        return ["needed_for_live", *(name for name in found if name != "needed_for_live")]
 
     @display(description="Needed for live payments")
     def needed_for_live(self, row: Merchant) -> SafeString:
