@@ -35,6 +35,7 @@ NAVIGATION: Final[tuple[tuple[str, tuple[tuple[str, str, str], ...]], ...]] = (
             ("Memberships", "badge", "admin:tenants_membership_changelist"),
             ("Invitations", "mail", "admin:tenants_invitation_changelist"),
             ("Changes to people", "how_to_reg", "admin:tenants_personchange_changelist"),
+            ("Changes to tenants", "storefront", "admin:tenants_tenantchange_changelist"),
         ),
     ),
     (

@@ -15,6 +15,8 @@ from django.urls import Resolver404, resolve
 from django.utils.http import url_has_allowed_host_and_scheme
 
 FIELD: Final = "next"
+#: In the address of a step of signing in: a form was sent without a session, and nothing was done.
+UNSENT: Final = "unsent"
 #: Django refuses to redirect to more than 2,048 characters; one that is handed on twice grows.
 MAX_CHARS: Final = 1_000
 
@@ -58,3 +60,20 @@ def with_next(address: str, target: str) -> str:
     if not target or len(target) > MAX_CHARS:
         return address
     return f"{address}?{urlencode({FIELD: target})}"
+
+
+def sign_in_address(request: HttpRequest, step: str) -> str:
+    """`step` of signing in, leading back to the page that was asked for.
+
+    Where a form was sent, it leads to the form's page, and `UNSENT` makes the step say that nothing
+    was done.
+    """
+    if request.method in ("GET", "HEAD"):
+        return with_next(step, request.get_full_path())
+    # An address that only takes forms leads on to the page of its form.
+    return with_flag(with_next(step, referring_address(request, request.path)), UNSENT)
+
+
+def with_flag(address: str, name: str) -> str:
+    """`address` with `name` set in its query."""
+    return f"{address}{'&' if '?' in address else '?'}{name}=1"

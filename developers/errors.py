@@ -220,6 +220,8 @@ _ACCOUNT: Final[dict[str, str | tuple[int, str]]] = {
     "wrong_account": (409, "The invitation is for another person."),
     "own_account": (409, "Have a colleague do it."),
     "tenant_closed": (409, "A closed account stays closed."),
+    "tenant_incomplete": (409, "The message lists what is missing for live payments."),
+    "tenant_status_conflict": (409, "Another status has to come before this one."),
     "invitation_invalid": (404, "The invitation was used, withdrawn or is too old."),
     "reset_link_invalid": (404, "The link was used or is too old."),
     "sign_in_link_invalid": (404, "The link was used or is too old."),

@@ -108,6 +108,11 @@ class TransferCode(enum.IntEnum):
         return self.name.replace("_", " ").capitalize()
 
 
+#: What is booked between accounts that a merchant does not see: shares of its fee, roundings.
+UNSEEN_BY_MERCHANTS: Final = frozenset(
+    {TransferCode.RESELLER_RESIDUAL, TransferCode.RESIDUAL_REFUND, TransferCode.FX_RESIDUAL}
+)
+
 #: Assets without an ISO 4217 number, and old numbers kept for those that have lost one.
 _OWN_NUMBERS: Final = {"USDT": 1001, "BTC": 1002, "ETH": 1003, "XCG": 532}
 

@@ -24,13 +24,14 @@ from core.pagination import PageRequest
 from core.paper import paper_pdf
 from core.spans import ALWAYS, Span
 from ledger import selectors
-from ledger.chart import BY_NAME, TransferCode
+from ledger.chart import BY_NAME, UNSEEN_BY_MERCHANTS, TransferCode
 from ledger.documents import DocumentName, document_name, documents_named
 from ledger.models import Account, Transfer
 from ledger.selectors import StatementLine, balances
 from ledger.shapes import code_name, line_state
 from ledger.statement_filter import EVERY_LINE, StatementFilter
 from ledger.statement_paper import PaperLine, statement_data
+from tenants import policies
 from tenants.models import Level
 from tenants.portal.base import Place, portal_view
 from tenants.requests import PortalRequest
@@ -143,7 +144,7 @@ def statement_page(request: PortalRequest, account_id: str) -> HttpResponse:
         "rows": rows,
         "problem": problem,
         "values": {"from": request.GET.get("from", ""), "to": request.GET.get("to", "")},
-        "kinds": [("", "Every kind"), *((code.name.lower(), _kind(code)) for code in TransferCode)],
+        "kinds": [("", "Every kind"), *_kinds(request)],
         "kind": wanted.code.name.lower() if wanted.code else "",
         "holds": wanted.holds,
         "filtered": bool(span != ALWAYS or wanted.code),
@@ -279,6 +280,12 @@ def _kind(code: int) -> str:
     """What a line is, in words; money that moves on to available has become so."""
     name = code_name(code)
     return "Became available" if name == "available" else name.replace("_", " ").capitalize()
+
+
+def _kinds(request: PortalRequest) -> list[tuple[str, str]]:
+    """The kinds of lines to choose from: shares of a fee for who may see them."""
+    hidden = () if policies.can(request.actor, "fee_split.read") else UNSEEN_BY_MERCHANTS
+    return [(code.name.lower(), _kind(code)) for code in TransferCode if code not in hidden]
 
 
 def _wanted(request: PortalRequest) -> StatementFilter:

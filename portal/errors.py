@@ -8,18 +8,19 @@ from django.http import HttpRequest, HttpResponse
 from django.shortcuts import render
 
 from core.api.renderers import dump, failure
+from core.back_address import referring_address
 from core.context import request_id
 
 _API_TYPES = {400: "invalid_request_error", 403: "permission_error", 404: "invalid_request_error"}
 
 
 def _answer(
-    request: HttpRequest, status: int, code: str, message: str, template: str = ""
+    request: HttpRequest, status: int, code: str, message: str, template: str = "", **shown: str
 ) -> HttpResponse:
     if request.path.startswith("/v1/"):
         body = failure(type=_API_TYPES.get(status, "api_error"), code=code, message=message)
         return HttpResponse(dump(body), status=status, content_type="application/json")
-    context = {"request_id": request_id()}
+    context = {"request_id": request_id(), **shown}
     return render(request, template or f"{status}.html", context, status=status)
 
 
@@ -50,4 +51,11 @@ def server_error(request: HttpRequest) -> HttpResponse:
 
 def csrf_failure(request: HttpRequest, reason: str = "") -> HttpResponse:
     """A form whose token is missing or stale; mostly a page that was left open over a sign-in."""
-    return _answer(request, 403, "csrf_failed", "Reload and try again.", "portal/csrf_failure.html")
+    return _answer(
+        request,
+        403,
+        "csrf_failed",
+        "Nothing was done: the page is out of date, or cookies are blocked. Reload it, try again.",
+        "portal/csrf_failure.html",
+        back=referring_address(request, "/"),
+    )

@@ -50,6 +50,8 @@ STATES: dict[str, StateWord] = {
     "revoked": StateWord("Revoked", "ban"),
     "rotating": StateWord("Rotating", "refresh-cw", "warn"),
     "accepted": StateWord("Accepted", "check", "ok"),
+    "sent": StateWord("Sent", "mail", "info"),
+    "withdrawn": StateWord("Withdrawn", "ban"),
 }
 
 

@@ -292,19 +292,33 @@ class InvitationsView(ApiView):
     """Invitations into the caller's tenant."""
 
     permissions: ClassVar[dict[str, str]] = {"GET": "team.read", "POST": "team.write"}
-    filters: ClassVar[tuple[str, ...]] = ("limit", "cursor")
+    filters: ClassVar[tuple[str, ...]] = ("limit", "cursor", "status")
 
     @extend_schema(
         operation_id="invitations_list",
         tags=["Team"],
-        parameters=PAGE,
+        parameters=[
+            *PAGE,
+            OpenApiParameter("status", str, enum=[*selectors.INVITATION_STATES, "all"]),
+        ],
         responses={200: shapes.InvitationPage},
     )
     def get(self, request: Request) -> Response:
-        """List the open invitations, newest first."""
+        """List the invitations that can be accepted, newest first; `status` chooses others.
+
+        A reseller also sees those that its people sent into a merchant.
+        """
+        state = self.query.get("status", "sent")
+        if state not in (*selectors.INVITATION_STATES, "all"):
+            raise InvalidRequest(
+                f"status takes {', '.join(selectors.INVITATION_STATES)} or all.",
+                code="parameter_invalid",
+                param="status",
+            )
         wanted = PageRequest.from_query(self.query)
         with tenant_atomic(self.actor.scope):
-            page = paginate(selectors.open_invitations(actor=self.actor), wanted)
+            rows = selectors.invitations(actor=self.actor, state="" if state == "all" else state)
+            page = paginate(rows, wanted)
         return Response(page.render(shapes.invitation_out))
 
     @extend_schema(
@@ -343,6 +357,30 @@ class InvitationView(ApiView):
         return Response(shapes.DeletedOut(id=invitation_id, object="invitation", deleted=True))
 
 
+class InvitationResendView(ApiView):
+    """An invitation that is sent again."""
+
+    permissions: ClassVar[dict[str, str]] = {"POST": "team.write"}
+    takes_body = False
+
+    @extend_schema(
+        operation_id="invitations_resend",
+        tags=["Team"],
+        request=None,
+        responses={201: shapes.InvitationOut},
+    )
+    def post(self, request: Request, invitation_id: str) -> Response:
+        """Send an invitation again, as a new one; the link of the earlier one stops working.
+
+        One invitation per address and day (429 `invited_already`, with `Retry-After`).
+        """
+        wanted = ids.decode(Invitation.PREFIX, invitation_id)
+        return self.once(
+            lambda: team.invitation_resend(actor=self.actor, invitation_id=wanted),
+            render=shapes.invitation_out,
+        )
+
+
 class MerchantsView(ApiView):
     """A reseller's merchants."""
 
@@ -374,7 +412,7 @@ class MerchantsView(ApiView):
                 actor=self.actor, status=status, search=query.get("search", "")
             )
             page = paginate(rows, PageRequest.from_query(query))
-        return Response(page.render(shapes.merchant_out))
+        return Response(page.render(lambda row: shapes.merchant_out(row, actor=self.actor)))
 
     @extend_schema(
         operation_id="merchants_create",
@@ -387,7 +425,7 @@ class MerchantsView(ApiView):
         given = serializers.MerchantCreate.parse(self.body)
         return self.once(
             lambda: merchants.merchant_create(actor=self.actor, **given),
-            render=shapes.merchant_out,
+            render=lambda row: shapes.merchant_out(row, actor=self.actor),
         )
 
 
@@ -406,4 +444,4 @@ class MerchantView(ApiView):
         wanted = ids.decode(Merchant.PREFIX, merchant_id)
         with tenant_atomic(self.actor.scope):
             row = selectors.merchant_get(actor=self.actor, merchant_id=wanted)
-        return Response(shapes.merchant_out(row))
+        return Response(shapes.merchant_out(row, actor=self.actor))

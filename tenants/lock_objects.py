@@ -20,6 +20,7 @@ from tenants.models import (
     PersonChange,
     Reseller,
     Role,
+    TenantChange,
     User,
 )
 
@@ -103,6 +104,20 @@ def lock_api_key(*, merchant_id: UUID, key_id: UUID) -> ApiKey:
     row = ApiKey.objects.select_for_update().filter(id=key_id, merchant_id=merchant_id).first()
     if row is None:
         raise errors.NotFound("There is no such API key.")
+    return row
+
+
+def lock_tenant_change(change_id: UUID) -> TenantChange:
+    """The proposed status of a tenant, with that tenant. Raises NotFound."""
+    row = (
+        TenantChange.objects.select_related("merchant", "reseller", "proposed_by")
+        .defer("proposed_by__password")
+        .select_for_update(of=("self",))
+        .filter(id=change_id)
+        .first()
+    )
+    if row is None:
+        raise errors.NotFound("There is no such proposal.")
     return row
 
 

@@ -19,7 +19,7 @@ from django.urls import reverse
 
 from core import errors
 from core.admin_forms import Refilled
-from core.back_address import referring_address, with_next
+from core.back_address import referring_address, sign_in_address
 from core.db import Scope, tenant_atomic
 from tenants import policies
 from tenants.models import Level, User
@@ -126,7 +126,7 @@ class AdminScopeMiddleware:
         user = request.user
         verified = user.is_authenticated and user.is_verified()
         if not user.is_authenticated:
-            return redirect(with_next(reverse("login"), request.get_full_path()))
+            return redirect(sign_in_address(request, reverse("login")))
         refusal = self._seat(request, user, verified=verified)
         if refusal is not None:
             return refusal
@@ -146,7 +146,7 @@ class AdminScopeMiddleware:
         """Give staff their actor; the response for everyone else."""
         if not verified:
             step = reverse("login-verify" if has_second_factor(user) else "login-setup")
-            return redirect(with_next(step, request.get_full_path()))
+            return redirect(sign_in_address(request, step))
         platform = [s for s in seats_of(user_id=user.id) if s.level == Level.PLATFORM]
         if not user.is_staff or not user.is_active or not platform:
             return render(

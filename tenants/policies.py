@@ -33,7 +33,7 @@ from uuid import UUID
 from core import errors
 from core.context import Actor
 from core.models import Entity
-from tenants.models import Level, Role
+from tenants.models import Level, Role, TenantStatus
 
 OWNER, ADMIN, DEVELOPER, VIEWER = Role.OWNER, Role.ADMIN, Role.DEVELOPER, Role.VIEWER
 COMPLIANCE, FINANCE, SUPPORT = Role.COMPLIANCE, Role.FINANCE, Role.SUPPORT
@@ -96,6 +96,8 @@ PERMISSIONS: Final[Mapping[str, Permission]] = {
     # Books
     "balance.read": Permission(EVERYONE, EVERYONE, STAFF),
     "ledger.read": Permission(EVERYONE, EVERYONE, STAFF),
+    # How a fee is shared between platform and reseller; a merchant sees one fee (ADR 0040).
+    "fee_split.read": Permission(NO_ONE, EVERYONE, STAFF, key_kinds=_PERSONS_ONLY),
     # Events out
     "webhooks.read": Permission(EVERYONE, NO_ONE, frozenset({SUPPORT})),
     "webhooks.write": Permission(BUILDERS),
@@ -215,6 +217,13 @@ PEOPLE: Final[Mapping[tuple[Level, PersonAction], Mapping[Role, Acts]]] = {
         role: Acts(proposes=_HELPERS, confirms=_OVERSEERS)
         for role in (SUPPORT, FINANCE, COMPLIANCE)
     },
+}
+
+#: Who may give a merchant or a reseller a status. An activation opens live mode, so it takes two.
+TENANT_STATUS: Final[Mapping[TenantStatus, Acts]] = {
+    TenantStatus.ACTIVE: Acts(proposes=frozenset({COMPLIANCE}), confirms=_OVERSEERS),
+    TenantStatus.SUSPENDED: Acts(alone=frozenset({COMPLIANCE})),
+    TenantStatus.CLOSED: Acts(alone=frozenset({COMPLIANCE})),
 }
 
 # What an HMAC service caller may be given.

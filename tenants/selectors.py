@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
+from typing import Final
 from uuid import UUID
 
-from django.db.models import QuerySet
+from django.db.models import Q, QuerySet
 from django.utils import timezone
 
 from core import errors
@@ -23,7 +25,12 @@ from tenants.models import (
     MerchantGrant,
     Reseller,
     Role,
+    TenantStatus,
 )
+
+#: How long pages show an invitation that has been answered, and how many at most.
+INVITATIONS_SHOWN_FOR: Final = timedelta(days=30)
+INVITATIONS_SHOWN: Final = 200
 
 
 @dataclass(frozen=True, slots=True)
@@ -123,14 +130,78 @@ def member_of(row: Membership) -> Member:
     )
 
 
-def open_invitations(*, actor: Actor) -> QuerySet[Invitation]:
-    """Invitations of the actor's own tenant that can still be accepted, newest first."""
-    return Invitation.objects.filter(
-        accepted_at__isnull=True,
-        revoked_at__isnull=True,
-        expires_at__gt=timezone.now(),
-        **own_tenant(actor),
-    ).order_by("-id")
+@dataclass(frozen=True, slots=True)
+class SentInvitation:
+    """An invitation as pages show it; `by` names who sent it, where the reader may know."""
+
+    row: Invitation
+    state: str
+    by: str
+    can_be_changed: bool
+
+    @property
+    def public_id(self) -> str:
+        return self.row.public_id
+
+
+def invitations(*, actor: Actor, state: str = "") -> QuerySet[Invitation]:
+    """Invitations of the actor's own tenant and those that its people sent into a merchant, newest
+    first; with `state` those that are in it (`Invitation.state`).
+    """
+    own = Q(**own_tenant(actor))
+    sent = Q(invited_by_id__in=own_memberships(actor).values("user_id"))
+    rows = Invitation.objects.filter(own | sent).order_by("-id")
+    return rows.filter(_IN_STATE[state](timezone.now())) if state else rows
+
+
+_NOT_ANSWERED: Final = Q(accepted_at__isnull=True, revoked_at__isnull=True)
+_IN_STATE: Final[dict[str, Callable[[datetime], Q]]] = {
+    "sent": lambda now: _NOT_ANSWERED & Q(expires_at__gt=now),
+    "expired": lambda now: _NOT_ANSWERED & Q(expires_at__lte=now),
+    "accepted": lambda now: Q(accepted_at__isnull=False),
+    "withdrawn": lambda now: Q(accepted_at__isnull=True, revoked_at__isnull=False),
+}
+INVITATION_STATES: Final = tuple(_IN_STATE)
+
+
+def invitations_of_team(*, actor: Actor) -> list[SentInvitation]:
+    """What became of the invitations into the actor's own tenant, the latest of each address."""
+    return _latest(actor, Invitation.objects.filter(**own_tenant(actor)))
+
+
+def owner_invitations(*, actor: Actor, merchant_id: UUID) -> list[SentInvitation]:
+    """What became of the invitations of a merchant's first owner, the latest of each address.
+
+    Those that the merchant's own people sent are the merchant's alone.
+    """
+    own_people = Membership.objects.filter(level=Level.MERCHANT, merchant_id=merchant_id)
+    rows = Invitation.objects.filter(
+        level=Level.MERCHANT, merchant_id=merchant_id, role=Role.OWNER
+    ).exclude(invited_by_id__in=own_people.values("user_id"))
+    return _latest(actor, rows)
+
+
+def _latest(actor: Actor, rows: QuerySet[Invitation]) -> list[SentInvitation]:
+    """Open ones, and what has ended in the last days; a replaced one is not shown."""
+    now = timezone.now()
+    recent = rows.filter(_NOT_ANSWERED | Q(created_at__gt=now - INVITATIONS_SHOWN_FOR))
+    latest: dict[str, Invitation] = {}
+    for row in recent.order_by("-id")[:INVITATIONS_SHOWN]:
+        latest.setdefault(row.email, row)
+    names = {
+        each.user_id: each.name or each.email for each in map(member_of, own_memberships(actor))
+    }
+    level = policies.level_of(actor)
+    return [
+        SentInvitation(
+            row=row,
+            state=row.state(now),
+            by=names.get(row.invited_by_id, "") if row.invited_by_id else "",
+            can_be_changed=row.state(now) in ("sent", "expired")
+            and (row.level == level or row.invited_by_id in names),
+        )
+        for row in latest.values()
+    ]
 
 
 def merchants(*, actor: Actor, status: str = "", search: str = "") -> QuerySet[Merchant]:
@@ -165,6 +236,45 @@ def has_owner(*, actor: Actor, merchant_id: UUID) -> bool:
     return Membership.objects.filter(
         level=Level.MERCHANT, merchant_id=merchant_id, role=Role.OWNER
     ).exists()
+
+
+@dataclass(frozen=True, slots=True)
+class Requirement:
+    """One thing that a merchant needs for live payments, and what to do where it is not met."""
+
+    label: str
+    met: bool
+    what_to_do: str
+
+
+def needed_for_live(merchant: Merchant) -> list[Requirement]:
+    """What a merchant needs before it is activated, in the staff's scope."""
+    return [
+        Requirement(
+            "Legal name", bool(merchant.legal_name), "Enter its legal name (Correct details)."
+        ),
+        Requirement("Country", bool(merchant.country), "Enter its country (Correct details)."),
+        Requirement(
+            "Currency", bool(merchant.default_currency), "Sign it up with a default currency."
+        ),
+        Requirement(
+            "Owner with a second factor",
+            _has_protected_owner(merchant.id),
+            "Its owner has to accept the invitation and set up a second factor.",
+        ),
+        Requirement(
+            "Active reseller",
+            merchant.reseller.status == TenantStatus.ACTIVE,
+            "Activate its reseller first.",
+        ),
+    ]
+
+
+def _has_protected_owner(merchant_id: UUID) -> bool:
+    owners = Membership.objects.filter(
+        level=Level.MERCHANT, merchant_id=merchant_id, role=Role.OWNER, user__is_active=True
+    )
+    return any(has_confirmed_totp(user_id=found) for found in owners.values_list("user", flat=True))
 
 
 def reseller_of(*, actor: Actor) -> Reseller | None:
@@ -204,10 +314,12 @@ def platform_figures() -> list[Figure]:
             "    AND delivered_at IS NULL),"
             " (SELECT count(*) FROM core_inboxmessage WHERE state IN ('failed', 'quarantined')),"
             " (SELECT count(*) FROM tenants_personchange"
+            "    WHERE state = 'proposed' AND expires_at > now()),"
+            " (SELECT count(*) FROM tenants_tenantchange"
             "    WHERE state = 'proposed' AND expires_at > now())"
             " FROM tenants_merchant"
         )
-        or (0,) * 8
+        or (0,) * 9
     )
     merchants_url = "admin:tenants_merchant_changelist"
     return [
@@ -229,6 +341,13 @@ def platform_figures() -> list[Figure]:
             "admin:tenants_personchange_changelist",
             "state__exact=proposed",
             row[7] > 0,
+        ),
+        Figure(
+            "Changes to tenants that wait",
+            row[8],
+            "admin:tenants_tenantchange_changelist",
+            "state__exact=proposed",
+            row[8] > 0,
         ),
         Figure("Failed webhooks in", row[6], "admin:core_inboxmessage_changelist", "", row[6] > 0),
     ]

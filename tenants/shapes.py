@@ -4,10 +4,13 @@ from __future__ import annotations
 
 from typing import Annotated, Literal, NotRequired, TypedDict
 
+from django.utils import timezone
+
 from core import ids
+from core.context import Actor
 from core.shapes import LaterTime, PageOf, Time, an_id, example_id, one_of, shown
 from core.times import iso
-from tenants import selectors
+from tenants import policies, selectors
 from tenants.models import ApiKey, Invitation, Merchant, Reseller, User
 from tenants.models.credentials import KeyKind
 from tenants.models.people import Role
@@ -130,13 +133,15 @@ def member_out(member: selectors.Member) -> MemberOut:
 
 
 class InvitationOut(TypedDict):
-    """An open invitation."""
+    """An invitation, and what became of it."""
 
     id: Annotated[str, an_id("inv")]
     object: Literal["invitation"]
     email: Annotated[str, shown(example="linus@shop.example", format="email")]
     role: Annotated[str, shown(example="viewer")]
     merchant: Annotated[str | None, shown(example=example_id("mer"))]
+    status: Annotated[str, one_of(selectors.INVITATION_STATES, example="sent")]
+    invited_by: Annotated[str | None, shown("The person who sent it.", example=example_id("usr"))]
     created_at: Time
     expires_at: Annotated[Time, shown(example="2026-11-28T09:30:00.000Z")]
 
@@ -149,6 +154,8 @@ def invitation_out(row: Invitation) -> InvitationOut:
         "email": row.email,
         "role": row.role,
         "merchant": ids.encode_or_none(Merchant.PREFIX, row.merchant_id),
+        "status": row.state(timezone.now()),
+        "invited_by": ids.encode_or_none(User.PREFIX, row.invited_by_id),
         "created_at": iso(row.created_at),
         "expires_at": iso(row.expires_at),
     }
@@ -170,13 +177,15 @@ class MerchantOut(TypedDict):
     website: Annotated[str, shown(example="https://cornerbooks.example")]
     fee_bps: Annotated[int, shown("Hundredths of a percent of the amount.", example=290)]
     fee_fixed: Annotated[int, shown("Minor units of default_currency.", example=30)]
-    reseller_share_bps: Annotated[int, shown("Of the fee, to the reseller.", example=2000)]
+    reseller_share_bps: NotRequired[
+        Annotated[int, shown("Of the fee, to the reseller; shown to the reseller.", example=2000)]
+    ]
     created_at: Time
 
 
-def merchant_out(row: Merchant) -> MerchantOut:
-    """A merchant."""
-    return {
+def merchant_out(row: Merchant, *, actor: Actor) -> MerchantOut:
+    """A merchant; how its fee is shared, for an actor who may see that."""
+    shown_merchant: MerchantOut = {
         "id": row.public_id,
         "object": "merchant",
         "reseller": ids.encode(Reseller.PREFIX, row.reseller_id),
@@ -190,9 +199,11 @@ def merchant_out(row: Merchant) -> MerchantOut:
         "website": row.website,
         "fee_bps": row.fee_bps,
         "fee_fixed": row.fee_fixed_minor,
-        "reseller_share_bps": row.reseller_share_bps,
         "created_at": iso(row.created_at),
     }
+    if policies.can(actor, "fee_split.read"):
+        shown_merchant["reseller_share_bps"] = row.reseller_share_bps
+    return shown_merchant
 
 
 class ApiKeyPage(PageOf):

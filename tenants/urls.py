@@ -20,6 +20,11 @@ api = [
     path("team", views.TeamView.as_view(), name="team-api"),
     path("team/invitations", views.InvitationsView.as_view(), name="invitations-api"),
     path(
+        "team/invitations/<str:invitation_id>/resend",
+        views.InvitationResendView.as_view(),
+        name="invitation-resend",
+    ),
+    path(
         "team/invitations/<str:invitation_id>",
         views.InvitationView.as_view(),
         name="invitation-api",

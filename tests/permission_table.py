@@ -64,6 +64,7 @@ TABLE: Final[dict[str, Row]] = {
     "v1/team": api(GET="team.read"),
     "v1/team/invitations": api(GET="team.read", POST="team.write"),
     "v1/team/invitations/<str:invitation_id>": api(DELETE="team.write"),
+    "v1/team/invitations/<str:invitation_id>/resend": api(POST="team.write"),
     "v1/team/<str:member_id>": api(PATCH="team.write", DELETE="team.write"),
     "v1/merchants": api(GET="merchants.read", POST="merchants.write"),
     "v1/merchants/<str:merchant_id>": api(GET="merchants.read"),
@@ -94,6 +95,7 @@ TABLE: Final[dict[str, Row]] = {
     "team/<str:member_id>/agent": page("team.write", method="POST", levels=RESELLER),
     "team/invite": page("team.write", method="POST"),
     "team/invitations/<str:invitation_id>/revoke": page("team.write", method="POST"),
+    "team/invitations/<str:invitation_id>/resend": page("team.write", method="POST"),
     "team/<str:member_id>/role": page("team.write", method="POST"),
     "team/<str:member_id>/remove": page("team.write", method="POST"),
     # notifications
@@ -230,6 +232,7 @@ ROLES: Final[dict[str, str]] = {
     "intents.create": "- | - | -",
     "balance.read": "oadv | oadv | cfs",
     "ledger.read": "oadv | oadv | cfs",
+    "fee_split.read": "- | oadv | cfs",
     "webhooks.read": "oadv | - | s",
     "webhooks.write": "oad | - | -",
     "events.read": "oadv | - | s",

@@ -156,6 +156,7 @@ PLATFORM: Final[dict[str, Example]] = {
         example(InvitationOut),
         request={"email": "linus@shop.example", "role": "viewer"},
     ),
+    "invitations_resend": Example("Send again", example(InvitationOut)),
     "invitations_revoke": Example(
         "An open invitation",
         example(DeletedOut, id=example_id("inv"), object="invitation"),

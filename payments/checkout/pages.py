@@ -42,6 +42,8 @@ from tenants.authentication import MerchantFacts, merchant_facts
 from tenants.models import TenantStatus
 
 _MAX_KEY: Final = 64
+#: Long enough to read the receipt's first lines; the page has a button that ends the wait.
+_GOES_ON_AFTER_S: Final = 5
 #: The page's own address must not go to the shop it links to: it would carry the secret along.
 _REFERRER_POLICY: Final = "same-origin"
 
@@ -101,6 +103,7 @@ def _context(view: PayerView, facts: MerchantFacts, secret: str) -> dict[str, An
         "livemode": session.livemode,
         "receipt": answer.get("receipt", {}),
         "return_url": session.success_url,
+        "goes_on_after_s": _GOES_ON_AFTER_S,
         "return_host": session.return_origin.partition("://")[2],
         "cancel_url": session.cancel_url,
         # While the outcome is unknown, neither the success nor the cancel page is right.

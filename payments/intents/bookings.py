@@ -50,8 +50,9 @@ def refund_reservation(intent: Intent, *, from_available: bool) -> list[Transfer
 def legs(intent: Intent, *, before: IntentState) -> list[TransferSpec]:
     """The transfers that belong to the intent's move from `before`; fixes the fee when it settles.
 
-    A settled payment posts the reservation (in part, when less was captured) and takes the fee,
-    split between platform and reseller, in the same linked set.
+    A settled payment posts the reservation (in part, when less was captured) and takes the fee, in
+    the same linked set. The merchant pays one fee; the reseller's share of it moves between two
+    accounts that the merchant does not see (ADR 0040).
     """
     if intent.state == before:
         return []
@@ -81,20 +82,20 @@ def book_of(intent: Intent) -> MerchantBook:
 
 def _settlement(intent: Intent) -> list[TransferSpec]:
     book = book_of(intent)
-    fees: list[tuple[str, AccountRef, int, TransferCode]] = []
+    fees: list[tuple[str, AccountRef, AccountRef, int, TransferCode]] = []
     if intent.operation == Operation.PAYMENT:
         intent.fee_minor, intent.reseller_fee_minor = fee_of(intent)
-        platform_minor = intent.fee_minor - intent.reseller_fee_minor
         fees = [
-            ("fee", book.platform_fee, platform_minor, TransferCode.PLATFORM_FEE),
+            ("fee", book.pending, book.platform_fee, intent.fee_minor, TransferCode.PLATFORM_FEE),
             (
                 "residual",
+                book.platform_fee,
                 book.reseller_residual,
                 intent.reseller_fee_minor,
                 TransferCode.RESELLER_RESIDUAL,
             ),
         ]
-    due = [fee for fee in fees if fee[2] > 0]
+    due = [fee for fee in fees if fee[3] > 0]
     linked = TransferFlags.LINKED if due else TransferFlags(0)
     transfers = [
         TransferSpec(
@@ -105,13 +106,13 @@ def _settlement(intent: Intent) -> list[TransferSpec]:
             document_id=intent.document_id,
         )
     ]
-    for index, (leg, account, amount_minor, code) in enumerate(due):
+    for index, (leg, debit, credit, amount_minor, code) in enumerate(due):
         last = index == len(due) - 1
         transfers.append(
             TransferSpec(
                 id=transfer_id(intent, leg),
-                debit=book.pending,
-                credit=account,
+                debit=debit,
+                credit=credit,
                 amount_minor=amount_minor,
                 code=code,
                 flags=TransferFlags(0) if last else TransferFlags.LINKED,

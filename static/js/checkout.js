@@ -19,6 +19,8 @@
 //   [data-pay]            the submit button; its label is kept in data-label
 //   [data-alert] > [data-alert-text]                  why the last attempt did not work
 //   dialog[data-challenge] with iframe[data-challenge-frame] and button[data-challenge-cancel]
+//   [data-go-on="seconds"]  where the payer goes on to when it is paid, by itself: the a[data-return];
+//                         button[data-stay] ends that
 //   [data-receipt="card|reference|…"]   the receipt's texts; a [data-receipt-row] without one is hidden
 //   #card-number #card-expiry #card-cvc, each with an empty <p id="<id>-error"> and in aria-describedby
 //   [data-brand]          the brand in words
@@ -234,6 +236,7 @@ class Checkout {
     }
     this.form.reset();
     this.show("completed");
+    goOn();
   }
 
   /** A decline or a mistake: the input stays, the reason is said, another card can be tried. */
@@ -383,6 +386,26 @@ class Checkout {
   }
 }
 
+/** A paid page goes on to the shop after a while, unless the payer wants to stay. Going back does not lead here again. */
+function goOn() {
+  const note = document.querySelector("[data-go-on]");
+  const link = document.querySelector("[data-return]");
+  const stay = document.querySelector("[data-stay]");
+  if (!note || !link) return;
+  const text = note.textContent;
+  // Text that is in the page when it appears is not announced; text that changes is.
+  note.textContent = "";
+  setTimeout(() => (note.textContent = text), 100);
+  const timer = setTimeout(() => location.replace(link.href), Number(note.dataset.goOn) * 1000);
+  stay.hidden = false;
+  stay.addEventListener("click", () => {
+    clearTimeout(timer);
+    stay.hidden = true;
+    note.textContent = "This page stays open.";
+    link.focus();
+  });
+}
+
 /** JSON in, JSON out, with or without the envelope. A refusal throws with the answer; silence throws without. */
 async function send(url, options) {
   const answer = await fetch(url, { ...options, credentials: "same-origin", signal: AbortSignal.timeout(REQUEST_LIMIT_MS) });
@@ -400,3 +423,5 @@ async function send(url, options) {
 }
 
 for (const form of document.querySelectorAll("form[data-checkout]")) new Checkout(form);
+// Without the form the page was drawn as paid.
+if (document.querySelector('[data-view="completed"]:not([hidden])')) goOn();

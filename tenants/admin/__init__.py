@@ -2,9 +2,10 @@
 
 - `tenants`: platforms, resellers, merchants, keys and callers
 - `people`: people, memberships and what was changed about them
+- `changes`: statuses of tenants that wait for a second person
 - `columns`: columns that pages of other rooms share
 """
 
-from tenants.admin import people, tenants
+from tenants.admin import changes, people, tenants
 
-__all__ = ["people", "tenants"]
+__all__ = ["changes", "people", "tenants"]

@@ -2,19 +2,31 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from typing import Any, ClassVar, cast
 from uuid import UUID
 
 from django import forms
 from django.contrib import admin
-from django.db.models import QuerySet
+from django.db.models import Model, QuerySet
 from django.http import HttpRequest, HttpResponse
 from django.urls import reverse
+from django.utils.html import format_html_join
+from django.utils.safestring import SafeString, mark_safe
 
 from core import errors, ids
-from core.admin import ActionView, Operated, ReadOnlyAdmin, actor_of, allowed, display, staff_action
+from core.admin import (
+    Operated,
+    ReadOnlyAdmin,
+    SelectedActions,
+    actor_of,
+    allowed,
+    display,
+    staff_action,
+)
 from core.admin_filters import by_country, typed
-from core.admin_forms import StaffForm, show_once, staff_form
+from core.admin_forms import FormView, ReasonForm, StaffForm, show_once, staff_form
+from tenants import selectors
 from tenants.models import (
     ApiKey,
     Invitation,
@@ -25,8 +37,9 @@ from tenants.models import (
     ServiceCaller,
     TenantStatus,
 )
+from tenants.models.tree import TENANT_MOVES
 from tenants.selectors import api_key_status
-from tenants.services import api_keys, merchants, sign_up
+from tenants.services import api_keys, merchants, sign_up, standing
 
 STATUS_COLOURS: dict[str, str] = {
     TenantStatus.ACTIVE.value: "success",
@@ -71,6 +84,15 @@ class ResellerForm(StaffForm):
         platforms.initial = platforms.queryset.first()
 
 
+class IdentityForm(StaffForm):
+    """Who a merchant is by law."""
+
+    legal_name = forms.CharField(label="Legal name", max_length=200)
+    country = forms.CharField(
+        label="Country", min_length=2, max_length=2, help_text="Two letters (ISO 3166-1): US, DE."
+    )
+
+
 class FeesForm(StaffForm):
     """What a merchant pays for a captured payment."""
 
@@ -112,14 +134,21 @@ class ServiceCallerForm(StaffForm):
             raise forms.ValidationError("Copy the whole id of a merchant, mer_….") from error
 
 
-def _sets_status(status: str, title: str, *, question: str, icon: str) -> ActionView:
+def _sets_status(status: str, title: str, *, text: str, icon: str) -> FormView:
     """An action of `StatusActions` that gives a tenant another status."""
 
-    @staff_action(title, permission="status", question=question, icon=icon)
-    def set_status(self: ReadOnlyAdmin, request: HttpRequest, object_id: str) -> HttpResponse:
+    @staff_form(title, permission="status", form=ReasonForm, text=text, icon=icon)
+    def set_status(
+        self: ReadOnlyAdmin, request: HttpRequest, given: dict[str, Any], object_id: str | None
+    ) -> HttpResponse:
         row = self.found(request, object_id)
-        merchants.tenant_set_status(actor=actor_of(request), status=status, **_named(row))
-        return self.done(request, object_id, f"{row.name} is {status}.")
+        waits = standing.tenant_set_status(
+            actor=actor_of(request), status=status, reason=given["reason"], **_named(row)
+        )
+        said = f"{row.name} is {status}."
+        if waits is not None:
+            said = f"{waits.public_id} waits for a second person, under Changes to tenants."
+        return self.done(request, object_id, said)
 
     return set_status
 
@@ -129,7 +158,7 @@ def _named(row: Any) -> dict[str, UUID]:
     return {"merchant_id" if isinstance(row, Merchant) else "reseller_id": row.id}
 
 
-class StatusActions(ReadOnlyAdmin):
+class StatusActions(SelectedActions):
     """Activate, suspend, close and give a first owner, for compliance."""
 
     actions_detail: ClassVar[tuple[str, ...]] = ("activate", "suspend", "close", "invite_owner")
@@ -138,22 +167,29 @@ class StatusActions(ReadOnlyAdmin):
         """Compliance decides who may trade."""
         return allowed(request, "platform.tenants.write")
 
+    def offered(self, request: HttpRequest, row: Any) -> Collection[str]:
+        """The statuses that may follow the tenant's own, and what does not depend on it."""
+        moves = {TenantStatus.ACTIVE: "activate", TenantStatus.SUSPENDED: "suspend"}
+        moves[TenantStatus.CLOSED] = "close"
+        shut = {name for status, name in moves.items() if status not in TENANT_MOVES[row.status]}
+        return [name for name in self.actions_detail if name not in shut]
+
     activate = _sets_status(
         "active",
         "Activate",
-        question="The tenant takes live payments at once.",
+        text="A second person has to confirm it; then the tenant takes live payments at once.",
         icon="check_circle",
     )
     suspend = _sets_status(
         "suspended",
         "Suspend",
-        question="Live payments stop until compliance activates the tenant again.",
+        text="Live payments stop until compliance activates the tenant again.",
         icon="block",
     )
     close = _sets_status(
         "closed",
         "Close permanently",
-        question="Its keys and its people are refused at once. A closed tenant stays closed.",
+        text="Its keys and its people are refused at once. A closed tenant stays closed.",
         icon="cancel",
     )
 
@@ -224,7 +260,41 @@ class MerchantAdmin(StatusActions):
     search_fields = ("name", "legal_name")
     search_help_text = "An id (mer_…, res_…) or a part of the name"
     ordering = ("-id",)
-    actions_detail = (*StatusActions.actions_detail, "set_fees")
+    actions_detail = (*StatusActions.actions_detail, "correct", "set_fees")
+    readonly_fields = ("needed_for_live",)
+
+    def get_fields(self, request: HttpRequest, obj: Model | None = None) -> Any:
+        """What is missing comes first."""
+        found = super().get_fields(request, obj)
+        return ["needed_for_live", *(name for name in found if name != "needed_for_live")]
+
+    @display(description="Needed for live payments")
+    def needed_for_live(self, row: Merchant) -> SafeString:
+        """What is there, and what to do about the rest."""
+        return format_html_join(
+            mark_safe("<br>"),
+            "{} {}{}",
+            (
+                ("✓" if each.met else "✗", each.label, "" if each.met else f": {each.what_to_do}")
+                for each in selectors.needed_for_live(row)
+            ),
+        )
+
+    @staff_form(
+        "Correct details",
+        permission="status",
+        form=IdentityForm,
+        text="Who the merchant is by law, as its documents say.",
+        initial=lambda row: {"legal_name": row.legal_name, "country": row.country},
+        icon="edit",
+    )
+    def correct(
+        self, request: HttpRequest, given: dict[str, Any], object_id: str | None
+    ) -> HttpResponse:
+        """Correct legal name and country."""
+        row = self.found(request, object_id)
+        merchants.merchant_identify(actor=actor_of(request), merchant_id=row.id, **given)
+        return self.done(request, object_id, f"The details of {row.name} are corrected.")
 
     def has_money_permission(self, request: HttpRequest, object_id: Any = None) -> bool:
         """Finance prices merchants."""

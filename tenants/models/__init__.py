@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from tenants.models.access import KnownPlace, PasswordReset, PersonChange, SignInLink
+from tenants.models.access import KnownPlace, PasswordReset, PersonChange, SignInLink, TenantChange
 from tenants.models.credentials import (
     ApiKey,
     MachineClient,
@@ -41,6 +41,7 @@ __all__ = [
     "Role",
     "ServiceCaller",
     "SignInLink",
+    "TenantChange",
     "TenantStatus",
     "TotpDevice",
     "User",

@@ -9,6 +9,7 @@ from django.db import models
 from core.card_columns import Exempt
 from core.models import Entity
 from tenants.models.people import Role, User
+from tenants.models.tree import Merchant, Reseller, TenantStatus
 
 
 class KnownPlace(Entity):
@@ -126,3 +127,61 @@ class PersonChange(Entity):
 
     def __str__(self) -> str:
         return f"{self.get_action_display()}: {self.user.email}"
+
+
+class TenantChange(Entity):
+    """A status of a merchant or reseller that a second person has to confirm.
+
+    `tenants.policies.TENANT_STATUS` says which.
+    """
+
+    PREFIX: ClassVar[str] = "tch"
+    UNRECORDED: ClassVar[str] = "recorded on the tenant that it changes"
+
+    class State(models.TextChoices):
+        PROPOSED = "proposed", "Proposed"
+        CONFIRMED = "confirmed", "Confirmed"
+        REJECTED = "rejected", "Rejected"
+
+    merchant = models.ForeignKey(Merchant, on_delete=models.PROTECT, null=True, blank=True)
+    reseller = models.ForeignKey(Reseller, on_delete=models.PROTECT, null=True, blank=True)
+    status = models.CharField(max_length=12, choices=TenantStatus.choices)
+    reason = models.CharField(max_length=500)
+    state = models.CharField(max_length=10, choices=State.choices, default=State.PROPOSED)
+    proposed_by = models.ForeignKey(User, on_delete=models.PROTECT, related_name="+")
+    decided_by = models.ForeignKey(
+        User, on_delete=models.PROTECT, related_name="+", null=True, blank=True
+    )
+    decided_at = models.DateTimeField(null=True, blank=True)
+    expires_at = models.DateTimeField()
+
+    class Meta:
+        verbose_name = "change to a tenant"
+        verbose_name_plural = "changes to tenants"
+        constraints = [
+            models.CheckConstraint(
+                condition=models.Q(merchant__isnull=True) ^ models.Q(reseller__isnull=True),
+                name="tenants_tenantchange_one_tenant",
+            ),
+            # The database refuses the same person twice, whatever a service does.
+            models.CheckConstraint(
+                condition=~models.Q(state="confirmed")
+                | ~models.Q(decided_by=models.F("proposed_by")),
+                name="tenants_tenantchange_two_persons",
+            ),
+            models.CheckConstraint(
+                condition=models.Q(state="proposed", decided_by__isnull=True)
+                | models.Q(state__in=("confirmed", "rejected"), decided_by__isnull=False),
+                name="tenants_tenantchange_decided",
+            ),
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.tenant}: {self.status}"
+
+    @property
+    def tenant(self) -> Merchant | Reseller:
+        """The merchant or reseller that changes."""
+        found = self.merchant or self.reseller
+        assert found is not None
+        return found

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import unicodedata
 import uuid
+from datetime import datetime
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from django.contrib.auth.base_user import AbstractBaseUser, BaseUserManager
@@ -252,6 +253,14 @@ class Invitation(Entity):
 
     def __str__(self) -> str:
         return f"{self.email} as {self.role}"
+
+    def state(self, now: datetime) -> str:
+        """``sent``, ``expired``, ``accepted`` or ``withdrawn``; only a sent one can be accepted."""
+        if self.accepted_at is not None:
+            return "accepted"
+        if self.revoked_at is not None:
+            return "withdrawn"
+        return "sent" if self.expires_at > now else "expired"
 
     def tenancy(self) -> Tenancy:
         """What the audit records and events about this invitation carry."""

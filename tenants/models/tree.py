@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import ClassVar
+from typing import ClassVar, Final
 
 from django.db import models
 
@@ -18,6 +18,15 @@ class TenantStatus(models.TextChoices):
     ACTIVE = "active", "Active"
     SUSPENDED = "suspended", "Suspended"
     CLOSED = "closed", "Closed"
+
+
+#: Which status may follow which; every change goes through this table.
+TENANT_MOVES: Final[dict[str, frozenset[TenantStatus]]] = {
+    TenantStatus.PENDING: frozenset({TenantStatus.ACTIVE, TenantStatus.CLOSED}),
+    TenantStatus.ACTIVE: frozenset({TenantStatus.SUSPENDED, TenantStatus.CLOSED}),
+    TenantStatus.SUSPENDED: frozenset({TenantStatus.ACTIVE, TenantStatus.CLOSED}),
+    TenantStatus.CLOSED: frozenset(),
+}
 
 
 class Platform(Entity):

@@ -31,7 +31,8 @@ What the request carries:
 
 What the frame does:
 
-* not logged in → ``/login?next=…`` (a request for JSON gets 401);
+* not logged in → ``/login?next=…`` (a request for JSON gets 401); where a form was sent, the login
+  says that nothing was done, and leads back to the form's page;
 * a second factor that the role needs is missing → ``/login/verify`` or ``/login/setup``;
 * a form that was made for another account or mode → 409, nothing ran: two tabs share one session,
   so every form posts ``{% seat_field %}`` beside its CSRF token (pages show ``seat.mark`` too);
@@ -57,7 +58,7 @@ from django.template.response import SimpleTemplateResponse
 from django.urls import reverse
 
 from core import errors
-from core.back_address import with_next
+from core.back_address import referring_address, sign_in_address
 from core.db import tenant_atomic
 from tenants import policies
 from tenants.models import Level
@@ -215,10 +216,9 @@ def _made_for_this_seat(request: PortalRequest) -> bool:
 
 def _send_to(request: HttpRequest, url: str) -> HttpResponse:
     """Redirect to `url`, which leads back later; a request for JSON gets 401."""
-    target = request.get_full_path() if request.method in SAFE_METHODS else "/"
     if "application/json" in request.headers.get("Accept", ""):
         return HttpResponse(status=401)
-    return redirect(with_next(url, target))
+    return redirect(sign_in_address(request, url))
 
 
 def render_in_scope(
@@ -251,4 +251,5 @@ def not_found_page(request: HttpRequest) -> HttpResponse:
 
 def other_seat_page(request: HttpRequest) -> HttpResponse:
     """409: the form belongs to an account or mode that the session has left since."""
-    return render(request, "tenants/other_seat.html", status=409)
+    back = referring_address(request, "/")
+    return render(request, "tenants/other_seat.html", {"back": back}, status=409)

@@ -77,7 +77,9 @@ def merchant_create(request: PortalRequest) -> HttpResponse:
     except (errors.InvalidRequest, errors.Conflict, errors.RateLimited) as error:
         with tenant_atomic(request.scope):
             return _list(request, status_code=error.status, refused=error, typed=request.POST)
-    messages.success(request, f"{row.name} is signed up and works in test mode.")
+    invited = given["owner_email"].strip()
+    owner = f" An invitation is on its way to {invited}." if invited else ""
+    messages.success(request, f"{row.name} is signed up and works in test mode.{owner}")
     return redirect("portal:merchant", row.public_id)
 
 
@@ -88,13 +90,16 @@ def _one(
     row = selectors.merchant_get(
         actor=request.actor, merchant_id=ids.decode(Merchant.PREFIX, merchant_id)
     )
+    invitations = selectors.owner_invitations(actor=request.actor, merchant_id=row.id)
+    has_owner = selectors.has_owner(actor=request.actor, merchant_id=row.id)
     share = row.fee_bps * row.reseller_share_bps // 10_000
     context = {
         "merchant": row,
         "share_bps": share,
         "platform_bps": row.fee_bps - share,
         "edited": {name: getattr(row, name) for name in services.MERCHANT_SETTINGS},
-        "has_owner": selectors.has_owner(actor=request.actor, merchant_id=row.id),
+        "invitations": invitations,
+        "may_invite_owner": not has_owner and all(each.state != "sent" for each in invitations),
         **more,
     }
     return render(request, "tenants/merchant.html", context, status=status_code)

@@ -18,7 +18,7 @@ from django.views.decorators.http import require_http_methods
 from django_otp import login as otp_login
 
 from core import errors, ids
-from core.back_address import asked_address, with_next
+from core.back_address import UNSENT, asked_address, sign_in_address, with_flag, with_next
 from core.crypto import CannotOpen
 from core.db import Scope, tenant_atomic
 from core.proxies import client_ip
@@ -36,6 +36,8 @@ PENDING_SINCE: Final = "login_since"
 PENDING_NEXT: Final = "login_next"
 ENROLMENT: Final = "enrolment"
 PENDING_S: Final = 300
+#: In the address of the login: the second step was sent after its time.
+LATE: Final = "late"
 
 
 class LoginForm(forms.Form):
@@ -115,7 +117,13 @@ def login_page(request: HttpRequest) -> HttpResponse:
     if request.method != "POST":
         if request.user.is_authenticated:
             return redirect(target or _home_of(request.user))
-        return _page(request, "login", LoginForm(), next=target)
+        problem = (
+            "The code came too late, so you are not signed in. Enter your password again."
+            if LATE in request.GET
+            else ""
+        )
+        unsent = UNSENT in request.GET
+        return _page(request, "login", LoginForm(), next=target, unsent=unsent, problem=problem)
     form = LoginForm(request.POST)
     if not form.is_valid():
         return _page(request, "login", form, status=422, next=target)
@@ -144,9 +152,11 @@ def verify_page(request: HttpRequest) -> HttpResponse:
     """Ask for the code of the authenticator app, or for a recovery code."""
     user = _pending_user(request)
     if user is None:
-        return redirect("login")
+        address = with_next(reverse("login"), request.session.get(PENDING_NEXT, ""))
+        return redirect(with_flag(address, LATE) if request.method == "POST" else address)
     if request.method != "POST":
-        return _page(request, "verify", CodeForm(), email=user.email)
+        unsent = UNSENT in request.GET
+        return _page(request, "verify", CodeForm(), email=user.email, unsent=unsent)
     form = CodeForm(request.POST)
     if not form.is_valid():
         return _page(request, "verify", form, status=422, email=user.email)
@@ -198,7 +208,7 @@ def link_use_page(request: HttpRequest, token: str) -> HttpResponse:
 def setup_page(request: HttpRequest) -> HttpResponse:
     """Enrol an authenticator app, and show the recovery codes once."""
     if not request.user.is_authenticated:
-        return redirect(with_next(reverse("login"), reverse("login-setup")))
+        return redirect(sign_in_address(request, reverse("login")))
     user = request.user
     enrolled = has_second_factor(user)
     if enrolled and not user.is_verified():

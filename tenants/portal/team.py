@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from datetime import UTC
 from typing import Any
 
@@ -33,9 +34,7 @@ def _context(request: PortalRequest, **more: Any) -> dict[str, Any]:
     offered = [role for role in ROLES if is_owner or role[0] != Role.OWNER]
     return {
         "members": selectors.members(actor=request.actor),
-        "invitations": [
-            (row, row.public_id) for row in selectors.open_invitations(actor=request.actor)
-        ],
+        "invitations": selectors.invitations_of_team(actor=request.actor),
         "roles": offered,
         "role_choices": [(value, label) for value, label, _text in offered],
         "is_owner": is_owner,
@@ -86,14 +85,42 @@ def invite(request: PortalRequest) -> HttpResponse:
 )
 def invitation_revoke(request: PortalRequest, invitation_id: str) -> HttpResponse:
     """Withdraw an invitation."""
+    return _change_invitation(
+        request, invitation_id, team.invitation_revoke, "The invitation of {email} was withdrawn."
+    )
+
+
+@portal_view(
+    "team.write",
+    at="team/invitations/<str:invitation_id>/resend",
+    name="invitation-resend",
+    form_of="team",
+)
+def invitation_resend(request: PortalRequest, invitation_id: str) -> HttpResponse:
+    """Send an invitation again, with a new link."""
+    return _change_invitation(
+        request,
+        invitation_id,
+        team.invitation_resend,
+        "A new link is on its way to {email}; the earlier one no longer works.",
+    )
+
+
+def _change_invitation(
+    request: PortalRequest, invitation_id: str, change: Callable[..., Invitation], said: str
+) -> HttpResponse:
+    """Change an invitation and go back to the page that lists it: the team's or its merchant's."""
+    wanted = ids.decode(Invitation.PREFIX, invitation_id)
     try:
-        team.invitation_revoke(
-            actor=request.actor, invitation_id=ids.decode(Invitation.PREFIX, invitation_id)
-        )
-    except errors.Conflict as error:
+        row = change(actor=request.actor, invitation_id=wanted)
+    except (errors.Conflict, errors.PermissionDenied, errors.RateLimited) as error:
         messages.error(request, error.message)
+        with tenant_atomic(request.scope):
+            row = selectors.invitations(actor=request.actor).get(id=wanted)
     else:
-        messages.success(request, "The invitation was withdrawn.")
+        messages.success(request, said.format(email=row.email))
+    if request.seat.level == Level.RESELLER and row.merchant_id is not None:
+        return redirect("portal:merchant", ids.encode(Merchant.PREFIX, row.merchant_id))
     return redirect("portal:team")
 
 

@@ -1,4 +1,4 @@
-"""Tenants themselves: signing up resellers and merchants, their settings and their status."""
+"""Tenants themselves: signing up resellers and merchants, their settings and their fees."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from core.pan import refuse_card_numbers
 from core.unit import Writes
 from tenants import events, policies
 from tenants.fees import fixed_fee_minor
-from tenants.lock_objects import lock_merchant, lock_tenant
+from tenants.lock_objects import lock_merchant
 from tenants.models import Merchant, Platform, Reseller, TenantStatus
 
 _DESCRIPTOR: Final = re.compile(r"(?=.*[A-Za-z])[A-Za-z0-9 .,&+\-/#]{5,22}")
@@ -138,33 +138,29 @@ def merchant_update(*, actor: Actor, merchant_id: UUID, **changes: str) -> Merch
     return row
 
 
-def tenant_set_status(
-    *, actor: Actor, status: str, merchant_id: UUID | None = None, reseller_id: UUID | None = None
-) -> None:
-    """Activate, suspend or close a merchant, or a reseller (compliance staff).
-
-    Raises Conflict for a closed tenant, InvalidRequest for an unknown status, NotFound.
-    """
-    if status not in TenantStatus.values:
-        raise errors.InvalidRequest("Unknown status.", code="status_unknown", param="status")
+def merchant_identify(*, actor: Actor, merchant_id: UUID, legal_name: str, country: str) -> None:
+    """Correct who a merchant is by law (compliance staff). Raises InvalidRequest, NotFound."""
+    cleaned = " ".join(legal_name.split())
+    if not 1 <= len(cleaned) <= 200:
+        raise errors.InvalidRequest(
+            "Give a legal name of 1 to 200 characters.", code="name_invalid", param="legal_name"
+        )
+    refuse_card_numbers(cleaned, "legal_name")
+    after = {"legal_name": cleaned, "country": _country(country)}
     with tenant_atomic(actor.scope):
-        tenant = lock_tenant(merchant_id=merchant_id, reseller_id=reseller_id)
-        if tenant.status == TenantStatus.CLOSED:
-            raise errors.Conflict("A closed tenant stays closed.", code="tenant_closed")
-        before, tenant.status = tenant.status, status
-        is_merchant = isinstance(tenant, Merchant)
+        merchant = lock_merchant(merchant_id)
+        before = {key: getattr(merchant, key) for key in after}
+        for key, value in after.items():
+            setattr(merchant, key, value)
         writes = Writes()
-        writes.update(tenant, "status", expect={"status": before}, what=tenant.name)
+        writes.update(merchant, *after)
         writes.record(
-            tenant,
-            action=f"{'merchant' if is_merchant else 'reseller'}.status_changed",
-            event=(
-                events.MERCHANT_STATUS_CHANGED if is_merchant else events.RESELLER_STATUS_CHANGED
-            ),
+            merchant,
+            action="merchant.identified",
+            event=None,
             actor=actor,
-            before={"status": before},
-            after={"status": status},
-            payload={"id": tenant.public_id, "status": status},
+            before=before,
+            after=after,
         )
         writes.flush()
 

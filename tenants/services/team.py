@@ -11,7 +11,7 @@ from uuid import UUID
 from django.core.exceptions import ValidationError
 from django.core.validators import validate_email
 from django.db import IntegrityError
-from django.db.models import Q, QuerySet
+from django.db.models import QuerySet
 from django.utils import timezone
 
 from core import errors, ids
@@ -180,24 +180,61 @@ def refuse_second_owner(place: TenantPlace, *, email: str) -> None:
         )
 
 
-def invitation_revoke(*, actor: Actor, invitation_id: UUID) -> None:
+def invitation_revoke(*, actor: Actor, invitation_id: UUID) -> Invitation:
     """Withdraw an open invitation; its link stops working.
 
     A reseller withdraws its own and what its people sent into a merchant. Raises NotFound for every
     other one.
     """
-    own = Q(**selectors.own_tenant(actor))
-    sent = Q(invited_by_id__in=selectors.own_memberships(actor).values("user_id"))
     with tenant_atomic(actor.scope):
-        row = lock_invitation(Invitation.objects.filter(own | sent), invitation_id)
-        if not policies.owns(actor, row):
-            raise errors.NotFound("There is no such invitation.")
-        if row.accepted_at is not None:
-            raise errors.Conflict("The invitation was accepted already.", code="accepted_already")
+        row = _unanswered(actor, invitation_id)
         if row.revoked_at is None:
             writes = Writes()
             _withdraw(writes, row, actor=actor)
             writes.flush()
+    return row
+
+
+def invitation_resend(*, actor: Actor, invitation_id: UUID) -> Invitation:
+    """Send an invitation again: a new link, good for seven days; the earlier one stops working.
+
+    As `invitation_create` for the same address and role, also in what it raises. Raises NotFound
+    for one that the actor could not withdraw, Conflict for one that was accepted or withdrawn.
+    """
+    with tenant_atomic(actor.scope):
+        found = selectors.invitations(actor=actor).filter(id=invitation_id).first()
+        # The tenant before the invitation, in the order in which `invitation_create` locks.
+        if found is not None:
+            lock_tenant(merchant_id=found.merchant_id, reseller_id=found.reseller_id)
+        row = _unanswered(actor, invitation_id)
+        if row.revoked_at is not None:
+            raise errors.Conflict(
+                "The invitation was withdrawn. Invite the person again.", code="invitation_invalid"
+            )
+        place: TenantPlace = {
+            "level": row.level,
+            "platform_id": row.platform_id,
+            "reseller_id": row.reseller_id,
+            "merchant_id": row.merchant_id,
+        }
+        own = row.level == policies.level_of(actor)
+        check_role(actor, PersonAction.INVITE, row.role, level=row.level, own=own)
+        if not own:
+            refuse_second_owner(place, email=row.email)
+        return invite(actor=actor, email=row.email, role=row.role, place=place)
+
+
+def _unanswered(actor: Actor, invitation_id: UUID) -> Invitation:
+    """The invitation, locked, one of those that the actor may change.
+
+    Raises NotFound for every other one, Conflict for one that was accepted.
+    """
+    row = lock_invitation(selectors.invitations(actor=actor), invitation_id)
+    if not policies.owns(actor, row):
+        raise errors.NotFound("There is no such invitation.")
+    if row.accepted_at is not None:
+        raise errors.Conflict("The invitation was accepted already.", code="accepted_already")
+    return row
 
 
 def _withdraw(writes: Writes, row: Invitation, *, actor: Actor) -> None:

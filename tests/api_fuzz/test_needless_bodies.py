@@ -49,7 +49,10 @@ def send(world: World, method: str, path: str, body: Any) -> tuple[int, str, str
 
 def test_the_operations_without_a_body_are_known() -> None:
     found = _operations(("post", "put", "patch"), with_body=False)
-    assert found == [("POST", "/v1/api_keys/{key_id}/revoke")]
+    assert found == [
+        ("POST", "/v1/api_keys/{key_id}/revoke"),
+        ("POST", "/v1/team/invitations/{invitation_id}/resend"),
+    ]
 
 
 @pytest.mark.parametrize(

@@ -87,6 +87,12 @@ def picture(page: Page, name: str) -> None:
         page.screenshot(path=str(Path(folder) / f"{name}.png"), full_page=True)
 
 
+def stay(page: Page) -> None:
+    """Keep the paid page open, to look at it."""
+    page.get_by_role("button", name="Stay on this page").click()
+    expect(page.get_by_text("This page stays open.")).to_be_visible()
+
+
 @pytest.mark.parametrize(("width", "scheme"), LOOKS)
 def test_a_payer_pays(
     new_page: NewPage,
@@ -111,6 +117,7 @@ def test_a_payer_pays(
     done = page.get_by_role("heading", name="Payment complete")
     expect(done).to_be_visible()
     expect(done).to_be_focused()
+    stay(page)
     expect(page.locator("[data-receipt=reference]")).to_have_text("order-1042")
     expect(page.locator("[data-receipt=card]")).to_have_text("Visa ending in 4242")
     assert_sound(page)
@@ -258,6 +265,26 @@ def test_paying_by_keyboard_alone(page: Page, session: dict[str, Any]) -> None:
     page.keyboard.type("123")
     page.keyboard.press("Enter")
     expect(page.get_by_role("heading", name="Payment complete")).to_be_visible()
+
+
+def test_a_paid_page_goes_on_by_itself_and_a_declined_one_does_not(
+    page: Page, session: dict[str, Any]
+) -> None:
+    page.clock.install()
+    page.goto(session["url"])
+    fill(page, DECLINED)
+    pay(page)
+    expect(page.get_by_role("alert")).to_contain_text("Nothing was charged")
+    page.clock.run_for(60_000)
+    expect(page).to_have_url(session["url"])
+
+    page.get_by_label("Card number").fill("")
+    fill(page)
+    pay(page)
+    going = page.get_by_role("status").filter(has_text="in 5 seconds")
+    expect(going).to_be_visible()
+    page.clock.run_for(5_000)
+    page.wait_for_url("**/pay/returned?order=1042")
 
 
 def test_two_clicks_are_one_payment(

@@ -159,6 +159,16 @@ def test_a_paid_session_takes_no_second_payment(api: Api) -> None:
     assert told.json()["data"]["status"] == "completed"
 
 
+def test_a_paid_page_goes_on_without_a_script_too(api: Api) -> None:
+    thanks = "https://shop.example/thanks?a=1&b=2"
+    onward = '<meta http-equiv="refresh" content="5; url=https://shop.example/thanks?a=1&amp;b=2">'
+    payer = Payer(new_session(api, success_url=thanks)["url"])
+    assert payer.paid(DECLINED)["status"] == "failed"
+    assert onward not in payer.client.get(payer.path).content.decode()
+    payer.paid()
+    assert f"<noscript>{onward}</noscript>" in payer.client.get(payer.path).content.decode()
+
+
 def test_the_challenge_is_passed(api: Api) -> None:
     payer = Payer(new_session(api)["url"])
     waiting = payer.paid(CHALLENGED)

@@ -83,7 +83,7 @@ def booked(intent: Intent) -> list[Leg]:
     ]
 
 
-def test_a_settled_payment_posts_the_capture_and_shares_the_fee_in_one_linked_set() -> None:
+def test_a_settled_payment_posts_the_capture_and_one_fee_that_is_shared_in_one_linked_set() -> None:
     intent = an_intent(settled_amount_minor=4_000)
     book = bookings.book_of(intent)
     settle, fee, residual = (
@@ -92,10 +92,10 @@ def test_a_settled_payment_posts_the_capture_and_shares_the_fee_in_one_linked_se
 
     assert booked(intent) == [
         (settle, None, None, 4_000, 0, POST | LINKED),
-        (fee, book.pending.id, book.platform_fee.id, 117, TransferCode.PLATFORM_FEE, LINKED),
+        (fee, book.pending.id, book.platform_fee.id, 146, TransferCode.PLATFORM_FEE, LINKED),
         (
             residual,
-            book.pending.id,
+            book.platform_fee.id,
             book.reseller_residual.id,
             29,
             TransferCode.RESELLER_RESIDUAL,
@@ -109,7 +109,10 @@ def test_a_settled_payment_posts_the_capture_and_shares_the_fee_in_one_linked_se
     ("price", "fees"),
     [
         ({"reseller_share_bps": 0}, [("fee", 320, TransferFlags.NONE)]),
-        ({"reseller_share_bps": 10_000}, [("residual", 320, TransferFlags.NONE)]),
+        (
+            {"reseller_share_bps": 10_000},
+            [("fee", 320, LINKED), ("residual", 320, TransferFlags.NONE)],
+        ),
         ({"fee_bps": 0, "fee_fixed_minor": 0}, []),
     ],
 )

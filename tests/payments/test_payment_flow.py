@@ -42,8 +42,7 @@ def test_a_card_payment_completes_and_stands_in_the_books(api: Api) -> None:
     lines = [(line["code"], line["amount"], line["state"]) for line in expanded["ledger"]]
     assert lines == [
         ("payment", 10_000, "posted"),
-        ("platform_fee", 232, "posted"),
-        ("reseller_residual", 58, "posted"),
+        ("platform_fee", 290, "posted"),
     ]
     assert [attempt["state"] for attempt in expanded["attempts"]] == ["SETTLED"]
 
@@ -59,7 +58,6 @@ def test_the_ledger_and_a_payment_name_each_other_by_the_same_ids(api: Api) -> N
     assert documents == {
         "payment": payment["id"],
         "platform_fee": payment["id"],
-        "reseller_residual": payment["id"],
         "refund": refund["id"],
     }
     for document, codes in (

@@ -235,7 +235,9 @@ def test_an_invitation_appears_and_can_be_withdrawn() -> None:
     found = re.search(r"/team/invitations/inv_[a-z0-9]+/revoke", html)
     assert found is not None
     client.post(found[0])
-    assert "new@example.test" not in client.get("/team").content.decode()
+    left = text_of(client.get("/team"))
+    assert "Withdrawn" in left[left.index("new@example.test") :]
+    assert found[0] not in client.get("/team").content.decode()
 
 
 def test_a_wrong_address_keeps_what_was_typed() -> None:

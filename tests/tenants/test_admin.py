@@ -22,6 +22,7 @@ from tenants.models import (
     RecoveryCode,
     Reseller,
     ServiceCaller,
+    TenantChange,
     TotpDevice,
     User,
 )
@@ -151,13 +152,15 @@ def test_compliance_suspends_a_merchant_and_support_cannot() -> None:
     assert "Live payments stop" in client.get(address).content.decode()
     with tenant_atomic(t.scope):
         assert Merchant.objects.get(id=t.merchant.id).status == "active"
-    assert client.post(address).status_code == 302
+    assert client.post(address).status_code == 422
+    assert client.post(address, {"reason": "A notice of the scheme"}).status_code == 302
     with tenant_atomic(t.scope):
         assert Merchant.objects.get(id=t.merchant.id).status == "suspended"
         record = AuditRecord.objects.get(action="merchant.status_changed")
         event = OutboxEvent.objects.get(type="merchant.status_changed")
     assert record.actor_id == t.users["platform.compliance"].public_id
-    assert (record.before, record.after) == ({"status": "active"}, {"status": "suspended"})
+    assert record.before == {"status": "active"}
+    assert record.after == {"status": "suspended", "reason": "A notice of the scheme"}
     assert event.aggregate == t.merchant.public_id
 
 
@@ -237,11 +240,15 @@ def test_support_sends_a_reset_link() -> None:
 def test_an_error_of_ours_becomes_a_message_and_changes_nothing() -> None:
     t = make_tenants(totp=True)
     with tenant_atomic(Scope.staff()):
-        Merchant.objects.filter(id=t.merchant.id).update(status="closed")
-    response = staff(t, "compliance").post(page(Merchant, t.merchant.id, "activate"), follow=True)
-    assert "A closed tenant stays closed." in response.content.decode()
+        Merchant.objects.filter(id=t.merchant.id).update(status="suspended")
+    client = staff(t, "compliance")
+    client.post(page(Merchant, t.merchant.id, "activate"), {"reason": "Settled"})
+    with tenant_atomic(Scope.staff()):
+        change = TenantChange.objects.get(merchant=t.merchant)
+    response = client.post(page(TenantChange, change.id, "confirm"), follow=True)
+    assert "A second person has to confirm this" in response.content.decode()
     with tenant_atomic(t.scope):
-        assert Merchant.objects.get(id=t.merchant.id).status == "closed"
+        assert Merchant.objects.get(id=t.merchant.id).status == "suspended"
 
 
 def test_the_admin_has_a_policy_of_its_own_and_a_main_landmark(t: Tenants) -> None:
@@ -338,8 +345,9 @@ def test_compliance_closes_a_merchant_for_good() -> None:
     client = staff(t, "compliance")
     address = page(Merchant, t.merchant.id, "close")
     assert "stays closed" in client.get(address).content.decode()
-    client.post(address)
-    client.post(page(Merchant, t.merchant.id, "activate"))
+    client.post(address, {"reason": "Gave up the business"})
+    refused = client.post(page(Merchant, t.merchant.id, "activate"), {"reason": "Back again"})
+    assert "A closed tenant stays closed." in refused.content.decode()
     with tenant_atomic(t.scope):
         assert Merchant.objects.get(id=t.merchant.id).status == "closed"
 

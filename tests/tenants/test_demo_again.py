@@ -5,6 +5,7 @@ from __future__ import annotations
 import secrets
 import uuid
 from collections.abc import Callable
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -23,6 +24,7 @@ from tenants.services import (
     passwords,
     people,
     second_factor,
+    standing,
     team,
 )
 from tests.places import make_place
@@ -131,7 +133,10 @@ def _merchant_renamed() -> Callable[[], Any]:
 def _closed(model: Any, label: str) -> Callable[[], Any]:
     with tenant_atomic(Scope.staff()):
         named = "merchant_id" if model is Merchant else "reseller_id"
-        merchants.tenant_set_status(actor=staff(), status="closed", **{named: demo.demo_id(label)})
+        compliance = replace(staff(), role="compliance")
+        standing.tenant_set_status(
+            actor=compliance, status="closed", reason="Ended", **{named: demo.demo_id(label)}
+        )
     return lambda: _read(model, demo.demo_id(label), "status")
 
 

@@ -98,7 +98,7 @@ def test_the_second_step_is_forgotten_after_five_minutes() -> None:
     session["login_since"] = int(time.time()) - 301
     session.save()
     response = client.post("/login/verify", {"code": code_of(t, user)})
-    assert response.headers["Location"] == "/login"
+    assert response.headers["Location"] == "/login?late=1"
     assert "_auth_user_id" not in client.session
 
 

@@ -178,7 +178,7 @@ def _context(request: PortalRequest, payment: Payment, **more: Any) -> dict[str,
         "ledger": selectors.payment_ledger(payment) if "ledger.read" in scopes else [],
         "fee_rule": counted,
         "residual_minor": counted.reseller_fee_minor
-        if counted is not None and request.seat.level == Level.RESELLER
+        if counted is not None and "fee_split.read" in scopes
         else None,
         "merchant_name": merchant_names(request, [payment]).get(payment.merchant_id, ""),
         "left_minor": left,
