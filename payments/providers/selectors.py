@@ -56,8 +56,8 @@ class WebhookSecret:
         return self.until is None or self.until > now
 
     def stored(self) -> dict[str, str | None]:
-        """As it stands in the sealed list."""
-        return {"secret": self.secret, "until": self.until and self.until.isoformat()}
+        """As the sealed list has it."""
+        return {"secret": self.secret, "until": self.until.isoformat() if self.until else None}
 
     @classmethod
     def read(cls, stored: str | dict[str, str | None]) -> WebhookSecret:

@@ -164,8 +164,8 @@ def test_finance_replaces_key_and_webhook_secret_which_no_page_shows(tenants: Te
 
     done = client.post(for_key, {"secret_key": new, "reason": "rolled"}, follow=True)
     assert new not in done.content.decode()
-    given = {"secret": "whsec_after", "overlap_h": 24, "reason": "rolled"}
-    done = client.post(for_secret, given, follow=True)
+    rolled = {"secret": "whsec_after", "overlap_h": "24", "reason": "rolled"}
+    done = client.post(for_secret, rolled, follow=True)
     assert "whsec_after" not in done.content.decode()
     config = adapter_for(account.id).config
     assert config.credentials == {"secret_key": new}
