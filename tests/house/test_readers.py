@@ -120,8 +120,8 @@ def test_every_column_has_a_reader() -> None:
 
 def columns_of(tree: ast.Module) -> Iterator[str]:
     """The columns that a module's models declare, as `Model.column`."""
-    for model in tree.body:
-        for line in getattr(model, "body", ()) if isinstance(model, ast.ClassDef) else ():
+    for model in (node for node in tree.body if isinstance(node, ast.ClassDef)):
+        for line in model.body:
             if (
                 isinstance(line, ast.Assign)
                 and isinstance(line.value, ast.Call)
@@ -182,7 +182,7 @@ def permissions_of(tree: ast.Module) -> set[str]:
         if isinstance(line, ast.AnnAssign) and ast.unparse(line.target) == "PERMISSIONS"
     ]
     assert isinstance(table, ast.Dict)
-    return {key.value for key in table.keys if isinstance(key, ast.Constant)}
+    return {str(key.value) for key in table.keys if isinstance(key, ast.Constant)}
 
 
 def test_every_permission_is_asked_for() -> None:
