@@ -27,6 +27,7 @@ from unfold.widgets import (
     UnfoldAdminDecimalFieldWidget,
     UnfoldAdminEmailInputWidget,
     UnfoldAdminIntegerFieldWidget,
+    UnfoldAdminPasswordWidget,
     UnfoldAdminSelectWidget,
     UnfoldAdminSingleDateWidget,
     UnfoldAdminTextareaWidget,
@@ -41,6 +42,14 @@ FormView = Callable[[Any, HttpRequest, dict[str, Any], str | None], HttpResponse
 
 class LongText(forms.CharField):
     """A few sentences."""
+
+
+class SecretText(forms.CharField):
+    """A secret that goes in and never comes out: not even a refused form shows it again."""
+
+    def widget_attrs(self, widget: forms.Widget) -> dict[str, Any]:
+        """Browsers are asked not to keep it."""
+        return {**super().widget_attrs(widget), "autocomplete": "off"}
 
 
 class DayInput(UnfoldAdminSingleDateWidget):
@@ -60,6 +69,7 @@ _WIDGETS: tuple[tuple[type[forms.Field], Callable[[], forms.Widget]], ...] = (
     (forms.IntegerField, UnfoldAdminIntegerFieldWidget),
     (forms.BooleanField, UnfoldBooleanWidget),
     (LongText, UnfoldAdminTextareaWidget),
+    (SecretText, UnfoldAdminPasswordWidget),
     (forms.CharField, UnfoldAdminTextInputWidget),
 )
 

@@ -137,9 +137,9 @@ class EndpointsView(ApiView):
         Only the very same request, repeated under its Idempotency-Key within 30 days, is given the
         same answer again.
 
-        Verify each webhook with the secret (Standard Webhooks). Any 2xx within 15 s counts as
-        received; otherwise it is sent again after 5 s, 5 min, 30 min, 2 h, 5 h, 10 h, 14 h, 20 h
-        and 24 h. 410 disables the endpoint.
+        Verify each webhook with the secret (Standard Webhooks). A 2xx status within 15 s
+        counts as received, whatever the body is; otherwise it is sent again after 5 s, 5 min,
+        30 min, 2 h, 5 h, 10 h, 14 h, 20 h and 24 h. 410 disables the endpoint.
         """
         body = known(self.body, "url", "events", "description")
         spec = services.endpoint_spec(

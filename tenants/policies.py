@@ -82,7 +82,6 @@ PERMISSIONS: Final[Mapping[str, Permission]] = {
     "payments.refund": Permission(BUILDERS, second_factor=True),
     "payments.export": Permission(EVERYONE, EVERYONE, frozenset({FINANCE, COMPLIANCE})),
     "refunds.read": Permission(EVERYONE, EVERYONE, STAFF),
-    "disputes.read": Permission(EVERYONE, EVERYONE, STAFF),
     "customers.read": Permission(EVERYONE, EVERYONE, STAFF),
     "customers.write": Permission(BUILDERS),
     "payment_methods.read": Permission(EVERYONE, EVERYONE, STAFF),
@@ -116,7 +115,6 @@ PERMISSIONS: Final[Mapping[str, Permission]] = {
     ),
     "settings.read": Permission(EVERYONE, EVERYONE, STAFF),
     "settings.write": Permission(MANAGERS, MANAGERS, second_factor=True, key_kinds=_PERSONS_ONLY),
-    "audit.read": Permission(MANAGERS, MANAGERS, STAFF, key_kinds=_PERSONS_ONLY),
     # The platform's own staff
     STAFF_PERMISSION: Permission(platform=STAFF, key_kinds=_PERSONS_ONLY),
     "platform.tenants.write": Permission(

@@ -6,6 +6,7 @@ import contextlib
 import http.server
 import json
 import threading
+import time
 from collections import Counter, defaultdict
 from collections.abc import Iterator
 from typing import Any
@@ -25,8 +26,12 @@ class Receiver(http.server.ThreadingHTTPServer):
         self.over = threading.Event()
         #: Paths that were sent to.
         self.asked: set[str] = set()
+        #: The most requests that waited for their answer at one moment.
+        self.most_at_once = 0
+        self._at_once = 0
         self._lock = threading.Lock()
         self._webhooks: defaultdict[tuple[str, str], Counter[str]] = defaultdict(Counter)
+        self._came_at: dict[tuple[str, str], float] = {}
 
     @property
     def url(self) -> str:
@@ -36,7 +41,28 @@ class Receiver(http.server.ThreadingHTTPServer):
         """Count a webhook under its event type and the id of the object that it is about."""
         event = json.loads(body)
         with self._lock:
-            self._webhooks[event["type"], event["data"]["id"]][webhook_id] += 1
+            about = event["type"], event["data"]["id"]
+            self._webhooks[about][webhook_id] += 1
+            self._came_at.setdefault(about, time.monotonic())
+
+    def came_at(self, event_type: str) -> dict[str, float]:
+        """When (monotonic) an event of this type first came, by the object that it is about."""
+        with self._lock:
+            return {
+                subject: at for (name, subject), at in self._came_at.items() if name == event_type
+            }
+
+    @contextlib.contextmanager
+    def waiting(self) -> Iterator[None]:
+        """Count the block as a request under way."""
+        with self._lock:
+            self._at_once += 1
+            self.most_at_once = max(self.most_at_once, self._at_once)
+        try:
+            yield
+        finally:
+            with self._lock:
+                self._at_once -= 1
 
     def told_of(self, event_type: str) -> set[str]:
         """Ids of the objects that an event of this type has arrived for."""
@@ -56,7 +82,8 @@ class _Handler(http.server.BaseHTTPRequestHandler):
         body = self.rfile.read(int(self.headers.get("Content-Length") or 0))
         self.server.asked.add(self.path)
         if self.server.after_s:
-            self.server.over.wait(self.server.after_s)
+            with self.server.waiting():
+                self.server.over.wait(self.server.after_s)
         if webhook_id := self.headers.get("webhook-id"):
             self.server.remember(webhook_id, body)
         with contextlib.suppress(OSError):

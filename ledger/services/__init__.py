@@ -24,7 +24,6 @@ from ledger.services.posting import (
     open_accounts,
     post,
     post_or_raise,
-    post_statement,
     post_with_commit,
 )
 from ledger.status import AccountStatus, TransferStatus
@@ -50,7 +49,6 @@ __all__ = [
     "post",
     "post_or_raise",
     "post_pending",
-    "post_statement",
     "post_with_commit",
     "results",
     "void_pending",

@@ -68,18 +68,6 @@ class LedgerRefused(Conflict):
         self.result_status = status
 
 
-def post_statement(transfers: Sequence[TransferSpec]) -> tuple[str, list[Any]]:
-    """The one statement that books a batch, with its parameters, for merging or pipelining.
-
-    It opens the accounts that the batch refers to by name, then posts. Its last column is the
-    answer, which `results(transfers, answer)` reads.
-
-    Raises:
-        InvalidRequest: the batch is too large, or an amount beyond 64 bits.
-    """
-    return _statement(transfers, references(transfers))
-
-
 def _statement(
     transfers: Sequence[TransferSpec], accounts: Sequence[AccountRef]
 ) -> tuple[str, list[Any]]:

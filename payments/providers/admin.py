@@ -6,16 +6,18 @@ never come out. Nothing is deleted: payments point to what took them.
 
 from __future__ import annotations
 
+from datetime import timedelta
 from typing import Any, ClassVar
 
 from django import forms
 from django.contrib import admin
 from django.db.models import QuerySet
-from django.http import HttpRequest
+from django.http import HttpRequest, HttpResponse
 from unfold.widgets import UnfoldAdminPasswordWidget, UnfoldAdminURLInputWidget
 
-from core.admin import Operated, actor_of
+from core.admin import Operated, ReadOnlyAdmin, actor_of, allowed
 from core.admin_filters import one_of
+from core.admin_forms import ReasonForm, SecretText, staff_form
 from core.admin_search import FoundById
 from payments.providers import services
 from payments.providers.models import ProviderAccount, RoutingRule
@@ -70,8 +72,36 @@ class AccountForm(forms.ModelForm):  # type: ignore[type-arg]  # takes no parame
         fields = ("provider", "label", "livemode", "api_base", "timeout_s")
 
 
+class KeyForm(ReasonForm):
+    """A new API key."""
+
+    secret_key = SecretText(
+        label="New secret API key",
+        max_length=500,
+        help_text="Of the same mode, and of the same account at the provider. "
+        "It is not shown again.",
+    )
+    field_order = ("secret_key", "reason")
+
+
+class WebhookSecretForm(ReasonForm):
+    """A new webhook secret, and how long the old one is accepted beside it."""
+
+    secret = SecretText(
+        label="New webhook secret", max_length=500, help_text="It is not shown again."
+    )
+    overlap_h = forms.IntegerField(
+        label="Hours for which the old secret is accepted too",
+        min_value=0,
+        max_value=168,
+        initial=24,
+        help_text="0 ends it at once: for a secret that has leaked.",
+    )
+    field_order = ("secret", "overlap_h", "reason")
+
+
 @admin.register(ProviderAccount)
-class ProviderAccountAdmin(_StaffAdmin):
+class ProviderAccountAdmin(_StaffAdmin, ReadOnlyAdmin):
     list_display = ("label", "provider", "mode", "enabled", "health_line", "webhook_path")
     list_filter = (one_of("provider", provider_names), "livemode", "enabled")
     id_columns: ClassVar = {ProviderAccount.PREFIX: "pk"}
@@ -80,6 +110,7 @@ class ProviderAccountAdmin(_StaffAdmin):
     exclude = ("credentials", "webhook_secrets", "key_tenant_id")
     readonly_fields = ("webhook_path",)
     actions: ClassVar[list[str]] = ["enable", "disable"]
+    actions_detail: ClassVar[tuple[str, ...]] = ("replace_key", "replace_webhook_secret")
 
     def get_queryset(self, request: HttpRequest) -> QuerySet[ProviderAccount]:
         return ProviderAccount.objects.select_related("health")
@@ -135,6 +166,47 @@ class ProviderAccountAdmin(_StaffAdmin):
     @admin.action(description="Disable", permissions=["operate"])
     def disable(self, request: HttpRequest, queryset: QuerySet[ProviderAccount]) -> None:
         self._switch(request, queryset, enabled=False)
+
+    def has_money_permission(self, request: HttpRequest, object_id: Any = None) -> bool:
+        """Finance holds the keys to where the money is."""
+        return allowed(request, "platform.money.write")
+
+    @staff_form(
+        "Replace API key",
+        permission="money",
+        form=KeyForm,
+        text="Payments made under the old key go on under the new one. End the old key at the "
+        "provider a minute after this.",
+        icon="key",
+    )
+    def replace_key(
+        self, request: HttpRequest, given: dict[str, Any], object_id: str | None
+    ) -> HttpResponse:
+        """Replace the key by the service."""
+        row = self.found(request, object_id)
+        services.account_replace_key(actor=actor_of(request), account_id=row.id, **given)
+        return self.done(request, object_id, f"{row.label} has a new API key.")
+
+    @staff_form(
+        "Replace webhook secret",
+        permission="money",
+        form=WebhookSecretForm,
+        text="Both secrets are accepted until the overlap is over.",
+        icon="vpn_key",
+    )
+    def replace_webhook_secret(
+        self, request: HttpRequest, given: dict[str, Any], object_id: str | None
+    ) -> HttpResponse:
+        """Replace the secret by the service."""
+        row = self.found(request, object_id)
+        services.account_replace_webhook_secret(
+            actor=actor_of(request),
+            account_id=row.id,
+            secret=given["secret"],
+            overlap=timedelta(hours=given["overlap_h"]),
+            reason=given["reason"],
+        )
+        return self.done(request, object_id, f"{row.label} has a new webhook secret.")
 
     def _switch(
         self, request: HttpRequest, queryset: QuerySet[ProviderAccount], *, enabled: bool

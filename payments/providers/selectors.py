@@ -7,16 +7,19 @@ import time
 import uuid
 from collections import OrderedDict
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from datetime import datetime
 from threading import Lock
 from typing import Any, Final, Generic, TypeVar
 
 from django.conf import settings
+from django.utils import timezone
 
 from core.crypto import PLATFORM_TENANT, open_sealed
 from core.db import fetch_all, fetch_one
 from core.errors import InvalidRequest, NotFound
 from payments.providers.base import AccountConfig, Adapter
+from payments.providers.models import ProviderAccount
 from payments.providers.registry import provider_spec
 
 # Staff change accounts and rules; every payment reads them. A change reaches every process within
@@ -39,6 +42,30 @@ class Account:
     provider: str
     label: str
     livemode: bool
+
+
+@dataclass(frozen=True, slots=True)
+class WebhookSecret:
+    """One of an account's webhook secrets; one that was replaced is accepted `until` then."""
+
+    secret: str = field(repr=False)
+    until: datetime | None = None
+
+    def holds(self, now: datetime) -> bool:
+        """Whether it is still accepted."""
+        return self.until is None or self.until > now
+
+    def stored(self) -> dict[str, str | None]:
+        """As the sealed list has it."""
+        return {"secret": self.secret, "until": self.until.isoformat() if self.until else None}
+
+    @classmethod
+    def read(cls, stored: str | dict[str, str | None]) -> WebhookSecret:
+        """One of the sealed list; a bare text has no end."""
+        if isinstance(stored, str):
+            return cls(stored)
+        until = stored["until"]
+        return cls(str(stored["secret"]), datetime.fromisoformat(until) if until else None)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -189,8 +216,9 @@ def _load_account(account_id: uuid.UUID) -> tuple[Account, Adapter]:
     if spec.derived_secrets is not None:
         webhook_secrets = spec.derived_secrets(account_id)
     else:
-        stored = _opened_json(secrets, "webhook_secrets", account_id, tenant_id)
-        webhook_secrets = tuple(stored or ())
+        now = timezone.now()
+        found = _webhook_secrets(secrets, account_id, tenant_id)
+        webhook_secrets = tuple(each.secret for each in found if each.holds(now))
     config = AccountConfig(
         account_id=account_id,
         provider=provider,
@@ -203,6 +231,18 @@ def _load_account(account_id: uuid.UUID) -> tuple[Account, Adapter]:
     )
     account = Account(id=account_id, provider=provider, label=label, livemode=livemode)
     return account, _adapter_with(config)
+
+
+def webhook_secrets_of(account: ProviderAccount) -> list[WebhookSecret]:
+    """An account's webhook secrets, newest first, those that have ended among them."""
+    return _webhook_secrets(account.webhook_secrets, account.id, account.key_tenant_id)
+
+
+def _webhook_secrets(
+    sealed: str, account_id: uuid.UUID, tenant_id: uuid.UUID
+) -> list[WebhookSecret]:
+    stored = _opened_json(sealed, "webhook_secrets", account_id, tenant_id)
+    return [WebhookSecret.read(each) for each in stored or ()]
 
 
 def _adapter_with(config: AccountConfig) -> Adapter:

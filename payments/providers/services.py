@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import uuid
 from collections.abc import Callable, Mapping, Sequence
+from datetime import timedelta
 from typing import Final
 from urllib.parse import urlsplit
 
@@ -31,14 +32,17 @@ from payments.providers.base import (
     WebhookRejected,
 )
 from payments.providers.calls import ProviderBusy, ProviderSilent, provider_call
+from payments.providers.lock_objects import lock_account
 from payments.providers.models import Operation, ProviderAccount, RoutingRule
 from payments.providers.registry import provider_names, provider_spec
 from payments.providers.selectors import (
     ACCOUNT_TABLE,
     Account,
+    WebhookSecret,
     account_get,
     adapter_for,
     forget_accounts,
+    webhook_secrets_of,
 )
 
 log = structlog.get_logger(__name__)
@@ -180,17 +184,75 @@ def account_create(
     return account
 
 
-def account_set_webhook_secrets(
-    *, actor: Actor, account_id: uuid.UUID, webhook_secrets: Sequence[str]
+def account_replace_key(
+    *, actor: Actor, account_id: uuid.UUID, secret_key: str, reason: str
 ) -> None:
-    """Replace the webhook secrets, newest first; keep the old one in the list while it is in use.
+    """Give an account a new API key of the same mode and the same owner at the provider.
 
-    Raises NotFound.
+    Captures, refunds and questions about payments that the old key made use the new one as well;
+    every process does within `selectors.CACHE_TTL_S`, so the old key is ended after that.
+
+    Raises:
+        NotFound: no such account.
+        InvalidRequest: the provider's keys look different, are of the other mode, or it has none.
     """
     with tenant_atomic(Scope.staff()):
-        account = _account(account_id)
-        account.webhook_secrets = _sealed(account, "webhook_secrets", list(webhook_secrets))
-        _save(account, "webhook_secrets", actor=actor, action="provider_account.secrets_changed")
+        account = lock_account(account_id)
+        spec = provider_spec(account.provider)
+        if spec.derived_secrets is not None:
+            raise InvalidRequest("This provider has no key to replace.", param="secret_key")
+        credentials = {"secret_key": secret_key.strip()}
+        try:
+            spec.check(credentials, account.livemode)
+        except InvalidRequest as refused:
+            raise InvalidRequest(
+                refused.message, code=refused.code, param="secret_key"
+            ) from refused
+        account.credentials = _sealed(account, "credentials", credentials)
+        _save(
+            account,
+            "credentials",
+            actor=actor,
+            action="provider_account.key_replaced",
+            after={"reason": reason},
+        )
+
+
+def account_replace_webhook_secret(
+    *, actor: Actor, account_id: uuid.UUID, secret: str, overlap: timedelta, reason: str
+) -> None:
+    """Give an account a new webhook secret; those in use are accepted for `overlap` beside it.
+
+    A secret that ends sooner keeps its end, so that as many overlap as were replaced in that time.
+
+    Raises:
+        NotFound: no such account.
+        InvalidRequest: an empty secret, one that is in use, or a provider that signs otherwise.
+    """
+    now = timezone.now()
+    with tenant_atomic(Scope.staff()):
+        account = lock_account(account_id)
+        if provider_spec(account.provider).derived_secrets is not None:
+            raise InvalidRequest("This provider has no secret to replace.", param="secret")
+        used = [each for each in webhook_secrets_of(account) if each.holds(now)]
+        new = secret.strip()
+        if not new or new in {each.secret for each in used}:
+            raise InvalidRequest("Give a secret that is not in use yet.", param="secret")
+        ends = now + overlap
+        ending = [
+            WebhookSecret(each.secret, min(each.until or ends, ends))
+            for each in used
+            if overlap > timedelta()
+        ]
+        stored = [each.stored() for each in (WebhookSecret(new), *ending)]
+        account.webhook_secrets = _sealed(account, "webhook_secrets", stored)
+        _save(
+            account,
+            "webhook_secrets",
+            actor=actor,
+            action="provider_account.webhook_secret_replaced",
+            after={"reason": reason, "old_until": ends.isoformat()},
+        )
 
 
 def account_set_enabled(*, actor: Actor, account_id: uuid.UUID, enabled: bool) -> None:
@@ -350,9 +412,16 @@ def _account(account_id: uuid.UUID) -> ProviderAccount:
     return found
 
 
-def _save(account: ProviderAccount, field: str, *, actor: Actor, action: str) -> None:
+def _save(
+    account: ProviderAccount,
+    field: str,
+    *,
+    actor: Actor,
+    action: str,
+    after: dict[str, str] | None = None,
+) -> None:
     writes = Writes()
     writes.update(account, field)
-    writes.record(account, action=action, event=None, actor=actor)
+    writes.record(account, action=action, event=None, actor=actor, after=after)
     writes.flush()
     after_commit(forget_accounts)

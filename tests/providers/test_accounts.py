@@ -11,6 +11,7 @@ import psycopg
 import pytest
 from django.db import IntegrityError, connection
 from django.test.utils import CaptureQueriesContext
+from django.utils import timezone
 
 from core import rotation
 from core.context import Actor
@@ -114,12 +115,69 @@ def test_creating_an_account_is_audited_without_its_secrets(admin_dsn: str) -> N
     assert KEY not in rows[0][2]
 
 
-def test_secrets_are_rotated_in_place() -> None:
-    made = account()
-    services.account_set_webhook_secrets(
-        actor=ACTOR, account_id=made.id, webhook_secrets=["whsec_newest", "whsec_new"]
+def replace_secret(made: ProviderAccount, secret: str, *, hours: int = 24) -> tuple[str, ...]:
+    services.account_replace_webhook_secret(
+        actor=ACTOR,
+        account_id=made.id,
+        secret=secret,
+        overlap=timedelta(hours=hours),
+        reason="rolled",
     )
-    assert adapter_for(made.id).config.webhook_secrets == ("whsec_newest", "whsec_new")
+    return adapter_for(made.id).config.webhook_secrets
+
+
+def test_the_old_webhook_secrets_are_accepted_until_the_overlap_is_over(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    made = account()
+    assert replace_secret(made, "whsec_2", hours=2) == ("whsec_2", "whsec_new", "whsec_old")
+    # As many at once as were replaced within that time; none lives longer than it was to.
+    assert replace_secret(made, "whsec_3")[:2] == ("whsec_3", "whsec_2")
+    later = timezone.now() + timedelta(hours=3)
+    monkeypatch.setattr("payments.providers.selectors.timezone.now", lambda: later)
+    forget_accounts()
+    assert adapter_for(made.id).config.webhook_secrets == ("whsec_3", "whsec_2")
+    monkeypatch.undo()
+    assert replace_secret(made, "whsec_4", hours=0) == ("whsec_4",)
+
+
+@pytest.mark.parametrize("secret", ["", "  ", "whsec_old"])
+def test_a_webhook_secret_in_use_is_no_new_one(secret: str) -> None:
+    made = account()
+    with pytest.raises(InvalidRequest) as refused:
+        replace_secret(made, secret)
+    assert refused.value.param == "secret"
+    assert adapter_for(made.id).config.webhook_secrets == ("whsec_new", "whsec_old")
+
+
+def test_a_replaced_key_is_used_for_what_the_old_one_began(admin_dsn: str) -> None:
+    made, merchant_id = merchant_account()
+    add_rule(made)
+    new = "sk_test_" + "n" * 24
+    adapter_for(made.id)
+    services.account_replace_key(
+        actor=ACTOR, account_id=made.id, secret_key=f" {new} ", reason="rolled"
+    )
+    # Captures and refunds ask for the adapter of the account that took the payment.
+    assert adapter_for(routed(merchant_id)).config.credentials == {"secret_key": new}
+    with psycopg.connect(admin_dsn) as conn:
+        [record] = conn.execute(
+            "select t::text from core_auditrecord t where target = %s and action = %s",
+            [made.public_id, "provider_account.key_replaced"],
+        ).fetchall()
+    assert "rolled" in record[0]
+    assert new not in record[0]
+
+
+def test_a_key_of_the_other_mode_replaces_nothing(sandbox_account: uuid.UUID) -> None:
+    made = account()
+    for account_id in (made.id, sandbox_account):
+        with pytest.raises(InvalidRequest) as refused:
+            services.account_replace_key(
+                actor=ACTOR, account_id=account_id, secret_key="sk_live_x", reason="r"
+            )
+        assert refused.value.param == "secret_key"
+    assert adapter_for(made.id).config.credentials["secret_key"] == KEY
 
 
 @pytest.mark.usefixtures("own_database")
@@ -277,9 +335,7 @@ def test_an_adapter_is_kept_until_its_account_changes() -> None:
     first = adapter_for(made.id)
     forget_accounts()
     assert adapter_for(made.id) is first
-    services.account_set_webhook_secrets(
-        actor=ACTOR, account_id=made.id, webhook_secrets=["whsec_x"]
-    )
+    replace_secret(made, "whsec_x")
     assert adapter_for(made.id) is not first
 
 

@@ -132,6 +132,46 @@ def test_an_account_is_switched_off_and_on(tenants: Tenants) -> None:
         assert now.enabled is enabled
 
 
+def test_finance_replaces_key_and_webhook_secret_which_no_page_shows(tenants: Tenants) -> None:
+    account = services.account_create(
+        actor=Actor.system("test"),
+        provider="stripe",
+        label="Stripe " + secrets.token_hex(4),
+        livemode=False,
+        credentials={"secret_key": KEY},
+        webhook_secrets=["whsec_before"],
+        api_base="http://127.0.0.1:9",
+    )
+    new = "sk_test_" + "n" * 24
+    change = reverse("admin:providers_provideraccount_change", args=[account.id])
+    client = browser(tenants, "finance")
+    page = client.get(change).content.decode()
+    names = [
+        f"admin:providers_provideraccount_{action}"
+        for action in ("replace_key", "replace_webhook_secret")
+    ]
+    for_key, for_secret = (reverse(name, args=[account.id]) for name in names)
+    assert for_key in page
+    assert for_secret in page
+    for role in ("support", "compliance"):
+        given = {"secret_key": new, "reason": "rolled"}
+        assert browser(tenants, role).post(for_key, given).status_code == 403
+
+    wrong = client.post(for_key, {"secret_key": "sk_live_wrong", "reason": "rolled"})
+    assert wrong.status_code == 422
+    assert "begins with sk_test_" in wrong.content.decode()
+    assert "sk_live_wrong" not in wrong.content.decode()
+
+    done = client.post(for_key, {"secret_key": new, "reason": "rolled"}, follow=True)
+    assert new not in done.content.decode()
+    rolled = {"secret": "whsec_after", "overlap_h": "24", "reason": "rolled"}
+    done = client.post(for_secret, rolled, follow=True)
+    assert "whsec_after" not in done.content.decode()
+    config = adapter_for(account.id).config
+    assert config.credentials == {"secret_key": new}
+    assert config.webhook_secrets == ("whsec_after", "whsec_before")
+
+
 def test_switching_needs_the_permission(tenants: Tenants) -> None:
     account = services.account_create(
         actor=Actor.system("test"),
