@@ -13,6 +13,7 @@ from core.api.fields import (
     GuardedEmailField,
     HttpUrlField,
     IdField,
+    MetadataChangesField,
     MetadataField,
     StatementDescriptorField,
     StrictBooleanField,
@@ -64,8 +65,8 @@ class RefundCreate(StrictSerializer):
     metadata = MetadataField(required=False)
 
 
-class CustomerUpdate(StrictSerializer):
-    """What may be said of a customer, at first and later."""
+class CustomerCreate(StrictSerializer):
+    """What may be said of a customer at first."""
 
     email = GuardedEmailField(required=False, allow_blank=True, max_length=254)
     name = TextField(required=False, max_length=120)
@@ -74,6 +75,18 @@ class CustomerUpdate(StrictSerializer):
 
     class Meta:
         ref_name = "Customer"
+
+
+class CustomerUpdate(CustomerCreate):
+    """What may be changed of a customer; a field that is left out stays."""
+
+    metadata = MetadataChangesField(
+        required=False,
+        help_text="Merged by key: a key that is left out stays, and null deletes one.",
+    )
+
+    class Meta:
+        ref_name = "CustomerUpdate"
 
 
 @extend_schema_serializer(deprecate_fields=["token"])
