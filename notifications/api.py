@@ -31,7 +31,9 @@ class EventsView(ApiView):
             *PAGE,
             OpenApiParameter("type", str, description="An event type, or `payment.*`."),
             OpenApiParameter(
-                "object", str, description="Of this object (`pay_…`, `ref_…`, `cus_…`)."
+                "object",
+                str,
+                description="Of this object (`pay_…`, `ref_…`, `cus_…`); 404 if there is none.",
             ),
             *span_parameters("Created", "created_"),
         ],

@@ -44,6 +44,17 @@ class PaymentCreate(StrictSerializer):
     metadata = MetadataField(required=False)
 
 
+class PaymentUpdate(StrictSerializer):
+    """What may be changed of a payment in every state; a field that is left out stays."""
+
+    description = TextField(required=False, max_length=500)
+    reference = TextField(required=False, max_length=100, help_text="Your own id.")
+    metadata = MetadataChangesField(
+        required=False,
+        help_text="Merged by key: a key that is left out stays, and null deletes one.",
+    )
+
+
 class PaymentConfirm(StrictSerializer):
     payment_method = IdField("pm", required=False)
     payment_method_token = TextField(required=False, max_length=100)

@@ -74,12 +74,21 @@ def customer_update(*, customer_id: uuid.UUID, actor: Actor, changes: dict[str, 
     if "email" in wanted:
         wanted["email"] = wanted["email"].strip().lower()
     named = [name for name in _FIELDS if name in wanted]
+    changed = [name for name in named if wanted[name] != getattr(customer, name)]
     for name in named:
         setattr(customer, name, wanted[name])
     if named:
         writes = Writes()
         writes.update(customer, *named)
-        _record(writes, customer, events.CUSTOMER_UPDATED, actor)
+        # Names alone: the audit trail is never emptied, and values may be personal data.
+        writes.record(
+            customer,
+            action=events.CUSTOMER_UPDATED.name,
+            event=events.CUSTOMER_UPDATED,
+            actor=actor,
+            after={"changed": changed},
+            payload=customer_out(customer),
+        )
         writes.flush()
     return customer
 
