@@ -88,9 +88,12 @@ class CustomerCreate(StrictSerializer):
         ref_name = "Customer"
 
 
-class CustomerUpdate(CustomerCreate):
+class CustomerUpdate(StrictSerializer):
     """What may be changed of a customer; a field that is left out stays."""
 
+    email = GuardedEmailField(required=False, allow_blank=True, max_length=254)
+    name = TextField(required=False, max_length=120)
+    reference = TextField(required=False, max_length=100)
     metadata = MetadataChangesField(
         required=False,
         help_text="Merged by key: a key that is left out stays, and null deletes one.",
