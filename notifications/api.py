@@ -31,7 +31,9 @@ class EventsView(ApiView):
             *PAGE,
             OpenApiParameter("type", str, description="An event type, or `payment.*`."),
             OpenApiParameter(
-                "object", str, description="Of this object (`pay_…`, `ref_…`, `cus_…`)."
+                "object",
+                str,
+                description="Of this object (`pay_…`, `ref_…`, `cus_…`); 404 if there is none.",
             ),
             *span_parameters("Created", "created_"),
         ],
@@ -179,7 +181,14 @@ class EndpointView(ApiView):
     def patch(self, request: Request, endpoint_id: str) -> Response:
         """Change an endpoint. Disabling it cancels what is on its way; a replay resends it."""
         body = known(self.body, "url", "events", "description", "status")
-        spec = services.endpoint_spec(**{name: body[name] for name in body})
+        for name, value in body.items():
+            if value is None:
+                raise InvalidRequest(
+                    f"{name} must not be null. Leave it out to keep what it is.",
+                    code="parameter_invalid",
+                    param=name,
+                )
+        spec = services.endpoint_spec(**body)
         changed = services.endpoint_update(actor=self.actor, endpoint_id=endpoint_id, spec=spec)
         return Response(shapes.endpoint_out(changed))
 

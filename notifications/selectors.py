@@ -12,7 +12,7 @@ from core.context import Actor
 from core.errors import InvalidRequest, NotFound
 from core.events import public_events
 from core.ids import decode, first_id
-from core.models import OutboxEvent
+from core.models import AuditRecord, OutboxEvent
 from core.pagination import Page, PageRequest, paginate
 from core.spans import ALWAYS, Span
 from notifications.models import WebhookAttempt, WebhookDelivery, WebhookEndpoint
@@ -61,6 +61,7 @@ def events_page(*, actor: Actor, wanted: EventFilter, page: PageRequest) -> Page
     else:
         rows = rows.filter(type__in=list(public_events()))
     if wanted.object_id:
+        _require_object(actor, wanted.object_id)
         rows = rows.filter(object_id=wanted.object_id)
     start, end = wanted.created.start, wanted.created.end
     rows = rows.filter(wanted.created.on("created_at"))
@@ -69,6 +70,22 @@ def events_page(*, actor: Actor, wanted: EventFilter, page: PageRequest) -> Page
     if end is not None:
         rows = rows.filter(id__lt=first_id(end, slack_s=-60))
     return paginate(rows, page)
+
+
+def _require_object(actor: Actor, object_id: str) -> None:
+    """Raise NotFound for an id that is none of the merchant's in the actor's mode.
+
+    An object's events are kept for 30 days; the audit record of what made it outlives them.
+    """
+    merchant_id = owner_of(actor)
+    events = OutboxEvent.objects.filter(
+        merchant_id=merchant_id, livemode=actor.livemode, object_id=object_id
+    )
+    records = AuditRecord.objects.filter(
+        merchant_id=merchant_id, livemode=actor.livemode, target=object_id
+    )
+    if not (events.exists() or records.exists()):
+        raise NotFound("There is no such object.", param="object")
 
 
 def event_get(*, actor: Actor, event_id: str) -> OutboxEvent:

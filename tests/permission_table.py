@@ -161,7 +161,7 @@ TABLE: Final[dict[str, Row]] = {
         GET="payment_methods.read", DELETE="payment_methods.write"
     ),
     "v1/payments": api(GET="payments.read", POST="payments.create"),
-    "v1/payments/<str:payment_id>": api(GET="payments.read"),
+    "v1/payments/<str:payment_id>": api(GET="payments.read", PATCH="payments.create"),
     "v1/payments/<str:payment_id>/confirm": api(POST="payments.create"),
     "v1/payments/<str:payment_id>/capture": api(POST="payments.capture"),
     "v1/payments/<str:payment_id>/cancel": api(POST="payments.cancel"),

@@ -19,7 +19,11 @@ _ALWAYS: Final = {
     ),
 }
 _PREFLIGHT: Final = {
-    "Access-Control-Allow-Headers": "Authorization, Content-Type, Idempotency-Key, X-Request-Id",
+    # The last three are what tracing scripts add to each request of a page.
+    "Access-Control-Allow-Headers": (
+        "Authorization, Content-Type, Idempotency-Key, X-Request-Id, "
+        "traceparent, baggage, sentry-trace"
+    ),
     "Access-Control-Max-Age": "7200",
 }
 

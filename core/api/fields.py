@@ -6,7 +6,7 @@ import functools
 import re
 import unicodedata
 from collections.abc import Mapping
-from typing import Any, Final
+from typing import Any, ClassVar, Final
 from urllib.parse import unquote
 
 from rest_framework import serializers
@@ -188,15 +188,17 @@ class HttpUrlField(serializers.CharField):
 class MetadataField(serializers.DictField):
     """Up to 50 short string pairs for the merchant's own use; card numbers are refused."""
 
-    def to_internal_value(self, data: Any) -> dict[str, str]:
+    takes_null: ClassVar[bool] = False
+    #: How many pairs one request may name.
+    max_pairs: ClassVar[int] = _MAX_METADATA_KEYS
+
+    def to_internal_value(self, data: Any) -> dict[str, Any]:
         name = place_of(self)
-        if not isinstance(data, dict) or len(data) > _MAX_METADATA_KEYS:
-            raise InvalidRequest(
-                f"metadata is an object of at most {_MAX_METADATA_KEYS} string values.",
-                code="metadata_invalid",
-                param=name,
-            )
+        if not isinstance(data, dict) or len(data) > self.max_pairs:
+            raise _too_many_pairs(name)
         for key, value in data.items():
+            if value is None and self.takes_null and 1 <= len(key) <= _MAX_METADATA_KEY:
+                continue
             if (
                 not isinstance(value, str)
                 or not 1 <= len(key) <= _MAX_METADATA_KEY
@@ -210,3 +212,37 @@ class MetadataField(serializers.DictField):
                 )
         refuse_card_numbers(data, name)
         return data
+
+
+class MetadataChangesField(MetadataField):
+    """Changes to the pairs of an object: a key that is left out stays, null deletes one.
+
+    `merged_metadata` applies them, and holds the limit of 50 where the pairs before are known.
+    """
+
+    takes_null: ClassVar[bool] = True
+    # All pairs deleted, and as many set.
+    max_pairs: ClassVar[int] = 2 * _MAX_METADATA_KEYS
+
+
+def merged_metadata(
+    before: Mapping[str, str], changes: Mapping[str, str | None], param: str = "metadata"
+) -> dict[str, str]:
+    """The pairs after the changes; the row that holds `before` must be locked.
+
+    Raises:
+        InvalidRequest: more than 50 pairs would be left.
+    """
+    merged = {**before, **changes}
+    left = {key: value for key, value in merged.items() if value is not None}
+    if len(left) > _MAX_METADATA_KEYS:
+        raise _too_many_pairs(param)
+    return left
+
+
+def _too_many_pairs(name: str) -> InvalidRequest:
+    return InvalidRequest(
+        f"metadata is an object of at most {_MAX_METADATA_KEYS} string values.",
+        code="metadata_invalid",
+        param=name,
+    )

@@ -82,7 +82,7 @@ def parse_json_object(raw: bytes) -> dict[str, Any]:
         raise _invalid("The body holds a number or a nesting beyond reason.") from error
     if not isinstance(value, dict):
         raise _invalid("The body must be a JSON object.")
-    if b"\\u0000" in raw or b"\x00" in raw:
+    if b"\x00" in raw or (b"\\u0000" in raw and _holds_nul(value)):
         raise _invalid("The body holds a NUL character.")
     if b"\\ud" in raw.lower():
         _refuse_lone_surrogates(value)
@@ -136,6 +136,15 @@ def _check_depth(raw: bytes) -> None:
                 raise _invalid(f"The body is nested deeper than {_MAX_DEPTH} levels.")
         elif byte in b"]}":
             depth -= 1
+
+
+def _holds_nul(value: Any) -> bool:
+    """Whether a text or key is NUL: an escaped backslash before `u0000` spells none."""
+    if isinstance(value, str):
+        return "\x00" in value
+    if isinstance(value, dict):
+        return any(_holds_nul(key) or _holds_nul(each) for key, each in value.items())
+    return isinstance(value, list) and any(_holds_nul(each) for each in value)
 
 
 def _refuse_lone_surrogates(value: Any) -> None:

@@ -224,9 +224,12 @@ def _limits(field: Any) -> dict[str, Any]:
     if isinstance(field, MetadataField):
         return {
             "type": "object",
-            "maxProperties": 50,
+            "maxProperties": field.max_pairs,
             "propertyNames": {"minLength": 1, "maxLength": 40},
-            "additionalProperties": {"type": "string", "maxLength": 500},
+            "additionalProperties": {
+                "type": ["string", "null"] if field.takes_null else "string",
+                "maxLength": 500,
+            },
         }
     return {}
 

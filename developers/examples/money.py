@@ -84,6 +84,11 @@ MONEY: Final[dict[str, Example]] = {
             ledger=[example(LedgerLineOut)],
         ),
     ),
+    "payments_update": Example(
+        "Another reference",
+        example(PaymentOut, reference="order-1043"),
+        request={"reference": "order-1043"},
+    ),
     "payments_confirm": Example(
         "The payer must act",
         example(

@@ -13,6 +13,12 @@ PAYMENT_CREATED: Final = declare(
     carries=PaymentOut,
     seen_by=Audience.WEBHOOKS,
 )
+PAYMENT_UPDATED: Final = declare(
+    "payment.updated",
+    "The description, reference or metadata of a payment was changed; its state was not.",
+    carries=PaymentOut,
+    seen_by=Audience.WEBHOOKS,
+)
 PAYMENT_PROCESSING: Final = declare(
     "payment.processing",
     "The provider has accepted the payment and has not decided yet.",

@@ -13,6 +13,7 @@ from core.api.fields import (
     GuardedEmailField,
     HttpUrlField,
     IdField,
+    MetadataChangesField,
     MetadataField,
     StatementDescriptorField,
     StrictBooleanField,
@@ -43,6 +44,17 @@ class PaymentCreate(StrictSerializer):
     metadata = MetadataField(required=False)
 
 
+class PaymentUpdate(StrictSerializer):
+    """What may be changed of a payment in every state; a field that is left out stays."""
+
+    description = TextField(required=False, max_length=500)
+    reference = TextField(required=False, max_length=100, help_text="Your own id.")
+    metadata = MetadataChangesField(
+        required=False,
+        help_text="Merged by key: a key that is left out stays, and null deletes one.",
+    )
+
+
 class PaymentConfirm(StrictSerializer):
     payment_method = IdField("pm", required=False)
     payment_method_token = TextField(required=False, max_length=100)
@@ -64,8 +76,8 @@ class RefundCreate(StrictSerializer):
     metadata = MetadataField(required=False)
 
 
-class CustomerUpdate(StrictSerializer):
-    """What may be said of a customer, at first and later."""
+class CustomerCreate(StrictSerializer):
+    """What may be said of a customer at first."""
 
     email = GuardedEmailField(required=False, allow_blank=True, max_length=254)
     name = TextField(required=False, max_length=120)
@@ -74,6 +86,21 @@ class CustomerUpdate(StrictSerializer):
 
     class Meta:
         ref_name = "Customer"
+
+
+class CustomerUpdate(StrictSerializer):
+    """What may be changed of a customer; a field that is left out stays."""
+
+    email = GuardedEmailField(required=False, allow_blank=True, max_length=254)
+    name = TextField(required=False, max_length=120)
+    reference = TextField(required=False, max_length=100)
+    metadata = MetadataChangesField(
+        required=False,
+        help_text="Merged by key: a key that is left out stays, and null deletes one.",
+    )
+
+    class Meta:
+        ref_name = "CustomerUpdate"
 
 
 @extend_schema_serializer(deprecate_fields=["token"])

@@ -102,10 +102,10 @@ def _context(view: PayerView, facts: MerchantFacts, secret: str) -> dict[str, An
         "reference": session.reference,
         "livemode": session.livemode,
         "receipt": answer.get("receipt", {}),
-        "return_url": session.success_url,
+        "return_url": shapes.way_back(session, session.success_url),
         "goes_on_after_s": _GOES_ON_AFTER_S,
         "return_host": session.return_origin.partition("://")[2],
-        "cancel_url": session.cancel_url,
+        "cancel_url": shapes.way_back(session, session.cancel_url),
         # While the outcome is unknown, neither the success nor the cancel page is right.
         "shop_url": session.return_origin,
         "expires_at": session.expires_at,

@@ -32,9 +32,13 @@ class SessionCreate(StrictSerializer):
     statement_descriptor = StatementDescriptorField(required=False)
     success_url = HttpUrlField(
         required=False,
-        help_text="Where the payer continues after paying. Reaching it does not prove a payment.",
+        help_text="Where the payer continues after paying. Reaching it does not prove a payment. "
+        "`{CHECKOUT_SESSION_ID}` in it becomes the session's id.",
     )
-    cancel_url = HttpUrlField(required=False, help_text="Where a payer who cancels is sent.")
+    cancel_url = HttpUrlField(
+        required=False,
+        help_text="Where a payer who cancels is sent. `{CHECKOUT_SESSION_ID}` as in `success_url`.",
+    )
     metadata = MetadataField(required=False, help_text="Copied to each payment of the session.")
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Literal, NotRequired, TypedDict
+from typing import Annotated, Final, Literal, NotRequired, TypedDict
 
 from core import ids
 from core.money import format_money
@@ -27,6 +27,9 @@ from payments.checkout.states import SessionStatus
 from payments.intents.shapes import NextActionOut
 
 #: The page's field that a decline is about; other declines concern the card as a whole.
+#: What a shop writes into its addresses where the session's id belongs.
+SESSION_ID_PLACE: Final = "{CHECKOUT_SESSION_ID}"
+
 _FIELD_OF_DECLINE = {
     "incorrect_cvc": "cvc",
     "invalid_cvc": "cvc",
@@ -152,9 +155,14 @@ def payer_out(view: PayerView) -> PayerOut:
             "param": _FIELD_OF_DECLINE.get(code),
         }
     if status == "completed" and payment is not None:
-        answer["return_url"] = view.session.success_url or None
+        answer["return_url"] = way_back(view.session, view.session.success_url) or None
         answer["receipt"] = receipt(view.session, payment)
     return answer
+
+
+def way_back(session: CheckoutSession, address: str) -> str:
+    """Where the payer is sent: the shop's address with the session's id in its place."""
+    return address.replace(SESSION_ID_PLACE, session.public_id)
 
 
 def decline_message(payment: Payment) -> str:

@@ -160,6 +160,7 @@ BODIES = [
     (b"{" + _GOOD.encode() + b', "amount": 200}', "json_duplicate_key"),
     (b'{"metadata": {"a": "1", "a": "2"}, ' + _GOOD.encode() + b"}", "json_duplicate_key"),
     (b"{" + _GOOD.encode() + b', "description": "a\\u0000b"}', "json_invalid"),
+    (b"{" + _GOOD.encode() + b', "metadata": {"a\\\\\\u0000": "b"}}', "json_invalid"),
     (b"{" + _GOOD.encode() + b', "description": "a\x00b"}', "json_invalid"),
     (b"{" + _GOOD.encode() + b', "description": "\\ud800"}', "json_invalid"),
     (b"{" + _GOOD.encode() + b', "metadata": {"\\udc00": "x"}}', "json_invalid"),

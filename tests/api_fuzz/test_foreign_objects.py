@@ -112,7 +112,9 @@ def test_another_merchants_settings_and_books_do_not_exist(api: Api) -> None:
         if answer.status_code != 404
     ]
     assert wrong == []
-    assert api.get(f"/v1/events?object={payment['id']}").json()["data"]["items"] == []
+    for unknown in (payment["id"], "pay_1", "x"):
+        answer = api.get(f"/v1/events?object={unknown}")
+        assert (answer.status_code, answer.json()["error"]["param"]) == (404, "object")
     assert (counts(api), counts(foreign)) == (before, theirs)
     still = foreign.get(one).json()["data"]
     assert (still["status"], still["events"]) == ("enabled", ["*"])

@@ -435,6 +435,20 @@ def test_a_submit_that_broke_off_is_taken_up_by_the_next(
     assert payment.status == "completed"
 
 
+def test_the_ways_back_name_the_session_where_the_shop_asks_for_it(api: Api) -> None:
+    place = "{CHECKOUT_SESSION_ID}"
+    made = new_session(
+        api,
+        success_url=f"https://shop.example/thanks?session={place}",
+        cancel_url=f"https://shop.example/basket/{place}",
+    )
+    assert made["success_url"].endswith(place)
+    payer = Payer(made["url"])
+    assert f"https://shop.example/basket/{made['id']}" in payer.page.content.decode()
+    done = payer.paid("4242424242424242")
+    assert done["return_url"] == f"https://shop.example/thanks?session={made['id']}"
+
+
 def test_while_a_payment_is_on_its_way_the_page_leads_to_the_shops_door(api: Api) -> None:
     made = new_session(
         api, success_url="https://shop.example/thanks", cancel_url="https://shop.example/basket"

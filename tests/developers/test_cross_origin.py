@@ -26,6 +26,7 @@ def test_the_preflight_of_a_token_needs_no_key() -> None:
     assert answer["Access-Control-Allow-Methods"] == "POST"
     named = {name.strip() for name in answer["Access-Control-Allow-Headers"].lower().split(",")}
     assert {"authorization", "content-type", "x-request-id", "idempotency-key"} <= named
+    assert {"traceparent", "baggage", "sentry-trace"} <= named
     assert "Access-Control-Allow-Credentials" not in answer
 
 

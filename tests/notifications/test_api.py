@@ -136,6 +136,9 @@ def test_changes_disables_and_deletes(api: Api, tenants: Tenants, receiver: Rece
     status, changed = api("PATCH", path, {"status": "enabled"})
     assert (changed["status"], changed["disabled_reason"]) == ("enabled", None)
     assert api("PATCH", path, {"status": "asleep"})[0] == 400
+    for name in ("url", "events", "description", "status"):
+        status, refused = api("PATCH", path, {name: None})
+        assert (status, refused["param"]) == (400, name)
     assert api("PATCH", path, {"url": "https://10.0.0.1/"})[0] == 400
 
     status, gone = api("DELETE", path)

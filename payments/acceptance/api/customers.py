@@ -66,12 +66,12 @@ class CustomersView(ApiView):
 
     @extend_schema(
         operation_id="customers_create",
-        request=serializers.CustomerUpdate,
+        request=serializers.CustomerCreate,
         responses={201: shapes.CustomerOut},
     )
     def post(self, request: Request) -> Response:
         """Create a customer."""
-        values = serializers.CustomerUpdate.parse(self.body)
+        values = serializers.CustomerCreate.parse(self.body)
         _require_merchant(self)
         return self.once(
             lambda: customer_create(actor=self.actor, **values), render=shapes.customer_out
@@ -102,7 +102,7 @@ class CustomerView(ApiView):
         responses={200: shapes.CustomerOut},
     )
     def patch(self, request: Request, customer_id: str) -> Response:
-        """Change a customer."""
+        """Change a customer. Metadata is merged by key; a key whose value is null is deleted."""
         values = serializers.CustomerUpdate.parse(self.body)
         key = ids.decode(Customer.PREFIX, customer_id)
         with tenant_atomic(self.actor.scope):

@@ -46,6 +46,7 @@ from payments.acceptance.services import (
     payment_capture,
     payment_confirm,
     payment_create,
+    payment_update,
 )
 from payments.acceptance.states import PaymentStatus
 from tenants.authentication import merchant_facts
@@ -172,7 +173,7 @@ class PaymentView(ApiView):
     """One payment."""
 
     tag = "Payments"
-    permissions: ClassVar = {"GET": "payments.read"}
+    permissions: ClassVar = {"GET": "payments.read", "PATCH": "payments.create"}
     filters: ClassVar = ("expand",)
 
     @extend_schema(
@@ -200,6 +201,23 @@ class PaymentView(ApiView):
             if "ledger" in wanted:
                 data["ledger"] = [ledger_line_out(line) for line in payment_ledger(payment)]
         return Response(data)
+
+    @extend_schema(
+        operation_id="payments_update",
+        request=serializers.PaymentUpdate,
+        responses={200: shapes.PaymentOut},
+    )
+    def patch(self, request: Request, payment_id: str) -> Response:
+        """Change what a payment says: description, reference and metadata, in every state.
+
+        Metadata is merged by key; a key whose value is null is deleted. What the provider was given
+        with the charge stays there as it was.
+        """
+        values = serializers.PaymentUpdate.parse(self.body)
+        key = ids.decode(Payment.PREFIX, payment_id)
+        with tenant_atomic(self.actor.scope):
+            changed = payment_update(payment_id=key, actor=self.actor, changes=values)
+            return Response(shapes.payment_out(changed))
 
 
 class PaymentConfirmView(_PaymentOperation):

@@ -7,6 +7,7 @@ from payments.acceptance.services.customers import (
     payment_method_attach,
     payment_method_detach,
 )
+from payments.acceptance.services.describing import payment_update
 from payments.acceptance.services.payments import (
     PaymentDraft,
     Seller,
@@ -30,6 +31,7 @@ __all__ = [
     "payment_create",
     "payment_method_attach",
     "payment_method_detach",
+    "payment_update",
     "refund_create",
     "release_due",
 ]

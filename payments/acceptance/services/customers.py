@@ -8,6 +8,7 @@ from typing import Any
 from django.utils import timezone
 
 from core import ids
+from core.api.fields import merged_metadata
 from core.context import Actor
 from core.db import Scope, tenant_atomic
 from core.errors import AppError, NotFound, Unavailable
@@ -59,19 +60,35 @@ def customer_create(
 def customer_update(*, customer_id: uuid.UUID, actor: Actor, changes: dict[str, Any]) -> Customer:
     """Change a customer's own fields; runs inside the caller's transaction.
 
+    Metadata is merged by key, under the row's lock: of two changes at the same time both stay.
+
     Raises:
+        InvalidRequest: more than 50 metadata pairs would be left.
         NotFound: none in this scope and mode.
     """
     # Locked, or a change that is under way would write back what a deletion forgets meanwhile.
     customer = lock_customer(customer_id, livemode=actor.livemode)
-    named = [name for name in _FIELDS if name in changes]
+    wanted = dict(changes)
+    if "metadata" in wanted:
+        wanted["metadata"] = merged_metadata(customer.metadata, wanted["metadata"])
+    if "email" in wanted:
+        wanted["email"] = wanted["email"].strip().lower()
+    named = [name for name in _FIELDS if name in wanted]
+    changed = [name for name in named if wanted[name] != getattr(customer, name)]
     for name in named:
-        setattr(customer, name, changes[name])
-    customer.email = customer.email.strip().lower()
+        setattr(customer, name, wanted[name])
     if named:
         writes = Writes()
         writes.update(customer, *named)
-        _record(writes, customer, events.CUSTOMER_UPDATED, actor)
+        # Names alone: the audit trail is never emptied, and values may be personal data.
+        writes.record(
+            customer,
+            action=events.CUSTOMER_UPDATED.name,
+            event=events.CUSTOMER_UPDATED,
+            actor=actor,
+            after={"changed": changed},
+            payload=customer_out(customer),
+        )
         writes.flush()
     return customer
 
