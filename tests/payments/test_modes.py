@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+import psycopg
 import pytest
 
 from tests.api import Api, new_api
@@ -99,3 +100,29 @@ def test_a_token_of_another_merchant_charges_nothing(api: Api, admin_dsn: str) -
     answer = neighbour.pay(token=api.token())
     assert (answer.status_code, answer.json()["error"]["code"]) == (404, "resource_missing")
     assert charges(admin_dsn, neighbour.tenants.merchant.id) == []
+
+
+def test_a_merchant_that_is_not_active_takes_no_live_payment(database: str) -> None:
+    pending = new_api(status="pending")
+    live = Api(pending.tenants, livemode=True)
+    body = {"amount": 100, "currency": "EUR"}
+
+    refused = live.post("/v1/payments", body)
+
+    assert (refused.status_code, refused.json()["error"]["code"]) == (403, "merchant_not_active")
+    assert live.get("/v1/payments").json()["data"]["items"] == []
+    assert pending.post("/v1/payments", body).status_code == 201
+
+
+def test_a_live_payment_is_not_confirmed_once_its_merchant_was_stopped(
+    api: Api, live: Api, admin_dsn: str
+) -> None:
+    made = live.post("/v1/payments", {"amount": 100, "currency": "EUR"}).json()["data"]["id"]
+    with psycopg.connect(admin_dsn, autocommit=True) as admin:
+        admin.execute(
+            "update tenants_merchant set status = 'suspended' where id = %s",
+            [api.tenants.merchant.id],
+        )
+    confirm = f"/v1/payments/{made}/confirm"
+    refused = live.post(confirm, {"payment_method_token": "tok_x"})
+    assert (refused.status_code, refused.json()["error"]["code"]) == (403, "merchant_not_active")

@@ -55,6 +55,29 @@ def test_the_same_values_written_in_another_way_are_the_same_request(api: Api) -
     assert again.headers["Idempotent-Replayed"] == "true"
 
 
+def test_a_saved_method_brings_its_customer_and_is_charged_at_confirmation(
+    api: Api, admin_dsn: str
+) -> None:
+    customer = _customer(api)
+    body = {"customer": customer, "token": api.token()}
+    method = api.post("/v1/payment_methods", body).json()["data"]["id"]
+    fresh = {"amount": 100, "currency": "EUR", "payment_method": method}
+    made = api.post("/v1/payments", fresh).json()["data"]
+    assert made["customer"] == customer
+
+    done = api.post(f"/v1/payments/{made['id']}/confirm").json()["data"]
+
+    assert (done["status"], done["payment_method"]) == ("completed", method)
+    assert charges(admin_dsn, api.tenants.merchant.id) == [(100, 0)]
+
+
+def test_the_cancellation_of_a_pending_payment_is_answered_again_under_its_key(api: Api) -> None:
+    made = api.post("/v1/payments", {"amount": 100, "currency": "EUR"}).json()["data"]["id"]
+    answers = [api.post(f"/v1/payments/{made}/cancel", key="once") for _ in range(2)]
+    assert [answer.status_code for answer in answers] == [200, 200]
+    assert [answer.json()["data"]["status"] for answer in answers] == ["canceled"] * 2
+
+
 @pytest.mark.parametrize("action", ["capture", "cancel"])
 def test_a_step_whose_process_died_is_found_by_its_key(
     api: Api, admin_dsn: str, action: str
@@ -248,22 +271,28 @@ def test_a_card_number_in_place_of_a_token_is_refused_and_kept_nowhere(
     assert kept == [(0,), (0,)]
 
 
+def _customer(api: Api) -> str:
+    body = {"email": f"{secrets.token_hex(4)}@shop.example"}
+    found: str = api.post("/v1/customers", body).json()["data"]["id"]
+    return found
+
+
 def test_a_method_of_another_customer_cannot_confirm(api: Api, admin_dsn: str) -> None:
-    mine, theirs = (
-        api.post("/v1/customers", {"email": f"{secrets.token_hex(4)}@shop.example"}).json()["data"][
-            "id"
-        ]
-        for _ in range(2)
-    )
+    mine, theirs = _customer(api), _customer(api)
     method = api.post("/v1/payment_methods", {"customer": theirs, "token": api.token()}).json()
-    made = api.post("/v1/payments", {"amount": 100, "currency": "EUR", "customer": mine}).json()
+    fresh = {"amount": 100, "currency": "EUR", "customer": mine}
+    made = api.post("/v1/payments", fresh).json()
+    saved = {"payment_method": method["data"]["id"]}
 
-    answer = api.post(
-        f"/v1/payments/{made['data']['id']}/confirm", {"payment_method": method["data"]["id"]}
-    )
+    tried = [
+        api.post(f"/v1/payments/{made['data']['id']}/confirm", saved),
+        api.post("/v1/payments", {**fresh, **saved}),
+        api.post("/v1/payments", {**fresh, **saved, "confirm": True}),
+    ]
 
-    assert answer.status_code == 400, answer.content
-    assert answer.json()["error"]["code"] == "payment_method_of_other_customer"
+    for answer in tried:
+        assert answer.status_code == 400, answer.content
+        assert answer.json()["error"]["code"] == "payment_method_of_other_customer"
     assert charges(admin_dsn, api.tenants.merchant.id) == []
     assert api.get(f"/v1/payments/{made['data']['id']}").json()["data"]["status"] == "pending"
 

@@ -305,6 +305,18 @@ def _without_search(rig: StripeRig, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(type(rig.adapter._client.v1.payment_intents), "search", refuse)
 
 
+@pytest.mark.parametrize(
+    ("said", "seconds"), [("3", 3), ("7200", 3_600), ("9" * 400, 3_600), ("soon", 0), ("", 0)]
+)
+def test_when_to_come_back_is_an_hour_away_at_most(said: str, seconds: int) -> None:
+    def limited() -> NoReturn:
+        raise stripe.RateLimitError("", headers={"Retry-After": said})
+
+    with pytest.raises(NotTaken) as refused:
+        calling.ask(limited)
+    assert refused.value.retry_after_s == seconds
+
+
 @pytest.fixture
 def rig(localstripe: str) -> Iterator[StripeRig]:
     with StripeRig(localstripe) as rig:

@@ -27,6 +27,9 @@ _PAGES_MAX: Final = 20
 _Read = TypeVar("_Read")
 
 
+# A step is not put off for longer, whatever the provider says.
+_RETRY_AFTER_MAX_S: Final = 3600.0
+
 # Answers 429 too, but comes from inside a request that had begun.
 _BEGUN: Final = frozenset({"lock_timeout", "idempotency_key_in_use"})
 
@@ -148,15 +151,18 @@ NOTHING_HAPPENED: Final = (
 
 
 def _retry_after_s(error: BaseException) -> float:
-    """What `Retry-After` says, in seconds from now; 0 where it says nothing that can be read."""
+    """What `Retry-After` says, in seconds from now, an hour at most; 0 where it cannot be read."""
     headers = getattr(error, "headers", None) or {}
     said = next((str(v) for k, v in headers.items() if k.lower() == "retry-after"), "").strip()
-    if said.isdecimal():
-        return float(said)
     try:
-        return max(0.0, (parsedate_to_datetime(said) - datetime.now(UTC)).total_seconds())
+        after_s = (
+            float(said)
+            if said.isdecimal()
+            else (parsedate_to_datetime(said) - datetime.now(UTC)).total_seconds()
+        )
     except (ValueError, TypeError):
         return 0.0
+    return min(max(0.0, after_s), _RETRY_AFTER_MAX_S)
 
 
 def _refuse(error: stripe.InvalidRequestError) -> NoReturn:
