@@ -37,6 +37,7 @@ from core.api import request_log
 from core.db import Scope, tenant_atomic
 from core.logging import configure_logging
 from core.pan import luhn_valid
+from ledger.chart import TransferCode
 from ledger.models import CorrectionProposal, Transfer
 from payments.providers.adapters.sandbox.cards import TEST_CARDS
 from tenants.services.mail import invitation_link
@@ -384,8 +385,10 @@ def test_a_joiners_name_is_refused_on_the_form(tenants: Tenants) -> None:
 
 def test_a_corrections_reason_is_refused_on_the_form(tenants: Tenants) -> None:
     with tenant_atomic(Scope.staff()):
-        posted = Transfer.objects.filter(merchant_id=tenants.merchant.id, pending=None, flags=0)
-        transfer = posted.order_by("timestamp")[0]
+        fees = Transfer.objects.filter(
+            merchant_id=tenants.merchant.id, code=TransferCode.PLATFORM_FEE
+        )
+        transfer = fees.order_by("timestamp")[0]
     client = signed_in(tenants, "platform.finance")
     address = reverse("admin:ledger_transfer_propose_reversal", args=[transfer.id])
     answer = client.post(address, {"reason": f"paid with {DASHED}"})
